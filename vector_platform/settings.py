@@ -165,9 +165,7 @@ class Model(_Section):
     max_tokens: int = Field(default=256, ge=8, le=32768)
     document_prompt: str = ""
     query_prompt: str = ""
-    batch_tokens: int = Field(
-        default=8192, ge=64, description="Padded tokens per inference batch."
-    )
+    batch_tokens: int = Field(default=8192, ge=64, description="Padded tokens per inference batch.")
     retired: bool = False
     description: str = ""
 
@@ -328,7 +326,9 @@ def expand_secrets(text: str) -> str:
         SettingsError: A name is not set; the message lists all of them.
     """
     names = re.findall(r"\$\{(\w+)\}", text)
-    missing = [f"environment variable {name} is not set" for name in names if name not in os.environ]
+    missing = [
+        f"environment variable {name} is not set" for name in names if name not in os.environ
+    ]
     if missing:
         raise SettingsError("secrets", missing)
     return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], text)
@@ -358,7 +358,9 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise SettingsError(origin, [f"not readable as YAML: {error}"]) from error
     if loader.duplicates:
-        raise SettingsError(origin, loader.duplicates + _problems(raw if isinstance(raw, dict) else {}))
+        raise SettingsError(
+            origin, loader.duplicates + _problems(raw if isinstance(raw, dict) else {})
+        )
     if not isinstance(raw, dict):
         raise SettingsError(origin, ["the file must hold a mapping at the top level"])
     return raw

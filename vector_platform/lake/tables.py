@@ -1,0 +1,280 @@
+"""One Delta table: create, read as a stream, write in one commit, follow its changes.
+
+Belongs here: the only code that calls deltalake. Does not belong here: what the tables mean
+(`contract.py`) and how they are used together (`lake.py`). Every write is one Delta commit, so
+a reader sees all of it or none. A commit that loses a race is retried by delta-rs and, when it
+truly conflicts, raised as `CommitConflict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from vector_platform.errors import ContractError, TransientError
+from vector_platform.lake.contract import TableSpec
+
+Metadata = dict[str, str]
+
+
+class CommitConflict(TransientError):
+    """Another writer committed first and the two writes cannot both hold."""
+
+
+class HistoryUnavailable(TransientError):
+    """The changes between two versions can no longer be read (vacuumed, recreated)."""
+
+
+class Table:
+    """A Delta table of the contract. Holds no open handle: every read sees the newest version."""
+
+    def __init__(self, spec: TableSpec, root: str, storage_options: dict[str, str] | None) -> None:
+        self.spec = spec
+        self.uri = f"{root.rstrip('/')}/{spec.name}"
+        self._options = storage_options
+
+    # -- state ------------------------------------------------------------------------------
+
+    def exists(self) -> bool:
+        """Whether the table has been created."""
+        return bool(DeltaTable.is_deltatable(self.uri, storage_options=self._options))
+
+    def version(self) -> int:
+        """The newest version, or -1 when the table does not exist. Reads the log only."""
+        try:
+            return int(self._open(without_files=True).version())
+        except TableNotFoundError:
+            return -1
+
+    def table_id(self) -> str | None:
+        """The id Delta gave the table at creation; a recreated table has another one."""
+        try:
+            return str(self._open(without_files=True).metadata().id)
+        except TableNotFoundError:
+            return None
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Commits, newest first, with the metadata they were written with."""
+        return list(self._open().history(limit)) if self.exists() else []
+
+    def ensure(self) -> None:
+        """Create the table when it does not exist."""
+        if not self.exists():
+            DeltaTable.create(
+                self.uri,
+                schema=self.spec.schema,
+                mode="ignore",
+                partition_by=list(self.spec.partition_by),
+                description=self.spec.description,
+                configuration=(
+                    {"delta.enableChangeDataFeed": "true"} if self.spec.change_feed else None
+                ),
+                storage_options=self._options,
+            )
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def dataset(self, version: int | None = None) -> ds.Dataset:
+        """The table at a version as an Arrow dataset; empty when it does not exist."""
+        if not self.exists():
+            return ds.dataset(self.spec.schema.empty_table())
+        return self._open(version=version).to_pyarrow_dataset()
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: ds.Expression | None = None,
+        version: int | None = None,
+        batch_rows: int = 8192,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows as Arrow batches, in no particular order; memory is bounded by a few batches."""
+        scanner = self.dataset(version).scanner(
+            columns=list(columns) if columns else None,
+            filter=where,
+            batch_size=batch_rows,
+            fragment_readahead=1,
+            batch_readahead=2,
+        )
+        yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+
+    def read(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: ds.Expression | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """The matching rows, in memory."""
+        return self.dataset(version).to_table(
+            columns=list(columns) if columns else None, filter=where
+        )
+
+    def changes(self, after: int, until: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Row-level changes of the versions `after` < v <= `until`, from the change data feed.
+
+        Adds `_change_type` (insert, delete, update_preimage, update_postimage) and
+        `_commit_version`.
+
+        Raises:
+            HistoryUnavailable: The feed does not reach back that far; compare in full instead.
+        """
+        wanted = [*columns, "_change_type", "_commit_version"] if columns else None
+        try:
+            reader = self._open().load_cdf(
+                starting_version=after + 1, ending_version=until, columns=wanted
+            )
+            return pa.table(pa.RecordBatchReader.from_stream(reader).read_all())
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise HistoryUnavailable(
+                f"table {self.spec.name}: changes {after + 1}..{until} cannot be read ({error})"
+            ) from error
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def append(self, data: pa.Table, metadata: Metadata | None = None) -> int:
+        """Add rows in one commit. Returns the new version; an empty table commits nothing."""
+        if data.num_rows == 0:
+            return self.version()
+        return self._write(data, "append", None, metadata)
+
+    def replace(
+        self, data: pa.Table, where: str | None = None, metadata: Metadata | None = None
+    ) -> int:
+        """Replace the rows matching the SQL predicate `where` (all when None) in one commit."""
+        return self._write(data, "overwrite", where, metadata)
+
+    def merge(
+        self,
+        upserts: pa.Table | None = None,
+        deletes: Iterable[tuple[Any, ...]] = (),
+        metadata: Metadata | None = None,
+    ) -> int:
+        """Upsert rows and delete keys in one commit.
+
+        Args:
+            upserts: Rows of the table's schema, unique by key.
+            deletes: Key tuples, in the order of `spec.keys`.
+            metadata: Kept in the commit (run id, what and why).
+
+        Returns:
+            The new version, or the current one when there was nothing to do.
+        """
+        gone = [dict(zip(self.spec.keys, key, strict=True)) for key in deletes]
+        rows = upserts if upserts is not None else self.spec.schema.empty_table()
+        if not gone and rows.num_rows == 0:
+            return self.version()
+        self.ensure()
+        rows = self.conform(rows).append_column("_delete", pa.array([False] * rows.num_rows))
+        key_schema = pa.schema([self.spec.schema.field(key) for key in self.spec.keys])
+        keys = pa.Table.from_pylist(gone, schema=key_schema).append_column(
+            "_delete", pa.array([True] * len(gone))
+        )
+        loose = pa.schema([field.with_nullable(True) for field in rows.schema])
+        source = pa.concat_tables([rows.cast(loose), keys], promote_options="default").cast(loose)
+        on = " AND ".join(f"t.{key} = s.{key}" for key in self.spec.keys)
+        columns = {f'"{name}"': f's."{name}"' for name in self.spec.schema.names}
+        table = self._open()
+        try:
+            (
+                table.merge(
+                    source,
+                    on,
+                    source_alias="s",
+                    target_alias="t",
+                    commit_properties=_properties(metadata),
+                )
+                .when_matched_delete("s._delete = true")
+                .when_matched_update(columns, "s._delete = false")
+                .when_not_matched_insert(columns, "s._delete = false")
+                .execute()
+            )
+        except CommitFailedError as error:
+            raise CommitConflict(f"table {self.spec.name}: {error}; run it again") from error
+        return int(table.version())
+
+    def conform(self, data: pa.Table) -> pa.Table:
+        """The same rows in the contract's column order and types.
+
+        Raises:
+            ContractError: A column is missing, of another type, or null where it may not be.
+        """
+        problems = [
+            f"{self.spec.name}.{name}: column is missing"
+            for name in self.spec.schema.names
+            if name not in data.column_names
+        ]
+        columns = []
+        for field in self.spec.schema:
+            if field.name not in data.column_names:
+                continue
+            column = data.column(field.name)
+            try:
+                column = column.cast(field.type)
+            except pa.ArrowInvalid as error:
+                problems.append(f"{self.spec.name}.{field.name}: {error}")
+            if not field.nullable and column.null_count:
+                problems.append(f"{self.spec.name}.{field.name}: {column.null_count} null(s)")
+            columns.append(column)
+        if problems:
+            raise ContractError(f"rows for table {self.spec.name}", problems)
+        return pa.table(columns, schema=self.spec.schema)
+
+    # -- care -------------------------------------------------------------------------------
+
+    def optimize(self) -> dict[str, Any]:
+        """Compact small files. Old versions stay readable until `vacuum`."""
+        return dict(self._open().optimize.compact()) if self.exists() else {}
+
+    def vacuum(self, keep_versions: Sequence[int], retention_hours: int = 168) -> list[str]:
+        """Delete files that neither the retention period nor a version in `keep_versions` needs."""
+        if not self.exists():
+            return []
+        return list(
+            self._open().vacuum(
+                retention_hours=retention_hours,
+                dry_run=False,
+                enforce_retention_duration=False,
+                keep_versions=sorted(set(keep_versions)) or None,
+            )
+        )
+
+    # -- internals --------------------------------------------------------------------------
+
+    def _open(self, version: int | None = None, *, without_files: bool = False) -> DeltaTable:
+        return DeltaTable(
+            self.uri,
+            version=version,
+            storage_options=self._options,
+            without_files=without_files,
+        )
+
+    def _write(
+        self,
+        data: pa.Table,
+        mode: Literal["append", "overwrite"],
+        where: str | None,
+        metadata: Metadata | None,
+    ) -> int:
+        self.ensure()
+        table = self._open()
+        try:
+            write_deltalake(
+                table,
+                self.conform(data),
+                mode=mode,
+                predicate=where,
+                commit_properties=_properties(metadata),
+            )
+        except CommitFailedError as error:
+            raise CommitConflict(f"table {self.spec.name}: {error}; run it again") from error
+        return int(table.version())
+
+
+def _properties(metadata: Metadata | None) -> CommitProperties | None:
+    return CommitProperties(custom_metadata=metadata) if metadata else None
