@@ -1,0 +1,98 @@
+"""The interface every index backend implements: dumb, complete, and idempotent.
+
+Belongs here: the abstract class and the promises its callers rely on. Does not belong here:
+any decision about what to write or delete; `plan.py` decides, `sync.py` applies.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from vector_platform.indexes.contract import Generation, Hit
+from vector_platform.settings import BackendName
+
+
+class VectorIndex(ABC):
+    """A backend that holds generations of an index.
+
+    Promises of every implementation:
+
+    * `create`, `upsert`, `delete`, `drop` and `point` may be repeated with the same arguments:
+      the second call changes nothing. A call that fails may have been applied in part.
+    * An id belongs to one tenant. Whether writing it under another tenant replaces the old row
+      (`ids_are_global`) or leaves both is a fact of the backend that `sync` respects.
+    * Reads after `fence` see every write acknowledged before it.
+    * Nothing that the platform did not create is ever changed or dropped.
+    * `IndexUnavailable` for what may pass by itself, `IndexRejected` for what will not.
+    """
+
+    backend: BackendName
+    ids_are_global: bool
+
+    @abstractmethod
+    def create(self, generation: Generation) -> None:
+        """Make an empty place for a generation, if there is none yet."""
+
+    @abstractmethod
+    def exists(self, generation: Generation) -> bool:
+        """Whether the generation's place is there."""
+
+    @abstractmethod
+    def drop(self, generation: Generation) -> None:
+        """Remove a generation and all its rows."""
+
+    @abstractmethod
+    def generation_names(self, index: str) -> list[str]:
+        """Names of the generations of a logical index that physically exist, sorted."""
+
+    @abstractmethod
+    def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
+        """Write rows of `INDEX_ROW`, replacing rows of the same id and tenant.
+
+        Raises:
+            RowsRejected: Some rows are refused for themselves; all others are written.
+        """
+
+    @abstractmethod
+    def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
+        """Remove rows of a tenant by id; ids that are not there are no error."""
+
+    @abstractmethod
+    def fence(self, generation: Generation) -> None:
+        """Return when every acknowledged write is visible to all the reads below."""
+
+    @abstractmethod
+    def tenants(self, generation: Generation) -> list[str]:
+        """Tenants that have rows, sorted."""
+
+    @abstractmethod
+    def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
+        """Every row of a tenant as `INDEX_KEY` batches, read through the path queries use."""
+
+    @abstractmethod
+    def vectors(
+        self, generation: Generation, tenant: str, ids: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Stored float32 vectors of the given ids; ids that are not there are left out."""
+
+    @abstractmethod
+    def count(self, generation: Generation) -> int:
+        """Number of rows, as the backend counts them."""
+
+    @abstractmethod
+    def search(
+        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+    ) -> list[Hit]:
+        """The k most similar rows, best first, ties by id; of one tenant, or of all."""
+
+    @abstractmethod
+    def point(self, generation: Generation) -> None:
+        """Mirror the live pointer for readers outside the platform (alias), where it fits."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections."""

@@ -1,0 +1,99 @@
+"""What an index holds: the row, the generation it belongs to, and a search hit.
+
+Belongs here: values that the plan, the sync and every backend share. Does not belong here: how
+a backend stores them (`milvus.py`, `pinecone.py`) or where rows come from (`lake`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from vector_platform.errors import TerminalError, TransientError
+
+Metric = Literal["cosine"]
+
+# One row of an index, as the lake hands it over. `attributes` is canonical JSON.
+INDEX_ROW = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("tenant", pa.string(), nullable=False),
+        pa.field("digest", pa.string(), nullable=False),
+        pa.field("vector", pa.list_(pa.float32()), nullable=False),
+        pa.field("region", pa.string(), nullable=False),
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("attributes", pa.string(), nullable=False),
+    ]
+)
+
+# What is compared between lake and index: who a row is, whose it is, what it was made from.
+INDEX_KEY = pa.schema([INDEX_ROW.field("id"), INDEX_ROW.field("tenant"), INDEX_ROW.field("digest")])
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One physical build of an index: never mixed with another, never renamed.
+
+    Attributes:
+        index: Logical index, e.g. `documents`.
+        name: `g0001`, `g0002`, ...; unique within (backend, index), never reused.
+        model_version: The model whose vectors it holds.
+        dimension: Length of those vectors.
+    """
+
+    index: str
+    name: str
+    model_version: str
+    dimension: int
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One search result.
+
+    Attributes:
+        id: Chunk id.
+        score: Cosine similarity in [-1, 1]; higher is better on every backend.
+        tenant: Tenant of the row.
+        doc_id: Document the chunk belongs to.
+        title: Title of the document.
+        text: The passage.
+        region: Region the row is bound to.
+        digest: What the row says it was made from.
+        attributes: Attributes, with the types they had in the lake.
+    """
+
+    id: str
+    score: float
+    tenant: str
+    doc_id: str
+    title: str
+    text: str
+    region: str
+    digest: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class IndexUnavailable(TransientError):
+    """The backend cannot be reached or is overloaded; the same call may succeed later."""
+
+
+class IndexRejected(TerminalError):
+    """The backend refuses the request: limits, credentials, a broken schema."""
+
+
+class RowsRejected(TerminalError):
+    """The backend refuses some rows; the others of the batch are written.
+
+    Attributes:
+        reasons: Row id -> the backend's reason.
+    """
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+        first = next(iter(reasons.items()))
+        super().__init__(f"{len(reasons)} row(s) refused, first {first[0]!r}: {first[1]}")
