@@ -264,13 +264,21 @@ class Table:
         self.ensure()
         table = self._open()
         try:
-            write_deltalake(
-                table,
-                self.conform(data),
-                mode=mode,
-                predicate=where,
-                commit_properties=_properties(metadata),
-            )
+            if mode == "append":
+                write_deltalake(
+                    table,
+                    self.conform(data),
+                    mode="append",
+                    commit_properties=_properties(metadata),
+                )
+            else:
+                write_deltalake(
+                    table,
+                    self.conform(data),
+                    mode="overwrite",
+                    predicate=where,
+                    commit_properties=_properties(metadata),
+                )
         except CommitFailedError as error:
             raise CommitConflict(f"table {self.spec.name}: {error}; run it again") from error
         return int(table.version())
