@@ -1,0 +1,1 @@
+"""Strict consumers of the lake: plan, apply, verify, repair. Never reads sources or models."""

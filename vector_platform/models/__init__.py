@@ -1,0 +1,1 @@
+"""Embedding models: registry, fingerprints, embedders. The only room that loads weights."""

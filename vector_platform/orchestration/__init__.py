@@ -1,0 +1,1 @@
+"""The only room that imports dagster: assets, checks, sensors, schedules, jobs. Thin."""

@@ -1,0 +1,1 @@
+"""Measurements: retrieval quality on golden queries, drift of the embedding distribution. Decides nothing."""

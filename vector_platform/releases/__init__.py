@@ -1,0 +1,1 @@
+"""Which generation readers see: the live pointer, promotion, rollback."""

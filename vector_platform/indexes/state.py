@@ -1,0 +1,160 @@
+"""The platform's record of its index generations: what each was built from and is proven equal to.
+
+Belongs here: reading and advancing `index_state`. Does not belong here: the live pointer
+(`releases`) or anything the backend says of itself.
+
+Status of a generation: `building` (not proven yet), `proven` (equal to its snapshot), `syncing`
+(writes towards another snapshot have begun; whatever it holds must be compared in full),
+`dropped` (gone; the row stays so that its name is never used again).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vector_platform.indexes.contract import Generation
+from vector_platform.lake.lake import ModelVersion, Snapshot
+from vector_platform.lake.tables import Table
+
+Status = Literal["building", "proven", "syncing", "dropped"]
+
+
+@dataclass(frozen=True)
+class GenerationState:
+    """One row of `index_state`."""
+
+    backend: str
+    index: str
+    generation: str
+    model_version: str
+    fingerprint: str
+    dimension: int
+    status: Status
+    snapshot: Snapshot | None
+    rows: int
+    spec: str
+    run_id: str
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def identity(self) -> Generation:
+        """What the backend needs to know of it."""
+        return Generation(self.index, self.generation, self.model_version, self.dimension)
+
+
+class IndexStates:
+    """The generations of one index on one backend."""
+
+    def __init__(self, table: Table, backend: str, index: str) -> None:
+        self._table = table
+        self._backend = backend
+        self._index = index
+
+    def all(self) -> list[GenerationState]:
+        """Every generation ever made, oldest first."""
+        mine = (pc.field("backend") == self._backend) & (pc.field("index") == self._index)
+        rows = self._table.read(where=mine).to_pylist()
+        return sorted((_from_row(row) for row in rows), key=lambda state: state.generation)
+
+    def present(self) -> list[GenerationState]:
+        """Generations that have not been dropped, oldest first."""
+        return [state for state in self.all() if state.status != "dropped"]
+
+    def newest(self, model_version: str) -> GenerationState | None:
+        """The newest generation of a model version that has not been dropped."""
+        mine = [state for state in self.present() if state.model_version == model_version]
+        return mine[-1] if mine else None
+
+    def begin(
+        self, model: ModelVersion, *, spec: str, run_id: str, now: datetime
+    ) -> GenerationState:
+        """Record a new generation before anything of it exists."""
+        number = 1 + max((int(state.generation[1:]) for state in self.all()), default=0)
+        state = GenerationState(
+            backend=self._backend,
+            index=self._index,
+            generation=f"g{number:04d}",
+            model_version=model.name,
+            fingerprint=model.fingerprint,
+            dimension=model.dimension,
+            status="building",
+            snapshot=None,
+            rows=0,
+            spec=spec,
+            run_id=run_id,
+            created_at=now,
+            updated_at=now,
+        )
+        self._save(state)
+        return state
+
+    def mark_syncing(
+        self, state: GenerationState, *, run_id: str, now: datetime
+    ) -> GenerationState:
+        """Record the intent to write, so that a run after a crash knows it must compare in full."""
+        if state.status in ("building", "syncing"):
+            return state
+        return self._save(replace(state, status="syncing", run_id=run_id, updated_at=now))
+
+    def prove(
+        self, state: GenerationState, snapshot: Snapshot, rows: int, *, run_id: str, now: datetime
+    ) -> GenerationState:
+        """Record that a generation has been verified equal to a snapshot. Always the last step."""
+        return self._save(
+            replace(
+                state,
+                status="proven",
+                snapshot=snapshot,
+                rows=rows,
+                run_id=run_id,
+                updated_at=now,
+            )
+        )
+
+    def mark_dropped(
+        self, state: GenerationState, *, run_id: str, now: datetime
+    ) -> GenerationState:
+        """Record that a generation is no longer there."""
+        return self._save(replace(state, status="dropped", run_id=run_id, updated_at=now))
+
+    def _save(self, state: GenerationState) -> GenerationState:
+        row = {
+            **{name: getattr(state, name) for name in _PLAIN},
+            "chunks_version": state.snapshot.chunks if state.snapshot else None,
+            "embeddings_version": state.snapshot.embeddings if state.snapshot else None,
+            "chunks_id": state.snapshot.chunks_id if state.snapshot else None,
+        }
+        self._table.merge(
+            pa.Table.from_pylist([row], schema=self._table.spec.schema),
+            metadata={"run_id": state.run_id, "what": f"{state.generation} {state.status}"},
+        )
+        return state
+
+
+_PLAIN = (
+    "backend",
+    "index",
+    "generation",
+    "model_version",
+    "fingerprint",
+    "dimension",
+    "status",
+    "rows",
+    "spec",
+    "run_id",
+    "created_at",
+    "updated_at",
+)
+
+
+def _from_row(row: dict[str, object]) -> GenerationState:
+    snapshot = None
+    if row["chunks_version"] is not None:
+        snapshot = Snapshot(row["chunks_version"], row["embeddings_version"], row["chunks_id"])  # type: ignore[arg-type]
+    return GenerationState(snapshot=snapshot, **{name: row[name] for name in _PLAIN})  # type: ignore[arg-type]
