@@ -1,0 +1,156 @@
+"""The live pointer: which generation of an index readers see, on each backend.
+
+Belongs here: the append-only history in `releases`, promotion and rollback. Does not belong
+here: building generations (`indexes`) or judging them (`quality`).
+
+The platform's own record is the truth: one Delta commit moves it, every reader of ours follows
+it. The backend's alias mirrors it for readers outside; a run that dies in between mirrors it
+again on the next move, and `mirror` can be called at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vector_platform.errors import TerminalError
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.state import GenerationState, IndexStates
+from vector_platform.lake.contract import canonical_json
+from vector_platform.lake.lake import Lake
+
+
+class NothingLive(TerminalError):
+    """No generation has been promoted on this backend yet."""
+
+
+class NotPromotable(TerminalError):
+    """A generation that is not proven equal to the lake can never become live."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One move of the live pointer.
+
+    Attributes:
+        backend: Backend whose pointer moved.
+        index: Logical index.
+        sequence: 1, 2, ...; the highest is live.
+        generation: Generation that became live.
+        model_version: Its model version.
+        previous_generation: The one before; None for the first.
+        actor: Who asked for it: a person, a job, a sensor.
+        reason: Why.
+        evidence: Canonical JSON of what the decision rested on.
+        run_id: Run that moved it.
+        released_at: When.
+    """
+
+    backend: str
+    index: str
+    sequence: int
+    generation: str
+    model_version: str
+    previous_generation: str | None
+    actor: str
+    reason: str
+    evidence: str
+    run_id: str
+    released_at: datetime
+
+
+class LivePointer:
+    """The live pointer of one index on one backend."""
+
+    def __init__(self, lake: Lake, backend: str, index: str) -> None:
+        self._table = lake.releases
+        self._states = IndexStates(lake.index_state, backend, index)
+        self._backend = backend
+        self._index = index
+
+    def history(self) -> list[Release]:
+        """Every move, oldest first."""
+        mine = (pc.field("backend") == self._backend) & (pc.field("index") == self._index)
+        rows = self._table.read(where=mine).to_pylist()
+        return sorted((Release(**row) for row in rows), key=lambda release: release.sequence)
+
+    def live(self) -> Release | None:
+        """The newest move, or None when nothing has been promoted yet."""
+        history = self.history()
+        return history[-1] if history else None
+
+    def live_generation(self) -> GenerationState:
+        """The generation readers see.
+
+        Raises:
+            NothingLive: None has been promoted.
+        """
+        release = self.live()
+        if release is None:
+            raise NothingLive(
+                f"{self._backend} serves no generation of {self._index} yet: "
+                "vector-platform release promote MODEL_VERSION"
+            )
+        return next(s for s in self._states.all() if s.generation == release.generation)
+
+    def promote(
+        self,
+        state: GenerationState,
+        *,
+        actor: str,
+        reason: str,
+        evidence: dict[str, object],
+        run_id: str,
+    ) -> Release:
+        """Make a generation live. Promoting the live one again changes nothing.
+
+        Raises:
+            NotPromotable: It is not proven.
+            CommitConflict: Somebody else moved the pointer at the same moment.
+        """
+        current = self.live()
+        if current is not None and current.generation == state.generation:
+            return current
+        if state.status != "proven":
+            raise NotPromotable(
+                f"{self._backend} {self._index} {state.generation} is {state.status}, not proven "
+                f"equal to the lake: materialise {self._backend}/{self._index} for "
+                f"{state.model_version} first"
+            )
+        release = Release(
+            backend=self._backend,
+            index=self._index,
+            sequence=current.sequence + 1 if current else 1,
+            generation=state.generation,
+            model_version=state.model_version,
+            previous_generation=current.generation if current else None,
+            actor=actor,
+            reason=reason,
+            evidence=canonical_json(evidence),
+            run_id=run_id,
+            released_at=datetime.now(UTC),
+        )
+        # A merge, not an append: two promotions at once conflict on the sequence.
+        self._table.merge(
+            pa.Table.from_pylist([vars(release)], schema=self._table.spec.schema),
+            metadata={"run_id": run_id, "what": f"live: {state.generation}"},
+        )
+        return release
+
+    def mirror(self, target: VectorIndex) -> None:
+        """Repeat the pointer in the backend's own alias, for readers outside the platform."""
+        target.point(self.live_generation().identity)
+
+    def collectable(self) -> list[GenerationState]:
+        """Generations nobody needs: neither live, nor the one before, nor a model's newest."""
+        release = self.live()
+        keep = {release.generation, release.previous_generation} if release else set()
+        newest: dict[str, str] = {}
+        present = self._states.present()
+        for state in present:
+            newest[state.model_version] = state.generation
+        keep |= set(newest.values())
+        return [state for state in present if state.generation not in keep]

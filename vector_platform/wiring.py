@@ -1,0 +1,171 @@
+"""The one place that turns settings into working objects.
+
+Belongs here: opening the lake, models, sources and backends that `platform.yaml` names. Does not
+belong here: what is then done with them (`orchestration`, `cli`) or any dagster. Everything is
+opened on first use and kept, so that a process pays for a model or a connection once.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from vector_platform.errors import TerminalError
+from vector_platform.lake.contract import canonical_json
+from vector_platform.lake.lake import Lake
+from vector_platform.settings import BackendName, Settings, load_settings, secret
+
+if TYPE_CHECKING:
+    from vector_platform.corpus.chunking import Chunker
+    from vector_platform.indexes.base import VectorIndex
+    from vector_platform.indexes.sync import IndexSync, Progress
+    from vector_platform.models.base import Embedder
+    from vector_platform.releases.pointer import LivePointer
+    from vector_platform.serving.search import SearchService
+    from vector_platform.sources.base import Source
+
+
+class NotConfigured(TerminalError):
+    """Something was asked for that `platform.yaml` does not name."""
+
+
+class Platform:
+    """A deployment: its settings and everything they name, opened on first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._embedders: dict[str, Embedder] = {}
+        self._targets: dict[str, VectorIndex] = {}
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Platform:
+        """The deployment of a `platform.yaml` (see `settings.load_settings`)."""
+        return cls(load_settings(path))
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder of everything local."""
+        return self.settings.data_dir
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(self.settings.lake_uri)
+
+    @cached_property
+    def chunker(self) -> Chunker:
+        """The chunker the settings describe."""
+        from vector_platform.corpus.chunking import Chunker
+
+        return Chunker(
+            max_tokens=self.settings.chunking.max_tokens,
+            overlap_tokens=self.settings.chunking.overlap_tokens,
+        )
+
+    def source(self, name: str) -> Source:
+        """A source by name."""
+        from vector_platform.sources.registry import open_source
+
+        if name not in self.settings.sources:
+            raise NotConfigured(f"source {name!r} is not in platform.yaml")
+        return open_source(name, self.settings.sources[name], self.settings.root)
+
+    def embedder(self, model_version: str) -> Embedder:
+        """A model version's embedder; weights are loaded when it first encodes."""
+        from vector_platform.models.registry import open_model
+
+        if model_version not in self.settings.models:
+            known = ", ".join(self.settings.models)
+            raise NotConfigured(
+                f"model version {model_version!r} is not in platform.yaml ({known})"
+            )
+        if model_version not in self._embedders:
+            self._embedders[model_version] = open_model(
+                model_version,
+                self.settings.models[model_version],
+                cache_dir=self.data_dir / "models",
+            )
+        return self._embedders[model_version]
+
+    def target(self, backend: BackendName) -> VectorIndex:
+        """A backend, connected."""
+        if backend not in self._targets:
+            opener = {"milvus": self._open_milvus, "pinecone": self._open_pinecone}
+            if backend not in opener or getattr(self.settings.indexes, backend) is None:
+                raise NotConfigured(f"indexes.{backend} is not in platform.yaml")
+            self._targets[backend] = opener[backend]()
+        return self._targets[backend]
+
+    def index_spec(self, backend: BackendName) -> str:
+        """How a backend builds its index, as canonical JSON: recorded with every generation."""
+        section = getattr(self.settings.indexes, backend)
+        return canonical_json(section.model_dump(mode="json", exclude={"uri", "host"}))
+
+    def index_sync(
+        self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None
+    ) -> IndexSync:
+        """The sync of one backend."""
+        from vector_platform.indexes.sync import IndexSync
+
+        return IndexSync(
+            self.lake,
+            self.target(backend),
+            index=self.settings.indexes.name,
+            spec=self.index_spec(backend),
+            max_delete_share=self.settings.guard.max_delete_share,
+            lock_dir=self.data_dir / "locks",
+            run_id=run_id,
+            progress=progress,
+        )
+
+    def live_pointer(self, backend: BackendName) -> LivePointer:
+        """The live pointer of one backend."""
+        from vector_platform.releases.pointer import LivePointer
+
+        return LivePointer(self.lake, backend, self.settings.indexes.name)
+
+    @cached_property
+    def search_service(self) -> SearchService:
+        """Search over the live generations."""
+        from vector_platform.serving.search import SearchService
+
+        return SearchService(
+            self.lake,
+            self.settings.indexes.name,
+            open_index=self.target,
+            open_encoder=self.embedder,
+        )
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for target in self._targets.values():
+            target.close()
+        self._targets.clear()
+
+    def _open_milvus(self) -> VectorIndex:
+        from vector_platform.indexes.milvus import MilvusVectorIndex
+        from vector_platform.local import services
+
+        section = self.settings.indexes.milvus
+        assert section is not None
+        uri = section.uri
+        if uri == "local":
+            uri = services.endpoint(self.data_dir, "milvus").uri
+        return MilvusVectorIndex(section, uri=uri, token=secret("MILVUS_TOKEN"))
+
+    def _open_pinecone(self) -> VectorIndex:
+        from vector_platform.indexes.pinecone import PineconeVectorIndex
+        from vector_platform.local import services
+
+        section = self.settings.indexes.pinecone
+        assert section is not None
+        host, key = section.host, secret("PINECONE_API_KEY")
+        if host == "local":
+            host = services.endpoint(self.data_dir, "pinecone").uri
+            key = SecretStr(services.pinecone_api_key(self.data_dir))
+        if key is None:
+            raise NotConfigured("indexes.pinecone.host is not local: set PINECONE_API_KEY")
+        return PineconeVectorIndex(section, host=host, api_key=key)
