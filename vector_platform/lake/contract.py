@@ -250,6 +250,7 @@ INDEX_STATE = TableSpec(
             _required("status", pa.string()),
             pa.field("chunks_version", pa.int64()),
             pa.field("embeddings_version", pa.int64()),
+            pa.field("chunks_id", pa.string()),
             _required("rows", pa.int64()),
             _required("spec", pa.string()),
             _required("run_id", pa.string()),

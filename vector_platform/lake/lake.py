@@ -30,10 +30,12 @@ class Snapshot:
     Attributes:
         chunks: Version of the `chunks` table.
         embeddings: Version of the `embeddings` table.
+        chunks_id: Delta's id of the `chunks` table; versions of another table do not compare.
     """
 
     chunks: int
     embeddings: int
+    chunks_id: str = ""
 
     def __str__(self) -> str:
         return f"chunks@{self.chunks}+embeddings@{self.embeddings}"
@@ -98,7 +100,8 @@ class Lake:
 
     def snapshot(self) -> Snapshot:
         """The newest snapshot. Reads the two table logs only."""
-        return Snapshot(self.chunks.version(), self.embeddings.version())
+        chunks_id, chunks = self.chunks.identity()
+        return Snapshot(chunks, self.embeddings.version(), chunks_id)
 
     # -- models -----------------------------------------------------------------------------
 
@@ -148,7 +151,7 @@ class Lake:
         `text` is what the model sees (`contract.content_of`). Each content comes once.
         """
         chunks = self.chunks.dataset(chunks_version)
-        vectors = self._vectors(model_version, None)
+        vectors = self.vectors(model_version)
         with spilling_duckdb() as db:
             db.register("chunks", chunks)
             db.register("vectors", vectors)
@@ -172,7 +175,7 @@ class Lake:
         """Number of distinct contents of a snapshot without a vector under a model version."""
         with spilling_duckdb() as db:
             db.register("chunks", self.chunks.dataset(snapshot.chunks))
-            db.register("vectors", self._vectors(model_version, snapshot.embeddings))
+            db.register("vectors", self.vectors(model_version, snapshot.embeddings))
             row = db.execute(
                 "SELECT count(DISTINCT content_hash) FROM chunks "
                 "WHERE content_hash NOT IN (SELECT content_hash FROM vectors)"
@@ -205,10 +208,8 @@ class Lake:
         Raises:
             HistoryUnavailable: The feed has a gap; compare in full instead.
         """
-        if until.chunks < after.chunks:
-            raise HistoryUnavailable(
-                f"snapshot {after} is newer than {until}: the chunks table was recreated"
-            )
+        if until.chunks_id != after.chunks_id or until.chunks < after.chunks:
+            raise HistoryUnavailable(f"the chunks table was recreated since {after}")
         model = self.model_version(model_version)
         feed = self.chunks.changes(
             after.chunks,
@@ -268,7 +269,7 @@ class Lake:
             )
         with spilling_duckdb() as db:
             db.register("chunks", self.chunks.dataset(snapshot.chunks))
-            db.register("vectors", self._vectors(model_version, snapshot.embeddings))
+            db.register("vectors", self.vectors(model_version, snapshot.embeddings))
             if ids is not None:
                 db.register("wanted", ids.select(["id"]))
             only = "WHERE c.chunk_id IN (SELECT id FROM wanted)" if ids is not None else ""
@@ -283,8 +284,8 @@ class Lake:
                 fingerprint=model.fingerprint,
             )
 
-    def _vectors(self, model_version: str, version: int | None) -> ds.Dataset:
-        """One model version's partition of the embeddings."""
+    def vectors(self, model_version: str, version: int | None = None) -> ds.Dataset:
+        """One model version's rows of the embeddings, as a dataset to scan."""
         table = self.embeddings.dataset(version)
         return table.filter(pc.field("model_version") == model_version)
 

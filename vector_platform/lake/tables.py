@@ -46,17 +46,19 @@ class Table:
 
     def version(self) -> int:
         """The newest version, or -1 when the table does not exist. Reads the log only."""
-        try:
-            return int(self._open(without_files=True).version())
-        except TableNotFoundError:
-            return -1
+        return self.identity()[1]
 
-    def table_id(self) -> str | None:
-        """The id Delta gave the table at creation; a recreated table has another one."""
+    def identity(self) -> tuple[str, int]:
+        """The table's id and newest version; `("", -1)` when it does not exist.
+
+        Delta gives a table its id at creation, so a table that was dropped and made anew has
+        another one even when its versions look familiar. Reads the log only.
+        """
         try:
-            return str(self._open(without_files=True).metadata().id)
+            table = self._open(without_files=True)
         except TableNotFoundError:
-            return None
+            return "", -1
+        return str(table.metadata().id), int(table.version())
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits, newest first, with the metadata they were written with."""
