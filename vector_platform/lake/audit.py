@@ -82,7 +82,7 @@ def audit_vectors(lake: Lake, model_version: str) -> list[Finding]:
             """
             CREATE TEMP TABLE audited AS
             SELECT content_hash, fingerprint, len(vector) AS dimension,
-                   sqrt(list_sum(list_transform(vector, x -> x::DOUBLE * x::DOUBLE))) AS norm,
+                   sqrt(list_inner_product(vector, vector)) AS norm,
                    count(*) OVER (PARTITION BY content_hash) AS copies
             FROM vectors
             """
