@@ -38,8 +38,7 @@ class Matrix:
         if self.metric != "cosine":
             return vectors
         norms = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
-        scaled: Vector = np.asarray(vectors / np.where(norms > 0, norms, 1.0), np.float32)
-        return scaled
+        return np.asarray(vectors / np.where(norms > 0, norms, 1.0), np.float32)
 
     def put(self, slot: int, vector: Vector) -> None:
         """Set the row of a slot; the slot is at most one past the highest so far."""
@@ -71,7 +70,8 @@ class Matrix:
     def _block_scores(self, block: Vector, query: Vector) -> Scores:
         if self.metric == "euclidean":
             difference = block - query
-            return -np.einsum("ij,ij->i", difference, difference)
+            distances: Scores = np.einsum("ij,ij->i", difference, difference)
+            return -distances
         return np.asarray(block @ query)
 
     def score_of(self, query: Vector, vector: Vector) -> float:

@@ -1,0 +1,119 @@
+"""The processes of the embedded servers: command lines, ports, health, and ending them.
+
+Belongs here: what differs between the two servers, and plain process handling. Does not belong
+here: what is remembered (`service_records`) and the verbs people use (`services`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from vector_platform.local import milvus_server
+from vector_platform.local.service_records import ProcessIdentity, ServiceName
+
+LOOPBACK = "127.0.0.1"
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+_HEALTH_SECONDS = 2.0
+#: After SIGTERM both servers finish requests for 3 s; what takes longer is stuck.
+_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """How one of the servers is run: a module, and the port it prefers."""
+
+    module: str
+    default_port: int
+
+
+PROGRAMS: dict[ServiceName, Program] = {
+    "milvus": Program("vector_platform.local.milvus_server", milvus_server.DEFAULT_PORT),
+    "pinecone": Program("vector_platform.local.pinecone_server", 5080),
+}
+
+
+def spawn(
+    name: ServiceName, *, data_dir: Path, port: int, log: Path, environment: dict[str, str]
+) -> ProcessIdentity:
+    """Start a server detached from this process: own session, output to a log."""
+    command = [sys.executable, "-m", PROGRAMS[name].module]
+    command += ["--data", str(data_dir), "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            # Makes this very package importable, however this process found it.
+            cwd=_PACKAGE_ROOT,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    identity = ProcessIdentity.of(process.pid)
+    # The server outlives this process on purpose; `subprocess` would warn about that.
+    process.returncode = 0
+    return identity
+
+
+def free_port(preferred: int) -> int:
+    """Return the preferred port when nobody listens on it, else a free one."""
+    for port in (preferred, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no free port on {LOOPBACK}")
+
+
+def is_healthy(name: ServiceName, uri: str, pid: int) -> bool:
+    """Ask a server something; True when it, and not a stranger on its port, answers."""
+    return _milvus_answers(uri) if name == "milvus" else _pinecone_answers(uri, pid)
+
+
+def _milvus_answers(uri: str) -> bool:
+    import grpc  # type: ignore[import-untyped, unused-ignore]
+
+    options = [("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(uri.removeprefix("http://"), options) as channel:
+        get_version = channel.unary_unary("/milvus.proto.milvus.MilvusService/GetVersion")
+        try:
+            return b"milvus" in get_version(b"", timeout=_HEALTH_SECONDS)
+        except grpc.RpcError:
+            return False
+
+
+def _pinecone_answers(uri: str, pid: int) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{uri}/_local/health", timeout=_HEALTH_SECONDS) as response:
+            return bool(json.load(response)["pid"] == pid)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def terminate(identity: ProcessIdentity) -> None:
+    """End a process: SIGTERM, then SIGKILL for one that does not go. Ended ones are ignored."""
+    process = identity.process()
+    if process is None:
+        return
+    try:
+        process.terminate()
+        process.wait(_STOP_SECONDS)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(_STOP_SECONDS)
+    except psutil.NoSuchProcess:
+        return
