@@ -1,1 +1,1 @@
-"""Measurements: retrieval quality on golden queries, drift of the embedding distribution. Decides nothing."""
+"""Quality: retrieval evaluation, drift statistics, pictures. Measures; never decides or writes."""

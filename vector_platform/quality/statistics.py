@@ -1,0 +1,76 @@
+"""Intervals and tests that more than one measurement needs, seeded: same input, same output.
+
+Belongs here: resampling over per-query or per-row numbers. Does not belong here: what the
+numbers mean, or what is decided from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.float64]
+
+# 5,000 resamples put the ends of a 95 % interval within about 1 % of its width.
+RESAMPLES = 5000
+# 10,000 sign flips resolve p = .001 to within a third of itself.
+FLIPS = 10_000
+# Resamples drawn at a time: bounds memory to a few MB for thousands of queries.
+BLOCK = 250
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % percentile-bootstrap interval.
+
+    Attributes:
+        mean: Sample mean.
+        low: Lower end.
+        high: Upper end.
+        count: Numbers it rests on.
+    """
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+def bootstrap_mean(values: Numbers, *, seed: int) -> Estimate:
+    """The mean of independent numbers, with a percentile-bootstrap interval.
+
+    Args:
+        values: One number a unit (query); at least one.
+        seed: Of the resampling.
+    """
+    rng = np.random.default_rng(seed)
+    count = len(values)
+    means = np.concatenate(
+        [
+            values[rng.integers(0, count, size=(BLOCK, count))].mean(axis=1)
+            for _ in range(RESAMPLES // BLOCK)
+        ]
+    )
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Estimate(float(values.mean()), float(low), float(high), count)
+
+
+def sign_flip_p_value(differences: Numbers, *, seed: int) -> float:
+    """Two-sided randomisation test that paired differences are symmetric around zero.
+
+    p = (1 + flips at least as extreme) / (1 + flips), which is never 0 and never too small
+    (Phipson and Smyth, 2010).
+    """
+    rng = np.random.default_rng(seed)
+    observed = abs(differences.mean())
+    extreme = 0
+    for _ in range(FLIPS // BLOCK):
+        signs = rng.integers(0, 2, size=(BLOCK, len(differences)), dtype=np.int8) * 2.0 - 1.0
+        flipped = np.abs((signs * differences).mean(axis=1))
+        # The tolerance counts a tie as a tie, whatever the order of the additions.
+        extreme += int((flipped >= observed - 1e-12).sum())
+    return (1 + extreme) / (1 + FLIPS)
