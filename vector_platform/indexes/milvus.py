@@ -1,0 +1,408 @@
+"""Milvus: one collection a generation, tenants as its partition key.
+
+Belongs here: every call to pymilvus, for a Milvus server and for the embedded Milvus Lite
+alike. Does not belong here: names (`naming.py`), conversions and row limits (`stored_rows.py`),
+or any decision about what is written (`plan.py`, `sync.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Literal
+
+import grpc  # type: ignore[import-untyped]
+import numpy as np
+import pyarrow as pa
+from pydantic import SecretStr
+from pymilvus import DataType, MilvusClient
+from pymilvus.exceptions import MilvusException
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import (
+    Generation,
+    Hit,
+    IndexRejected,
+    IndexUnavailable,
+    RowsRejected,
+)
+from vector_platform.indexes.milvus_terms import (
+    among,
+    build_params,
+    literal,
+    mark,
+    read_mark,
+    search_params,
+)
+from vector_platform.indexes.naming import (
+    collection_alias,
+    collection_generation,
+    collection_name,
+)
+from vector_platform.indexes.stored_rows import (
+    HIT_FIELDS,
+    MILVUS_FIELD_BYTES,
+    best,
+    hit_of,
+    key_batch,
+    milvus_rows,
+)
+from vector_platform.settings import MilvusIndex as MilvusSettings
+
+# Milvus answers at most 16,384 rows a query.
+PAGE_ROWS: Final = 8192
+# Rows of a query that carries vectors: 1,000 of 4,096 dimensions are 16 MiB, below gRPC's 64.
+VECTOR_PAGE_ROWS: Final = 1000
+LOAD_TIMEOUT_FACTOR: Final = 20
+
+# Codes of pymilvus and the server that mean "not now": connection lost, unavailable, out of
+# memory, too many requests, rate limit, quota, timeout, and a collection that is being loaded.
+_NOT_NOW: Final = frozenset(
+    {
+        *(2, 3, 4, 8, 9, 10, 106),
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+    }
+)
+_NOT_LOADED: Final = 101
+# What may be wrong with single rows: unexpected (1), illegal argument (6), invalid parameter
+# (1100). Anything else concerns the collection or the caller.
+_PERHAPS_THE_ROWS: Final = frozenset({1, 6, 1100})
+
+
+class MilvusVectorIndex(VectorIndex):
+    """A Milvus server or Milvus Lite.
+
+    Searches use bounded staleness and reads for proof are strong: `fence` makes a strong read of
+    the whole collection, and with the one replica a collection is loaded with, nothing that
+    follows can see less.
+
+    Args:
+        uri: Address of the server.
+        settings: How collections are built and searched.
+        token: Credential, when the server wants one. Never part of a message.
+        timeout_seconds: Longest a call may take, reconnecting included.
+    """
+
+    backend = "milvus"
+    # An upsert deletes its primary key in all partitions first, so an id lives in one tenant.
+    ids_are_global = True
+
+    def __init__(
+        self,
+        *,
+        uri: str,
+        settings: MilvusSettings,
+        token: SecretStr | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> None:
+        # pymilvus logs a traceback for every answer that is not a success, expected or not;
+        # all of it is in the errors raised here.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        self._settings = settings
+        self._timeout = timeout_seconds
+        # A URI may hold a password; a message never does.
+        self._where = f"milvus {uri.rpartition('@')[2]}"
+        with self._errors("connect"):
+            self._client = MilvusClient(
+                uri,
+                token=token.get_secret_value() if token else "",
+                db_name=settings.database,
+                timeout=timeout_seconds,
+                dedicated=True,
+            )
+        self._is_lite = str(self._call("get_server_version")).startswith("milvus_lite")
+
+    # -- generations ------------------------------------------------------------------------
+
+    def create(self, generation: Generation) -> None:
+        """Make the collection, its index, and load it; each only where missing."""
+        name = collection_name(generation)
+        if not self._call("has_collection", name):
+            self._call(
+                "create_collection",
+                name,
+                schema=_schema(generation),
+                num_partitions=self._settings.partitions,
+                consistency_level="Bounded",
+                properties=mark(generation),
+            )
+        self._require_own(generation)
+        if not self._call("list_indexes", name):
+            params = MilvusClient.prepare_index_params()
+            params.add_index(
+                "vector",
+                index_type=self._settings.index_type,
+                metric_type="COSINE",
+                params=build_params(self._settings),
+            )
+            self._call("create_index", name, params)
+        self._load(name)
+
+    def exists(self, generation: Generation) -> bool:
+        """Whether the collection is there and the platform's."""
+        name = collection_name(generation)
+        return self._call("has_collection", name) and self._mark_of(name) is not None
+
+    def drop(self, generation: Generation) -> None:
+        """Drop the collection, and our alias when it still points there."""
+        name, alias = collection_name(generation), collection_alias(generation.index)
+        if not self._call("has_collection", name):
+            return
+        self._require_own(generation)
+        if alias in self._aliases(name):
+            self._call("drop_alias", alias)
+        self._call("drop_collection", name)
+
+    def generation_names(self, index: str) -> list[str]:
+        """Generations whose collections carry the platform's mark, sorted."""
+        names = self._call("list_collections")
+        found = ((collection_generation(index, name), name) for name in names)
+        return sorted(gen for gen, name in found if gen and self._mark_of(name) is not None)
+
+    def point(self, generation: Generation) -> None:
+        """Let the alias `{index}_live` stand for the generation's collection.
+
+        Raises:
+            IndexRejected: The alias stands for a collection the platform did not create.
+        """
+        self._require_own(generation)
+        name, alias = collection_name(generation), collection_alias(generation.index)
+        if alias in self._aliases(name):
+            return
+        if alias not in self._aliases(""):
+            self._call("create_alias", name, alias)
+            return
+        target = self._call("describe_alias", alias)["collection_name"]
+        if self._mark_of(target) is None:
+            raise IndexRejected(
+                f"{self._where}: alias {alias!r} stands for {target!r}, which the platform did "
+                "not create; remove or rename that alias"
+            )
+        self._call("alter_alias", name, alias)
+
+    # -- rows -------------------------------------------------------------------------------
+
+    def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
+        """Write rows; one that is refused is found by halving, and the others are written."""
+        entities, refused = milvus_rows(rows, generation.dimension)
+        size = self._settings.batch_rows
+        for start in range(0, len(entities), size):
+            refused |= self._upsert(collection_name(generation), entities[start : start + size])
+        if refused:
+            raise RowsRejected(refused)
+
+    def _upsert(self, name: str, entities: list[dict[str, Any]]) -> dict[str, str]:
+        try:
+            self._call("upsert", name, entities)
+        except IndexRejected as error:
+            if _code(error.__cause__) not in _PERHAPS_THE_ROWS:
+                raise
+            if len(entities) == 1:
+                return {entities[0]["id"]: _reason(error.__cause__)}
+            half = len(entities) // 2
+            return self._upsert(name, entities[:half]) | self._upsert(name, entities[half:])
+        return {}
+
+    def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
+        """Remove rows by id, those of this tenant only.
+
+        Milvus deletes by primary key whatever the tenant, so what belongs to it is read first.
+        """
+        name = collection_name(generation)
+        for page in _pages(ids, PAGE_ROWS):
+            own = [row["id"] for row in self._rows_of(name, tenant, page, [])]
+            if own:
+                self._call("delete", name, own)
+
+    def fence(self, generation: Generation) -> None:
+        """Read the whole collection strongly: what follows sees all that was written before.
+
+        Milvus Lite has no staleness, but searches rows that are not flushed without their index,
+        some fifty times slower; there the fence flushes. A server flushes by itself and limits
+        how often it may be asked.
+        """
+        if self._is_lite:
+            self._call("flush", collection_name(generation))
+        self.count(generation)
+        probe = np.full(generation.dimension, generation.dimension**-0.5, np.float32)
+        self._search(generation, probe, k=1, tenant=None, consistency="Strong")
+
+    def tenants(self, generation: Generation) -> list[str]:
+        """Tenants that have rows: whatever is not of a known one, until nothing is left."""
+        known: set[str] = set()
+        while True:
+            others = among("tenant", sorted(known), negated=True) if known else 'id != ""'
+            rows = self._query(collection_name(generation), others, ["tenant"], limit=PAGE_ROWS)
+            found = {row["tenant"] for row in rows}
+            if not found - known:
+                return sorted(known)
+            known |= found
+
+    def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
+        """Ids and digests through the tenant filter that searches use, in pages."""
+        pages = self._loaded(
+            "query_iterator",
+            collection_name(generation),
+            batch_size=PAGE_ROWS,
+            filter=f"tenant == {literal(tenant)}",
+            output_fields=["id", "tenant", "digest"],
+            consistency_level="Strong",
+        )
+        try:
+            while True:
+                with self._errors("query_iterator"):
+                    page = pages.next()
+                if not page:
+                    return
+                yield key_batch([(row["id"], row["tenant"], row["digest"]) for row in page])
+        finally:
+            pages.close()
+
+    def vectors(
+        self, generation: Generation, tenant: str, ids: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Stored vectors of a tenant's rows."""
+        return {
+            row["id"]: np.asarray(row["vector"], np.float32)
+            for page in _pages(ids, VECTOR_PAGE_ROWS)
+            for row in self._rows_of(collection_name(generation), tenant, page, ["vector"])
+        }
+
+    def count(self, generation: Generation) -> int:
+        """Rows as `count(*)` has them; collection statistics still count deleted ones."""
+        return int(self._query(collection_name(generation), "", ["count(*)"])[0]["count(*)"])
+
+    def search(
+        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+    ) -> list[Hit]:
+        """The k nearest rows by cosine."""
+        return self._search(generation, vector, k=k, tenant=tenant, consistency="Bounded")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    # -- shared steps -----------------------------------------------------------------------
+
+    def _search(
+        self,
+        generation: Generation,
+        vector: np.ndarray,
+        *,
+        k: int,
+        tenant: str | None,
+        consistency: Literal["Bounded", "Strong"],
+    ) -> list[Hit]:
+        [found] = self._loaded(
+            "search",
+            collection_name(generation),
+            data=[np.asarray(vector, np.float32)],
+            anns_field="vector",
+            limit=k,
+            filter="" if tenant is None else f"tenant == {literal(tenant)}",
+            output_fields=list(HIT_FIELDS),
+            search_params={"metric_type": "COSINE", "params": search_params(self._settings, k)},
+            consistency_level=consistency,
+        )
+        return best((hit_of(hit["id"], hit["distance"], hit["entity"]) for hit in found), k)
+
+    def _query(
+        self, name: str, condition: str, fields: Sequence[str], **options: Any
+    ) -> list[dict[str, Any]]:
+        options |= {"filter": condition, "output_fields": list(fields)}
+        return list(self._loaded("query", name, consistency_level="Strong", **options))
+
+    def _rows_of(
+        self, name: str, tenant: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        rows = self._query(name, among("id", ids), ["id", "tenant", *fields])
+        return [row for row in rows if row["tenant"] == tenant]
+
+    def _loaded(self, method: str, name: str, **options: Any) -> Any:
+        """Call; where the collection is not in memory (Milvus Lite forgets it), load it first."""
+        try:
+            return self._call(method, name, **options)
+        except IndexRejected as error:
+            if _code(error.__cause__) != _NOT_LOADED:
+                raise
+        self._load(name)
+        return self._call(method, name, **options)
+
+    def _load(self, name: str) -> None:
+        # Loading builds the index of a large collection on Milvus Lite: minutes, not seconds.
+        self._call("load_collection", name, timeout=LOAD_TIMEOUT_FACTOR * self._timeout)
+
+    def _aliases(self, name: str) -> list[str]:
+        return list(self._call("list_aliases", name)["aliases"])
+
+    def _mark_of(self, name: str) -> dict[str, str] | None:
+        return read_mark(self._call("describe_collection", name))
+
+    def _require_own(self, generation: Generation) -> None:
+        name, wanted = collection_name(generation), mark(generation)
+        found = self._mark_of(name)
+        if found is None:
+            raise IndexRejected(
+                f"{self._where}: collection {name!r} exists and the platform did not create it; "
+                "rename it, or give the index another name"
+            )
+        odd = [key for key, value in wanted.items() if found.get(key) != value]
+        if odd:
+            shown = ", ".join(f"{key} {found.get(key)!r} instead of {wanted[key]!r}" for key in odd)
+            raise IndexRejected(
+                f"{self._where}: collection {name!r} was built for something else: {shown}"
+            )
+
+    def _call(self, method: str, *args: Any, **options: Any) -> Any:
+        with self._errors(method):
+            return getattr(self._client, method)(*args, **{"timeout": self._timeout} | options)
+
+    @contextmanager
+    def _errors(self, operation: str) -> Iterator[None]:
+        """Say in our own errors what went wrong where, and whether it may pass by itself."""
+        try:
+            yield
+        except (MilvusException, grpc.RpcError) as error:
+            code = _code(error)
+            text = f"{self._where}: {operation}: {_reason(error)}"
+            if code in _NOT_NOW or getattr(error, "retriable", False):
+                raise IndexUnavailable(text) from error
+            raise IndexRejected(text) from error
+
+
+def _schema(generation: Generation) -> Any:
+    schema = MilvusClient.create_schema(
+        auto_id=False, enable_dynamic_field=False, description=json.dumps(mark(generation))
+    )
+    for field, size in MILVUS_FIELD_BYTES.items():
+        schema.add_field(
+            field,
+            DataType.VARCHAR,
+            max_length=size,
+            is_primary=field == "id",
+            is_partition_key=field == "tenant",
+        )
+    schema.add_field("attributes", DataType.JSON)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=generation.dimension)
+    return schema
+
+
+def _code(error: BaseException | None) -> Any:
+    code: Any = getattr(error, "code", None)
+    return code() if callable(code) else code
+
+
+def _reason(error: BaseException | None) -> str:
+    message: Any = getattr(error, "message", None) or getattr(error, "details", None)
+    message = message() if callable(message) else message
+    return str(message or type(error).__name__).partition(", debug=")[0]
+
+
+def _pages(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))

@@ -1,0 +1,83 @@
+"""What is said to Milvus: index parameters, filter expressions, the mark on a collection.
+
+Belongs here: pure functions from our values to Milvus' terms. Does not belong here: pymilvus.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.naming import CREATOR
+from vector_platform.settings import MilvusIndex as MilvusSettings
+
+# Graph and cell sizes that reach .95 recall@10 on sentence vectors of 256 to 1,024 dimensions.
+_BUILD: Final[dict[str, dict[str, int]]] = {
+    "AUTOINDEX": {},
+    "FLAT": {},
+    "HNSW": {"M": 16, "efConstruction": 200},
+    "IVF_FLAT": {"nlist": 128},
+    "IVF_SQ8": {"nlist": 128},
+}
+_SEARCH: Final[dict[str, dict[str, int]]] = {
+    "AUTOINDEX": {},
+    "FLAT": {},
+    "HNSW": {"ef": 64},
+    "IVF_FLAT": {"nprobe": 32},
+    "IVF_SQ8": {"nprobe": 32},
+}
+_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def build_params(settings: MilvusSettings) -> dict[str, int]:
+    """Parameters an index is built with: the type's defaults, then the settings."""
+    return _BUILD[settings.index_type] | settings.index_params
+
+
+def search_params(settings: MilvusSettings, k: int) -> dict[str, int]:
+    """Parameters of a search for k rows. HNSW finds no more rows than it visits: `ef` >= k."""
+    params = _SEARCH[settings.index_type] | settings.search_params
+    return params | {"ef": max(params["ef"], k)} if "ef" in params else params
+
+
+def literal(text: str) -> str:
+    """A string literal of a filter expression; nothing in the text can end it."""
+    return '"' + "".join(_ESCAPES.get(char, char) for char in text) + '"'
+
+
+def among(field: str, values: Sequence[str], *, negated: bool = False) -> str:
+    """Filter expression: the field is (not) one of the values."""
+    listed = ", ".join(literal(value) for value in values)
+    return f"{field} {'not in' if negated else 'in'} [{listed}]"
+
+
+def mark(generation: Generation) -> dict[str, str]:
+    """What a collection says of who made it and for what."""
+    return {
+        "creator": CREATOR,
+        "index": generation.index,
+        "model_version": generation.model_version,
+        "dimension": str(generation.dimension),
+    }
+
+
+def read_mark(described: Mapping[str, Any]) -> dict[str, str] | None:
+    """The mark of a described collection, from its properties or from its description.
+
+    It is written to both: Milvus Lite forgets descriptions, and an old server may not keep
+    properties it does not know.
+    """
+    for found in (described.get("properties"), _json_object(described.get("description"))):
+        if found and found.get("creator") == CREATOR:
+            return {str(key): str(value) for key, value in found.items()}
+    return None
+
+
+def _json_object(text: str | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text or "")
+    except json.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None

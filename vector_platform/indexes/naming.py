@@ -1,0 +1,99 @@
+"""Physical names: how indexes, generations and tenants are called inside the backends.
+
+Belongs here: pure functions between our names and theirs, both ways. Does not belong here: any
+call to a backend. A name is all that ties a collection or a namespace to its generation, so
+every function that makes a name has one that reads it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+from urllib.parse import quote, unquote
+
+from vector_platform.indexes.contract import Generation
+
+# Says "the platform made this", in Milvus collection properties and Pinecone index tags.
+CREATOR: Final = "vector_platform"
+
+_GENERATION = r"g\d{4,}"
+# Pinecone's limits for the names of indexes and of namespaces.
+_INDEX_NAME_LENGTH = 45
+_NAMESPACE_LENGTH = 512
+# Characters that Pinecone admits in a namespace alias: printable ASCII without # % & + / ; = ? \.
+_ALIAS = re.compile(r"[\x21\x22\x24\x27-\x2a\x2c-\x2e\x30-\x3a\x3c\x3e\x40-\x5b\x5d-\x7e]{1,512}")
+_NOT_AN_ALIAS = frozenset({".", "..", "__default__"})
+
+
+def collection_name(generation: Generation) -> str:
+    """Milvus collection of a generation: `documents_g0001`."""
+    return f"{generation.index}_{generation.name}"
+
+
+def collection_generation(index: str, collection: str) -> str | None:
+    """Generation that a Milvus collection holds, or None when it is not of this index."""
+    match = re.fullmatch(rf"{re.escape(index)}_({_GENERATION})", collection)
+    return match[1] if match else None
+
+
+def collection_alias(index: str) -> str:
+    """Milvus alias that follows the live pointer: `documents_live`."""
+    return f"{index}_live"
+
+
+def pinecone_index_name(index: str, model_version: str) -> str:
+    """Pinecone index of a logical index and a model version.
+
+    Pinecone admits lower-case letters, digits and hyphens, 45 in all. Where a model version has
+    to be changed to fit, 8 hex digits of its hash keep different ones apart.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", model_version).strip("-")
+    name = f"{index}-{plain}"
+    if plain == model_version and len(name) <= _INDEX_NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(model_version.encode()).hexdigest()[:8]
+    room = _INDEX_NAME_LENGTH - len(index) - len(digest) - 2
+    return f"{index}-{plain[:room].strip('-')}-{digest}"
+
+
+def namespace_name(tenant: str, generation: str) -> str:
+    """Pinecone namespace of a tenant in a generation: the percent-encoded tenant, `@`, the name.
+
+    Raises:
+        ValueError: It would be longer than a namespace may be.
+    """
+    name = f"{quote(tenant, safe='')}@{generation}"
+    if len(name) > _NAMESPACE_LENGTH:
+        raise ValueError(
+            f"tenant {tenant[:40]!r}... needs a namespace of {len(name)} characters, "
+            f"Pinecone takes {_NAMESPACE_LENGTH}"
+        )
+    return name
+
+
+def generation_marker(generation: str) -> str:
+    """Empty Pinecone namespace that says a generation exists before it has a row."""
+    return f"@{generation}"
+
+
+def parse_namespace(namespace: str) -> tuple[str, str] | None:
+    """Tenant and generation of a Pinecone namespace, or None when it is not one of ours.
+
+    The tenant of a generation's marker is the empty string.
+    """
+    encoded, _, generation = namespace.rpartition("@")
+    if not re.fullmatch(_GENERATION, generation):
+        return None
+    tenant = unquote(encoded)
+    return (tenant, generation) if quote(tenant, safe="") == encoded else None
+
+
+def namespace_alias(tenant: str) -> str | None:
+    """Pinecone namespace alias that stands for a tenant, or None when its name does not fit.
+
+    An alias is the tenant itself, so that a reader outside needs no rule; one that holds a
+    character Pinecone refuses, or reads like a namespace of ours, has none.
+    """
+    fits = _ALIAS.fullmatch(tenant) is not None and tenant not in _NOT_AN_ALIAS
+    return tenant if fits and parse_namespace(tenant) is None else None
