@@ -1,0 +1,58 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Extra arguments for torch alone, e.g. an index of CPU builds.
+TORCH_PIP_ARGS ?=
+export HF_HUB_OFFLINE := 1
+export DAGSTER_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo ui down test lint types unit integration format docs-dbt clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+install: $(VENV)/.ready ## Install everything into .venv
+
+# torch comes first: asked for by another package it may bring gigabytes of GPU libraries.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(TORCH_PIP_ARGS) -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo,dev]"
+	@touch $@
+
+demo: install ## Sources to two proven, searchable indexes, on embedded servers
+	@$(BIN)/vector-platform demo
+
+ui: install ## The Dagster UI and daemon, with the demo's runs in it
+	@$(BIN)/vector-platform services up
+	@$(BIN)/vector-platform ui
+
+down: install ## Stop the embedded servers
+	@$(BIN)/vector-platform services down
+
+test: install lint types unit integration ## Everything CI runs
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: install
+	$(BIN)/mypy
+
+unit: install
+	$(BIN)/pytest -n 2 -m "not integration"
+
+integration: install
+	$(BIN)/pytest -n 2 --dist loadfile -m integration
+
+format: install ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the environment and all local data
+	-$(BIN)/vector-platform services down
+	rm -rf $(VENV) .vector_platform

@@ -1,0 +1,55 @@
+"""The root of the command line: global options, groups of verbs, and how errors end.
+
+Belongs here: assembly. Every expected error ends in one message and exit code 1; only a bug
+shows a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vector_platform.cli import config, index, lake, pipeline, release, search, services
+from vector_platform.errors import VectorPlatformError
+from vector_platform.settings import CONFIG_VARIABLE
+
+app = typer.Typer(
+    name="vector-platform",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Searchable, provable vector indexes from a Delta Lake of embeddings.",
+)
+app.add_typer(config.app, name="config")
+app.add_typer(services.app, name="services")
+app.add_typer(lake.app, name="lake")
+app.add_typer(index.app, name="index")
+app.add_typer(release.app, name="release")
+pipeline.register(app)
+search.register(app)
+
+
+@app.callback()
+def _options(
+    file: Annotated[
+        Path | None,
+        typer.Option("--config", help="platform.yaml to use.", envvar=CONFIG_VARIABLE),
+    ] = None,
+) -> None:
+    if file is not None:
+        os.environ[CONFIG_VARIABLE] = str(file)
+
+
+def main() -> None:
+    """Run the command line."""
+    # Models are loaded from installed packages; a hub is asked only when the user says so.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        app()
+    except VectorPlatformError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)

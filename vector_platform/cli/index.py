@@ -1,0 +1,189 @@
+"""`vector-platform index`: sync, verify, repair and rebuild the indexes of a backend."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+
+from vector_platform.cli.choices import chosen_backends, chosen_models
+from vector_platform.cli.output import (
+    BackendOption,
+    JsonFlag,
+    ModelOption,
+    say,
+    say_json,
+    say_table,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")
+
+AllowDelete = Annotated[
+    int, typer.Option(help="Let this many deletes through the guard, this once.")
+]
+
+
+@app.command()
+def status(as_json: JsonFlag = False) -> None:
+    """Every generation: what it was built from, and which one is live."""
+    from vector_platform.indexes.state import IndexStates
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    rows: list[dict[str, Any]] = []
+    for backend in platform.settings.indexes.backends:
+        live = platform.live_pointer(backend).live()
+        states = IndexStates(platform.lake.index_state, backend, platform.settings.indexes.name)
+        rows += [
+            {
+                "backend": backend,
+                "generation": state.generation,
+                "model_version": state.model_version,
+                "status": state.status,
+                "live": bool(live and live.generation == state.generation),
+                "rows": state.rows,
+                "snapshot": str(state.snapshot) if state.snapshot else None,
+                "updated_at": state.updated_at.isoformat(timespec="seconds"),
+            }
+            for state in states.present()
+        ]
+    if as_json:
+        say_json(rows)
+        return
+    say_table(
+        "Index generations",
+        ["backend", "generation", "model", "status", "live", "rows", "snapshot"],
+        [
+            [
+                row["backend"],
+                row["generation"],
+                row["model_version"],
+                row["status"],
+                "live" if row["live"] else "",
+                row["rows"],
+                row["snapshot"] or "-",
+            ]
+            for row in rows
+        ],
+    )
+
+
+@app.command()
+def sync(
+    backend: BackendOption = "both",
+    model: ModelOption = None,
+    allow_delete: AllowDelete = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring indexes to the lake's newest snapshot, as a Dagster run."""
+    from vector_platform.orchestration import keys
+    from vector_platform.orchestration.runs import Runs
+    from vector_platform.wiring import Platform
+
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    facts = []
+    for name in chosen_backends(settings, backend):
+        key = keys.index(name, settings)
+        for model_version in chosen_models(settings, model):
+            outcome = runs.materialize(
+                [key],
+                partition=model_version,
+                config={
+                    "ops": {key.to_python_identifier(): {"config": {"allow_delete": allow_delete}}}
+                },
+            )
+            facts.append({"backend": name, **outcome.metadata[key.to_user_string()]})
+    if as_json:
+        say_json(facts)
+        return
+    for fact in facts:
+        say(
+            f"{fact['backend']} {fact['model_version']} {fact['generation']}: {fact['rows']} rows, "
+            f"{fact['rows_upserted']} written, {fact['rows_deleted']} deleted ({fact['reason']})"
+        )
+
+
+@app.command()
+def verify(
+    backend: BackendOption = "both", model: ModelOption = None, as_json: JsonFlag = False
+) -> None:
+    """Read indexes back and compare every id and digest with the lake; exit 2 if they differ."""
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    facts = []
+    for name in chosen_backends(platform.settings, backend):
+        checker = platform.index_sync(name, run_id="cli")
+        for model_version in chosen_models(platform.settings, model):
+            state = checker.states.newest(model_version)
+            if state is None:
+                continue
+            proof = checker.verify(state)
+            facts.append(
+                {
+                    "backend": name,
+                    "generation": state.generation,
+                    "model_version": model_version,
+                    "clean": proof.clean,
+                    **proof.facts(),
+                }
+            )
+            if not as_json:
+                say(
+                    f"{name} {model_version} {state.generation}: "
+                    f"{'equal to' if proof.clean else 'DIFFERS from'} {proof.snapshot} "
+                    f"({proof.describe()})"
+                )
+    if as_json:
+        say_json(facts)
+    if not all(fact["clean"] for fact in facts):
+        raise typer.Exit(2)
+
+
+@app.command()
+def repair(
+    backend: BackendOption = "both", model: ModelOption = None, allow_delete: AllowDelete = 0
+) -> None:
+    """Rewrite exactly what differs from the lake, then verify again."""
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    for name in chosen_backends(platform.settings, backend):
+        fixer = platform.index_sync(name, run_id=f"cli:{getpass.getuser()}", progress=say)
+        for model_version in chosen_models(platform.settings, model):
+            state = fixer.states.newest(model_version)
+            if state is None:
+                continue
+            report = fixer.repair(state, allow_delete=allow_delete)
+            say(
+                f"{name} {model_version} {state.generation}: {report.upserted} rewritten, "
+                f"{report.deleted} deleted, equal to {report.generation.snapshot}"
+            )
+
+
+@app.command()
+def rebuild(
+    model: Annotated[str, typer.Option("--model", help="Model version to rebuild.")],
+    backend: BackendOption = "both",
+    reason: Annotated[str, typer.Option(help="Recorded with the release.")] = "asked for by hand",
+) -> None:
+    """Build a new generation from the lake and release it where its model is live."""
+    import dagster as dg
+
+    from vector_platform.orchestration.jobs import RebuildConfig
+    from vector_platform.orchestration.runs import Runs
+    from vector_platform.wiring import Platform
+
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    (model_version,) = chosen_models(settings, model)
+    config = RebuildConfig(
+        model_version=model_version,
+        backends=list(chosen_backends(settings, backend)),
+        reason=reason,
+        actor=getpass.getuser(),
+    )
+    outcome = runs.job("rebuild_index", dg.RunConfig({"rebuild": config}))
+    say(f"run {outcome.run_id} built {outcome.outputs['rebuild']}")

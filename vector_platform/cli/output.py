@@ -1,0 +1,43 @@
+"""How verbs speak: tables for people, JSON for machines, errors on standard error.
+
+Belongs here: printing only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+BackendOption = Annotated[str, typer.Option("--backend", help="milvus, pinecone, or both.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Model version; default: every active one.")
+]
+
+
+def say(line: str = "") -> None:
+    """Print one line for people."""
+    from rich.console import Console
+
+    Console(highlight=False, soft_wrap=True).print(line)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def say_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console(highlight=False).print(table)

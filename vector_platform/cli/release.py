@@ -1,0 +1,94 @@
+"""`vector-platform release`: which generation readers see."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from vector_platform.cli.choices import chosen_backends, chosen_models
+from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json, say_table
+
+app = typer.Typer(no_args_is_help=True, help="See and move the live pointer.")
+
+Reason = Annotated[str, typer.Option(help="Recorded with the release.")]
+
+
+@app.command()
+def status(as_json: JsonFlag = False) -> None:
+    """What is live on every backend, and how it became so."""
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    releases = {
+        backend: platform.live_pointer(backend).history()
+        for backend in platform.settings.indexes.backends
+    }
+    if as_json:
+        say_json({backend: [vars(r) for r in history] for backend, history in releases.items()})
+        return
+    say_table(
+        "Releases (the last of each backend is live)",
+        ["backend", "#", "generation", "model", "released", "by", "reason"],
+        [
+            [
+                backend,
+                r.sequence,
+                r.generation + (" (live)" if r is history[-1] else ""),
+                r.model_version,
+                r.released_at.strftime("%Y-%m-%d %H:%M:%S"),
+                r.actor,
+                r.reason,
+            ]
+            for backend, history in releases.items()
+            for r in history
+        ],
+    )
+
+
+@app.command()
+def promote(
+    model: Annotated[
+        str | None, typer.Argument(help="Model version; default: the best by its evaluations.")
+    ] = None,
+    backend: BackendOption = "both",
+    reason: Reason = "asked for by hand",
+) -> None:
+    """Make a model version live, as a Dagster run."""
+    import dagster as dg
+
+    from vector_platform.orchestration.jobs import PromoteConfig
+    from vector_platform.orchestration.runs import Runs
+    from vector_platform.wiring import Platform
+
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    config = PromoteConfig(
+        model_version=chosen_models(settings, model)[0] if model else "",
+        backends=list(chosen_backends(settings, backend)),
+        reason=reason,
+        actor=getpass.getuser(),
+    )
+    outcome = runs.job("promote", dg.RunConfig({"promote_op": config}))
+    for moved in outcome.outputs["promote_op"].values():
+        say(moved["summary"])
+
+
+@app.command()
+def rollback(backend: BackendOption = "both", reason: Reason = "asked for by hand") -> None:
+    """Make the previous generation live again, after bringing it to the newest snapshot."""
+    from vector_platform.releases.promotion import roll_back
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    for name in chosen_backends(platform.settings, backend):
+        outcome = roll_back(
+            platform.live_pointer(name),
+            platform.target(name),
+            platform.index_sync(name, run_id="cli"),
+            actor=getpass.getuser(),
+            reason=reason,
+            run_id="cli",
+        )
+        say(outcome.describe())

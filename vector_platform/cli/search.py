@@ -1,0 +1,59 @@
+"""`vector-platform search`: ask the live generations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vector_platform.cli.choices import chosen_backends
+from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json, say_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the root."""
+    app.command()(search)
+
+
+def search(
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    backend: BackendOption = "both",
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant; default all.")] = None,
+    k: Annotated[int, typer.Option("-k", help="Number of hits.")] = 10,
+    as_json: JsonFlag = False,
+) -> None:
+    """Search the live generations, side by side.
+
+    The query is embedded by the model that each live generation names.
+    """
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    try:
+        results = [
+            platform.search_service.search(text, backend=name, tenant=tenant, k=k)
+            for name in chosen_backends(platform.settings, backend)
+        ]
+    finally:
+        platform.close()
+    if as_json:
+        say_json([result.as_json() for result in results])
+        return
+    for result in results:
+        say_table(
+            f"{result.backend}: {result.model_version}, generation {result.generation}, "
+            f"{result.snapshot}, {result.seconds * 1000:.0f} ms",
+            ["score", "tenant", "document", "text"],
+            [
+                [f"{hit.score:.4f}", hit.tenant, hit.doc_id, _excerpt(hit.text)]
+                for hit in result.hits
+            ],
+        )
+    if len(results) == 2:
+        first, second = ({hit.id for hit in result.hits} for result in results)
+        say(f"{len(first & second)} of {max(len(first), len(second))} hits in common")
+
+
+def _excerpt(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 90 else flat[:89] + "…"

@@ -1,0 +1,47 @@
+"""`vector-platform services`: the embedded Milvus and Pinecone-compatible servers."""
+
+from __future__ import annotations
+
+import typer
+
+from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+from vector_platform.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, help="Start, stop and inspect the embedded servers.")
+
+
+@app.command()
+def up() -> None:
+    """Start the servers that are not running; keep the others."""
+    from vector_platform.local import services
+
+    for endpoint in services.up(load_settings().data_dir):
+        say(f"{endpoint.name} is up at {endpoint.uri} (pid {endpoint.pid})")
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers. What they hold stays in the data folder."""
+    from vector_platform.local import services
+
+    stopped = services.down(load_settings().data_dir)
+    say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+@app.command()
+def status(as_json: JsonFlag = False) -> None:
+    """Say which servers run, where, and why one died."""
+    from vector_platform.local import services
+
+    states = services.status(load_settings().data_dir)
+    if as_json:
+        say_json([vars(state) for state in states])
+        return
+    say_table(
+        "Embedded servers",
+        ["name", "state", "address", "pid"],
+        [[s.name, s.state, s.uri or "-", s.pid or "-"] for s in states],
+    )
+    for state in states:
+        if state.state == "died":
+            say(f"{state.name} died; the end of its log:\n{state.log_tail}")

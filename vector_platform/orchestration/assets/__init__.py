@@ -1,0 +1,1 @@
+"""Software-defined assets, one stage a file, in the order the data flows."""

@@ -1,0 +1,114 @@
+"""Index assets: each backend brought to the lake's newest snapshot, per model version.
+
+Belongs here: `milvus/documents` and `pinecone/documents`. Does not belong here: what a sync does
+(`indexes/sync.py`). These assets never flip the live pointer; a release does.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from vector_platform.indexes.sync import SyncReport
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.automation import follow_corpus
+from vector_platform.orchestration.partitions import model_versions
+from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.settings import BackendName, Settings
+from vector_platform.wiring import Platform
+
+
+class IndexConfig(dg.Config):
+    """What a person may say when launching a sync by hand.
+
+    Attributes:
+        allow_delete: Deletes let through the guard this once.
+    """
+
+    allow_delete: int = 0
+
+
+def build_index_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """One asset a configured backend."""
+    return [_index_asset(settings, backend) for backend in settings.indexes.backends]
+
+
+def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.index(backend, settings),
+        deps=[keys.EMBEDDINGS],
+        partitions_def=model_versions(settings),
+        group_name="indexes",
+        kinds={backend},
+        description=f"The index on {backend}: a strict consumer of the lake, one generation or "
+        "more a model version. Everything in it derives from a snapshot of chunks and embeddings.",
+        automation_condition=follow_corpus(settings),
+        pool=f"index_{backend}",
+        code_version="1",
+    )
+    def index(
+        context: dg.AssetExecutionContext,
+        config: IndexConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dg.MaterializeResult[None]:
+        with retry_by_type():
+            reports = sync_followers(
+                platform,
+                backend,
+                context.partition_key,
+                run_id=context.run_id,
+                allow_delete=config.allow_delete,
+                progress=context.log.info,
+            )
+        newest = reports[-1]
+        return dg.MaterializeResult(
+            metadata={
+                **newest.facts(),
+                "generations_synced": len(reports),
+                "summary": dg.MetadataValue.md(_summary(reports)),
+            },
+            data_version=dg.DataVersion(str(newest.generation.snapshot)),
+        )
+
+    return index
+
+
+def sync_followers(
+    platform: Platform,
+    backend: BackendName,
+    model_version: str,
+    *,
+    run_id: str,
+    allow_delete: int = 0,
+    progress: object = None,
+) -> list[SyncReport]:
+    """Sync the generations of a model version that follow the lake: the live one and the newest.
+
+    A newer generation may be waiting for its release while readers still see the live one; both
+    follow. The newest comes last; when there is none, it is built.
+    """
+    log = progress if callable(progress) else (lambda line: None)
+    sync = platform.index_sync(backend, run_id=run_id, progress=log)
+    reports = []
+    live = platform.live_pointer(backend).live()
+    newest = sync.states.newest(model_version)
+    waiting = newest is not None and live is not None and live.generation != newest.generation
+    if live and waiting and live.model_version == model_version:
+        reports.append(
+            sync.sync(model_version, generation=live.generation, allow_delete=allow_delete)
+        )
+    reports.append(sync.sync(model_version, allow_delete=allow_delete))
+    return reports
+
+
+def _summary(reports: list[SyncReport]) -> str:
+    lines = [
+        "| generation | mode | rows | upserted | deleted | seconds | proof |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.generation.generation} | {r.mode} ({r.reason}) | {r.generation.rows} "
+        f"| {r.upserted} | {r.deleted} | {r.seconds:.2f} "
+        f"| {r.verification.describe() if r.verification else 'already proven'} |"
+        for r in reports
+    ]
+    return "\n".join(lines)

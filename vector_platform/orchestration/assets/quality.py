@@ -1,0 +1,180 @@
+"""Quality assets: golden queries, and how well each model version finds their documents.
+
+Belongs here: `lake/golden_queries` and `quality/retrieval`. Does not belong here: the measures
+(`quality`) or what follows from them (`releases`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from vector_platform.lake.contract import (
+    EVALUATIONS,
+    GOLDEN_QUERIES,
+    canonical_json,
+    hash_text,
+)
+from vector_platform.lake.lake import Snapshot
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.automation import follow_corpus, follow_sources
+from vector_platform.orchestration.columns import table_metadata
+from vector_platform.orchestration.inputs import INPUTS, golden_inputs, retrieval_inputs
+from vector_platform.orchestration.partitions import after_all, model_versions
+from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.retrieval import (
+    GoldenSet,
+    QualityReport,
+    evaluate,
+    exact_top_k,
+    golden_set,
+)
+from vector_platform.settings import Settings
+from vector_platform.sources.golden import read_golden_queries
+from vector_platform.wiring import Platform
+
+# Metrics at 10 need ten documents; more are kept for nobody.
+TOP_K = 10
+
+
+def build_quality_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """The quality assets; none when no golden queries are configured."""
+    return [_golden_queries(settings), _retrieval(settings)] if settings.golden_queries else []
+
+
+def _golden_queries(settings: Settings) -> dg.AssetsDefinition:
+    sources = sorted({golden.source for golden in settings.golden_queries.values()})
+
+    @dg.asset(
+        key=keys.GOLDEN_QUERIES,
+        deps=[after_all(keys.raw(source)) for source in sources],
+        group_name="quality",
+        kinds={"delta", "python"},
+        description=GOLDEN_QUERIES.description,
+        metadata=table_metadata(GOLDEN_QUERIES, f"{settings.lake_uri}/{GOLDEN_QUERIES.name}"),
+        automation_condition=follow_sources(),
+        pool="lake_golden_queries",
+        code_version="1",
+    )
+    def golden_queries(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.MaterializeResult[None]:
+        table = platform.lake.golden_queries
+        with retry_by_type():
+            rows = read_golden_queries(platform.settings, open_source=platform.source)
+            changed = not _same_rows(table.read(), rows)
+            if changed:
+                table.replace(rows, metadata={"run_id": context.run_id})
+        return dg.MaterializeResult(
+            metadata={
+                "judgements": rows.num_rows,
+                "sets": len(set(rows.column("set_name").to_pylist())),
+                "changed": int(changed),
+                "lake_version": table.version(),
+                INPUTS: golden_inputs(platform),
+            }
+        )
+
+    return golden_queries
+
+
+def _retrieval(settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.RETRIEVAL,
+        deps=[keys.EMBEDDINGS, keys.GOLDEN_QUERIES],
+        partitions_def=model_versions(settings),
+        group_name="quality",
+        kinds={"delta", "python"},
+        description="Retrieval quality of a model version: exact search over the lake's vectors, "
+        "judged by the golden queries, overall and within each query's tenant.",
+        metadata=table_metadata(EVALUATIONS, f"{settings.lake_uri}/{EVALUATIONS.name}"),
+        automation_condition=follow_corpus(settings),
+        pool="lake_evaluations",
+        code_version="1",
+    )
+    def retrieval(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.MaterializeResult[None]:
+        with retry_by_type():
+            facts = evaluate_model(platform, context.partition_key, context.run_id)
+        return dg.MaterializeResult(metadata={**facts, INPUTS: retrieval_inputs(platform)})
+
+    return retrieval
+
+
+def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[str, Any]:
+    """Evaluate a model version on the golden queries and record the result. Returns the facts."""
+    lake = platform.lake
+    snapshot = lake.snapshot()
+    golden = golden_set(lake.golden_queries.read())
+    vectors = platform.embedder(model_version).encode_queries(list(golden.texts))
+
+    def report(tenants: tuple[str | None, ...] | None) -> QualityReport:
+        found = exact_top_k(lake, model_version, snapshot, vectors, k=TOP_K, tenants=tenants)
+        return evaluate(found, golden)
+
+    overall, within = report(None), report(golden.tenants)
+    rows = evaluation_rows(overall, within, model_version, snapshot, golden, run_id)
+    lake.evaluations.append(rows, {"run_id": run_id})
+    return {
+        **overall.facts(),
+        **{f"tenant_{name}": value for name, value in within.facts().items() if name != "queries"},
+        "snapshot": str(snapshot),
+        "evaluation_id": rows.column("evaluation_id")[0].as_py(),
+    }
+
+
+def evaluation_rows(
+    overall: QualityReport,
+    within: QualityReport,
+    model_version: str,
+    snapshot: Snapshot,
+    golden: GoldenSet,
+    run_id: str,
+) -> pa.Table:
+    """Rows of `evaluations`: one a metric, with the score of every query in `details`."""
+    now = datetime.now(UTC)
+    evaluation_id = hash_text(
+        canonical_json([model_version, str(snapshot), list(golden.query_ids), now.isoformat()])
+    )
+    return pa.Table.from_pylist(
+        [
+            {
+                "evaluation_id": evaluation_id,
+                "kind": kind,
+                "subject": "golden_queries",
+                "model_version": model_version,
+                "metric": metric,
+                "value": estimate.mean,
+                "sample_size": estimate.count,
+                "chunks_version": snapshot.chunks,
+                "details": canonical_json(
+                    {
+                        "interval": [estimate.low, estimate.high],
+                        "scores": {
+                            query: round(score, 6)
+                            for query, score in report.per_query[metric].items()
+                        },
+                    }
+                ),
+                "run_id": run_id,
+                "evaluated_at": now,
+            }
+            for kind, report in (("retrieval", overall), ("retrieval_within_tenant", within))
+            for metric, estimate in report.means.items()
+        ],
+        schema=EVALUATIONS.schema,
+    )
+
+
+def _same_rows(stored: pa.Table, rows: pa.Table) -> bool:
+    order = [(key, "ascending") for key in GOLDEN_QUERIES.keys]
+    names = GOLDEN_QUERIES.schema.names
+    return bool(
+        stored.num_rows == rows.num_rows
+        and stored.select(names).sort_by(order).to_pylist()
+        == rows.select(names).sort_by(order).to_pylist()
+    )

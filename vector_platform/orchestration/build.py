@@ -1,0 +1,64 @@
+"""`build_definitions`: everything Dagster sees, assembled afresh for the UI, the CLI and tests.
+
+Belongs here: assembly only. What an asset, check, sensor or job is stands in its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from vector_platform.orchestration.assets.corpus import build_chunks_asset
+from vector_platform.orchestration.assets.embeddings import build_embeddings_asset
+from vector_platform.orchestration.assets.indexes import build_index_assets
+from vector_platform.orchestration.assets.quality import build_quality_assets
+from vector_platform.orchestration.assets.raw import build_raw_assets
+from vector_platform.orchestration.assets.staging import build_staging_assets
+from vector_platform.orchestration.checks.contract import build_contract_checks
+from vector_platform.orchestration.checks.drift import build_drift_checks
+from vector_platform.orchestration.checks.parity import build_parity_checks
+from vector_platform.orchestration.jobs import (
+    build_ingest_job,
+    build_promote_job,
+    build_rebuild_job,
+)
+from vector_platform.orchestration.schedules import build_schedules
+from vector_platform.orchestration.sensors import build_sensors
+from vector_platform.settings import Settings, load_settings
+from vector_platform.wiring import Platform
+
+
+def build_definitions(
+    *, settings: Settings | None = None, resources: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    """A fresh `Definitions` of a deployment.
+
+    Args:
+        settings: The deployment; read from `platform.yaml` when not given.
+        resources: Replacements by name; `platform` is the only one the project uses.
+    """
+    settings = settings or load_settings()
+    ingest_day = build_ingest_job(settings)
+    rebuild_index = build_rebuild_job(settings)
+    return dg.Definitions(
+        assets=[
+            *build_raw_assets(settings),
+            *build_staging_assets(settings),
+            build_chunks_asset(settings),
+            build_embeddings_asset(settings),
+            *build_quality_assets(settings),
+            *build_index_assets(settings),
+        ],
+        asset_checks=[
+            *build_contract_checks(settings),
+            *build_drift_checks(settings),
+            *build_parity_checks(settings),
+        ],
+        jobs=[ingest_day, rebuild_index, build_promote_job(settings)],
+        schedules=build_schedules(settings, ingest_day),
+        sensors=build_sensors(settings, rebuild_index),
+        resources={"platform": Platform(settings), **(resources or {})},
+        # Steps of a run share a process: a model or a connection is opened once, not per step.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,1 @@
+"""Asset checks: assertions about what a stage has produced. Only data may fail a check."""

@@ -1,0 +1,53 @@
+"""Drift checks: has the distribution of new vectors moved? Never blocking.
+
+Belongs here: `distribution_has_not_drifted` of every model version. Does not belong here: the
+test (`quality/drift.py`) or the action (`sensors.py`). Too few new rows is a pass that says so.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.partitions import model_versions
+from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.windows import measure_drift
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+
+def build_drift_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """The drift check of `lake/embeddings`."""
+
+    @dg.asset_check(
+        asset=keys.EMBEDDINGS,
+        name=keys.NO_DRIFT,
+        partitions_def=model_versions(settings),
+        description="The newest vectors come from the distribution of those before them "
+        "(two-sample test with a permutation null).",
+    )
+    def distribution_has_not_drifted(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.AssetCheckResult:
+        quality = platform.settings.quality
+        with retry_by_type():
+            result = measure_drift(
+                platform.lake,
+                context.partition_key,
+                alpha=quality.drift_alpha,
+                min_rows=quality.drift_min_rows,
+            )
+        facts = result.facts()
+        return dg.AssetCheckResult(
+            passed=not result.drifted,
+            metadata={
+                **{name: value for name, value in facts.items() if name != "farthest"},
+                "farthest": dg.MetadataValue.json(facts["farthest"]),
+                "what_happens": "The sensor reindex_on_drift builds a new generation of the "
+                "model's indexes, once for this evaluation."
+                if result.drifted
+                else "Nothing.",
+            },
+        )
+
+    return [distribution_has_not_drifted]

@@ -1,0 +1,190 @@
+"""Bring the whole platform up to date: which stages have anything to do, and running them.
+
+Belongs here: the order of the stages and the facts that say a stage is current. Does not belong
+here: what a stage does. Every decision is read from the lake and from what the last success
+recorded of its inputs, so a second call finds nothing to do and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.errors import TerminalError
+from vector_platform.indexes.state import IndexStates
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.assets.staging import last_published, staging_keys
+from vector_platform.orchestration.inputs import (
+    chunk_inputs,
+    golden_inputs,
+    recorded,
+    retrieval_inputs,
+    staging_inputs,
+)
+from vector_platform.orchestration.jobs import PromoteConfig
+from vector_platform.orchestration.runs import RunOutcome, Runs
+from vector_platform.wiring import Platform
+
+Summary = Callable[[RunOutcome], str]
+
+
+class DayOutOfRange(TerminalError):
+    """A day that is not a partition: before `start_date` or in the future."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What became of a stage.
+
+    Attributes:
+        name: The stage.
+        ran: Whether it had anything to do.
+        changed: Whether it changed anything; landing always looks, and mostly finds nothing.
+        summary: What it did, or why it had nothing to do.
+        run_id: The Dagster run, when there was one.
+        failed_checks: Checks that did not pass.
+    """
+
+    name: str
+    ran: bool
+    changed: bool
+    summary: str
+    run_id: str = ""
+    failed_checks: tuple[str, ...] = ()
+
+
+def converge(runs: Runs, day: date) -> Iterator[StageResult]:
+    """Run every stage that has something to do, in the order of the data's way.
+
+    Raises:
+        RunFailed: A stage failed; the stages before it have done their work and need not be
+            repeated.
+    """
+    platform = runs.platform
+    settings = platform.settings
+    yield _land(runs, day)
+    yield _stage(
+        "staging and documents",
+        last_published(platform) == staging_inputs(platform),
+        lambda: runs.materialize(staging_keys(settings)),
+        lambda done: _counts(
+            done, "marts/documents", "documents", "inserted", "changed", "deleted"
+        ),
+    )
+    yield _stage(
+        "chunks",
+        recorded(runs.instance, keys.CHUNKS) == chunk_inputs(platform),
+        lambda: runs.materialize([keys.CHUNKS]),
+        lambda done: _counts(done, "lake/chunks", "chunks", "inserted", "changed", "deleted"),
+    )
+    if settings.golden_queries:
+        yield _stage(
+            "golden queries",
+            recorded(runs.instance, keys.GOLDEN_QUERIES) == golden_inputs(platform),
+            lambda: runs.materialize([keys.GOLDEN_QUERIES]),
+            lambda done: _counts(done, "lake/golden_queries", "judgements"),
+        )
+    for model_version in settings.active_models:
+        yield from _follow_model(runs, model_version)
+        if not all(platform.live_pointer(name).live() for name in settings.indexes.backends):
+            yield _promote(runs, model_version, "the first index that is ready")
+    if settings.golden_queries:
+        yield _promote(runs, None, "the best by its evaluation")
+
+
+def _land(runs: Runs, day: date) -> StageResult:
+    settings = runs.platform.settings
+    if day < settings.start_date:
+        raise DayOutOfRange(f"{day} is before start_date {settings.start_date} of platform.yaml")
+    done = runs.job("ingest_day", partition_key=day.isoformat())
+    names = [f"raw/{name}" for name in settings.sources]
+    totals = {
+        fact: sum(int(done.metadata[name][fact]) for name in names)
+        for fact in ("rows_read", "inserted", "changed", "removed", "rejected")
+    }
+    changed = bool(totals["inserted"] or totals["changed"] or totals["removed"])
+    summary = ", ".join(f"{value} {fact.replace('_', ' ')}" for fact, value in totals.items())
+    return StageResult(f"sources {day}", True, changed, summary, done.run_id, done.failed_checks)
+
+
+def _follow_model(runs: Runs, model_version: str) -> Iterator[StageResult]:
+    platform = runs.platform
+    settings = platform.settings
+    indexes = [keys.index(name, settings) for name in settings.indexes.backends]
+    yield _stage(
+        f"embeddings and indexes {model_version}",
+        _indexed(platform, model_version),
+        lambda: runs.materialize([keys.EMBEDDINGS, *indexes], partition=model_version),
+        lambda done: "; ".join(
+            [
+                _counts(done, "lake/embeddings", "texts", "texts_per_second"),
+                *(
+                    f"{key.path[0]} "
+                    + _counts(done, key.to_user_string(), "rows", "rows_upserted", "rows_deleted")
+                    for key in indexes
+                ),
+            ]
+        ),
+    )
+    if settings.golden_queries:
+        yield _stage(
+            f"retrieval quality {model_version}",
+            recorded(runs.instance, keys.RETRIEVAL, model_version) == retrieval_inputs(platform),
+            lambda: runs.materialize([keys.RETRIEVAL], partition=model_version),
+            lambda done: _counts(done, "quality/retrieval", "nDCG@10", "tenant_nDCG@10"),
+        )
+
+
+def _indexed(platform: Platform, model_version: str) -> bool:
+    """Whether every backend's newest generation is proven equal to the newest chunks."""
+    snapshot = platform.lake.snapshot()
+    for backend in platform.settings.indexes.backends:
+        states = IndexStates(platform.lake.index_state, backend, platform.settings.indexes.name)
+        state = states.newest(model_version)
+        if state is None or state.status != "proven" or state.snapshot is None:
+            return False
+        proven = (state.snapshot.chunks_id, state.snapshot.chunks)
+        if proven != (snapshot.chunks_id, snapshot.chunks):
+            return False
+        if not platform.target(backend).exists(state.identity):
+            return False
+    return True
+
+
+def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:
+    config = PromoteConfig(model_version=model_version or "", reason=reason, actor="converge")
+    done = runs.job("promote", dg.RunConfig({"promote_op": config}))
+    outcomes = done.outputs["promote_op"]
+    return StageResult(
+        "release",
+        True,
+        any(outcome["moved"] for outcome in outcomes.values()),
+        "; ".join(outcome["summary"] for outcome in outcomes.values()),
+        done.run_id,
+    )
+
+
+def _stage(
+    name: str, current: bool, run: Callable[[], RunOutcome], summary: Summary
+) -> StageResult:
+    if current:
+        return StageResult(name, ran=False, changed=False, summary="up to date")
+    done = run()
+    return StageResult(name, True, True, summary(done), done.run_id, done.failed_checks)
+
+
+def _counts(done: RunOutcome, asset: str, *facts: str) -> str:
+    metadata: Any = done.metadata.get(asset, {})
+    return ", ".join(
+        f"{metadata[fact]:.3f} {fact}" if "@" in fact else f"{metadata[fact]:,} {_words(fact)}"
+        for fact in facts
+        if fact in metadata
+    )
+
+
+def _words(fact: str) -> str:
+    return fact.removeprefix("rows_").replace("_", " ")

@@ -1,0 +1,69 @@
+"""What a stage was last made from, and what it would be made from now.
+
+Belongs here: the facts by which a stage is known to be current. They are lake versions and
+settings, never clocks. A stage records them when, and only when, it has succeeded.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from vector_platform.lake.contract import canonical_json
+from vector_platform.wiring import Platform
+
+INPUTS = "inputs"
+
+
+def staging_inputs(platform: Platform) -> str:
+    """Versions of the raw tables and the mapping that staging applies to them."""
+    return canonical_json(
+        {
+            "raw": {name: platform.lake.raw(name).identity() for name in platform.settings.sources},
+            "fields": {
+                name: spec.fields.model_dump(mode="json")
+                for name, spec in platform.settings.sources.items()
+            },
+        }
+    )
+
+
+def chunk_inputs(platform: Platform) -> str:
+    """Version of the documents and of the chunker."""
+    return canonical_json(
+        {"documents": platform.lake.documents.identity(), "chunker": platform.chunker.version}
+    )
+
+
+def golden_inputs(platform: Platform) -> str:
+    """Versions of the raw tables the golden queries belong to, and where they are read from."""
+    golden = platform.settings.golden_queries
+    return canonical_json(
+        {
+            "raw": {g.source: platform.lake.raw(g.source).identity() for g in golden.values()},
+            "sets": {name: g.model_dump(mode="json") for name, g in golden.items()},
+        }
+    )
+
+
+def retrieval_inputs(platform: Platform) -> str:
+    """Versions of chunks and golden queries; vectors of a model never change for a content."""
+    return canonical_json(
+        {
+            "chunks": platform.lake.chunks.identity(),
+            "golden_queries": platform.lake.golden_queries.identity(),
+        }
+    )
+
+
+def recorded(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None
+) -> str | None:
+    """The inputs that the newest materialisation of an asset recorded; None without one."""
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None),
+        limit=1,
+    ).records
+    if not records or records[0].asset_materialization is None:
+        return None
+    value = records[0].asset_materialization.metadata.get(INPUTS)
+    return str(value.value) if value is not None else None

@@ -1,0 +1,155 @@
+"""Jobs: verbs that people, schedules and sensors launch.
+
+Belongs here: thin ops around plain functions. `ingest_day` materialises assets; the others
+act on indexes and the live pointer, which are not what an asset's materialisation means.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.partitions import daily
+from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.releases.promotion import promote_model, release_generation
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+
+class RebuildConfig(dg.Config):
+    """What to rebuild, and why.
+
+    Attributes:
+        model_version: Whose index.
+        backends: Which backends; all configured ones when empty.
+        reason: Recorded with the release.
+        actor: Who asked.
+    """
+
+    model_version: str
+    backends: list[str] = []
+    reason: str = "asked for by hand"
+    actor: str = "person"
+
+
+class PromoteConfig(dg.Config):
+    """What to make live, and why.
+
+    Attributes:
+        model_version: Which model; empty for the best by the newest evaluations.
+        backends: Which backends; all configured ones when empty.
+        reason: Recorded with the release.
+        actor: Who asked.
+    """
+
+    model_version: str = ""
+    backends: list[str] = []
+    reason: str = "asked for by hand"
+    actor: str = "person"
+
+
+def build_ingest_job(settings: Settings) -> dg.UnresolvedAssetJobDefinition:
+    """`ingest_day`: every source's rows of one day."""
+    return dg.define_asset_job(
+        "ingest_day",
+        selection=dg.AssetSelection.key_prefixes(["raw"]),
+        partitions_def=daily(settings),
+        description="Land one day of every source. What depends on it follows by itself.",
+    )
+
+
+def build_rebuild_job(settings: Settings) -> dg.JobDefinition:
+    """`rebuild_index`: a new generation from the lake, released where its model is live."""
+
+    @dg.op(pool="rebuild_index")
+    def rebuild(
+        context: dg.OpExecutionContext,
+        config: RebuildConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for backend in _backends(settings, config.backends):
+            with retry_by_type():
+                sync = platform.index_sync(
+                    backend, run_id=context.run_id, progress=context.log.info
+                )
+                report = sync.build(config.model_version)
+                live = platform.live_pointer(backend).live()
+                if live and live.model_version == config.model_version:
+                    release_generation(
+                        platform.live_pointer(backend),
+                        platform.target(backend),
+                        sync,
+                        report.generation,
+                        actor=config.actor,
+                        reason=config.reason,
+                        evidence={"rebuild": report.facts()},
+                        run_id=context.run_id,
+                    )
+            context.log_event(
+                dg.AssetMaterialization(
+                    asset_key=keys.index(backend, settings),
+                    partition=config.model_version,
+                    metadata=report.facts(),
+                )
+            )
+            built[backend] = report.generation.generation
+        return built
+
+    @dg.job(
+        name="rebuild_index",
+        description="Build a new generation of a model version beside the live one, prove it "
+        "equal to the lake, and release it where that model is live.",
+    )
+    def rebuild_index() -> None:
+        rebuild()
+
+    return rebuild_index
+
+
+def build_promote_job(settings: Settings) -> dg.JobDefinition:
+    """`promote`: move the live pointer to a model version's proven generation."""
+
+    @dg.op(pool="promote")
+    def promote_op(
+        context: dg.OpExecutionContext,
+        config: PromoteConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        moved: dict[str, Any] = {}
+        for backend in _backends(settings, config.backends):
+            with retry_by_type():
+                outcome = promote_model(
+                    platform.lake,
+                    platform.live_pointer(backend),
+                    platform.target(backend),
+                    platform.index_sync(backend, run_id=context.run_id),
+                    model_version=config.model_version or None,
+                    candidates=list(settings.active_models),
+                    metric=settings.quality.evaluation_metric,
+                    actor=config.actor,
+                    reason=config.reason,
+                    run_id=context.run_id,
+                )
+            context.log.info(f"{backend}: {outcome.describe()}")
+            moved[backend] = {"moved": outcome.moved, "summary": outcome.describe()}
+        return moved
+
+    @dg.job(
+        name="promote",
+        description="Make a model version live on the backends; without a name, the best by the "
+        "newest evaluations on the golden queries.",
+    )
+    def promote() -> None:
+        promote_op()
+
+    return promote
+
+
+def _backends(settings: Settings, asked: list[str]) -> list[Any]:
+    unknown = [name for name in asked if name not in settings.indexes.backends]
+    if unknown:
+        raise dg.Failure(f"backends not in platform.yaml: {', '.join(unknown)}")
+    return asked or list(settings.indexes.backends)

@@ -1,0 +1,34 @@
+"""Names of assets and checks, once: equal in every environment.
+
+Belongs here: keys that more than one file needs.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from vector_platform.settings import BackendName, Settings
+
+DOCUMENTS = dg.AssetKey(["marts", "documents"])
+RELATIONS = dg.AssetKey(["marts", "relations"])
+CHUNKS = dg.AssetKey(["lake", "chunks"])
+EMBEDDINGS = dg.AssetKey(["lake", "embeddings"])
+GOLDEN_QUERIES = dg.AssetKey(["lake", "golden_queries"])
+RETRIEVAL = dg.AssetKey(["quality", "retrieval"])
+
+NO_DRIFT = "distribution_has_not_drifted"
+INDEX_MATCHES = "index_matches_lake"
+
+# Run tags.
+EVALUATION_TAG = "vector_platform/evaluation"
+REASON_TAG = "vector_platform/reason"
+
+
+def raw(source: str) -> dg.AssetKey:
+    """The raw asset of a source."""
+    return dg.AssetKey(["raw", source])
+
+
+def index(backend: BackendName, settings: Settings) -> dg.AssetKey:
+    """The index asset of a backend, e.g. `milvus/documents`."""
+    return dg.AssetKey([backend, settings.indexes.name])

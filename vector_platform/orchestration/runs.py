@@ -1,0 +1,114 @@
+"""Real Dagster runs, launched from this process.
+
+Belongs here: executing assets and jobs against the shared instance, so that what the CLI does is
+seen in the UI like everything else. Does not belong here: what to run (`converge.py`, `cli`).
+
+Runs execute in this process: one import of the libraries and one loaded model serve all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.errors import VectorPlatformError
+from vector_platform.orchestration.build import build_definitions
+from vector_platform.orchestration.instance import open_instance
+from vector_platform.wiring import Platform
+
+
+class RunFailed(VectorPlatformError):
+    """A Dagster run failed; the message says which step and why."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run left behind.
+
+    Attributes:
+        run_id: Dagster's id of the run.
+        metadata: Asset key -> metadata of its materialisation, plain values.
+        failed_checks: `asset:check` of checks that did not pass.
+        outputs: Op name -> output value, for jobs.
+    """
+
+    run_id: str
+    metadata: Mapping[str, Mapping[str, Any]]
+    failed_checks: tuple[str, ...]
+    outputs: Mapping[str, Any]
+
+
+class Runs:
+    """Launches runs of one deployment."""
+
+    def __init__(self, platform: Platform, *, instance: dg.DagsterInstance | None = None) -> None:
+        self.platform = platform
+        self.instance = instance or open_instance(platform.settings)
+        self.definitions = build_definitions(
+            settings=platform.settings, resources={"platform": platform}
+        )
+
+    def materialize(
+        self,
+        assets: Sequence[dg.AssetKey],
+        *,
+        partition: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> RunOutcome:
+        """Materialise assets, with their checks, in one run.
+
+        Raises:
+            RunFailed: A step failed, or a blocking check did not pass.
+        """
+        job = self.definitions.resolve_implicit_job_def_def_for_assets(assets)
+        assert job is not None
+        return self._execute(
+            job, asset_selection=list(assets), partition_key=partition, run_config=config, tags=tags
+        )
+
+    def job(self, name: str, config: dg.RunConfig | None = None, **options: Any) -> RunOutcome:
+        """Execute a job by name."""
+        return self._execute(self.definitions.resolve_job_def(name), run_config=config, **options)
+
+    def _execute(self, job: dg.JobDefinition, **options: Any) -> RunOutcome:
+        result = job.execute_in_process(instance=self.instance, raise_on_error=False, **options)
+        events = result.all_events
+        failed_checks = tuple(
+            f"{check.asset_key.to_user_string()}:{check.check_name}"
+            for check in (
+                e.asset_check_evaluation_data for e in events if e.is_asset_check_evaluation
+            )
+            if not check.passed
+        )
+        if not result.success:
+            raise RunFailed(_failure(result, failed_checks))
+        metadata = {
+            e.asset_key.to_user_string(): {
+                name: value.value for name, value in e.materialization.metadata.items()
+            }
+            for e in events
+            if e.is_step_materialization and e.asset_key is not None
+        }
+        plain = not job.asset_layer.asset_graph.materializable_asset_keys
+        outputs = {node.name: result.output_for_node(node.name) for node in job.nodes if plain}
+        return RunOutcome(result.run_id, metadata, failed_checks, outputs)
+
+
+def _failure(result: Any, failed_checks: Sequence[str]) -> str:
+    causes = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            error = data.error
+            while error and error.cause:
+                error = error.cause
+            text = (data.user_failure_data.description if data.user_failure_data else None) or (
+                error.message.strip() if error else "failed"
+            )
+            causes.append(f"{event.step_key}: {text}")
+    checks = f" (failed checks: {', '.join(failed_checks)})" if failed_checks else ""
+    return f"run {result.run_id} failed{checks}\n" + "\n".join(causes)
