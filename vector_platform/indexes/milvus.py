@@ -48,6 +48,7 @@ from vector_platform.indexes.stored_rows import (
     hit_of,
     key_batch,
     milvus_rows,
+    pages,
 )
 from vector_platform.settings import MilvusIndex as MilvusSettings
 
@@ -215,7 +216,7 @@ class MilvusVectorIndex(VectorIndex):
         Milvus deletes by primary key whatever the tenant, so what belongs to it is read first.
         """
         name = collection_name(generation)
-        for page in _pages(ids, PAGE_ROWS):
+        for page in pages(ids, PAGE_ROWS):
             own = [row["id"] for row in self._rows_of(name, tenant, page, [])]
             if own:
                 self._call("delete", name, own)
@@ -246,7 +247,7 @@ class MilvusVectorIndex(VectorIndex):
 
     def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
         """Ids and digests through the tenant filter that searches use, in pages."""
-        pages = self._loaded(
+        iterator = self._loaded(
             "query_iterator",
             collection_name(generation),
             batch_size=PAGE_ROWS,
@@ -257,12 +258,12 @@ class MilvusVectorIndex(VectorIndex):
         try:
             while True:
                 with self._errors("query_iterator"):
-                    page = pages.next()
+                    page = iterator.next()
                 if not page:
                     return
                 yield key_batch([(row["id"], row["tenant"], row["digest"]) for row in page])
         finally:
-            pages.close()
+            iterator.close()
 
     def vectors(
         self, generation: Generation, tenant: str, ids: Sequence[str]
@@ -270,7 +271,7 @@ class MilvusVectorIndex(VectorIndex):
         """Stored vectors of a tenant's rows."""
         return {
             row["id"]: np.asarray(row["vector"], np.float32)
-            for page in _pages(ids, VECTOR_PAGE_ROWS)
+            for page in pages(ids, VECTOR_PAGE_ROWS)
             for row in self._rows_of(collection_name(generation), tenant, page, ["vector"])
         }
 
@@ -402,7 +403,3 @@ def _reason(error: BaseException | None) -> str:
     message: Any = getattr(error, "message", None) or getattr(error, "details", None)
     message = message() if callable(message) else message
     return str(message or type(error).__name__).partition(", debug=")[0]
-
-
-def _pages(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))

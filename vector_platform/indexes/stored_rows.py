@@ -7,7 +7,7 @@ impossible. Does not belong here: any call to a backend, or what is written when
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -30,8 +30,9 @@ MILVUS_FIELD_BYTES: Final = {
     "title": MILVUS_TEXT_BYTES,
     "text": MILVUS_TEXT_BYTES,
 }
-# Pinecone: everything of a document but its vector, as JSON; and its id, ASCII without NUL.
-PINECONE_METADATA_BYTES: Final = 40 * 1024
+# Pinecone: everything of a document but its vector, as JSON, less the room for a fence's mark;
+# and its id, ASCII without NUL.
+PINECONE_METADATA_BYTES: Final = 40 * 1024 - 64
 PINECONE_ID_LENGTH: Final = 512
 # Milvus fields and Pinecone document fields that make a hit.
 HIT_FIELDS: Final = ("tenant", "digest", "region", "doc_id", "title", "text", "attributes")
@@ -174,6 +175,11 @@ def hit_of(row_id: str, score: float, stored: Mapping[str, Any]) -> Hit:
 def best(hits: Iterable[Hit], k: int) -> list[Hit]:
     """The k best hits, best first, ties by id."""
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:k]
+
+
+def pages(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Cut ids into pieces of at most so many."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def key_batch(rows: Sequence[tuple[str, str, str]]) -> pa.RecordBatch:
