@@ -22,14 +22,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vector_platform.quality.features import fourier, reduced, row_hashes, whitened
+
 Floats = npt.NDArray[np.float32]
 Outcome = Literal["drifted", "stable", "not enough data"]
 
-# Rows of a side that enter the test; beyond this power grows slowly and cost does not.
-MAX_ROWS = 2000
-# Principal directions: fewer than the rows of a small sample, most of the variance of a corpus.
-DIRECTIONS = 64
-FOURIER_FEATURES = 256
 # Permutations: p = alpha is reached by the fifth most extreme of them, 199 at the least.
 EXTREMES_AT_ALPHA = 5
 MIN_PERMUTATIONS = 199
@@ -104,8 +101,8 @@ def two_sample(
 ) -> DriftResult:
     """Test whether two samples of vectors come from one distribution.
 
-    Deterministic, and independent of the order of the rows: a side with more than `MAX_ROWS`
-    rows is reduced to those with the smallest seeded hashes.
+    Deterministic, and independent of the order of the rows: a side with more than
+    `features.MAX_ROWS` rows is reduced to those with the smallest seeded hashes.
 
     Args:
         reference: Vectors taken as normal, shape (rows, dimension).
@@ -116,8 +113,8 @@ def two_sample(
         current_ids: Names of the current rows for `farthest`; their places when not given.
     """
     names = list(current_ids) if current_ids is not None else [str(i) for i in range(len(current))]
-    reference, _ = _reduced(np.asarray(reference, np.float32), seed)
-    current, chosen = _reduced(np.asarray(current, np.float32), seed)
+    reference, _ = reduced(np.asarray(reference, np.float32), seed)
+    current, chosen = reduced(np.asarray(current, np.float32), seed)
     names = [names[place] for place in chosen]
     evaluation_id = _evaluation_id(reference, current, alpha, seed, min_rows)
     if min(len(reference), len(current)) < max(min_rows, 2):
@@ -133,11 +130,11 @@ def two_sample(
         )
     rng = np.random.default_rng(seed)
     pooled = np.concatenate([reference, current])
-    order = np.argsort(_hashes(pooled, seed), kind="stable")
+    order = np.argsort(row_hashes(pooled, seed), kind="stable")
     pooled, is_current = pooled[order], order >= len(reference)
-    components = _whitened(pooled)
+    components = whitened(pooled)
     statistic, p_value = _permutation_test(
-        (components, _fourier(pooled, rng)), is_current, alpha, rng
+        (components, fourier(pooled, rng)), is_current, alpha, rng
     )
     effect, low, high = _witness_auc(components, is_current, rng)
     return DriftResult(
@@ -155,22 +152,6 @@ def two_sample(
     )
 
 
-def _hashes(rows: Floats, seed: int) -> npt.NDArray[np.uint64]:
-    """Multilinear hashes of the rows' bits: modulo 2^64, high half kept (Lemire, Kaser 2014)."""
-    weights = np.random.default_rng(seed).integers(0, 2**64, size=rows.shape[1], dtype=np.uint64)
-    hashes = np.empty(len(rows), np.uint64)
-    for start in range(0, len(rows), 16384):
-        bits = np.ascontiguousarray(rows[start : start + 16384]).view(np.uint32)
-        hashes[start : start + 16384] = (bits.astype(np.uint64) * weights).sum(axis=1) >> 32
-    return hashes
-
-
-def _reduced(rows: Floats, seed: int) -> tuple[Floats, npt.NDArray[np.intp]]:
-    """At most `MAX_ROWS` rows, those of the smallest hashes, in the order of their hashes."""
-    chosen = np.argsort(_hashes(rows, seed), kind="stable")[:MAX_ROWS]
-    return rows[chosen], chosen
-
-
 def _evaluation_id(
     reference: Floats, current: Floats, alpha: float, seed: int, min_rows: int
 ) -> str:
@@ -178,30 +159,6 @@ def _evaluation_id(
     digest.update(reference.tobytes())
     digest.update(current.tobytes())
     return digest.hexdigest()[:32]
-
-
-def _whitened(pooled: Floats) -> Floats:
-    """Principal components of unit variance: at most `DIRECTIONS`, and a quarter of the rows."""
-    centred = pooled - pooled.mean(axis=0)
-    variances, axes = np.linalg.eigh((centred.T @ centred) / np.float32(len(pooled)))
-    kept = max(1, min(DIRECTIONS, len(pooled) // 4, len(variances)))
-    variances, axes = variances[::-1][:kept], axes[:, ::-1][:, :kept]
-    floor = max(1e-6 * float(variances[0]), 1e-12)
-    scaled = (centred @ axes) / np.sqrt(np.maximum(variances, floor))
-    return np.asarray(np.where(variances > floor, scaled, 0), np.float32)
-
-
-def _fourier(pooled: Floats, rng: np.random.Generator) -> Floats:
-    """Random Fourier features of a Gaussian kernel whose width is the median distance.
-
-    `pooled` is in the order of its hashes, so the pairs measured do not depend on the split.
-    """
-    half = len(pooled) // 2
-    width = float(np.median(np.linalg.norm(pooled[:half] - pooled[half : 2 * half], axis=1)))
-    directions = rng.standard_normal((pooled.shape[1], FOURIER_FEATURES)).astype(np.float32)
-    phases = rng.uniform(0, 2 * np.pi, FOURIER_FEATURES).astype(np.float32)
-    waves = np.cos(pooled @ directions / np.float32(width or 1.0) + phases)
-    return np.asarray(waves - waves.mean(axis=0), np.float32)
 
 
 def _permutation_test(

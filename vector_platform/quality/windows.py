@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.lake.lake import Lake
-from vector_platform.quality.drift import MAX_ROWS, DriftResult, two_sample
+from vector_platform.quality.drift import DriftResult, two_sample
+from vector_platform.quality.features import MAX_ROWS
 
 Floats = npt.NDArray[np.float32]
 
