@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from vector_platform.local import milvus_server
+from vector_platform.local.service_errors import ServiceStartError
 from vector_platform.local.service_records import ProcessIdentity, ServiceName
 
 LOOPBACK = "127.0.0.1"
@@ -65,17 +67,32 @@ def spawn(
     return identity
 
 
-def free_port(preferred: int) -> int:
-    """Return the preferred port when nobody listens on it, else a free one."""
-    for port in (preferred, 0):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"no free port on {LOOPBACK}")
+def free_port(preferred: int, *, patience_seconds: float = 0.0) -> int:
+    """Return the preferred port when nobody listens on it, else a free one.
+
+    Args:
+        preferred: The port to have if possible; 0 for any.
+        patience_seconds: How long to wait for it. A killed process is seen as ended before the
+            last of its threads lets go of its sockets, some 30 ms later.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while (port := _bindable(preferred)) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    port = port or _bindable(0)
+    if port is None:
+        raise ServiceStartError(f"no free port on {LOOPBACK}")
+    return port
+
+
+def _bindable(port: int) -> int | None:
+    """Bind a port for a moment; returns its number, or None when it is taken."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])
 
 
 def is_healthy(name: ServiceName, uri: str, pid: int) -> bool:

@@ -43,6 +43,8 @@ _START_COMMAND = "vector-platform services up"
 #: A port can be taken between choosing it and binding it; three tries are plenty.
 _START_ATTEMPTS = 3
 _POLL_SECONDS = 0.05
+#: What an ended server may take to let go of its port; a start waits no longer for a stranger.
+_PORT_PATIENCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def _preferred_port(name: ServiceName, record: ServiceRecord | None) -> int:
 
 
 def _start(data_dir: Path, name: ServiceName, preferred_port: int) -> ServiceRecord:
-    port = service_processes.free_port(preferred_port)
+    port = service_processes.free_port(preferred_port, patience_seconds=_PORT_PATIENCE_SECONDS)
     own_data, log = data_dir / name, _folder(data_dir) / f"{name}.log"
     key = {"PINECONE_API_KEY": pinecone_api_key(data_dir)} if name == "pinecone" else {}
     identity = service_processes.spawn(name, data_dir=own_data, port=port, log=log, environment=key)

@@ -100,15 +100,17 @@ def _authorised(given: str | None, expected: str | None) -> bool:
 
 
 def _handle(catalog: Catalog, handler: Handler, request: Request, raw: bytes) -> Response:
+    on_index = request.url.path.startswith("/i/")
+    rest_style = handler is documents.operation or not on_index
     try:
         check_body_size(len(raw))
         return respond(handler(catalog, decode(request, raw)))
     except RequestRefusedError as error:
-        return refuse(error, request.url.path)
+        return refuse(error, rest_style=rest_style)
     except Exception as error:
         _LOG.exception("%s %s failed", request.method, request.url.path)
         message = f"{type(error).__name__}: {error}"
-        return refuse(RequestRefusedError(500, message), request.url.path)
+        return refuse(RequestRefusedError(500, message), rest_style=rest_style)
 
 
 def decode(request: Request, raw: bytes) -> Call:
@@ -138,10 +140,9 @@ def respond(reply: Reply) -> Response:
     return Response(content, reply.status, reply.headers, "application/json")
 
 
-def refuse(error: RequestRefusedError, path: str) -> Response:
+def refuse(error: RequestRefusedError, *, rest_style: bool) -> Response:
     """Turn a refusal into an HTTP response in the style of the API it came from."""
     if error.plain:
         return PlainTextResponse(error.message, error.status, error.headers)
-    rest_style = "/documents/" in path or not path.startswith("/i/")
     content = orjson.dumps(error_body(error, rest_style=rest_style))
     return Response(content, error.status, error.headers, "application/json")

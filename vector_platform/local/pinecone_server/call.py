@@ -69,7 +69,7 @@ def decode_token(token: str | None) -> str:
     if not token:
         return ""
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise invalid("Invalid pagination token", reason="INVALID_PAGINATION_TOKEN") from None
 

@@ -26,6 +26,8 @@ from vector_platform.local.pinecone_server.store import Delay, IndexStore, conne
 
 CATALOG_FILE = "catalog.sqlite"
 _STORE_FILE = "data.sqlite"
+#: A server that is stopping lets go of the folder within this time.
+_LOCK_WAIT_SECONDS = 1.0
 
 
 class DataFolderInUseError(TerminalError):
@@ -93,18 +95,7 @@ class Catalog:
         self._delay = delay
         self._lock = threading.RLock()
         root.mkdir(parents=True, exist_ok=True)
-        self._db = connect(root / CATALOG_FILE)
-        try:
-            self._db.execute("pragma busy_timeout=200")
-            self._db.execute("pragma locking_mode=exclusive")
-            self._db.execute("begin exclusive")
-            self._db.execute("create table if not exists entry(name text primary key, body blob)")
-            self._db.execute("commit")
-        except sqlite3.OperationalError as error:
-            self._db.close()
-            raise DataFolderInUseError(
-                f"{root} is served by another process ({error}); stop it, or choose another folder"
-            ) from error
+        self._db = _lock(root)
         self._indexes: dict[str, Index] = {}
         for (body,) in self._db.execute("select body from entry"):
             settings = IndexSettings.parse(body)
@@ -202,6 +193,21 @@ class Catalog:
         self._db.execute(
             "insert or replace into entry values(?, ?)", (settings.name, settings.dump())
         )
+
+
+def _lock(root: Path) -> sqlite3.Connection:
+    """Open the catalog's file and keep every other process out of it until closed."""
+    try:
+        database = connect(root / CATALOG_FILE, wait_seconds=_LOCK_WAIT_SECONDS)
+        database.execute("pragma locking_mode=exclusive")
+        database.execute("begin exclusive")
+        database.execute("create table if not exists entry(name text primary key, body blob)")
+        database.execute("commit")
+    except sqlite3.OperationalError as error:
+        raise DataFolderInUseError(
+            f"{root} is served by another process ({error}); stop it, or choose another folder"
+        ) from error
+    return database
 
 
 def merged_tags(old: dict[str, str] | None, new: dict[str, str] | None) -> dict[str, str] | None:

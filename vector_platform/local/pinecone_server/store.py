@@ -48,9 +48,16 @@ create table if not exists import_job(id integer primary key autoincrement, body
 _LOAD_ROWS = 2048
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a SQLite file for durable writes from any thread (callers bring a lock)."""
-    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+def connect(path: Path, *, wait_seconds: float = 5.0) -> sqlite3.Connection:
+    """Open a SQLite file for durable writes from any thread (callers bring a lock).
+
+    Args:
+        path: The file; created when absent.
+        wait_seconds: How long to wait for another process that holds it.
+    """
+    connection = sqlite3.connect(
+        path, timeout=wait_seconds, check_same_thread=False, isolation_level=None
+    )
     connection.execute("pragma journal_mode=wal")
     connection.execute("pragma synchronous=full")
     return connection
