@@ -82,8 +82,8 @@ class Table:
     # -- reading ----------------------------------------------------------------------------
 
     def dataset(self, version: int | None = None) -> ds.Dataset:
-        """The table at a version as an Arrow dataset; empty when it does not exist."""
-        if not self.exists():
+        """The table at a version as an Arrow dataset; empty before its creation (version -1)."""
+        if version == -1 or not self.exists():
             return ds.dataset(self.spec.schema.empty_table())
         return self._open(version=version).to_pyarrow_dataset()
 
@@ -171,11 +171,13 @@ class Table:
         rows = upserts if upserts is not None else self.spec.schema.empty_table()
         if not gone and rows.num_rows == 0:
             return self.version()
+        rows = self.conform(rows).append_column(
+            "_delete", pa.array([False] * rows.num_rows, pa.bool_())
+        )
         self.ensure()
-        rows = self.conform(rows).append_column("_delete", pa.array([False] * rows.num_rows))
         key_schema = pa.schema([self.spec.schema.field(key) for key in self.spec.keys])
         keys = pa.Table.from_pylist(gone, schema=key_schema).append_column(
-            "_delete", pa.array([True] * len(gone))
+            "_delete", pa.array([True] * len(gone), pa.bool_())
         )
         loose = pa.schema([field.with_nullable(True) for field in rows.schema])
         source = pa.concat_tables([rows.cast(loose), keys], promote_options="default").cast(loose)
@@ -263,20 +265,21 @@ class Table:
         where: str | None,
         metadata: Metadata | None,
     ) -> int:
+        rows = self.conform(data)
         self.ensure()
         table = self._open()
         try:
             if mode == "append":
                 write_deltalake(
                     table,
-                    self.conform(data),
+                    rows,
                     mode="append",
                     commit_properties=_properties(metadata),
                 )
             else:
                 write_deltalake(
                     table,
-                    self.conform(data),
+                    rows,
                     mode="overwrite",
                     predicate=where,
                     commit_properties=_properties(metadata),
