@@ -1,1 +1,1 @@
-"""Readers of outside systems: rows with lineage, landed in raw tables. Knows no model and no index."""
+"""Readers of outside systems: rows with lineage, landed in raw tables. No model, no index."""

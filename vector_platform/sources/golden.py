@@ -1,0 +1,109 @@
+"""Golden queries of a source, as rows of the lake's `golden_queries`.
+
+Belongs here: reading queries and judgements from a source's class or a BEIR folder. Does not
+belong here: measuring anything with them (`quality`).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from vector_platform.errors import ContractError
+from vector_platform.lake.contract import GOLDEN_QUERIES, doc_id_of
+from vector_platform.settings import GoldenQueries
+from vector_platform.sources.base import GoldenQuery, Source, SourceUnreachable
+
+
+def read_golden_queries(set_name: str, spec: GoldenQueries, source: Source, root: Path) -> pa.Table:
+    """Queries with known answers, one row a judged document, in the order of the source.
+
+    Args:
+        set_name: Name of the set in `platform.yaml`.
+        spec: Its section.
+        source: The opened source that the judged documents belong to.
+        root: Folder of `platform.yaml`; `spec.path` is relative to it.
+
+    Raises:
+        SourceUnreachable: A file of the BEIR folder is missing.
+        ContractError: Lines that cannot be read, queries without text, judgements without a
+            query; all of them listed.
+    """
+    if spec.path is None:
+        queries: Iterable[GoldenQuery] = source.golden_queries()
+        provenance = f"{type(source).__module__}:{type(source).__name__}"
+    else:
+        folder = root / Path(spec.path).expanduser()
+        queries = _read_beir(set_name, spec.source, folder)
+        provenance = f"beir:{spec.path}"
+    rows = [
+        {
+            "set_name": set_name,
+            "query_id": query.query_id,
+            "text": query.text,
+            "doc_id": doc_id_of(spec.source, key),
+            "gain": gain,
+            "tenant": query.tenant,
+            "provenance": provenance,
+        }
+        for query in queries
+        for key, gain in query.relevant.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=GOLDEN_QUERIES.schema)
+
+
+def _read_beir(set_name: str, source: str, folder: Path) -> Iterator[GoldenQuery]:
+    problems: list[str] = []
+    try:
+        with (folder / "queries.jsonl").open(encoding="utf-8-sig") as lines:
+            queries = _queries(lines, problems)
+        with (folder / "qrels.tsv").open(encoding="utf-8-sig", newline="") as lines:
+            judged = _judgements(lines, queries, problems)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceUnreachable(source, f"golden queries {set_name!r}: {error}") from error
+    if problems:
+        raise ContractError(f"golden queries {set_name!r}", problems)
+    for query_id, (text, tenant) in queries.items():
+        if query_id in judged:
+            yield GoldenQuery(query_id, text, judged[query_id], tenant)
+
+
+def _queries(lines: Iterable[str], problems: list[str]) -> dict[str, tuple[str, str | None]]:
+    queries: dict[str, tuple[str, str | None]] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry: Any = json.loads(line)
+            query_id, text = entry["_id"], entry["text"]
+            tenant = (entry.get("metadata") or {}).get("tenant")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            problems.append(f"queries.jsonl:{number}: not an object with _id and text ({error})")
+            continue
+        if not isinstance(text, str) or not text.strip():
+            problems.append(f"queries.jsonl:{number}: query {query_id!r} has no text")
+        elif str(query_id) in queries:
+            problems.append(f"queries.jsonl:{number}: query {query_id!r} is there twice")
+        queries.setdefault(str(query_id), (str(text), None if tenant is None else str(tenant)))
+    return queries
+
+
+def _judgements(
+    lines: Iterable[str], queries: dict[str, tuple[str, str | None]], problems: list[str]
+) -> dict[str, dict[str, int]]:
+    judged: dict[str, dict[str, int]] = {}
+    for number, record in enumerate(csv.reader(lines, delimiter="\t"), start=1):
+        if not record or (number == 1 and record[-1] == "score"):
+            continue
+        if len(record) != 3 or not record[2].lstrip("-").isdigit():
+            problems.append(f"qrels.tsv:{number}: not query, document and a whole-number gain")
+        elif record[0] not in queries:
+            problems.append(f"qrels.tsv:{number}: query {record[0]!r} is not in queries.jsonl")
+        else:
+            judged.setdefault(record[0], {})[record[1]] = int(record[2])
+    return judged
