@@ -69,9 +69,9 @@ class MilvusProcess:
     def __init__(self, data: Path, port: int | None = None) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        server = [sys.executable, "-m", "vector_platform.local.milvus_server"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "vector_platform.local.milvus_server"]
-            + ["--data", str(data), "--port", str(self.port)],
+            [*server, "--data", str(data), "--port", str(self.port)],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pinecone import Pinecone
-from pydantic import SecretStr
-from pymilvus import DataType, MilvusClient
+from pymilvus import MilvusClient
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import (
@@ -25,19 +23,14 @@ from vector_platform.indexes.contract import (
     IndexUnavailable,
     RowsRejected,
 )
-from vector_platform.indexes.milvus import MilvusVectorIndex
 from vector_platform.indexes.naming import (
     collection_name,
-    namespace_name,
     pinecone_index_name,
 )
 from vector_platform.indexes.pinecone import PineconeVectorIndex
 from vector_platform.lake.contract import canonical_json
-from vector_platform.local.pinecone_server.server import PineconeServer
-from vector_platform.settings import MilvusIndex, PineconeIndex
 from vector_platform_tests.integration.conftest import (
     API_KEY,
-    MilvusProcess,
     Server,
     free_port,
     open_index,
@@ -48,8 +41,16 @@ pytestmark = pytest.mark.integration
 DIMENSION = 16
 _names = (f"t{number}" for number in itertools.count())
 
-ODD_TENANTS = ["default", "it's \"quoted\"", "back\\slash", "two words", "über/東京", "a@g0001", "50%",
-               "line\nbreak"]  # fmt: skip
+ODD_TENANTS = [
+    "default",
+    'it\'s "quoted"',
+    "back\\slash",
+    "two words",
+    "über/東京",
+    "a@g0001",
+    "50%",
+    "line\nbreak",
+]
 
 
 def unit_vectors(count: int, dimension: int = DIMENSION, seed: int = 7) -> np.ndarray:
@@ -107,7 +108,7 @@ def test_a_row_comes_back_as_it_was_written(target: VectorIndex, generation: Gen
         "yes": True,
         "no": False,
         "empty": "",
-        "unicode": "Zürich 東京 😀 \" \\ \n \x01",
+        "unicode": 'Zürich 東京 😀 " \\ \n \x01',
         "nothing": [],
         "several": ["b", "a", "", "ü"],
     }
@@ -224,7 +225,9 @@ def test_keys_are_exactly_what_was_written(target: VectorIndex, generation: Gene
 
 def test_equal_scores_are_ordered_by_id(target: VectorIndex, generation: Generation) -> None:
     vector = unit_vectors(1)[0]
-    rows = [{"id": i, "tenant": t, "vector": vector} for i, t in [("c", "x"), ("a", "y"), ("b", "x")]]
+    rows = [
+        {"id": i, "tenant": t, "vector": vector} for i, t in [("c", "x"), ("a", "y"), ("b", "x")]
+    ]
     target.upsert(generation, batch_of(*rows))
     target.fence(generation)
     assert [hit.id for hit in target.search(generation, vector, k=3)] == ["a", "b", "c"]
@@ -287,7 +290,7 @@ def test_what_the_platform_did_not_create_is_left_alone(
     target.create(mine)
     if server.backend == "milvus":
         name = collection_name(foreign)
-        with outside_milvus(server) as client:
+        with closing(MilvusClient(server.url)) as client:
             client.create_collection(name, dimension=DIMENSION)
             assert target.generation_names(mine.index) == ["g0001"]
             assert not target.exists(foreign)
@@ -338,7 +341,9 @@ def test_a_reader_outside_follows_the_live_pointer(target: VectorIndex, server: 
         target.create(made)
         target.upsert(made, batch_of({"id": row, "tenant": "acme"}))
         target.fence(made)
-    target.upsert(first, batch_of({"id": "gone", "tenant": "left"}, {"id": "x", "tenant": "no alias"}))
+    target.upsert(
+        first, batch_of({"id": "gone", "tenant": "left"}, {"id": "x", "tenant": "no alias"})
+    )
     target.fence(first)
     seen = []
     for made in (first, second, second, first):
@@ -354,22 +359,11 @@ def test_a_reader_outside_follows_the_live_pointer(target: VectorIndex, server: 
 def test_a_server_that_is_down_is_unavailable_and_no_secret_is_told(server: Server) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     made = Generation("documents", "g0001", "tiny", DIMENSION)
-    with pytest.raises(IndexUnavailable, match=re.escape(nowhere.removeprefix("http://"))) as caught:
+    with pytest.raises(
+        IndexUnavailable, match=re.escape(nowhere.removeprefix("http://"))
+    ) as caught:
         open_index(Server(server.backend, nowhere), timeout_seconds=1).exists(made)
     assert API_KEY not in str(caught.value)
-
-
-def outside_milvus(server: Server) -> Any:
-    client = MilvusClient(server.url)
-
-    class Closing:
-        def __enter__(self) -> MilvusClient:
-            return client
-
-        def __exit__(self, *_: object) -> None:
-            client.close()
-
-    return Closing()
 
 
 def outside_pinecone(server: Server) -> Pinecone:
@@ -386,7 +380,7 @@ def open_again(target: VectorIndex, generation: Generation) -> None:
 def read_through_alias(server: Server, generation: Generation, tenant: str) -> list[str]:
     probe = unit_vectors(1)[0]
     if server.backend == "milvus":
-        with outside_milvus(server) as client:
+        with closing(MilvusClient(server.url)) as client:
             found = client.search(
                 f"{generation.index}_live",
                 data=[probe],

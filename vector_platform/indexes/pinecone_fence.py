@@ -1,0 +1,191 @@
+"""When a Pinecone namespace shows what was written to it.
+
+Belongs here: what is known of the last write of each namespace, and waiting for it. Does not
+belong here: the pinecone SDK (its documents client is handed in) or any write of rows.
+
+Pinecone acknowledges a write before readers see it, numbers the writes of a namespace, applies
+them in that order, and lets searches, but not fetches and lists, tell how far they have got.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Final
+
+from vector_platform.indexes.contract import IndexUnavailable
+
+Place = tuple[str, str]  # Pinecone index, namespace
+Guard = Callable[[str], AbstractContextManager[Any]]
+
+_FIRST_WAIT_SECONDS: Final = 0.02
+_LONGEST_WAIT_SECONDS: Final = 1.0
+# An id that no chunk has (theirs hold a `#`): deleting it writes nothing but a log position.
+_NO_ROW: Final = "fence"
+# Set on a row by a fence that does not know the last write; readers never ask for it.
+_FENCE_FIELD: Final = "fence"
+
+
+@dataclass(frozen=True)
+class Write:
+    """An acknowledged write.
+
+    Attributes:
+        position: Its number in the namespace's log.
+        id: A row it wrote or removed.
+        digest: What that row says since then; None when it was removed.
+    """
+
+    position: int
+    id: str
+    digest: str | None
+
+
+class LastWrites:
+    """The latest write of each namespace since its last fence; safe from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._pending: dict[Place, Write] = {}
+        self._settled: set[Place] = set()
+
+    def add(self, place: Place, write: Write) -> None:
+        """Remember a write if it is the latest of its namespace."""
+        with self._lock:
+            known = self._pending.get(place)
+            if known is None or write.position > known.position:
+                self._pending[place] = write
+
+    def pending(self, place: Place) -> Write | None:
+        """The write to wait for, or None when there was none since the last fence."""
+        with self._lock:
+            return self._pending.get(place)
+
+    def namespaces(self, index_name: str) -> set[str]:
+        """Namespaces of a Pinecone index with a write to wait for."""
+        with self._lock:
+            return {namespace for name, namespace in self._pending if name == index_name}
+
+    def settled(self, place: Place) -> bool:
+        """Whether all that there was to wait for has been waited for."""
+        with self._lock:
+            return place in self._settled and place not in self._pending
+
+    def settle(self, place: Place, write: Write | None) -> None:
+        """Everything up to this write is visible."""
+        with self._lock:
+            self._settled.add(place)
+            if write is not None and self._pending.get(place) == write:
+                del self._pending[place]
+
+    def forget(self, place: Place) -> None:
+        """The namespace is gone."""
+        with self._lock:
+            self._pending.pop(place, None)
+            self._settled.discard(place)
+
+
+def logged_position(answer: Any) -> int | None:
+    """Log position of a write, if it wrote; later writes of the namespace have higher ones."""
+    info = answer.response_info
+    return None if info is None else info.lsn_committed
+
+
+class NamespaceFence:
+    """Waits for one namespace.
+
+    Args:
+        documents: The SDK's documents client of the index.
+        namespace: Which namespace.
+        probe: Any vector of the right length, to search with.
+        guard: Makes the context a request runs in; it translates errors and passes over a
+            namespace that is not there (yet).
+        seconds: Longest wait for one kind of read.
+    """
+
+    def __init__(
+        self, documents: Any, namespace: str, *, probe: list[float], guard: Guard, seconds: float
+    ) -> None:
+        self._documents = documents
+        self._namespace = namespace
+        self._query = {"type": "dense_vector", "field": "vector", "values": probe}
+        self._guard = guard
+        self._seconds = seconds
+
+    def await_write(self, write: Write) -> None:
+        """Return when searches, fetches and lists show a write, and so all before it."""
+        self._until("searches", lambda: self._search(write.position)[0])
+        self._until("fetches", lambda: self._fetched(write.id, "digest") == write.digest)
+        self._until("lists", lambda: (self._listed(write.id) is None) == (write.digest is None))
+
+    def await_all(self) -> None:
+        """The same, when nobody remembers the last write (another process made it).
+
+        Deleting a row that does not exist gives a log position after all writes. When searches
+        have got there, any row they find is marked, and the mark waited for where fetches and
+        lists read. A namespace without a row has nothing to mark: it must list nothing.
+        """
+        position: int | None = None
+        with self._guard("fence"):
+            answer = self._documents.delete(namespace=self._namespace, ids=[_NO_ROW])
+            position = logged_position(answer)
+        if position is None:
+            return  # it went away since it was listed
+        reached = position
+        found: list[str] = []
+
+        def searched() -> bool:
+            there, found[:] = self._search(reached)
+            return there
+
+        self._until("searches", searched)
+        if not found:
+            self._until("lists", lambda: self._listed(None) is None)
+            return
+        row_id, mark = found[0], uuid.uuid4().hex
+        with self._guard("fence"):
+            self._documents.update(
+                namespace=self._namespace, documents=[{"_id": row_id, _FENCE_FIELD: mark}]
+            )
+        self._until("fetches", lambda: self._fetched(row_id, _FENCE_FIELD) == mark)
+        self._until("lists", lambda: self._listed(row_id) is not None)
+
+    def _search(self, position: int) -> tuple[bool, list[str]]:
+        """Whether searches have got to a position, and the ids of one search."""
+        answer = self._documents.search(namespace=self._namespace, score_by=[self._query], top_k=1)
+        info = answer.response_info
+        there = info is not None and info.is_reconciled(position)
+        return there, [match.id for match in answer.matches]
+
+    def _fetched(self, row_id: str, field: str) -> Any:
+        answer = self._documents.fetch(
+            namespace=self._namespace, ids=[row_id], include_fields=[field]
+        )
+        row = answer.documents.get(row_id)
+        return None if row is None else row.get(field)
+
+    def _listed(self, row_id: str | None) -> str | None:
+        """The row's id if it lists; any id when none is asked for."""
+        # The shortest id with a prefix comes first: the row itself, when it is there.
+        rows = self._documents.list(namespace=self._namespace, prefix=row_id, limit=1)
+        first = next(iter(rows), None)
+        return first.id if first is not None and row_id in (None, first.id) else None
+
+    def _until(self, who: str, visible: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + self._seconds
+        pause = _FIRST_WAIT_SECONDS
+        while True:
+            with self._guard(f"fence, {who}"):
+                if visible():
+                    return
+            if time.monotonic() + pause > deadline:
+                raise IndexUnavailable(
+                    f"pinecone: {who} of namespace {self._namespace!r} do not show the last "
+                    f"write after {self._seconds:.0f} s; run this again"
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_WAIT_SECONDS)

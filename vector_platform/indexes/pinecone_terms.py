@@ -1,0 +1,109 @@
+"""What is said to Pinecone: index names and tags, whose a namespace or alias is, alias changes.
+
+Belongs here: pure functions from our values to Pinecone's terms. Does not belong here: the
+pinecone SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.naming import (
+    CREATOR,
+    namespace_alias,
+    namespace_name,
+    parse_namespace,
+    pinecone_index_name,
+)
+
+# Namespace aliases that an index holds at most.
+INDEX_ALIASES: Final = 1000
+
+
+def index_name(generation: Generation) -> str:
+    """Pinecone index that holds the generation."""
+    return pinecone_index_name(generation.index, generation.model_version)
+
+
+def tags(generation: Generation) -> dict[str, str]:
+    """What an index says of who made it and for what."""
+    return {
+        "creator": CREATOR,
+        "index": generation.index,
+        "model_version": generation.model_version,
+        "dimension": str(generation.dimension),
+    }
+
+
+def is_tagged(found: Mapping[str, str] | None, index: str) -> bool:
+    """Whether an index was made by the platform for this logical index."""
+    return found is not None and found.get("creator") == CREATOR and found.get("index") == index
+
+
+def generations_in(namespaces: Iterable[str]) -> set[str]:
+    """Generations that have a namespace, be it their marker, among these."""
+    return {parsed[1] for parsed in map(parse_namespace, namespaces) if parsed}
+
+
+def tenants_in(namespaces: Iterable[str], generation: Generation) -> dict[str, str]:
+    """Tenant -> namespace, of one generation."""
+    return {
+        parsed[0]: namespace
+        for namespace in namespaces
+        if (parsed := parse_namespace(namespace)) and parsed[0] and parsed[1] == generation.name
+    }
+
+
+def alias_path(alias: str) -> str:
+    """REST path of a namespace alias."""
+    return f"/namespace-aliases/{quote(alias, safe='')}"
+
+
+def is_ours(alias: str, target: str) -> bool:
+    """Whether an alias is one the platform makes: named like the tenant it stands for."""
+    parsed = parse_namespace(target)
+    return parsed is not None and parsed[0] == alias
+
+
+@dataclass(frozen=True)
+class AliasChanges:
+    """What makes the aliases of an index stand for the tenants of one generation.
+
+    Attributes:
+        delete: Aliases to other generations of tenants that this one does not have.
+        create: Alias -> namespace.
+        repoint: Alias -> namespace.
+        foreign: Aliases in the way that the platform did not create.
+        without: Tenants for whose alias there is no room.
+    """
+
+    delete: list[str]
+    create: dict[str, str]
+    repoint: dict[str, str]
+    foreign: list[str]
+    without: list[str]
+
+
+def alias_changes(
+    current: Mapping[str, str], tenants: Iterable[str], generation: Generation
+) -> AliasChanges:
+    """Compare the aliases there are (alias -> namespace) with those of a generation's tenants."""
+    wanted = {
+        alias: namespace_name(tenant, generation.name)
+        for tenant in sorted(tenants)
+        if (alias := namespace_alias(tenant)) is not None
+    }
+    delete = [a for a in sorted(current) if a not in wanted and is_ours(a, current[a])]
+    missing = [alias for alias in wanted if alias not in current]
+    room = INDEX_ALIASES - len(current) + len(delete)
+    return AliasChanges(
+        delete=delete,
+        create={alias: wanted[alias] for alias in missing[:room]},
+        repoint={a: ns for a, ns in wanted.items() if a in current and current[a] != ns},
+        foreign=[a for a in wanted if a in current and not is_ours(a, current[a])],
+        without=missing[room:],
+    )

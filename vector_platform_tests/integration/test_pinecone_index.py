@@ -1,0 +1,97 @@
+"""What only Pinecone has: writes that are acknowledged before anybody sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Generation, IndexUnavailable
+from vector_platform.local.pinecone_server.server import PineconeServer
+from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
+from vector_platform_tests.integration.test_index_adapters import batch_of, keys_of, unit_vectors
+
+pytestmark = pytest.mark.integration
+
+GENERATION = Generation("documents", "g0001", "tiny-1.0", 16)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[PineconeServer]:
+    with PineconeServer(tmp_path, api_key=API_KEY) as running:
+        yield running
+
+
+def delay(server: PineconeServer, *, search: float, fetch: float) -> None:
+    """Hide writes from now on for so many seconds."""
+    delays = {"search": search, "fetch": fetch}
+    server._catalog._delay = lambda kind: delays[kind]
+
+
+def adapter(server: PineconeServer) -> VectorIndex:
+    return open_index(Server("pinecone", server.url))
+
+
+def ids_searched(index: VectorIndex) -> set[str]:
+    return {hit.id for hit in index.search(GENERATION, unit_vectors(1)[0], k=50)}
+
+
+@pytest.mark.parametrize("lag", [{"search": 0.5, "fetch": 0.0}, {"search": 0.0, "fetch": 0.5}])
+def test_a_fence_shows_what_the_same_process_wrote(
+    server: PineconeServer, lag: dict[str, float]
+) -> None:
+    delay(server, **lag)
+    index = adapter(server)
+    index.create(GENERATION)
+    index.upsert(GENERATION, batch_of({"id": "a"}, {"id": "b"}, {"id": "c", "tenant": "other"}))
+    assert not (
+        ids_searched(index) == {"a", "b", "c"} == {k[0] for k in keys_of(index, GENERATION)}
+    )
+    index.fence(GENERATION)
+    assert ids_searched(index) == {"a", "b", "c"}
+    assert {key[0] for key in keys_of(index, GENERATION)} == {"a", "b", "c"}
+    index.delete(GENERATION, "default", ["a"])
+    index.delete(GENERATION, "other", ["c"])
+    index.upsert(GENERATION, batch_of({"id": "b", "digest": "newer"}))
+    index.fence(GENERATION)
+    assert ids_searched(index) == {"b"}
+    assert keys_of(index, GENERATION) == {("b", "default", "newer")}
+    index.close()
+
+
+@pytest.mark.parametrize("lag", [{"search": 0.5, "fetch": 0.0}, {"search": 0.0, "fetch": 0.5}])
+def test_a_fence_of_a_new_process_shows_what_an_earlier_one_wrote(
+    server: PineconeServer, lag: dict[str, float]
+) -> None:
+    before = adapter(server)
+    before.create(GENERATION)
+    before.upsert(GENERATION, batch_of({"id": "a", "tenant": "emptied"}, {"id": "b"}))
+    before.fence(GENERATION)
+    before.close()
+    delay(server, **lag)
+    killed = adapter(server)
+    killed.upsert(GENERATION, batch_of({"id": "b", "digest": "newer"}, {"id": "c"}))
+    killed.delete(GENERATION, "emptied", ["a"])
+    fresh = adapter(server)
+    fresh.fence(GENERATION)
+    assert ids_searched(fresh) == {"b", "c"}
+    assert keys_of(fresh, GENERATION) == {
+        ("b", "default", "newer"),
+        ("c", "default", "digest of c"),
+    }
+    assert fresh.count(GENERATION) == 2
+    fresh.close()
+    killed.close()
+
+
+def test_a_fence_gives_up_in_bounded_time(server: PineconeServer) -> None:
+    delay(server, search=0.0, fetch=3600.0)
+    index = adapter(server)
+    index._fence_seconds = 0.2  # type: ignore[attr-defined]
+    index.create(GENERATION)
+    index.upsert(GENERATION, batch_of({"id": "a"}))
+    with pytest.raises(IndexUnavailable, match="fetches of namespace 'default@g0001'"):
+        index.fence(GENERATION)
+    index.close()
