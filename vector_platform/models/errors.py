@@ -1,0 +1,37 @@
+"""Errors of the models room.
+
+Belongs here: what can go wrong between a model's settings and its vectors. Does not belong
+here: bad vectors or texts, which are data and raise `ContractError`.
+"""
+
+from __future__ import annotations
+
+from vector_platform.errors import TerminalError, TransientError
+
+
+class ModelError(TerminalError):
+    """A model version cannot be used as configured. Names the model and the way out."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        super().__init__(f"model {name}: {problem}")
+
+
+class ModelUnavailableError(ModelError):
+    """The weights are not where the settings say, and no retry will bring them."""
+
+
+class MissingExtraError(ModelError):
+    """The backend needs packages that are not installed."""
+
+    def __init__(self, name: str, *, extra: str, packages: list[str]) -> None:
+        self.packages = packages
+        super().__init__(
+            name,
+            f"{', '.join(packages)} not installed; pip install 'vector-platform[{extra}]', "
+            "or choose the backend torch or torch-bf16",
+        )
+
+
+class ModelDownloadError(TransientError):
+    """The hub did not answer as expected; the same download may succeed later."""

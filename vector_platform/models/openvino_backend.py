@@ -1,0 +1,149 @@
+"""Transformers run by OpenVINO (the extra `openvino`).
+
+Belongs here: the one-time export of encoder, pooling and normalisation, and running it. Does
+not belong here: batching (`transformer.py`). The export goes through torch and ONNX once, into
+a folder named by what it was made of; after that neither torch nor sentence-transformers is
+imported. fp32 and bf16 share one export: precision is a hint at compile time. bf16 takes effect
+on processors with AVX512-BF16 or AMX; elsewhere OpenVINO computes in fp32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import warnings
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from vector_platform.models.artifacts import build_once
+from vector_platform.models.base import Vectors
+from vector_platform.models.errors import MissingExtraError
+from vector_platform.models.fingerprint import Fingerprint
+from vector_platform.models.folder import ModelFolder
+from vector_platform.models.torch_backend import fast_tokenizer, load_sentence_transformer
+from vector_platform.models.transformer import Ids, Runner, TransformerEmbedder
+
+# Raised when the export below changes.
+EXPORT = "1"
+
+
+class OpenVinoEmbedder(TransformerEmbedder):
+    """A sentence-transformers model exported to OpenVINO."""
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: Fingerprint,
+        folder: ModelFolder,
+        *,
+        batch_tokens: int,
+        cache_dir: Path,
+    ) -> None:
+        super().__init__(name, fingerprint, folder, batch_tokens=batch_tokens)
+        self._cache_dir = cache_dir
+
+    def _load(self) -> Runner:
+        _require(self.name, "openvino")
+        import openvino
+        from tokenizers import Tokenizer
+
+        exported = build_once(self._export_folder(), self._export)
+        precision = "bf16" if self.fingerprint.backend == "openvino-bf16" else "f32"
+        compiled = openvino.Core().compile_model(
+            exported / "model.xml",
+            "CPU",
+            {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
+        )
+        request = compiled.create_infer_request()
+        # One request, one caller at a time: more would only share the same cores.
+        lock = threading.Lock()
+
+        def forward(ids: Ids, mask: Ids) -> Vectors:
+            with lock:
+                output = request.infer([ids, mask])[0]
+                return np.array(output, dtype=np.float32)
+
+        pad_id = json.loads((exported / "export.json").read_text(encoding="utf-8"))["pad_id"]
+        return Runner(Tokenizer.from_file(str(exported / "tokenizer.json")), pad_id, forward)
+
+    def _export_folder(self) -> Path:
+        made_of = [
+            EXPORT,
+            self.fingerprint.weights,
+            self.fingerprint.tokenizer,
+            self.fingerprint.configuration,
+            self.fingerprint.runtime,
+        ]
+        key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
+        return self._cache_dir / "exported" / f"openvino-{key}"
+
+    def _export(self, folder: Path) -> None:
+        _require(self.name, "onnx", "onnxscript")
+        import openvino
+        import torch
+
+        model = load_sentence_transformer(self.name, self._folder.root, dtype=torch.float32)
+        takes_types = "token_type_ids" in model.tokenizer.model_input_names
+
+        class Pooled(torch.nn.Module):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
+
+            def forward(
+                self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+            ) -> torch.Tensor:
+                features = {"input_ids": input_ids, "attention_mask": attention_mask}
+                if takes_types:
+                    features["token_type_ids"] = torch.zeros_like(input_ids)
+                vectors: torch.Tensor = self.model(features)["sentence_embedding"]
+                return vectors
+
+        # Any sizes above 1 do: both axes are dynamic, and 1 would be taken for a constant.
+        example = torch.ones((3, 17), dtype=torch.long)
+        axes = {
+            0: torch.export.Dim("batch"),
+            1: torch.export.Dim("length", max=self._folder.position_limit or self.max_tokens),
+        }
+        onnx_file = folder / "model.onnx"
+        log = logging.getLogger("torch.onnx")
+        level = log.level
+        log.setLevel(logging.ERROR)
+        try:
+            with torch.inference_mode(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                torch.onnx.export(
+                    # Without eval() the export keeps dropout, which OpenVINO refuses.
+                    Pooled().eval(),
+                    (example, example),
+                    onnx_file,
+                    dynamo=True,
+                    dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+                    input_names=["input_ids", "attention_mask"],
+                    output_names=["sentence_embedding"],
+                    verbose=False,
+                )
+        finally:
+            log.setLevel(level)
+        openvino.save_model(
+            openvino.convert_model(onnx_file), folder / "model.xml", compress_to_fp16=False
+        )
+        for path in folder.glob("model.onnx*"):
+            path.unlink()
+        tokenizer, pad_id = fast_tokenizer(self.name, model)
+        tokenizer.save(str(folder / "tokenizer.json"))
+        made_with = {library: version(library) for library in ("torch", "onnx", "openvino")}
+        (folder / "export.json").write_text(
+            json.dumps({"pad_id": pad_id, "made_with": made_with}), encoding="utf-8"
+        )
+
+
+def _require(name: str, *packages: str) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise MissingExtraError(name, extra="openvino", packages=missing)

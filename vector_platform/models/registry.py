@@ -1,0 +1,71 @@
+"""Opening the model versions of `platform.yaml`.
+
+Belongs here: from a name and its settings to an embedder. Does not belong here: any inference.
+Opening imports no inference library and loads no weights; it hashes files, once per machine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vector_platform.models.base import Embedder
+from vector_platform.models.errors import ModelError
+from vector_platform.models.fingerprint import fingerprint_of
+from vector_platform.models.folder import ModelFolder, read_folder
+from vector_platform.models.origins import find_weights
+from vector_platform.models.static import StaticEmbedder
+from vector_platform.settings import Model
+
+
+def open_model(name: str, spec: Model, *, cache_dir: Path, root: Path | None = None) -> Embedder:
+    """Open a model version.
+
+    Args:
+        name: The model version.
+        spec: Its settings.
+        cache_dir: Folder for file hashes, conversions and exports; may be deleted at any time.
+        root: What a relative `path` is relative to (`Settings.root`); the working directory
+            when not given.
+
+    Returns:
+        The embedder, not loaded yet.
+
+    Raises:
+        ModelError: The weights cannot be had, or do not fit the settings.
+        ModelDownloadError: The hub did not answer; a retry may help.
+    """
+    root = Path.cwd() if root is None else root
+    weights = find_weights(name, spec, cache_dir=cache_dir, root=root)
+    folder = read_folder(name, weights)
+    _check(name, spec, folder)
+    fingerprint = fingerprint_of(name, spec, folder, cache_dir=cache_dir)
+    if spec.kind == "static":
+        return StaticEmbedder(name, fingerprint, folder)
+    if spec.backend.startswith("openvino"):
+        from vector_platform.models.openvino_backend import OpenVinoEmbedder
+
+        return OpenVinoEmbedder(
+            name, fingerprint, folder, batch_tokens=spec.batch_tokens, cache_dir=cache_dir
+        )
+    from vector_platform.models.torch_backend import TorchEmbedder
+
+    return TorchEmbedder(name, fingerprint, folder, batch_tokens=spec.batch_tokens)
+
+
+def _check(name: str, spec: Model, folder: ModelFolder) -> None:
+    if spec.kind != folder.kind:
+        raise ModelError(
+            name,
+            f"kind is {spec.kind} but {folder.root} holds a {folder.kind} model; "
+            f"set kind: {folder.kind}",
+        )
+    if folder.position_limit is not None and spec.max_tokens > folder.position_limit:
+        raise ModelError(
+            name,
+            f"max_tokens is {spec.max_tokens} but the model holds {folder.position_limit}; "
+            f"set max_tokens: {folder.position_limit} or less",
+        )
+    if not folder.include_prompt and (spec.document_prompt or spec.query_prompt):
+        raise ModelError(
+            name, "the model pools without its prompt, which is not supported; leave prompts empty"
+        )
