@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -87,7 +87,7 @@ class BotocoreReference(Source):
             for waiter, details in _read_json(service.folder, "waiters-2.json", "waiters").items():
                 polls.setdefault(details["operation"], []).append(service.key(waiter))
             operations = service.model["operations"]
-            mention = _any_word_of(operations)
+            mention = _any_word_of(service.texts)
             for name, text in service.texts.items():
                 values = _row(service, operations[name], text)
                 named = set(mention.findall(text)) - {name}
@@ -183,7 +183,7 @@ def _row(service: _Service, operation: dict[str, Any], text: str) -> dict[str, A
     }
 
 
-def _any_word_of(names: Sequence[str] | dict[str, Any]) -> re.Pattern[str]:
+def _any_word_of(names: Iterable[str]) -> re.Pattern[str]:
     longest_first = sorted(names, key=len, reverse=True)
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, longest_first))})\b")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +16,22 @@ import pyarrow as pa
 
 from vector_platform.errors import ContractError
 from vector_platform.lake.contract import GOLDEN_QUERIES, doc_id_of
-from vector_platform.settings import GoldenQueries
+from vector_platform.settings import GoldenQueries, Settings
 from vector_platform.sources.base import GoldenQuery, Source, SourceUnreachable
 
 
-def read_golden_queries(set_name: str, spec: GoldenQueries, source: Source, root: Path) -> pa.Table:
-    """Queries with known answers, one row a judged document, in the order of the source.
+def read_golden_queries(settings: Settings, *, open_source: Callable[[str], Source]) -> pa.Table:
+    """Queries with known answers, one row a judged document, in the order of the settings.
 
     Args:
-        set_name: Name of the set in `platform.yaml`.
-        spec: Its section.
-        source: The opened source that the judged documents belong to.
-        root: Folder of `platform.yaml`; `spec.path` is relative to it.
+        settings: `golden_queries` and `root` are used.
+        open_source: Opens a source by name; asked only for sets of `kind: python`.
 
     Raises:
-        SourceUnreachable: A file of the BEIR folder is missing.
+        SourceUnreachable: A file of a BEIR folder is missing.
         ContractError: Lines that cannot be read, queries without text, judgements without a
             query; all of them listed.
     """
-    if spec.path is None:
-        queries: Iterable[GoldenQuery] = source.golden_queries()
-        provenance = f"{type(source).__module__}:{type(source).__name__}"
-    else:
-        folder = root / Path(spec.path).expanduser()
-        queries = _read_beir(set_name, spec.source, folder)
-        provenance = f"beir:{spec.path}"
     rows = [
         {
             "set_name": set_name,
@@ -51,10 +42,25 @@ def read_golden_queries(set_name: str, spec: GoldenQueries, source: Source, root
             "tenant": query.tenant,
             "provenance": provenance,
         }
-        for query in queries
+        for set_name, spec in settings.golden_queries.items()
+        for query, provenance in _queries_of(set_name, spec, settings.root, open_source)
         for key, gain in query.relevant.items()
     ]
     return pa.Table.from_pylist(rows, schema=GOLDEN_QUERIES.schema)
+
+
+def _queries_of(
+    set_name: str, spec: GoldenQueries, root: Path, open_source: Callable[[str], Source]
+) -> Iterator[tuple[GoldenQuery, str]]:
+    if spec.path is None:
+        source = open_source(spec.source)
+        provenance = f"{type(source).__module__}:{type(source).__name__}"
+        for query in source.golden_queries():
+            yield query, provenance
+    else:
+        folder = root / Path(spec.path).expanduser()
+        for query in _read_beir(set_name, spec.source, folder):
+            yield query, f"beir:{spec.path}"
 
 
 def _read_beir(set_name: str, source: str, folder: Path) -> Iterator[GoldenQuery]:

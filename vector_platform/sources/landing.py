@@ -313,7 +313,8 @@ class _Landing:
         lineage = {"run_id": self._run_id, "what": f"landing of {self._name} {day}"}
         if rows.rows:
             figures = {figure: str(self._counts[figure] + orphaned[figure]) for figure in _COUNTS}
-            self._raw.append(rows.table(), {**lineage, "day": str(day), **figures})
+            figures |= {"day": str(day), "landed_at": self._landed_at.isoformat()}
+            self._raw.append(rows.table(), lineage | figures)
         if not same_rejects:
             rejects.replace_in(lake.raw_rejects)
         landing = {
@@ -350,7 +351,7 @@ def _orphaned_counts(raw: Table, landings: Table, source: str, day: date) -> Cou
     commit = next(iter(raw.history(1)), {})
     if commit.get("day") != str(day):
         return Counter()
-    condition = (pc.field("source") == source) & (pc.field("run_id") == commit.get("run_id"))
-    if landings.read(["run_id"], where=condition & (pc.field("ingest_date") == day)).num_rows:
+    landing = _last_landing(landings, source, day)
+    if landing is not None and landing["landed_at"] >= datetime.fromisoformat(commit["landed_at"]):
         return Counter()
     return Counter({figure: int(commit[figure]) for figure in _COUNTS})
