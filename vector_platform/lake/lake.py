@@ -132,7 +132,8 @@ class Lake:
         name = new["model_version"]
         known = self.model_versions.read(where=pc.field("model_version") == name).to_pylist()
         if not known:
-            self.model_versions.append(row, {"run_id": new["run_id"]})
+            # A merge, not an append: of two first registrations at once, one conflicts.
+            self.model_versions.merge(row, metadata={"run_id": new["run_id"]})
             return ModelVersion(name, new["fingerprint"], new["dimension"])
         if known[0]["fingerprint"] != new["fingerprint"]:
             raise FingerprintChanged(
@@ -158,15 +159,13 @@ class Lake:
             yield from stream(
                 db,
                 """
-                WITH missing AS (
-                    SELECT content_hash, any_value(title) AS title, any_value(text) AS text
-                    FROM chunks
-                    WHERE content_hash NOT IN (SELECT content_hash FROM vectors)
-                    GROUP BY content_hash
-                )
                 SELECT content_hash,
-                       CASE WHEN title = '' THEN text ELSE title || chr(10) || text END AS text
-                FROM missing ORDER BY content_hash
+                       any_value(
+                           CASE WHEN title = '' THEN text ELSE title || chr(10) || text END
+                       ) AS text
+                FROM chunks
+                WHERE content_hash NOT IN (SELECT content_hash FROM vectors)
+                GROUP BY content_hash ORDER BY content_hash
                 """,
                 batch_rows=batch_rows,
             )
@@ -301,9 +300,12 @@ class Lake:
     def vacuum(self, retention_hours: int = 168) -> dict[str, int]:
         """Delete unreferenced files of every table; returns files deleted by table.
 
-        The versions of every snapshot that `index_state` names stay readable, however old.
+        The versions of every snapshot that a generation in `index_state` is proven equal to stay
+        readable, however old; a dropped generation holds nothing back.
         """
-        used = self.index_state.read(["chunks_version", "embeddings_version"]).to_pylist()
+        used = self.index_state.read(
+            ["chunks_version", "embeddings_version"], where=pc.field("status") != "dropped"
+        ).to_pylist()
         keep = {
             "chunks": [row["chunks_version"] for row in used if row["chunks_version"] is not None],
             "embeddings": [

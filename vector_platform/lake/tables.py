@@ -9,17 +9,24 @@ truly conflicts, raised as `CommitConflict`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.fs as fs
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vector_platform.errors import ContractError, TransientError
 from vector_platform.lake.contract import TableSpec
+from vector_platform.lake.joins import spilling_duckdb
 
 Metadata = dict[str, str]
+
+# Columns the change data feed adds, as far as we read them.
+_FEED_FIELDS = (pa.field("_change_type", pa.string()), pa.field("_commit_version", pa.int64()))
 
 
 class CommitConflict(TransientError):
@@ -85,7 +92,7 @@ class Table:
         """The table at a version as an Arrow dataset; empty before its creation (version -1)."""
         if version == -1 or not self.exists():
             return ds.dataset(self.spec.schema.empty_table())
-        return self._open(version=version).to_pyarrow_dataset()
+        return self._open(version=version).to_pyarrow_dataset(filesystem=_local(self.uri))
 
     def batches(
         self,
@@ -126,7 +133,10 @@ class Table:
         Raises:
             HistoryUnavailable: The feed does not reach back that far; compare in full instead.
         """
-        wanted = [*columns, "_change_type", "_commit_version"] if columns else None
+        wanted = [*(columns or self.spec.schema.names), "_change_type", "_commit_version"]
+        if until == after:
+            fields = [*self.spec.schema, *_FEED_FIELDS]
+            return pa.schema(fields).empty_table().select(wanted)
         try:
             reader = self._open().load_cdf(
                 starting_version=after + 1, ending_version=until, columns=wanted
@@ -161,24 +171,21 @@ class Table:
 
         Args:
             upserts: Rows of the table's schema, unique by key.
-            deletes: Key tuples, in the order of `spec.keys`.
+            deletes: Key tuples, in the order of `spec.keys`; unknown ones are no error.
             metadata: Kept in the commit (run id, what and why).
 
         Returns:
             The new version, or the current one when there was nothing to do.
         """
-        gone = [dict(zip(self.spec.keys, key, strict=True)) for key in deletes]
+        gone = self._present(deletes)
         rows = upserts if upserts is not None else self.spec.schema.empty_table()
-        if not gone and rows.num_rows == 0:
+        if gone.num_rows == 0 and rows.num_rows == 0:
             return self.version()
         rows = self.conform(rows).append_column(
             "_delete", pa.array([False] * rows.num_rows, pa.bool_())
         )
         self.ensure()
-        key_schema = pa.schema([self.spec.schema.field(key) for key in self.spec.keys])
-        keys = pa.Table.from_pylist(gone, schema=key_schema).append_column(
-            "_delete", pa.array([True] * len(gone), pa.bool_())
-        )
+        keys = gone.append_column("_delete", pa.array([True] * gone.num_rows, pa.bool_()))
         loose = pa.schema([field.with_nullable(True) for field in rows.schema])
         source = pa.concat_tables([rows.cast(loose), keys], promote_options="default").cast(loose)
         on = " AND ".join(f"t.{key} = s.{key}" for key in self.spec.keys)
@@ -250,6 +257,25 @@ class Table:
 
     # -- internals --------------------------------------------------------------------------
 
+    def _present(self, keys: Iterable[tuple[Any, ...]]) -> pa.Table:
+        """Those of the keys that the table has.
+
+        delta-rs writes a row of nulls for a delete that matches nothing when the same merge
+        inserts into a table with a change feed, and then refuses it.
+        """
+        wanted = pa.Table.from_pylist(
+            [dict(zip(self.spec.keys, key, strict=True)) for key in keys],
+            schema=pa.schema([self.spec.schema.field(key) for key in self.spec.keys]),
+        )
+        if wanted.num_rows == 0:
+            return wanted
+        with spilling_duckdb() as db:
+            db.register("wanted", wanted)
+            db.register("stored", self.dataset())
+            columns = ", ".join(f'"{key}"' for key in self.spec.keys)
+            found = db.sql(f"SELECT * FROM wanted SEMI JOIN stored USING ({columns})")
+            return found.to_arrow_table().cast(wanted.schema)
+
     def _open(self, version: int | None = None, *, without_files: bool = False) -> DeltaTable:
         return DeltaTable(
             self.uri,
@@ -287,6 +313,18 @@ class Table:
         except CommitFailedError as error:
             raise CommitConflict(f"table {self.spec.name}: {error}; run it again") from error
         return int(table.version())
+
+
+def _local(uri: str) -> fs.FileSystem | None:
+    """Arrow's own file system for a table on local disk; None for delta-rs's.
+
+    Reads through delta-rs's file system call Python from Arrow's threads. One that lets go of
+    its file while the interpreter ends aborts the process, after all work was done.
+    """
+    if "://" in uri and not uri.startswith("file://"):
+        return None
+    path = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
+    return fs.SubTreeFileSystem(str(Path(path).absolute()), fs.LocalFileSystem())
 
 
 def _properties(metadata: Metadata | None) -> CommitProperties | None:
