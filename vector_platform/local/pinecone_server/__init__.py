@@ -5,11 +5,12 @@ tests and demos run against Pinecone's API without an account. What it does not 
 with 501, and says so.
 
 Layers, each knowing only those below it:
-    server, app                      process, sockets, HTTP
-    control, documents, namespaces, aliases      request and response shapes
-    catalog                          which indexes exist
-    search                           filter, score, visibility
-    store                            SQLite, the truth; acknowledged after commit
+    server, app, wire, knobs, torn               process, HTTP, faults on demand
+    control, documents, vectors, vector_writes,
+    namespaces, aliases, imports                 request and response shapes
+    catalog                                      which indexes exist
+    search                                       filter, score, visibility
+    store, database                              SQLite; acknowledged after commit
     namespace, matrix, inverted, views           what search needs in memory
     records, schema, filters, limits, errors     values and rules
 """

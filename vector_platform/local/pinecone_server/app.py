@@ -1,6 +1,7 @@
-"""The web application: routes, authentication, and the way from HTTP to handlers and back.
+"""The web application: routes, and what happens to every request on its way to a handler.
 
-Belongs here: what is true of every request. Does not belong here: what any one of them does.
+Belongs here: authentication, injected faults, rate limits, errors. Does not belong here: what
+any one request does (the handlers), and HTTP's spelling of it (`wire`).
 
 Handlers run on worker threads, since they parse, scan and wait for the disk. The host of an
 index is a path of this server, `/i/{index}`, which the SDK takes as it takes any host.
@@ -8,34 +9,42 @@ index is a path of this server, `/i/{index}`, which the SDK takes as it takes an
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
 
-import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from vector_platform.local.pinecone_server import aliases, control, documents, namespaces
+from vector_platform.local.pinecone_server import (
+    aliases,
+    control,
+    documents,
+    imports,
+    namespaces,
+    vector_writes,
+    vectors,
+)
 from vector_platform.local.pinecone_server.call import Call, Reply
 from vector_platform.local.pinecone_server.catalog import Catalog
-from vector_platform.local.pinecone_server.errors import (
-    RequestRefusedError,
-    error_body,
-    invalid,
-    not_implemented,
-)
+from vector_platform.local.pinecone_server.errors import RequestRefusedError, not_implemented
+from vector_platform.local.pinecone_server.knobs import Fault, Knobs, Stage
 from vector_platform.local.pinecone_server.limits import check_body_size
+from vector_platform.local.pinecone_server.naming import DEFAULT_NAMESPACE
+from vector_platform.local.pinecone_server.torn import TornResponse
+from vector_platform.local.pinecone_server.wire import decode, refuse, respond
 
 Handler = Callable[[Catalog, Call], Reply]
 
 HEALTH_PATH = "/_local/health"
+KNOBS_PATH = "/_local/knobs"
 _INDEX = "/i/{index}"
 _LOG = logging.getLogger(__name__)
 
@@ -43,6 +52,15 @@ _ROUTES: tuple[tuple[str, Handler, tuple[str, ...]], ...] = (
     ("/indexes", control.collection, ("GET", "POST")),
     ("/indexes/{name}", control.item, ("GET", "PATCH", "DELETE")),
     (_INDEX + "/namespaces/{namespace:path}/documents/{operation}", documents.operation, ("POST",)),
+    (_INDEX + "/query", vectors.query, ("POST",)),
+    (_INDEX + "/vectors/upsert", vector_writes.upsert, ("POST",)),
+    (_INDEX + "/vectors/update", vector_writes.update, ("POST",)),
+    (_INDEX + "/vectors/delete", vector_writes.delete, ("POST",)),
+    (_INDEX + "/vectors/fetch", vectors.fetch, ("GET",)),
+    (_INDEX + "/vectors/fetch_by_metadata", vectors.fetch_by_metadata, ("POST",)),
+    (_INDEX + "/vectors/list", vectors.list_ids, ("GET",)),
+    (_INDEX + "/bulk/imports", imports.collection, ("GET", "POST")),
+    (_INDEX + "/bulk/imports/{id}", imports.item, ("GET", "DELETE")),
     (_INDEX + "/describe_index_stats", namespaces.statistics, ("POST",)),
     (_INDEX + "/namespaces", namespaces.collection, ("GET", "POST")),
     (_INDEX + "/namespaces/{namespace:path}", namespaces.item, ("GET", "DELETE")),
@@ -51,13 +69,27 @@ _ROUTES: tuple[tuple[str, Handler, tuple[str, ...]], ...] = (
 )
 
 
-def create_app(catalog: Catalog, *, api_key: str | None) -> Starlette:
+#: Rate-limited routes of the vectors API; the documents API names its operation in the path.
+_LIMITED: dict[Handler, str] = {
+    vectors.query: "query",
+    vectors.fetch: "fetch",
+    vectors.fetch_by_metadata: "fetch",
+    vectors.list_ids: "list",
+    vector_writes.upsert: "upsert",
+    vector_writes.update: "update",
+    vector_writes.delete: "delete",
+}
+
+
+def create_app(catalog: Catalog, knobs: Knobs, *, api_key: str | None) -> Starlette:
     """Build the application.
 
     Args:
         catalog: The indexes to serve; closed when the application shuts down.
+        knobs: Delays, limits and faults, all off unless turned.
         api_key: The only key accepted; None accepts any key that is not empty.
     """
+    service = _Service(catalog, knobs, api_key)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -66,16 +98,19 @@ def create_app(catalog: Catalog, *, api_key: str | None) -> Starlette:
 
     def route(path: str, handler: Handler, methods: tuple[str, ...]) -> Route:
         async def endpoint(request: Request) -> Response:
-            return await _serve(catalog, handler, request, api_key)
+            return await service.serve(handler, request)
 
         return Route(path, endpoint, methods=list(methods))
 
     async def health(_: Request) -> Response:
-        return Response(orjson.dumps({"status": "ready", "pid": os.getpid()}))
+        return respond(Reply({"status": "ready", "pid": os.getpid()}))
 
-    routes = [Route(HEALTH_PATH, health)]
-    routes += [route(path, handler, methods) for path, handler, methods in _ROUTES]
-    routes.append(route("/{path:path}", _left_out, ("GET", "POST", "PUT", "PATCH", "DELETE")))
+    routes = [
+        Route(HEALTH_PATH, health),
+        Route(KNOBS_PATH, service.turn_knobs, methods=["GET", "PUT", "DELETE"]),
+        *(route(path, handler, methods) for path, handler, methods in _ROUTES),
+        route("/{path:path}", _left_out, ("GET", "POST", "PUT", "PATCH", "DELETE")),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
@@ -84,65 +119,70 @@ def _left_out(_: Catalog, call: Call) -> Reply:
     raise not_implemented(f"{call.method} /{call.path['path']}")
 
 
-async def _serve(
-    catalog: Catalog, handler: Handler, request: Request, api_key: str | None
-) -> Response:
-    if not _authorised(request.headers.get("api-key"), api_key):
-        return PlainTextResponse("Unauthorized", 401)
-    raw = await request.body()
-    return await run_in_threadpool(_handle, catalog, handler, request, raw)
+@dataclass(frozen=True)
+class _Service:
+    catalog: Catalog
+    knobs: Knobs
+    api_key: str | None
 
+    async def serve(self, handler: Handler, request: Request) -> Response:
+        """Handle a request, with the faults that strike before and after it."""
+        if not self._authorised(request):
+            return PlainTextResponse("Unauthorized", 401)
+        raw = await request.body()
+        on_index = request.url.path.startswith("/i/")
+        rest_style = handler is documents.operation or not on_index
+        broken = await self._struck(request, "before", rest_style)
+        if broken is not None:
+            return broken
+        response = await run_in_threadpool(self._handle, handler, request, raw, rest_style)
+        return await self._struck(request, "after", rest_style) or response
 
-def _authorised(given: str | None, expected: str | None) -> bool:
-    if not given:
-        return False
-    return expected is None or hmac.compare_digest(given.encode(), expected.encode())
+    async def turn_knobs(self, request: Request) -> Response:
+        """Serve the admin route: show, replace or reset the knobs."""
+        if not self._authorised(request):
+            return PlainTextResponse("Unauthorized", 401)
+        try:
+            if request.method != "GET":
+                self.knobs.configure(decode(request, await request.body()).body)
+        except RequestRefusedError as error:
+            return refuse(error, rest_style=True)
+        return respond(Reply(self.knobs.as_json()))
 
+    def _authorised(self, request: Request) -> bool:
+        given = request.headers.get("api-key")
+        if not given:
+            return False
+        return self.api_key is None or hmac.compare_digest(given.encode(), self.api_key.encode())
 
-def _handle(catalog: Catalog, handler: Handler, request: Request, raw: bytes) -> Response:
-    on_index = request.url.path.startswith("/i/")
-    rest_style = handler is documents.operation or not on_index
-    try:
-        check_body_size(len(raw))
-        return respond(handler(catalog, decode(request, raw)))
-    except RequestRefusedError as error:
-        return refuse(error, rest_style=rest_style)
-    except Exception as error:
-        _LOG.exception("%s %s failed", request.method, request.url.path)
-        message = f"{type(error).__name__}: {error}"
-        return refuse(RequestRefusedError(500, message), rest_style=rest_style)
+    async def _struck(self, request: Request, stage: Stage, rest_style: bool) -> Response | None:
+        """Return what a fault answers instead; None when none strikes, or it only delays."""
+        fault: Fault | None = self.knobs.strike(request.method, request.url.path, stage)
+        if fault is None:
+            return None
+        await asyncio.sleep(fault.delay_seconds)
+        if fault.tear is not None:
+            return TornResponse(fault.tear)
+        return None if fault.refusal is None else refuse(fault.refusal, rest_style=rest_style)
 
+    def _handle(self, handler: Handler, request: Request, raw: bytes, rest_style: bool) -> Response:
+        try:
+            check_body_size(len(raw))
+            call = decode(request, raw)
+            self._throttle(handler, call)
+            return respond(handler(self.catalog, call))
+        except RequestRefusedError as error:
+            return refuse(error, rest_style=rest_style)
+        except Exception as error:
+            _LOG.exception("%s %s failed", request.method, request.url.path)
+            message = f"{type(error).__name__}: {error}"
+            return refuse(RequestRefusedError(500, message), rest_style=rest_style)
 
-def decode(request: Request, raw: bytes) -> Call:
-    """Turn an HTTP request into a call."""
-    try:
-        body: Any = orjson.loads(raw) if raw else {}
-    except orjson.JSONDecodeError as error:
-        raise invalid(f"request body must be valid JSON ({error})") from None
-    if not isinstance(body, dict):
-        raise invalid("request body must be a JSON object")
-    host = request.headers.get("host", request.url.netloc)
-    return Call(
-        method=request.method,
-        path=request.path_params,
-        query={name: request.query_params.getlist(name) for name in request.query_params},
-        body=body,
-        base_url=f"{request.url.scheme}://{host}",
-        api_version=request.headers.get("x-pinecone-api-version", control.API_VERSION),
-    )
-
-
-def respond(reply: Reply) -> Response:
-    """Turn a reply into an HTTP response; float32 vectors are written as they are."""
-    if reply.body is None:
-        return Response(status_code=reply.status, headers=reply.headers)
-    content = orjson.dumps(reply.body, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(content, reply.status, reply.headers, "application/json")
-
-
-def refuse(error: RequestRefusedError, *, rest_style: bool) -> Response:
-    """Turn a refusal into an HTTP response in the style of the API it came from."""
-    if error.plain:
-        return PlainTextResponse(error.message, error.status, error.headers)
-    content = orjson.dumps(error_body(error, rest_style=rest_style))
-    return Response(content, error.status, error.headers, "application/json")
+    def _throttle(self, handler: Handler, call: Call) -> None:
+        operation = _LIMITED.get(handler)
+        if handler is documents.operation:
+            operation = {"search": "query"}.get(call.path["operation"], call.path["operation"])
+        if operation is not None:
+            name = call.path.get("namespace") or call.body.get("namespace")
+            namespace = name or call.argument("namespace") or DEFAULT_NAMESPACE
+            self.knobs.throttle(operation, call.path["index"], str(namespace))

@@ -20,9 +20,10 @@ from typing import Any
 import orjson
 
 from vector_platform.errors import TerminalError
+from vector_platform.local.pinecone_server.database import connect
 from vector_platform.local.pinecone_server.errors import RequestRefusedError
 from vector_platform.local.pinecone_server.schema import Schema, parse_schema
-from vector_platform.local.pinecone_server.store import Delay, IndexStore, connect
+from vector_platform.local.pinecone_server.store import Delay, IndexStore
 
 CATALOG_FILE = "catalog.sqlite"
 _STORE_FILE = "data.sqlite"

@@ -16,6 +16,9 @@ import uvicorn
 from vector_platform.errors import TerminalError
 from vector_platform.local.pinecone_server.app import create_app
 from vector_platform.local.pinecone_server.catalog import Catalog
+from vector_platform.local.pinecone_server.imports import fail_unfinished
+from vector_platform.local.pinecone_server.knobs import Knobs
+from vector_platform.local.pinecone_server.torn import TearableProtocol
 
 LOOPBACK = "127.0.0.1"
 #: Connections that wait to be accepted; a burst of clients beyond it is refused by the kernel.
@@ -43,6 +46,9 @@ class PineconeServer:
         api_key: The only key accepted; None accepts any key that is not empty.
         host: Address to bind. Loopback unless a container needs otherwise.
 
+    Attributes:
+        knobs: Delays, limits and faults; all off unless turned.
+
     Raises:
         PortInUseError: The port is taken.
         DataFolderInUseError: Another process serves the folder.
@@ -56,20 +62,24 @@ class PineconeServer:
         *,
         host: str = LOOPBACK,
     ) -> None:
+        self.knobs = Knobs()
         try:
             self._socket = socket.create_server((host, port), backlog=_BACKLOG)
         except OSError as error:
             raise PortInUseError(f"cannot serve on {host}:{port}: {error.strerror}") from error
         try:
-            self._catalog = Catalog(Path(data_dir), delay=lambda _: 0.0)
+            self._catalog = Catalog(Path(data_dir), delay=self.knobs.delay)
         except BaseException:
             self._socket.close()
             raise
+        for index in self._catalog.indexes():
+            fail_unfinished(index.store)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
-                create_app(self._catalog, api_key=api_key),
+                create_app(self._catalog, self.knobs, api_key=api_key),
+                http=TearableProtocol,
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,

@@ -1,7 +1,7 @@
 """The durable truth of one index: a SQLite file, acknowledged only after commit.
 
-Belongs here: tables, transactions, log positions, loading a namespace into memory. Does not
-belong here: JSON shapes, limits, scoring.
+Belongs here: writes, log positions, loading a namespace into memory. Does not belong here:
+tables (`database`), JSON shapes, limits, scoring.
 
 Every write is one transaction (write-ahead log, `synchronous=FULL`: the log is on disk before
 commit returns) that also advances its namespace's log position. Memory is changed only after
@@ -11,7 +11,6 @@ memory when first used; opening an index costs nothing.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,13 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
+from vector_platform.local.pinecone_server.database import (
+    SCHEMA,
+    connect,
+    decode_record,
+    encode_record,
+    transaction,
+)
 from vector_platform.local.pinecone_server.errors import RequestRefusedError
 from vector_platform.local.pinecone_server.namespace import Namespace
 from vector_platform.local.pinecone_server.records import Record
@@ -33,34 +39,7 @@ _READ_KINDS: tuple[ReadKind, ...] = ("fetch", "search")
 #: Seconds until a write may be seen by a kind of reader; asked once a write.
 Delay = Callable[[ReadKind], float]
 
-_SCHEMA = """
-create table if not exists namespace(
-  key integer primary key, name text not null unique, lsn integer not null,
-  live integer not null, declared_schema blob);
-create table if not exists record(
-  namespace integer not null, id text not null, fields blob not null, dense blob, sparse blob,
-  primary key(namespace, id));
-create table if not exists alias(
-  name text primary key, target text not null, created_at text not null,
-  updated_at text not null);
-create table if not exists import_job(id integer primary key autoincrement, body blob not null);
-"""
 _LOAD_ROWS = 2048
-
-
-def connect(path: Path, *, wait_seconds: float = 5.0) -> sqlite3.Connection:
-    """Open a SQLite file for durable writes from any thread (callers bring a lock).
-
-    Args:
-        path: The file; created when absent.
-        wait_seconds: How long to wait for another process that holds it.
-    """
-    connection = sqlite3.connect(
-        path, timeout=wait_seconds, check_same_thread=False, isolation_level=None
-    )
-    connection.execute("pragma journal_mode=wal")
-    connection.execute("pragma synchronous=full")
-    return connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +79,7 @@ class IndexStore:
         self._delay = delay
         self._closed = False
         self.db = connect(path)
-        self.db.executescript(_SCHEMA)
+        self.db.executescript(SCHEMA)
         self._loaded: dict[str, Namespace] = {}
         self._rows: dict[str, _NamespaceRow] = {
             name: _NamespaceRow(key, lsn, bool(live), orjson.loads(schema) if schema else None)
@@ -124,18 +103,6 @@ class IndexStore:
             self._closed = True
             self.db.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit what the block did, or none of it."""
-        self.db.execute("begin immediate")
-        try:
-            yield
-            self.db.execute("commit")
-        except BaseException:
-            if self.db.in_transaction:
-                self.db.execute("rollback")
-            raise
-
     # -- namespaces ------------------------------------------------------------------------
 
     def names(self) -> list[str]:
@@ -154,7 +121,7 @@ class IndexStore:
     def create_namespace(self, name: str, declared_schema: dict[str, Any] | None = None) -> None:
         """Create an empty namespace. One that existed before goes on counting its log."""
         schema = orjson.dumps(declared_schema) if declared_schema else None
-        with self.transaction():
+        with transaction(self.db):
             self.db.execute(
                 "insert into namespace(name, lsn, live, declared_schema) values(?, 0, 1, ?) "
                 "on conflict(name) do update set live=1, declared_schema=excluded.declared_schema",
@@ -166,7 +133,7 @@ class IndexStore:
     def drop_namespace(self, name: str) -> None:
         """Delete a namespace and its records."""
         row = self._rows[name]
-        with self.transaction():
+        with transaction(self.db):
             self.db.execute("delete from record where namespace=?", (row.key,))
             self.db.execute("update namespace set live=0, lsn=lsn+1 where key=?", (row.key,))
         self._rows[name] = replace(row, live=False, lsn=row.lsn + 1, declared_schema=None)
@@ -205,9 +172,7 @@ class IndexStore:
     def _scan(self, key: int) -> Iterator[Record]:
         rows = self.db.execute("select id, fields, sparse from record where namespace=?", (key,))
         for record_id, fields, sparse in rows:
-            yield Record(
-                record_id, orjson.loads(fields), sparse=orjson.loads(sparse) if sparse else None
-            )
+            yield decode_record(record_id, fields, None, sparse)
 
     # -- records ---------------------------------------------------------------------------
 
@@ -223,15 +188,7 @@ class IndexStore:
             "select fields, dense, sparse from record where namespace=? and id=?",
             (namespace.key, record_id),
         ).fetchone()
-        if row is None:
-            return None
-        fields, dense, sparse = row
-        return Record(
-            record_id,
-            orjson.loads(fields),
-            np.frombuffer(dense, np.float32) if dense else None,
-            orjson.loads(sparse) if sparse else None,
-        )
+        return None if row is None else decode_record(record_id, *row)
 
     def ids_after(self, namespace: Namespace, prefix: str, after: str, limit: int) -> list[str]:
         """Return the first committed ids in order that start with a prefix and follow an id."""
@@ -276,9 +233,13 @@ class IndexStore:
         return lsn
 
     def _commit(self, namespace: Namespace, lsn: int, changes: Mapping[str, Record | None]) -> None:
-        puts = [_row(namespace.key, record) for record in changes.values() if record is not None]
+        puts = [
+            encode_record(namespace.key, record)
+            for record in changes.values()
+            if record is not None
+        ]
         gone = [(namespace.key, i) for i, record in changes.items() if record is None]
-        with self.transaction():
+        with transaction(self.db):
             self.db.executemany("insert or replace into record values(?,?,?,?,?)", puts)
             self.db.executemany("delete from record where namespace=? and id=?", gone)
             self.db.execute("update namespace set lsn=? where key=?", (lsn, namespace.key))
@@ -288,22 +249,12 @@ class IndexStore:
     def save_alias(self, alias: Alias) -> None:
         """Create or repoint an alias; readers follow it from the moment this returns."""
         values = (alias.name, alias.target, alias.created_at, alias.updated_at)
-        with self.transaction():
+        with transaction(self.db):
             self.db.execute("insert or replace into alias values(?,?,?,?)", values)
         self.aliases[alias.name] = alias
 
     def delete_alias(self, name: str) -> None:
         """Delete an alias; its target stays."""
-        with self.transaction():
+        with transaction(self.db):
             self.db.execute("delete from alias where name=?", (name,))
         del self.aliases[name]
-
-
-def _row(key: int, record: Record) -> tuple[int, str, bytes, bytes | None, bytes | None]:
-    return (
-        key,
-        record.id,
-        orjson.dumps(record.fields),
-        None if record.dense is None else record.dense.tobytes(),
-        None if record.sparse is None else orjson.dumps(record.sparse),
-    )
