@@ -115,8 +115,13 @@ def _convert(content: bytes, suffix: str) -> str:
 @functools.cache
 def _markitdown() -> Any:
     from markitdown import MarkItDown
+    from markitdown.converters import DocxConverter, PdfConverter
 
-    return MarkItDown(enable_plugins=False)
+    # Only these two: with its plain-text converter it would take a broken PDF for a text.
+    reader = MarkItDown(enable_builtins=False, enable_plugins=False)
+    reader.register_converter(PdfConverter())
+    reader.register_converter(DocxConverter())
+    return reader
 
 
 def _modified(info: dict[str, Any]) -> str | None:
