@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
@@ -28,6 +28,7 @@ from vector_platform.indexes.contract import (
     IndexUnavailable,
     RowsRejected,
 )
+from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.milvus_terms import (
     among,
     build_params,
@@ -52,11 +53,13 @@ from vector_platform.indexes.stored_rows import (
 )
 from vector_platform.settings import MilvusIndex as MilvusSettings
 
+KEY_FIELDS: Final = ("id", "tenant", "digest")
 # Milvus answers at most 16,384 rows a query.
 PAGE_ROWS: Final = 8192
 # Rows of a query that carries vectors: 1,000 of 4,096 dimensions are 16 MiB, below gRPC's 64.
 VECTOR_PAGE_ROWS: Final = 1000
-LOAD_TIMEOUT_FACTOR: Final = 20
+# Loading and flushing build indexes on Milvus Lite: minutes for a large collection, not seconds.
+SLOW_CALL_FACTOR: Final = 20
 
 # Codes of pymilvus and the server that mean "not now": connection lost, unavailable, out of
 # memory, too many requests, rate limit, quota, timeout, and a collection that is being loaded.
@@ -191,24 +194,17 @@ class MilvusVectorIndex(VectorIndex):
 
     def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
         """Write rows; one that is refused is found by halving, and the others are written."""
+        name = collection_name(generation)
         entities, refused = milvus_rows(rows, generation.dimension)
-        size = self._settings.batch_rows
-        for start in range(0, len(entities), size):
-            refused |= self._upsert(collection_name(generation), entities[start : start + size])
+        for start in range(0, len(entities), self._settings.batch_rows):
+            refused |= write_or_refuse(
+                lambda part: self._call("upsert", name, part),
+                entities[start : start + self._settings.batch_rows],
+                key="id",
+                reason=_row_reason,
+            )
         if refused:
             raise RowsRejected(refused)
-
-    def _upsert(self, name: str, entities: list[dict[str, Any]]) -> dict[str, str]:
-        try:
-            self._call("upsert", name, entities)
-        except IndexRejected as error:
-            if _code(error.__cause__) not in _PERHAPS_THE_ROWS:
-                raise
-            if len(entities) == 1:
-                return {entities[0]["id"]: _reason(error.__cause__)}
-            half = len(entities) // 2
-            return self._upsert(name, entities[:half]) | self._upsert(name, entities[half:])
-        return {}
 
     def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
         """Remove rows by id, those of this tenant only.
@@ -229,7 +225,8 @@ class MilvusVectorIndex(VectorIndex):
         how often it may be asked.
         """
         if self._is_lite:
-            self._call("flush", collection_name(generation))
+            patience = SLOW_CALL_FACTOR * self._timeout
+            self._call("flush", collection_name(generation), timeout=patience)
         self.count(generation)
         probe = np.full(generation.dimension, generation.dimension**-0.5, np.float32)
         self._search(generation, probe, k=1, tenant=None, consistency="Strong")
@@ -246,13 +243,22 @@ class MilvusVectorIndex(VectorIndex):
             known |= found
 
     def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
-        """Ids and digests through the tenant filter that searches use, in pages."""
+        """Ids and digests through the tenant filter that searches use.
+
+        Most tenants fit a page, which is one query; an iterator needs three.
+        """
+        name, of_tenant = collection_name(generation), f"tenant == {literal(tenant)}"
+        page = self._query(name, of_tenant, KEY_FIELDS, limit=PAGE_ROWS)
+        if len(page) < PAGE_ROWS:
+            if page:
+                yield _key_batch(page)
+            return
         iterator = self._loaded(
             "query_iterator",
-            collection_name(generation),
+            name,
             batch_size=PAGE_ROWS,
-            filter=f"tenant == {literal(tenant)}",
-            output_fields=["id", "tenant", "digest"],
+            filter=of_tenant,
+            output_fields=list(KEY_FIELDS),
             consistency_level="Strong",
         )
         try:
@@ -261,7 +267,7 @@ class MilvusVectorIndex(VectorIndex):
                     page = iterator.next()
                 if not page:
                     return
-                yield key_batch([(row["id"], row["tenant"], row["digest"]) for row in page])
+                yield _key_batch(page)
         finally:
             iterator.close()
 
@@ -336,8 +342,7 @@ class MilvusVectorIndex(VectorIndex):
         return self._call(method, name, **options)
 
     def _load(self, name: str) -> None:
-        # Loading builds the index of a large collection on Milvus Lite: minutes, not seconds.
-        self._call("load_collection", name, timeout=LOAD_TIMEOUT_FACTOR * self._timeout)
+        self._call("load_collection", name, timeout=SLOW_CALL_FACTOR * self._timeout)
 
     def _aliases(self, name: str) -> list[str]:
         return list(self._call("list_aliases", name)["aliases"])
@@ -377,6 +382,10 @@ class MilvusVectorIndex(VectorIndex):
             raise IndexRejected(text) from error
 
 
+def _key_batch(rows: Iterable[Mapping[str, str]]) -> pa.RecordBatch:
+    return key_batch([(row["id"], row["tenant"], row["digest"]) for row in rows])
+
+
 def _schema(generation: Generation) -> Any:
     schema = MilvusClient.create_schema(
         auto_id=False, enable_dynamic_field=False, description=json.dumps(mark(generation))
@@ -397,6 +406,11 @@ def _schema(generation: Generation) -> Any:
 def _code(error: BaseException | None) -> Any:
     code: Any = getattr(error, "code", None)
     return code() if callable(code) else code
+
+
+def _row_reason(error: IndexRejected) -> str | None:
+    cause = error.__cause__
+    return _reason(cause) if _code(cause) in _PERHAPS_THE_ROWS else None
 
 
 def _reason(error: BaseException | None) -> str:

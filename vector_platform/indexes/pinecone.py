@@ -39,6 +39,7 @@ from vector_platform.indexes.contract import (
     IndexUnavailable,
     RowsRejected,
 )
+from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.naming import generation_marker, namespace_name
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.pinecone_fence import (
@@ -151,14 +152,16 @@ class PineconeVectorIndex(VectorIndex):
             except IndexRejected as error:
                 if not isinstance(error.__cause__, ConflictError):
                     raise
-        index = self._open(generation)
-        marker = generation_marker(generation.name)
+        index, marker = self._open(generation), generation_marker(generation.name)
         try:
             with self._errors(f"create namespace {marker!r}"):
                 index.create_namespace(name=marker)
         except IndexRejected as error:
             if not isinstance(error.__cause__, ConflictError):
                 raise
+            return
+        for gone in tenants_in(self._last_writes.namespaces(name), generation).values():
+            self._last_writes.forget((name, gone))
 
     def exists(self, generation: Generation) -> bool:
         """Whether the index is there and holds a namespace of the generation."""
@@ -244,27 +247,20 @@ class PineconeVectorIndex(VectorIndex):
                 own, max_rows=self._settings.batch_rows, max_bytes=REQUEST_BYTES
             )
         ]
-        for reasons in self._parallel.each(lambda request: self._upsert(index, *request), requests):
+
+        def write(request: tuple[Place, list[dict[str, Any]]]) -> dict[str, str]:
+            place, batch = request
+            send = partial(self._send, index, place)
+            return write_or_refuse(send, batch, key="_id", reason=_row_reason)
+
+        for reasons in self._parallel.each(write, requests):
             refused |= reasons
         if refused:
             raise RowsRejected(refused)
 
-    def _upsert(
-        self, index: Index, place: Place, documents: list[dict[str, Any]]
-    ) -> dict[str, str]:
-        try:
-            with self._errors("upsert"):
-                answer = index.documents.upsert(namespace=place[1], documents=documents)
-        except IndexRejected as error:
-            cause = error.__cause__
-            if not _may_be_a_row(cause):
-                raise
-            if len(documents) == 1:
-                return {documents[0]["_id"]: str(cause)}
-            half = len(documents) // 2
-            return self._upsert(index, place, documents[:half]) | self._upsert(
-                index, place, documents[half:]
-            )
+    def _send(self, index: Index, place: Place, documents: list[dict[str, Any]]) -> None:
+        with self._errors("upsert"):
+            answer = index.documents.upsert(namespace=place[1], documents=documents)
         if (position := logged_position(answer)) is None:
             raise IndexRejected(
                 f"{self._where}: a write was acknowledged without its log position, so nobody "
@@ -272,7 +268,6 @@ class PineconeVectorIndex(VectorIndex):
             )
         last = documents[-1]
         self._last_writes.add(place, Write(position, last["_id"], last["digest"]))
-        return {}
 
     def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
         """Remove rows from the tenant's namespace."""
@@ -408,10 +403,8 @@ class PineconeVectorIndex(VectorIndex):
     # -- shared steps -----------------------------------------------------------------------
 
     def _find(self, generation: Generation) -> Index | None:
-        """The model version's index, known to be the platform's; None when there is none."""
+        """The model version's index, seen to be the platform's; None when there is none."""
         name = index_name(generation)
-        if name in self._indexes:
-            return self._indexes[name]
         with self._errors(f"describe index {name!r}"), suppress(NotFoundError):
             model = self._client.indexes.describe(name)
             odd = {k: v for k, v in tags(generation).items() if (model.tags or {}).get(k) != v}
@@ -420,11 +413,12 @@ class PineconeVectorIndex(VectorIndex):
                     f"{self._where}: index {name!r} exists without the tag(s) {odd} of the "
                     "platform; delete it, or give the index another name"
                 )
-            return self._connect(name)
+            return self._indexes.get(name) or self._connect(name)
+        self._indexes.pop(name, None)
         return None
 
     def _open(self, generation: Generation) -> Index:
-        index = self._find(generation)
+        index = self._indexes.get(index_name(generation)) or self._find(generation)
         if index is None:
             raise IndexRejected(
                 f"{self._where}: there is no index {index_name(generation)!r} for "
@@ -492,8 +486,10 @@ def _may_pass(error: PineconeError) -> bool:
     return isinstance(error, PineconeConnectionError | PineconeTimeoutError)
 
 
-def _may_be_a_row(error: BaseException | None) -> bool:
-    """Whether a single row can be why a write was refused: its value, its size, its type."""
-    if isinstance(error, ApiError):
-        return error.status_code in _PERHAPS_THE_ROWS
-    return isinstance(error, PineconeValueError | PineconeTypeError)
+def _row_reason(error: IndexRejected) -> str | None:
+    """What a refusal says of a row, when its value, size or type can be why."""
+    cause = error.__cause__
+    if isinstance(cause, ApiError) and cause.status_code not in _PERHAPS_THE_ROWS:
+        return None
+    known = isinstance(cause, ApiError | PineconeValueError | PineconeTypeError)
+    return getattr(cause, "message", str(cause)) if known else None

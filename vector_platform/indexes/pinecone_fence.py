@@ -57,7 +57,7 @@ class LastWrites:
         """Remember a write if it is the latest of its namespace."""
         with self._lock:
             known = self._pending.get(place)
-            if known is None or write.position > known.position:
+            if known is None or write.position >= known.position:
                 self._pending[place] = write
 
     def pending(self, place: Place) -> Write | None:
@@ -66,9 +66,10 @@ class LastWrites:
             return self._pending.get(place)
 
     def namespaces(self, index_name: str) -> set[str]:
-        """Namespaces of a Pinecone index with a write to wait for."""
+        """Namespaces of a Pinecone index that anything is known of."""
         with self._lock:
-            return {namespace for name, namespace in self._pending if name == index_name}
+            known = self._settled | self._pending.keys()
+            return {namespace for name, namespace in known if name == index_name}
 
     def settled(self, place: Place) -> bool:
         """Whether all that there was to wait for has been waited for."""
@@ -83,7 +84,7 @@ class LastWrites:
                 del self._pending[place]
 
     def forget(self, place: Place) -> None:
-        """The namespace is gone."""
+        """The namespace is gone; one of the same name starts from a log of its own."""
         with self._lock:
             self._pending.pop(place, None)
             self._settled.discard(place)

@@ -27,7 +27,6 @@ from vector_platform.indexes.naming import (
     collection_name,
     pinecone_index_name,
 )
-from vector_platform.indexes.pinecone import PineconeVectorIndex
 from vector_platform.lake.contract import canonical_json
 from vector_platform_tests.integration.conftest import (
     API_KEY,
@@ -330,7 +329,7 @@ def test_a_collection_of_another_model_is_never_taken_for_this_one(target: Vecto
     made = Generation(next(_names), "g0001", "tiny-1.0", DIMENSION)
     target.create(made)
     with pytest.raises(IndexRejected, match="dimension"):
-        open_again(target, replace(made, dimension=32))
+        target.create(replace(made, dimension=32))
     target.drop(made)
 
 
@@ -356,6 +355,24 @@ def test_a_reader_outside_follows_the_live_pointer(target: VectorIndex, server: 
     target.drop(second)
 
 
+def test_a_generation_that_somebody_removed_is_gone_and_can_be_made_again(
+    target: VectorIndex, server: Server
+) -> None:
+    made = Generation(next(_names), "g0001", "tiny-1.0", DIMENSION)
+    target.create(made)
+    target.upsert(made, batch_of({"id": "a"}))
+    another = open_index(server)
+    another.drop(made)
+    assert not target.exists(made)
+    target.create(made)
+    target.upsert(made, batch_of({"id": "b"}))
+    target.fence(made)
+    assert {key[0] for key in keys_of(target, made)} == {"b"}
+    another.drop(made)
+    target.drop(made)
+    another.close()
+
+
 def test_a_server_that_is_down_is_unavailable_and_no_secret_is_told(server: Server) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     made = Generation("documents", "g0001", "tiny", DIMENSION)
@@ -368,13 +385,6 @@ def test_a_server_that_is_down_is_unavailable_and_no_secret_is_told(server: Serv
 
 def outside_pinecone(server: Server) -> Pinecone:
     return Pinecone(api_key=API_KEY, host=server.url)
-
-
-def open_again(target: VectorIndex, generation: Generation) -> None:
-    """Create through an adapter that has not looked at the index before."""
-    if isinstance(target, PineconeVectorIndex):
-        target._indexes.clear()
-    target.create(generation)
 
 
 def read_through_alias(server: Server, generation: Generation, tenant: str) -> list[str]:
