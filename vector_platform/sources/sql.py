@@ -101,7 +101,8 @@ class SqlReader(Source):
         from sqlalchemy import Date, bindparam, column, func, literal_column, or_, select, text
 
         # A colon in a query is a colon: no parameter of ours is in the user's text.
-        query = text(self._spec.query.strip().rstrip(";").replace(":", "\\:"))
+        # The line break ends a comment on the query's last line.
+        query = text(self._spec.query.strip().rstrip(";").replace(":", "\\:") + "\n")
         cursor = self._spec.cursor or self._spec.fields.time
         if self._spec.fields.time is None or cursor is None:
             return query
