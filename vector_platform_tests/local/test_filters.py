@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vector_platform.local.pinecone_server.column import Column
 from vector_platform.local.pinecone_server.errors import RequestRefusedError
 from vector_platform.local.pinecone_server.filters import MAX_DEPTH, mask, matches, parse_filter
 
@@ -103,7 +104,7 @@ def test_a_filter_agrees_with_a_naive_evaluator_on_records_and_on_columns(
     expected = [naive(row, condition) for row in rows]
     parsed = parse_filter(condition)
     assert [matches(parsed, row) for row in rows] == expected
-    by_column = mask(parsed, lambda field: [row.get(field) for row in rows], len(rows))
+    by_column = mask(parsed, lambda field: Column(row.get(field) for row in rows), len(rows))
     assert by_column.dtype == np.bool_
     assert by_column.tolist() == expected
 
@@ -159,3 +160,20 @@ def test_text_match_compares_words(operator: str, argument: str, expected: bool)
     )
     assert matches(parsed, {"body": "An INDEX of vector data"}) is expected
     assert matches(parsed, {}) is False
+
+
+@given(
+    updates=st.lists(st.tuples(st.integers(0, 5), st.one_of(st.none(), values)), max_size=30),
+    rounds=st.sampled_from([1, 300]),
+)
+def test_a_column_holds_the_last_value_of_every_slot_through_all_its_changes(
+    updates: list[tuple[int, Any]], rounds: int
+) -> None:
+    column, expected = Column(), [None] * 6
+    for n in range(rounds):
+        for slot, value in updates:
+            column.set(slot, float(n) if value == 2.5 else value)
+            expected[slot] = float(n) if value == 2.5 else value
+    for wanted in expected:
+        passing = column.passing(lambda held, wanted=wanted: repr(held) == repr(wanted), 6)
+        assert passing.tolist() == [repr(held) == repr(wanted) for held in expected]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from pinecone import Pinecone
+from pinecone import AsyncPinecone, Pinecone
 from pinecone.exceptions import NotFoundException, PineconeApiException
 
 from vector_platform.local.pinecone_server import PineconeServer
@@ -146,3 +147,35 @@ def test_two_servers_never_share_a_folder_or_a_port(tmp_path: Path) -> None:
             PineconeServer(tmp_path)
         with pytest.raises(PortInUseError, match=str(server.port)):
             PineconeServer(tmp_path / "other", port=server.port)
+
+
+def test_files_of_a_deletion_that_a_kill_cut_short_are_swept_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    with PineconeServer(tmp_path, api_key=API_KEY) as server:
+        Pinecone(api_key=API_KEY, host=server.url).indexes.create(name="kept", schema=SCHEMA)
+    (kept,) = [path for path in tmp_path.glob("index-*") if path.is_dir()]
+    orphan = tmp_path / "index-0"
+    orphan.mkdir()
+    (orphan / "data.sqlite").write_bytes(b"")
+    mine = tmp_path / "index-notes"
+    mine.mkdir()
+    with PineconeServer(tmp_path, api_key=API_KEY):
+        assert kept.is_dir()
+        assert mine.is_dir()
+        assert not orphan.exists()
+
+
+def test_the_asynchronous_sdk_is_served_as_well(server: PineconeServer, client: Pinecone) -> None:
+    client.indexes.create(name="first", schema=SCHEMA)
+
+    async def use() -> list[str]:
+        async with AsyncPinecone(api_key=API_KEY, host=server.url) as pinecone:
+            host = (await pinecone.indexes.describe("first")).host
+            async with await pinecone.index(host=host) as index:
+                await index.documents.upsert(namespace="t", documents=[document("a")])
+                query = nearest([1, 0, 0, 0])
+                found = await index.documents.search(namespace="t", top_k=1, score_by=query)
+                return [match.id for match in found.matches]
+
+    assert asyncio.run(use()) == ["a"]

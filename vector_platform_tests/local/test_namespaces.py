@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import httpx
@@ -175,3 +176,35 @@ def test_aliases_are_listed_by_prefix_and_target_in_pages(index: Any, aliases: A
     names = [a["name"] for a in first["namespace_aliases"] + rest["namespace_aliases"]]
     assert names == sorted(names) and len(names) == 6
     assert "pagination" not in rest
+
+
+def test_no_read_fails_or_comes_back_empty_while_an_alias_moves(
+    index: Any, aliases: Aliases
+) -> None:
+    for target in ("v1", "v2"):
+        index.documents.upsert(namespace=target, documents=[document(target)])
+    aliases.create("live", "v1")
+    host, done = str(aliases.http.base_url), threading.Event()
+    seen: list[tuple[int, str]] = []
+
+    def read() -> None:
+        body = {"top_k": 1, "score_by": nearest([1, 0, 0, 0])}
+        with httpx.Client(base_url=host, headers={"Api-Key": API_KEY}) as http:
+            while not done.is_set():
+                answer = http.post("namespaces/live/documents/search", json=body)
+                matches = answer.json()["matches"]
+                seen.append((answer.status_code, matches[0]["_id"] if matches else "nothing"))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for move in range(20):
+        target = ("v2", "v1")[move % 2]
+        assert aliases.repoint("live", target).status_code == 200
+        # A read that starts after the answer is served from the new target.
+        assert found(index, "live") == [target]
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert len(seen) >= 20
+    assert set(seen) <= {(200, "v1"), (200, "v2")}

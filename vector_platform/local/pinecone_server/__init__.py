@@ -11,7 +11,7 @@ Layers, each knowing only those below it:
     catalog                                      which indexes exist
     search                                       filter, score, visibility
     store, database                              SQLite; acknowledged after commit
-    namespace, matrix, inverted, views           what search needs in memory
+    namespace, matrix, column, inverted, views         what search needs in memory
     records, schema, filters, limits, errors     values and rules
 """
 

@@ -135,9 +135,9 @@ def _delete(index: Index, name: str, body: dict[str, Any]) -> Reply:
 
 def _search(index: Index, name: str, body: dict[str, Any]) -> Reply:
     search = parse_search(index.schema, body)
-    condition = _condition(index, body)
+    # The service takes an empty filter of a search as none.
+    condition = _condition(index, body) if body.get("filter") else None
     include = _names(body, "include_fields")
-    _check_include(index, include)
     with index.store.session():
         target = read_target(index.store, name)
         reader = Reader.open(index.store, target, "search")
@@ -157,7 +157,6 @@ def _fetch(index: Index, name: str, body: dict[str, Any]) -> Reply:
         raise invalid("Provide exactly one of 'ids' and 'filter' in a document fetch request.")
     condition = _condition(index, body)
     include = _names(body, "include_fields")
-    _check_include(index, include)
     limit = check_int(body.get("limit") or 100, "limit", 1, MAX_FETCH_LIMIT)
     after = decode_token(body.get("pagination_token"))
     with index.store.session():
@@ -232,12 +231,6 @@ def _committed_ids(index: Index, name: str, condition: Filter | None) -> list[st
     namespace = index.store.namespace(name)
     assert namespace is not None, "checked by the caller"
     return Reader(index.store, namespace, {}, namespace.lsn).matching_ids(condition)
-
-
-def _check_include(index: Index, include: list[str]) -> None:
-    """Refuse the reserved names, which are always or never part of an answer."""
-    if wrong := [name for name in include if name.startswith("_") and name != "_id"]:
-        raise invalid(f"'include_fields' holds reserved name(s): {', '.join(wrong)}")
 
 
 _OPERATIONS: dict[str, Callable[[Index, str, dict[str, Any]], Reply]] = {

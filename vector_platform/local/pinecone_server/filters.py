@@ -16,9 +16,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from vector_platform.local.pinecone_server.column import Column, Mask
 from vector_platform.local.pinecone_server.errors import invalid
-
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 #: Most values `$in` and `$nin` take.
 MAX_IN_VALUES = 10_000
@@ -71,19 +70,19 @@ def matches(node: Filter, fields: dict[str, Any]) -> bool:
     return not next(results)
 
 
-def mask(node: Filter, column: Callable[[str], list[Any]], rows: int) -> Mask:
+def mask(node: Filter, column: Callable[[str], Column], rows: int) -> Mask:
     """Evaluate a filter over columns of values.
 
     Args:
         node: The parsed filter.
-        column: Gives a field's values, None where a row lacks it; at least `rows` long.
+        column: Gives a field's values.
         rows: How many rows to judge.
 
     Returns:
         Shape `(rows,)`, True where the row passes.
     """
     if isinstance(node, Leaf):
-        return np.fromiter(map(node.test, column(node.field)), np.bool_, rows)
+        return column(node.field).passing(node.test, rows)
     parts = [mask(part, column, rows) for part in node.parts]
     if node.joint == "not":
         return ~parts[0]

@@ -27,6 +27,7 @@ from vector_platform.local.pinecone_server.call import (
     timestamp,
 )
 from vector_platform.local.pinecone_server.catalog import Catalog, Index
+from vector_platform.local.pinecone_server.database import transaction
 from vector_platform.local.pinecone_server.errors import (
     RequestRefusedError,
     invalid,
@@ -98,9 +99,10 @@ def _start(index: Index, body: dict[str, Any]) -> Reply:
             "percentComplete": 0.0,
             "recordsImported": 0,
         }
-        cursor = index.store.db.execute("insert into import_job(body) values(?)", (b"{}",))
-        job["id"] = str(cursor.lastrowid)
-        _save(index.store, job)
+        with transaction(index.store.db):
+            cursor = index.store.db.execute("insert into import_job(body) values(?)", (b"",))
+            job["id"] = str(cursor.lastrowid)
+            _save(index.store, job)
     arguments = (index, folder, job["id"], mode == "continue")
     threading.Thread(target=_run, args=arguments, name="import", daemon=True).start()
     return Reply({"id": job["id"]})

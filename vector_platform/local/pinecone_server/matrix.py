@@ -40,11 +40,20 @@ class Matrix:
         norms = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
         return np.asarray(vectors / np.where(norms > 0, norms, 1.0), np.float32)
 
-    def put(self, slot: int, vector: Vector) -> None:
-        """Set the row of a slot; the slot is at most one past the highest so far."""
-        block, row = divmod(slot, BLOCK_ROWS)
-        self._reserve(block, row)
-        self._blocks[block][row] = self.prepared(vector)
+    def put(self, slot: int, vectors: Vector) -> None:
+        """Set the rows of consecutive slots, the first at most one past the highest so far.
+
+        Args:
+            slot: The first slot.
+            vectors: Shape `(rows, dimension)`.
+        """
+        prepared, done = self.prepared(vectors), 0
+        while done < len(prepared):
+            block, row = divmod(slot + done, BLOCK_ROWS)
+            count = min(BLOCK_ROWS - row, len(prepared) - done)
+            self._reserve(block, row + count - 1)
+            self._blocks[block][row : row + count] = prepared[done : done + count]
+            done += count
 
     def _reserve(self, block: int, row: int) -> None:
         if block == len(self._blocks):

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any
 
 import numpy as np
 
-from vector_platform.local.pinecone_server.filters import Mask, tokens
+from vector_platform.local.pinecone_server.column import Column, Mask
+from vector_platform.local.pinecone_server.filters import tokens
 from vector_platform.local.pinecone_server.inverted import InvertedIndex
 from vector_platform.local.pinecone_server.matrix import Matrix
 from vector_platform.local.pinecone_server.records import DenseVector, Record
@@ -56,7 +56,7 @@ class Namespace:
         self._scan = scan
         self._ids: list[str | None] = []
         self._free: list[int] = []
-        self._columns: dict[str, list[Any]] = {}
+        self._columns: dict[str, Column] = {}
         self._text: dict[str, InvertedIndex] = {}
         self._sparse: InvertedIndex | None = None
 
@@ -77,30 +77,41 @@ class Namespace:
         used[self._free] = False
         return used
 
-    def load(self, record_id: str, dense: DenseVector | None) -> int:
-        """Give a record a slot and set its dense vector; returns the slot."""
+    def load(self, ids: list[str], vectors: DenseVector | None) -> None:
+        """Append stored records, before any other use of the namespace.
+
+        Args:
+            ids: Record ids, none of them loaded before.
+            vectors: Their dense vectors, shape `(len(ids), dimension)`; None in a sparse index.
+        """
+        first = len(self._ids)
+        self._ids += ids
+        self.slot_of.update(zip(ids, range(first, first + len(ids)), strict=True))
+        if vectors is not None:
+            self.matrix.put(first, vectors)
+
+    def put(self, record: Record) -> None:
+        """Insert or replace a record."""
+        slot = self._slot(record.id)
+        if record.dense is not None:
+            self.matrix.put(slot, record.dense[np.newaxis])
+        for name, column in self._columns.items():
+            column.set(slot, record.fields.get(name))
+        for name, index in self._text.items():
+            index.put(slot, _word_counts(record, name))
+        if self._sparse is not None:
+            self._sparse.put(slot, sparse_weights(record))
+
+    def _slot(self, record_id: str) -> int:
+        """Return a record's slot, giving it a free one when it is new."""
         slot = self.slot_of.get(record_id)
         if slot is None:
             slot = self._free.pop() if self._free else len(self._ids)
             if slot == len(self._ids):
                 self._ids.append(record_id)
-                for column in self._columns.values():
-                    column.append(None)
             self._ids[slot] = record_id
             self.slot_of[record_id] = slot
-        if dense is not None:
-            self.matrix.put(slot, dense)
         return slot
-
-    def put(self, record: Record) -> None:
-        """Insert or replace a record."""
-        slot = self.load(record.id, record.dense)
-        for name, column in self._columns.items():
-            column[slot] = record.fields.get(name)
-        for name, index in self._text.items():
-            index.put(slot, _word_counts(record, name))
-        if self._sparse is not None:
-            self._sparse.put(slot, sparse_weights(record))
 
     def remove(self, record_id: str) -> None:
         """Remove a record; nothing happens when it is unknown."""
@@ -110,23 +121,19 @@ class Namespace:
         self._ids[slot] = None
         self._free.append(slot)
         for column in self._columns.values():
-            column[slot] = None
+            column.set(slot, None)
         for index in self._text.values():
             index.remove(slot)
         if self._sparse is not None:
             self._sparse.remove(slot)
 
-    def column(self, field: str) -> list[Any]:
-        """Return a field's value by slot, None where absent; equal values share one object."""
+    def column(self, field: str) -> Column:
+        """Return a metadata field's values by slot."""
         column = self._columns.get(field)
         if column is None:
-            column = [None] * self.slots
-            shared: dict[tuple[type, Any], Any] = {}
+            column = Column()
             for record in self._scan():
-                value = record.fields.get(field)
-                if isinstance(value, (str, float)):
-                    value = shared.setdefault((type(value), value), value)
-                column[self.slot_of[record.id]] = value
+                column.set(self.slot_of[record.id], record.fields.get(field))
             self._columns[field] = column
         return column
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from vector_platform.local.pinecone_server.filters import Filter, Mask, mask, matches, tokens
+from vector_platform.local.pinecone_server.column import Mask
+from vector_platform.local.pinecone_server.filters import Filter, mask, matches, tokens
 from vector_platform.local.pinecone_server.namespace import Namespace, sparse_weights
 from vector_platform.local.pinecone_server.records import DenseVector, Record
 from vector_platform.local.pinecone_server.store import IndexStore, ReadKind

@@ -165,8 +165,11 @@ class IndexStore:
         )
         cursor = self.db.execute("select id, dense from record where namespace=?", (row.key,))
         while rows := cursor.fetchmany(_LOAD_ROWS):
-            for record_id, dense in rows:
-                namespace.load(record_id, np.frombuffer(dense, np.float32) if dense else None)
+            vectors = None
+            if self._dimension:
+                joined = b"".join(dense for _, dense in rows)
+                vectors = np.frombuffer(joined, np.float32).reshape(-1, self._dimension)
+            namespace.load([record_id for record_id, _ in rows], vectors)
         return namespace
 
     def _scan(self, key: int) -> Iterator[Record]:
