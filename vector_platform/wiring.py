@@ -87,6 +87,7 @@ class Platform:
                 model_version,
                 self.settings.models[model_version],
                 cache_dir=self.data_dir / "models",
+                root=self.settings.root,
             )
         return self._embedders[model_version]
 
@@ -154,7 +155,7 @@ class Platform:
         uri = section.uri
         if uri == "local":
             uri = services.endpoint(self.data_dir, "milvus").uri
-        return MilvusVectorIndex(section, uri=uri, token=secret("MILVUS_TOKEN"))
+        return MilvusVectorIndex(uri=uri, settings=section, token=secret("MILVUS_TOKEN"))
 
     def _open_pinecone(self) -> VectorIndex:
         from vector_platform.indexes.pinecone import PineconeVectorIndex
@@ -168,4 +169,4 @@ class Platform:
             key = SecretStr(services.pinecone_api_key(self.data_dir))
         if key is None:
             raise NotConfigured("indexes.pinecone.host is not local: set PINECONE_API_KEY")
-        return PineconeVectorIndex(section, host=host, api_key=key)
+        return PineconeVectorIndex(host=host, api_key=key, settings=section)

@@ -23,6 +23,7 @@ from vector_platform.orchestration.jobs import (
     build_promote_job,
     build_rebuild_job,
 )
+from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.schedules import build_schedules
 from vector_platform.orchestration.sensors import build_sensors
 from vector_platform.settings import Settings, load_settings
@@ -58,6 +59,7 @@ def build_definitions(
         jobs=[ingest_day, rebuild_index, build_promote_job(settings)],
         schedules=build_schedules(settings, ingest_day),
         sensors=build_sensors(settings, rebuild_index),
+        loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger},
         resources={"platform": Platform(settings), **(resources or {})},
         # Steps of a run share a process: a model or a connection is opened once, not per step.
         executor=dg.in_process_executor,

@@ -17,7 +17,7 @@ import dagster as dg
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.assets.staging import last_published, staging_keys
+from vector_platform.orchestration.assets.staging import staging_keys
 from vector_platform.orchestration.inputs import (
     chunk_inputs,
     golden_inputs,
@@ -69,11 +69,9 @@ def converge(runs: Runs, day: date) -> Iterator[StageResult]:
     yield _land(runs, day)
     yield _stage(
         "staging and documents",
-        last_published(platform) == staging_inputs(platform),
+        recorded(runs.instance, keys.DOCUMENTS) == staging_inputs(platform),
         lambda: runs.materialize(staging_keys(settings)),
-        lambda done: _counts(
-            done, "marts/documents", "documents", "inserted", "changed", "deleted"
-        ),
+        lambda done: _counts(done, "lake/documents", "rows", "inserted", "changed", "deleted"),
     )
     yield _stage(
         "chunks",
@@ -100,7 +98,7 @@ def _land(runs: Runs, day: date) -> StageResult:
     settings = runs.platform.settings
     if day < settings.start_date:
         raise DayOutOfRange(f"{day} is before start_date {settings.start_date} of platform.yaml")
-    done = runs.job("ingest_day", partition_key=day.isoformat())
+    done = runs.job("ingest_day", partition=day.isoformat())
     names = [f"raw/{name}" for name in settings.sources]
     totals = {
         fact: sum(int(done.metadata[name][fact]) for name in names)

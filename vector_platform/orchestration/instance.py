@@ -22,8 +22,8 @@ concurrency:
   pools:
     granularity: run
     default_limit: 1
-run_queue:
-  max_concurrent_runs: 2
+  runs:
+    max_concurrent_runs: 2
 run_monitoring:
   enabled: true
 """

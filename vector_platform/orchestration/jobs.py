@@ -4,11 +4,13 @@ Belongs here: thin ops around plain functions. `ingest_day` materialises assets;
 act on indexes and the live pointer, which are not what an asset's materialisation means.
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,
+)
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import daily
@@ -50,7 +52,7 @@ class PromoteConfig(dg.Config):
     actor: str = "person"
 
 
-def build_ingest_job(settings: Settings) -> dg.UnresolvedAssetJobDefinition:
+def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
     """`ingest_day`: every source's rows of one day."""
     return dg.define_asset_job(
         "ingest_day",

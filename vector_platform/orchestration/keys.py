@@ -9,8 +9,10 @@ import dagster as dg
 
 from vector_platform.settings import BackendName, Settings
 
-DOCUMENTS = dg.AssetKey(["marts", "documents"])
-RELATIONS = dg.AssetKey(["marts", "relations"])
+MART_DOCUMENTS = dg.AssetKey(["marts", "documents"])
+MART_RELATIONS = dg.AssetKey(["marts", "relations"])
+DOCUMENTS = dg.AssetKey(["lake", "documents"])
+RELATIONS = dg.AssetKey(["lake", "relations"])
 CHUNKS = dg.AssetKey(["lake", "chunks"])
 EMBEDDINGS = dg.AssetKey(["lake", "embeddings"])
 GOLDEN_QUERIES = dg.AssetKey(["lake", "golden_queries"])

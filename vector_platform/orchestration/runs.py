@@ -9,6 +9,7 @@ Runs execute in this process: one import of the libraries and one loaded model s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ import dagster as dg
 from vector_platform.errors import VectorPlatformError
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.instance import open_instance
+from vector_platform.orchestration.logs import PROGRESS
 from vector_platform.wiring import Platform
 
 
@@ -70,18 +72,42 @@ class Runs:
             job, asset_selection=list(assets), partition_key=partition, run_config=config, tags=tags
         )
 
-    def job(self, name: str, config: dg.RunConfig | None = None, **options: Any) -> RunOutcome:
-        """Execute a job by name."""
-        return self._execute(self.definitions.resolve_job_def(name), run_config=config, **options)
+    def job(
+        self, name: str, config: dg.RunConfig | None = None, *, partition: str | None = None
+    ) -> RunOutcome:
+        """Execute a job by name.
 
-    def _execute(self, job: dg.JobDefinition, **options: Any) -> RunOutcome:
-        result = job.execute_in_process(instance=self.instance, raise_on_error=False, **options)
+        Raises:
+            RunFailed: A step failed.
+        """
+        return self._execute(
+            self.definitions.resolve_job_def(name),
+            run_config=config.to_config_dict() if config else None,
+            partition_key=partition,
+        )
+
+    def _execute(
+        self, job: dg.JobDefinition, *, run_config: Mapping[str, Any] | None, **options: Any
+    ) -> RunOutcome:
+        # What tools print of themselves (dbt does) goes to a file; progress is on standard error.
+        log = self.platform.data_dir / "logs" / "runs.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as output, redirect_stdout(output):
+            result = job.execute_in_process(
+                instance=self.instance,
+                raise_on_error=False,
+                run_config={**(run_config or {}), "loggers": {PROGRESS: {}}},
+                **options,
+            )
         events = result.all_events
+        checks = [
+            e.asset_check_evaluation_data
+            for e in events
+            if e.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
         failed_checks = tuple(
             f"{check.asset_key.to_user_string()}:{check.check_name}"
-            for check in (
-                e.asset_check_evaluation_data for e in events if e.is_asset_check_evaluation
-            )
+            for check in checks
             if not check.passed
         )
         if not result.success:
@@ -91,7 +117,7 @@ class Runs:
                 name: value.value for name, value in e.materialization.metadata.items()
             }
             for e in events
-            if e.is_step_materialization and e.asset_key is not None
+            if e.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION and e.asset_key is not None
         }
         plain = not job.asset_layer.asset_graph.materializable_asset_keys
         outputs = {node.name: result.output_for_node(node.name) for node in job.nodes if plain}

@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,
+)
 
 from vector_platform.settings import Settings
 
 
 def build_schedules(
-    settings: Settings, ingest_day: dg.UnresolvedAssetJobDefinition
+    settings: Settings, ingest_day: UnresolvedAssetJobDefinition
 ) -> list[dg.ScheduleDefinition]:
     """The daily ingest, running by default."""
 

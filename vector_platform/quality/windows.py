@@ -122,14 +122,16 @@ def _sample(
     version: int,
     dimension: int,
 ) -> Sample:
-    mine = facts.filter(pc.field("run_id").isin(list(runs))).column("content_hash")
+    # A list without runs has no type, so the filter takes the column's.
+    values = pa.array(runs, pa.string())
+    mine = facts.filter(pc.field("run_id").isin(values)).column("content_hash")
     if len(mine) == 0:
         return Sample(np.empty((0, dimension), np.float32), (), 0, runs)
     wanted = pc.take(mine, pc.array_sort_indices(mine)[:MAX_ROWS])
     rows = lake.embeddings.read(
         ["content_hash", "vector"],
         where=partition
-        & pc.field("run_id").isin(list(runs))
+        & pc.field("run_id").isin(values)
         & (pc.field("content_hash") <= wanted[-1].as_py()),
         version=version,
     ).sort_by("content_hash")

@@ -3,8 +3,7 @@
 Belongs here: the asset `lake/chunks`. Does not belong here: how documents are split (`corpus`).
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
 import dagster as dg
 
 from vector_platform.corpus.chunks import sync_chunks
@@ -34,7 +33,7 @@ def build_chunks_asset(settings: Settings) -> dg.AssetsDefinition:
     )
     def chunks(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:
         lake = platform.lake
         inputs = chunk_inputs(platform)
         with retry_by_type():

@@ -5,8 +5,8 @@ models and batching (`models`). Only missing contents are embedded, and every co
 killed run resumes where it was.
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -42,13 +42,14 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
     )
     def embeddings(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:
         with retry_by_type():
             report = embed(platform, context.partition_key, context.run_id, context.log.info)
         snapshot = platform.lake.snapshot()
         return dg.MaterializeResult(
             metadata={
-                **report.facts(),
+                **asdict(report),
+                "texts_per_second": round(report.texts_per_second, 1),
                 "lake_version": snapshot.embeddings,
                 "snapshot": str(snapshot),
             },
@@ -73,7 +74,9 @@ def embed(platform: Platform, model_version: str, run_id: str, log: object) -> E
         lake.missing_contents(model_version, chunks_version=lake.chunks.version()),
         run_id=run_id,
         commit=commit,
-        on_progress=lambda progress: log(str(progress)),  # type: ignore[operator]
+        on_progress=lambda progress: log(
+            f"{progress.texts} texts embedded, {progress.texts_per_second:.0f} a second"
+        ),
     )
 
 

@@ -4,8 +4,7 @@ Belongs here: `milvus/documents` and `pinecone/documents`. Does not belong here:
 (`indexes/sync.py`). These assets never flip the live pointer; a release does.
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
 import dagster as dg
 
 from vector_platform.indexes.sync import SyncReport
@@ -49,7 +48,7 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
         context: dg.AssetExecutionContext,
         config: IndexConfig,
         platform: dg.ResourceParam[Platform],
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:
         with retry_by_type():
             reports = sync_followers(
                 platform,

@@ -4,8 +4,7 @@ Belongs here: `lake/golden_queries` and `quality/retrieval`. Does not belong her
 (`quality`) or what follows from them (`releases`).
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,7 +60,7 @@ def _golden_queries(settings: Settings) -> dg.AssetsDefinition:
     )
     def golden_queries(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:
         table = platform.lake.golden_queries
         with retry_by_type():
             rows = read_golden_queries(platform.settings, open_source=platform.source)
@@ -97,7 +96,7 @@ def _retrieval(settings: Settings) -> dg.AssetsDefinition:
     )
     def retrieval(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:
         with retry_by_type():
             facts = evaluate_model(platform, context.partition_key, context.run_id)
         return dg.MaterializeResult(metadata={**facts, INPUTS: retrieval_inputs(platform)})

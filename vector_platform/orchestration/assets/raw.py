@@ -4,8 +4,7 @@ Belongs here: one daily-partitioned asset a source. Does not belong here: readin
 (`sources`), or any interpretation of the rows (dbt staging).
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -50,7 +49,7 @@ def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.Assets
     )
     def raw(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:
         with retry_by_type():
             report = land(
                 lake=platform.lake,

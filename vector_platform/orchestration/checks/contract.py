@@ -4,8 +4,7 @@ Belongs here: assertions that the lake's contract makes. Does not belong here: j
 quality or drift, which never block.
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
 import dagster as dg
 
 from vector_platform.lake.audit import Finding, audit_chunks, audit_vectors

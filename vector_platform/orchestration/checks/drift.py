@@ -4,8 +4,7 @@ Belongs here: `distribution_has_not_drifted` of every model version. Does not be
 test (`quality/drift.py`) or the action (`sensors.py`). Too few new rows is a pass that says so.
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
 import dagster as dg
 
 from vector_platform.orchestration import keys

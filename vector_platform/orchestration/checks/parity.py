@@ -4,8 +4,7 @@ Belongs here: `index_matches_lake` of every backend. Does not belong here: the c
 (`indexes/verify.py`) or the repair. An unreachable backend is an error, never a failed check.
 """
 
-from __future__ import annotations
-
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
 import dagster as dg
 
 from vector_platform.orchestration import keys
@@ -33,7 +32,7 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
     ) -> dg.AssetCheckResult:
         model_version = context.partition_key
         with retry_by_type():
-            sync = platform.index_sync(backend, run_id=context.run_id)
+            sync = platform.index_sync(backend, run_id=context.run.run_id)
             state = sync.states.newest(model_version)
             if state is None:
                 raise dg.Failure(f"{backend} has no generation of {model_version} to verify")

@@ -1,0 +1,32 @@
+"""What a run launched from the command line prints while it works.
+
+Belongs here: a Dagster logger that shows only what the platform's own code says. Dagster's events
+stay in the instance, for the UI.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import dagster as dg
+
+PROGRESS = "progress"
+
+
+class _OwnLines(logging.Handler):
+    """Prints messages of user code, one indented line each, on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meta = getattr(record, "dagster_meta", None) or {}
+        if meta.get("dagster_event") is None:
+            message = meta.get("orig_message") or record.getMessage()
+            print(f"          {message}", file=sys.stderr, flush=True)
+
+
+@dg.logger(description="Progress lines of the platform's own code, for a terminal.")
+def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
+    """A logger that prints progress and nothing else."""
+    logger = logging.Logger("vector_platform.progress", level=logging.INFO)
+    logger.addHandler(_OwnLines())
+    return logger
