@@ -2,13 +2,11 @@
 
 Belongs here: turning check records of the instance into plain values that sensors decide on.
 Does not belong here: deciding. A failed check that does not block fires no run sensor, so this
-history is the only way to see it. Filtering by partition is a preview feature of Dagster; it is
-used here and nowhere else.
+history is the only way to see it.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +40,7 @@ def results_since(
     instance: dg.DagsterInstance, key: dg.AssetCheckKey, *, after_id: int
 ) -> list[CheckResult]:
     """Evaluations of a check with a record id above `after_id`, oldest first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        records = instance.event_log_storage.get_asset_check_execution_history(key, limit=HISTORY)
+    records = instance.event_log_storage.get_asset_check_execution_history(key, limit=HISTORY)
     results = []
     for record in records:
         evaluation = record.event.asset_check_evaluation if record.event else None

@@ -24,7 +24,7 @@ class _OwnLines(logging.Handler):
             print(f"          {message}", file=sys.stderr, flush=True)
 
 
-@dg.logger(description="Progress lines of the platform's own code, for a terminal.")
+@dg.logger(None, description="Progress lines of the platform's own code, for a terminal.")
 def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
     """A logger that prints progress and nothing else."""
     logger = logging.Logger("vector_platform.progress", level=logging.INFO)

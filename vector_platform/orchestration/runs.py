@@ -82,7 +82,7 @@ class Runs:
         """
         return self._execute(
             self.definitions.resolve_job_def(name),
-            run_config=config.to_config_dict() if config else None,
+            run_config=config.to_config_dict() if config else None,  # type: ignore[no-untyped-call]
             partition_key=partition,
         )
 

@@ -6,6 +6,7 @@ killed run resumes where it was.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -59,7 +60,9 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
     return embeddings
 
 
-def embed(platform: Platform, model_version: str, run_id: str, log: object) -> EmbedReport:
+def embed(
+    platform: Platform, model_version: str, run_id: str, log: Callable[[str], None]
+) -> EmbedReport:
     """Register the model version and embed every content it lacks."""
     lake = platform.lake
     embedder = platform.embedder(model_version)
