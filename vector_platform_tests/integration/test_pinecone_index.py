@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[PineconeServer]:
 
 
 def delay(server: PineconeServer, *, search: float, fetch: float) -> None:
-    """Hide writes from now on for so many seconds."""
+    """Hide writes for so many seconds, in indexes created from now on."""
     delays = {"search": search, "fetch": fetch}
     server._catalog._delay = lambda kind: delays[kind]
 
@@ -65,17 +65,17 @@ def test_a_fence_shows_what_the_same_process_wrote(
 def test_a_fence_of_a_new_process_shows_what_an_earlier_one_wrote(
     server: PineconeServer, lag: dict[str, float]
 ) -> None:
+    delay(server, **lag)
     before = adapter(server)
     before.create(GENERATION)
     before.upsert(GENERATION, batch_of({"id": "a", "tenant": "emptied"}, {"id": "b"}))
     before.fence(GENERATION)
     before.close()
-    delay(server, **lag)
     killed = adapter(server)
     killed.upsert(GENERATION, batch_of({"id": "b", "digest": "newer"}, {"id": "c"}))
     killed.delete(GENERATION, "emptied", ["a"])
     fresh = adapter(server)
-    fresh.fence(GENERATION)
+    fresh.fence(GENERATION)  # while nothing of it shows yet
     assert ids_searched(fresh) == {"b", "c"}
     assert keys_of(fresh, GENERATION) == {
         ("b", "default", "newer"),
