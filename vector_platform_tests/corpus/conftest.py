@@ -153,7 +153,7 @@ def _ticket_rows(deployment: Deployment) -> None:
             ),
             None,
         ),
-        ("edge", ticket("edge", mentions="clean", parent=7), None),
+        ("edge", ticket("edge", mentions="clean", parent=1), None),
         day=2,
     )
 

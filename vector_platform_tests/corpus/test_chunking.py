@@ -102,6 +102,10 @@ def test_passages_overlap_when_asked_to() -> None:
     )
 
 
+def test_tokens_are_counted_beyond_the_length_the_tokenizer_file_truncates_and_pads_to() -> None:
+    assert [SMALL.tokens("word " * count) for count in (1, 1000)] == [1, 1000]
+
+
 def test_a_short_document_is_one_passage() -> None:
     body = "# Heading\n\nOne paragraph.\n\nAnother one."
     assert Chunker(max_tokens=64).chunk("Title", f"\n{body} ") == [body]
