@@ -52,13 +52,14 @@ def land_rows(
     on: date = FIRST_DAY,
     fields: FieldMapping = COMPARED,
     run_id: str = "run",
+    name: str = NAME,
     now: datetime = datetime(2026, 11, 20, tzinfo=UTC),
 ) -> LandingReport:
-    """Land rows as the source `notes`."""
+    """Land rows; the source gives them in this order."""
     spec = PythonSource.model_validate({"kind": "python", "class": "a:B", "fields": fields})
     return land(
         lake=lake,
-        name=NAME,
+        name=name,
         spec=spec,
         source=found if isinstance(found, Source) else Rows(found),
         day=on,

@@ -8,10 +8,12 @@ import pytest
 
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
+from vector_platform.settings import FieldMapping
 from vector_platform.sources.base import Reject, SourceInvalid, SourceUnreachable
 from vector_platform_tests.sources.landings import (
     FIRST_DAY,
     NAME,
+    Found,
     Rows,
     day,
     land_rows,
@@ -99,10 +101,28 @@ def test_rows_repaired_at_the_source_leave_the_rejects(lake: Lake) -> None:
     assert rejects(lake) == {} and report.inserted == 1
 
 
-def test_rejects_of_other_days_and_sources_stay(lake: Lake) -> None:
+def test_rejects_of_other_sources_stay(lake: Lake) -> None:
+    land_rows(lake, [{"id": "b", "text": 7}], name="letters")
+    land_rows(lake, [{"id": "c", "text": 8}])
+    assert {row["source"] for row in lake.raw_rejects.read().to_pylist()} == {NAME, "letters"}
+
+
+def test_rejects_of_other_days_stay(lake: Lake) -> None:
     land_rows(lake, [{"id": "b", "text": 7}])
     land_rows(lake, [{"id": "b", "text": 8}, {"id": "c"}], on=day(2))
     assert len(rejects(lake, day(1))) == 1 and len(rejects(lake, day(2))) == 2
+
+
+def test_rejects_are_written_only_when_they_differ(lake: Lake) -> None:
+    bad = {"id": "x", "text": 7}
+    land_rows(lake, [bad, A])
+    before = versions(lake)
+    land_rows(lake, [bad, A, B])
+    assert versions(lake) == (before[0] + 1, before[1], before[2] + 1)
+    assert land_rows(lake, [{"id": "y", "text": 7}, A, B]).wrote
+    assert "'text'" in rejects(lake)["memory:1"]
+    rows = lake.raw_rejects.read().to_pylist()
+    assert [row["key"] for row in rows] == ["y"]
 
 
 def test_a_row_that_became_bad_is_not_taken_for_removed(lake: Lake) -> None:
@@ -156,14 +176,21 @@ def test_a_row_that_says_it_is_deleted_is_a_tombstone(lake: Lake) -> None:
     assert versions(lake) == before
 
 
+def test_naming_the_column_of_deleted_rows_later_makes_tombstones_of_them(lake: Lake) -> None:
+    land_rows(lake, [{**A, "gone": True}, B])
+    fields = _mapping({"key": "id", "text": "text", "deleted": "gone"})
+    report = land_rows(lake, [{**A, "gone": True}, B], fields=fields)
+    assert report.removed == 1 and set(newest(lake)) == {"b"}
+
+
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_a_source_that_breaks_off_leaves_the_lake_as_it_was(lake: Lake, position: int) -> None:
     land_rows(lake, [A])
     before = versions(lake)
-    found: list[object] = [B, {"id": None}]
+    found: list[Found] = [B, {"id": None}]
     found.insert(position, ConnectionResetError("gone away"))
     with pytest.raises(SourceUnreachable, match=f"source '{NAME}' cannot be reached.*gone away"):
-        land_rows(lake, found, on=day(2))  # type: ignore[arg-type]
+        land_rows(lake, found, on=day(2))
     assert versions(lake) == before
 
 
@@ -191,7 +218,5 @@ def test_landing_times_move_on_even_when_the_clock_does_not(lake: Lake) -> None:
     assert "newer" in newest(lake)["a"]["payload"]
 
 
-def _mapping(fields: dict[str, object]):  # type: ignore[no-untyped-def]
-    from vector_platform.settings import FieldMapping
-
+def _mapping(fields: dict[str, object]) -> FieldMapping:
     return FieldMapping.model_validate(fields)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vector_platform.lake.lake import Lake
+from vector_platform.sources.landing import LandingReport
 from vector_platform_tests.sources.landings import (
     INCREMENTAL,
     NAME,
@@ -28,7 +29,7 @@ def row(key: str, at: str, text: str = "text", **more: object) -> dict[str, obje
     return {"id": key, "text": text, "at": at, **more}
 
 
-def land_day(lake: Lake, number: int, found: list[Found]):  # type: ignore[no-untyped-def]
+def land_day(lake: Lake, number: int, found: list[Found]) -> LandingReport:
     return land_rows(lake, found, on=day(number), fields=INCREMENTAL, run_id=f"day{number}")
 
 
