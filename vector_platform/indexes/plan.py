@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError
-from vector_platform.indexes.contract import INDEX_KEY
 from vector_platform.lake.joins import spilling_duckdb
 
 # Enough ids of each kind to see a pattern, few enough to read.
@@ -83,12 +82,12 @@ def compare(desired: Iterable[pa.RecordBatch], actual: Iterable[pa.RecordBatch])
     """
     with spilling_duckdb() as db:
         for name, side in (("desired_side", desired), ("actual_side", actual)):
-            reader = pa.RecordBatchReader.from_batches(
-                INDEX_KEY, (batch.select(INDEX_KEY.names).cast(INDEX_KEY) for batch in side)
-            )
-            db.register("incoming", reader)
-            db.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM incoming")
-            db.unregister("incoming")
+            db.execute(f"CREATE TEMP TABLE {name} (id VARCHAR, tenant VARCHAR, digest VARCHAR)")
+            # Batch by batch: an error of a side keeps its type instead of becoming DuckDB's.
+            for batch in side:
+                db.register("incoming", pa.Table.from_batches([batch]))
+                db.execute(f"INSERT INTO {name} SELECT id, tenant, digest FROM incoming")
+                db.unregister("incoming")
         db.execute(
             """
             CREATE TEMP TABLE present AS

@@ -176,6 +176,8 @@ class IndexSync:
             return self._build(model_version, started)
         snapshot = self._lake.snapshot()
         if not self._target.exists(state.identity):
+            # What it was proven equal to is no longer there, whatever happens from here on.
+            state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
             self._target.create(state.identity)
             return self._apply_full(state, "the generation was gone", allow_delete, started)
         if state.status != "proven" or state.snapshot is None:
@@ -263,6 +265,7 @@ class IndexSync:
                 [proof.plan.upserts.select(["id"]), pa.table({"id": proof.vectors_differing})],
                 promote_options="permissive",
             )
+            state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
             rows = self._lake.index_rows(state.model_version, snapshot, ids=ids)
             more, gone = self._write_then_delete(state.identity, rows, proof.plan)
             written, deleted = written + more, deleted + gone

@@ -95,16 +95,22 @@ def verify(
         actual_keys(target, generation),
     )
     wanted = pa.table({"id": pa.array(sampler.ids(), pa.string())})
-    differing = []
-    compared = 0
+    expected: dict[str, dict[str, np.ndarray]] = {}
     for batch in lake.index_rows(generation.model_version, snapshot, ids=wanted):
         for row in batch.to_pylist():
-            stored = target.vectors(generation, row["tenant"], [row["id"]]).get(row["id"])
-            compared += 1
-            if stored is None or not np.allclose(
-                stored, np.asarray(row["vector"], np.float32), rtol=0, atol=VECTOR_TOLERANCE
-            ):
-                differing.append(row["id"])
+            expected.setdefault(row["tenant"], {})[row["id"]] = np.asarray(
+                row["vector"], np.float32
+            )
+    differing = []
+    for tenant, vectors in sorted(expected.items()):
+        stored = target.vectors(generation, tenant, sorted(vectors))
+        differing += [
+            row_id
+            for row_id, vector in vectors.items()
+            if row_id not in stored
+            or not np.allclose(stored[row_id], vector, rtol=0, atol=VECTOR_TOLERANCE)
+        ]
+    compared = sum(len(vectors) for vectors in expected.values())
     return Verification(plan, snapshot, compared, sorted(differing))
 
 

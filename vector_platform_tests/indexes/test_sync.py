@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+import copy
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from vector_platform.indexes.contract import IndexUnavailable
+from vector_platform.indexes.plan import DeleteGuard
+from vector_platform.indexes.state import GenerationState
+from vector_platform.indexes.sync import IndexSync, SyncInProgress
+from vector_platform.indexes.verify import IndexDiverged
+from vector_platform.lake.lake import Lake, SnapshotIncomplete
+from vector_platform_tests.indexes.memory_index import MemoryIndex
+from vector_platform_tests.lake.building import MODEL, chunk, chunks, embed, open_lake, put
+
+
+class World:
+    """A real lake, an index in memory, and the sync between them."""
+
+    def __init__(self, folder: Path, *, ids_are_global: bool = False) -> None:
+        self.folder = folder
+        self.lake: Lake = open_lake(folder)
+        self.target = MemoryIndex(ids_are_global=ids_are_global)
+
+    def copy(self, folder: Path) -> World:
+        """The same lake and index once more."""
+        shutil.copytree(self.folder, folder)
+        other = World(folder)
+        other.target = copy.deepcopy(self.target)
+        return other
+
+    @property
+    def sync(self) -> IndexSync:
+        return IndexSync(
+            self.lake,
+            self.target,
+            index="documents",
+            spec="{}",
+            max_delete_share=0.5,
+            lock_dir=self.folder / "locks",
+            run_id="run",
+        )
+
+    def put(self, *rows: dict[str, Any], delete: tuple[str, ...] = ()) -> None:
+        put(self.lake, *rows, delete=delete)
+        embed(self.lake)
+
+    def held(self) -> dict[tuple[str, str], str]:
+        """What the newest generation holds: (tenant, id) -> text."""
+        state = self.sync.states.newest(MODEL)
+        assert state is not None
+        return {key: row["text"] for key, row in self.target.rows(state.identity).items()}
+
+    def wanted(self) -> dict[tuple[str, str], str]:
+        rows = self.lake.chunks.read().to_pylist()
+        return {(row["tenant"], row["chunk_id"]): row["text"] for row in rows}
+
+    def versions(self) -> dict[str, int]:
+        return {table.spec.name: table.version() for table in self.lake.tables()}
+
+    def assert_proven(self) -> None:
+        state = self.sync.states.newest(MODEL)
+        assert state is not None and state.status == "proven"
+        assert state.snapshot == self.lake.snapshot()
+        assert self.held() == self.wanted()
+        assert state.rows == len(self.wanted())
+        assert self.sync.verify(state).clean
+
+
+@pytest.fixture(params=[False, True], ids=["ids per tenant", "ids are global"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    return World(tmp_path / "world", ids_are_global=request.param)
+
+
+def ten_rows() -> list[dict[str, Any]]:
+    return [chunk(f"s:{i}", f"text {i}", tenant="ab"[i % 2]) for i in range(10)]
+
+
+def test_the_first_sync_builds_a_generation_and_proves_it(world: World) -> None:
+    world.put(*ten_rows())
+    report = world.sync.sync(MODEL)
+    assert (report.mode, report.upserted, report.deleted) == ("build", 10, 0)
+    assert report.generation.generation == "g0001"
+    world.assert_proven()
+
+
+def test_an_unchanged_lake_writes_nothing_anywhere(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    versions = world.versions()
+    world.target.fuse.reset()
+    report = world.sync.sync(MODEL)
+    assert report.mode == "none"
+    assert world.target.fuse.writes == []
+    assert world.versions() == versions
+
+
+def test_a_change_writes_only_what_changed(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    world.put(
+        chunk("s:0", "text 0", tenant="a", attributes={"price": 2}),
+        chunk("s:1", "new text", tenant="b"),
+        chunk("s:new", "added", tenant="c"),
+        delete=("s:2#0", "s:3#0"),
+    )
+    report = world.sync.sync(MODEL)
+    assert (report.mode, report.upserted, report.deleted) == ("changes", 3, 2)
+    world.assert_proven()
+
+
+def test_a_new_vector_that_no_chunk_uses_changes_no_index(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    world.put(chunk("s:0", "other", tenant="a"))
+    put(world.lake, ten_rows()[0])
+    world.target.fuse.reset()
+    report = world.sync.sync(MODEL)
+    assert (report.upserted, report.deleted) == (0, 0)
+    assert world.target.fuse.writes == []
+    world.assert_proven()
+
+
+def test_a_row_that_changes_tenant_is_in_the_new_one_only(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    world.put(*(chunk(f"s:{i}", f"text {i}", tenant="z") for i in range(8)))
+    report = world.sync.sync(MODEL)
+    assert report.mode == "changes" and report.upserted == 8
+    world.assert_proven()
+
+
+def test_the_guard_stops_before_the_first_write(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    world.put(chunk("s:new"), delete=tuple(f"s:{i}#0" for i in range(6)))
+    before, versions = world.held(), world.versions()
+    world.target.fuse.reset()
+    with pytest.raises(DeleteGuard, match="6 of 10 rows"):
+        world.sync.sync(MODEL)
+    assert world.target.fuse.writes == []
+    assert world.held() == before
+    assert world.versions() == versions
+    with pytest.raises(DeleteGuard):
+        world.sync.sync(MODEL, allow_delete=5)
+    world.sync.sync(MODEL, allow_delete=6)
+    world.assert_proven()
+
+
+def test_the_guard_holds_after_a_crash_too(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    world.put(chunk("s:new", "x"))
+    world.target.fuse.reset(2)
+    with pytest.raises(IndexUnavailable):
+        world.sync.sync(MODEL)
+    world.put(delete=tuple(f"s:{i}#0" for i in range(9)))
+    with pytest.raises(DeleteGuard):
+        world.sync.sync(MODEL)
+    world.sync.sync(MODEL, allow_delete=9)
+    world.assert_proven()
+
+
+def test_an_incomplete_snapshot_is_refused_before_anything_is_made(world: World) -> None:
+    world.put(*ten_rows())
+    put(world.lake, chunk("s:late", "not embedded"))
+    world.target.fuse.reset()
+    with pytest.raises(SnapshotIncomplete):
+        world.sync.sync(MODEL)
+    assert world.sync.states.all() == []
+    assert world.target.fuse.calls == []
+
+
+def test_an_incomplete_snapshot_leaves_a_proven_index_alone(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    put(world.lake, chunk("s:late", "not embedded"), delete=["s:1#0"])
+    versions = world.versions()
+    world.target.fuse.reset()
+    with pytest.raises(SnapshotIncomplete):
+        world.sync.sync(MODEL)
+    assert world.target.fuse.writes == []
+    assert world.versions() == versions
+
+
+def test_two_syncs_at_once_are_refused(world: World) -> None:
+    world.put(*ten_rows())
+    seen: list[str] = []
+
+    def second(line: str) -> None:
+        with pytest.raises(SyncInProgress, match="another process"):
+            world.sync.sync(MODEL)
+        seen.append(line)
+
+    first = IndexSync(
+        world.lake,
+        world.target,
+        index="documents",
+        spec="{}",
+        max_delete_share=0.5,
+        lock_dir=world.folder / "locks",
+        run_id="first",
+        progress=second,
+    )
+    first.sync(MODEL)
+    assert seen
+    world.assert_proven()
+
+
+def test_a_gap_in_the_history_compares_in_full(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    shutil.rmtree(Path(world.lake.uri) / "chunks")
+    world.put(*ten_rows()[2:])
+    world.put(chunk("s:2", "changed", tenant="a"))
+    report = world.sync.sync(MODEL)
+    assert (report.mode, report.upserted, report.deleted) == ("full", 1, 2)
+    assert "recreated" in report.reason
+    world.assert_proven()
+
+
+def test_a_table_made_anew_at_the_same_version_is_not_mistaken_for_the_old_one(
+    world: World,
+) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    version = world.lake.chunks.version()
+    shutil.rmtree(Path(world.lake.uri) / "chunks")
+    world.put(chunk("s:other", "other"), *ten_rows()[5:])
+    assert world.lake.chunks.version() == version
+    assert world.sync.sync(MODEL).mode == "full"
+    world.assert_proven()
+
+
+def test_a_new_generation_leaves_the_old_one_as_it_was(world: World) -> None:
+    world.put(*ten_rows())
+    first = world.sync.sync(MODEL).generation
+    before = dict(world.target.rows(first.identity))
+    world.put(chunk("s:0", "changed", tenant="a"))
+    second = world.sync.build(MODEL).generation
+    assert (first.generation, second.generation) == ("g0001", "g0002")
+    assert world.target.rows(first.identity) == before
+    world.assert_proven()
+    world.sync.drop(first)
+    assert world.target.generation_names("documents") == ["g0002"]
+    assert [state.generation for state in world.sync.states.present()] == ["g0002"]
+
+
+def test_a_generation_that_vanished_is_built_again_under_its_name(world: World) -> None:
+    world.put(*ten_rows())
+    state = world.sync.sync(MODEL).generation
+    world.target.vanish(state.identity)
+    report = world.sync.sync(MODEL)
+    assert (report.mode, report.upserted) == ("full", 10)
+    world.assert_proven()
+
+
+def test_an_emptied_corpus_empties_the_index(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    world.lake.chunks.replace(chunks([]))
+    with pytest.raises(DeleteGuard):
+        world.sync.sync(MODEL)
+    world.sync.sync(MODEL, allow_delete=10)
+    assert world.held() == {}
+    world.assert_proven()
+
+
+# -- damage ---------------------------------------------------------------------------------
+
+
+def damage(world: World) -> None:
+    state = world.sync.states.newest(MODEL)
+    assert state is not None
+    rows = world.target.rows(state.identity)
+    del rows["a", "s:0#0"]
+    rows["b", "s:1#0"] = {**rows["b", "s:1#0"], "digest": "0" * 32}
+    rows["z", "s:ghost#0"] = {**rows["a", "s:2#0"], "id": "s:ghost#0", "tenant": "z"}
+    world.target.damaged(state.identity)
+
+
+def test_verify_finds_every_kind_of_damage_and_repair_rewrites_only_that(world: World) -> None:
+    world.put(*ten_rows())
+    state = world.sync.sync(MODEL).generation
+    damage(world)
+    facts = world.sync.verify(state).facts()
+    assert (facts["missing"], facts["stale"], facts["orphaned"]) == (1, 1, 1)
+    report = world.sync.repair(state)
+    assert (report.upserted, report.deleted) == (2, 1)
+    world.assert_proven()
+
+
+def test_a_changed_vector_under_the_right_digest_is_found_and_repaired(world: World) -> None:
+    world.put(*ten_rows())
+    state = world.sync.sync(MODEL).generation
+    rows = world.target.rows(state.identity)
+    rows["a", "s:4#0"] = {**rows["a", "s:4#0"], "vector": np.array([1, 0, 0, 0], np.float32)}
+    world.target.damaged(state.identity)
+    proof = world.sync.verify(state)
+    assert not proof.clean and proof.vectors_differing == ["s:4#0"]
+    report = world.sync.repair(state)
+    assert (report.upserted, report.deleted) == (1, 0)
+    world.assert_proven()
+
+
+def test_a_repair_that_was_cut_short_is_finished_by_the_next_sync(world: World) -> None:
+    world.put(*ten_rows())
+    state = world.sync.sync(MODEL).generation
+    rows = world.target.rows(state.identity)
+    rows["a", "s:4#0"] = {**rows["a", "s:4#0"], "vector": np.array([1, 0, 0, 0], np.float32)}
+    world.target.damaged(state.identity)
+    with pytest.raises(IndexUnavailable, match="upsert"):
+        world.target.fuse.reset(_first_upsert_of(world, state))
+        world.sync.repair(state)
+    world.sync.sync(MODEL)
+    world.assert_proven()
+
+
+def _first_upsert_of(world: World, state: GenerationState) -> int:
+    """Which call of a repair is its first write."""
+    trial = world.copy(world.folder.with_name("trial"))
+    trial.target.fuse.reset()
+    trial.sync.repair(state)
+    return 1 + trial.target.fuse.calls.index("upsert")
+
+
+def test_an_index_that_loses_what_is_written_is_never_recorded_as_proven(world: World) -> None:
+    class Leaky(MemoryIndex):
+        def upsert(self, generation: Any, rows: pa.RecordBatch) -> None:
+            super().upsert(generation, rows.slice(1))
+
+    world.target = Leaky(ids_are_global=world.target.ids_are_global)
+    world.put(*ten_rows())
+    with pytest.raises(IndexDiverged, match="after a repair"):
+        world.sync.sync(MODEL)
+    (state,) = world.sync.states.all()
+    assert (state.status, state.snapshot) == ("building", None)
+
+
+# -- crashes --------------------------------------------------------------------------------
+
+
+def built(world: World) -> None:
+    world.put(*ten_rows())
+
+
+def changed(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    world.put(
+        chunk("s:0", "new text", tenant="a"),
+        chunk("s:1", "text 1", tenant="z"),
+        chunk("s:new", "added", tenant="c"),
+        delete=("s:2#0", "s:4#0", "s:5#0"),
+    )
+
+
+def vanished(world: World) -> None:
+    world.put(*ten_rows())
+    world.target.vanish(world.sync.sync(MODEL).generation.identity)
+
+
+def recreated(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    shutil.rmtree(Path(world.lake.uri) / "chunks")
+    world.put(*ten_rows()[2:], chunk("s:new", tenant="z"))
+
+
+def damaged(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    damage(world)
+    world.put(chunk("s:9", "other text", tenant="b"))
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before the effect", "halfway"])
+@pytest.mark.parametrize("prepare", [built, changed, vanished, recreated, damaged])
+def test_after_a_crash_at_any_call_one_normal_run_converges(
+    tmp_path: Path, prepare: Callable[[World], None], applied: bool
+) -> None:
+    prepared = World(tmp_path / "prepared", ids_are_global=applied)
+    prepare(prepared)
+    crashes = 0
+    for number in itertools.count(1):
+        world = prepared.copy(tmp_path / str(number))
+        world.target.fuse.reset(number, applied=applied)
+        try:
+            world.sync.sync(MODEL)
+        except IndexUnavailable:
+            crashes += 1
+        if world.target.fuse.blow_at is not None:
+            break
+        world.target.fuse.reset()
+        world.sync.sync(MODEL)
+        world.assert_proven()
+    assert crashes > (0 if applied else 4)
