@@ -14,6 +14,7 @@ import json
 import logging
 import threading
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from vector_platform.models.artifacts import build_once
-from vector_platform.models.base import Vectors
-from vector_platform.models.errors import MissingExtraError
+from vector_platform.models.base import Vectors, unit_rows
+from vector_platform.models.errors import MissingExtraError, ModelError
 from vector_platform.models.fingerprint import Fingerprint
 from vector_platform.models.folder import ModelFolder
 from vector_platform.models.torch_backend import fast_tokenizer, load_sentence_transformer
@@ -30,6 +31,8 @@ from vector_platform.models.transformer import Ids, Runner, TransformerEmbedder
 
 # Raised when the export below changes.
 EXPORT = "1"
+# An export in fp32 that loses anything but rounding is not the model.
+LEAST_EXPORT_COSINE = 0.9999
 
 
 class OpenVinoEmbedder(TransformerEmbedder):
@@ -49,27 +52,13 @@ class OpenVinoEmbedder(TransformerEmbedder):
 
     def _load(self) -> Runner:
         _require(self.name, "openvino")
-        import openvino
         from tokenizers import Tokenizer
 
         exported = build_once(self._export_folder(), self._export)
         precision = "bf16" if self.fingerprint.backend == "openvino-bf16" else "f32"
-        compiled = openvino.Core().compile_model(
-            exported / "model.xml",
-            "CPU",
-            {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
-        )
-        request = compiled.create_infer_request()
-        # One request, one caller at a time: more would only share the same cores.
-        lock = threading.Lock()
-
-        def forward(ids: Ids, mask: Ids) -> Vectors:
-            with lock:
-                output = request.infer([ids, mask])[0]
-                return np.array(output, dtype=np.float32)
-
         pad_id = json.loads((exported / "export.json").read_text(encoding="utf-8"))["pad_id"]
-        return Runner(Tokenizer.from_file(str(exported / "tokenizer.json")), pad_id, forward)
+        tokenizer = Tokenizer.from_file(str(exported / "tokenizer.json"))
+        return Runner(tokenizer, pad_id, _compile(exported, precision))
 
     def _export_folder(self) -> Path:
         made_of = [
@@ -104,13 +93,18 @@ class OpenVinoEmbedder(TransformerEmbedder):
                 vectors: torch.Tensor = self.model(features)["sentence_embedding"]
                 return vectors
 
-        # Any sizes above 1 do: both axes are dynamic, and 1 would be taken for a constant.
-        example = torch.ones((3, 17), dtype=torch.long)
+        # Any sizes above 1 do: both axes are dynamic, and 1 would be taken for a constant. Two
+        # tensors, since one object passed twice is exported as one input.
+        ids = torch.arange(3 * 17, dtype=torch.long).reshape(3, 17)
+        mask = torch.ones_like(ids)
+        mask[1, 9:] = 0
         axes = {
             0: torch.export.Dim("batch"),
             1: torch.export.Dim("length", max=self._folder.position_limit or self.max_tokens),
         }
         onnx_file = folder / "model.onnx"
+        # Without eval() the export keeps dropout, which OpenVINO refuses.
+        pooled = Pooled().eval()
         log = logging.getLogger("torch.onnx")
         level = log.level
         log.setLevel(logging.ERROR)
@@ -118,9 +112,8 @@ class OpenVinoEmbedder(TransformerEmbedder):
             with torch.inference_mode(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 torch.onnx.export(
-                    # Without eval() the export keeps dropout, which OpenVINO refuses.
-                    Pooled().eval(),
-                    (example, example),
+                    pooled,
+                    (ids, mask),
                     onnx_file,
                     dynamo=True,
                     dynamic_shapes={"input_ids": axes, "attention_mask": axes},
@@ -135,12 +128,44 @@ class OpenVinoEmbedder(TransformerEmbedder):
         )
         for path in folder.glob("model.onnx*"):
             path.unlink()
+        with torch.inference_mode():
+            self._compare(folder, ids.numpy(), mask.numpy(), pooled(ids, mask).numpy())
         tokenizer, pad_id = fast_tokenizer(self.name, model)
         tokenizer.save(str(folder / "tokenizer.json"))
         made_with = {library: version(library) for library in ("torch", "onnx", "openvino")}
         (folder / "export.json").write_text(
             json.dumps({"pad_id": pad_id, "made_with": made_with}), encoding="utf-8"
         )
+
+    def _compare(self, folder: Path, ids: Ids, mask: Ids, expected: Vectors) -> None:
+        vectors = _compile(folder, "f32")(ids, mask)
+        cosines = (unit_rows(vectors) * unit_rows(expected)).sum(axis=1)
+        if not cosines.min() >= LEAST_EXPORT_COSINE:
+            raise ModelError(
+                self.name,
+                f"the OpenVINO export differs from the model (cosine {cosines.min():.4f} on a "
+                "probe); use the backend torch or torch-bf16 for this model",
+            )
+
+
+def _compile(folder: Path, precision: str) -> Callable[[Ids, Ids], Vectors]:
+    import openvino
+
+    compiled = openvino.Core().compile_model(
+        folder / "model.xml",
+        "CPU",
+        {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
+    )
+    request = compiled.create_infer_request()
+    # One request, one caller at a time: more would only share the same cores.
+    lock = threading.Lock()
+
+    def forward(ids: Ids, mask: Ids) -> Vectors:
+        with lock:
+            output = request.infer({"input_ids": ids, "attention_mask": mask})[0]
+            return np.array(output, dtype=np.float32)
+
+    return forward
 
 
 def _require(name: str, *packages: str) -> None:
