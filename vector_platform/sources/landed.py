@@ -10,6 +10,7 @@ never replaces a newer one, whatever the order in which the days were landed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -42,7 +43,7 @@ class LandedState:
 
     Attributes:
         newest: Key -> its newest version.
-        versions: (key, row_hash) of every version that has ever landed.
+        versions: (key, row_hash) of every version with an event time that has ever landed.
         last_landing: The latest landing time; None when nothing has landed.
     """
 
@@ -63,9 +64,10 @@ class LandedState:
             return (key, row_hash) in self.versions
         return newest.row_hash == row_hash and newest.operation == operation
 
-    def add(self, key: str, version: LandedVersion) -> None:
-        """Take in a version."""
-        self.versions.add((key, version.row_hash))
+    def add(self, key: str, version: LandedVersion, *, is_timed: bool) -> None:
+        """Take in a version; `is_timed` when it has an event time."""
+        if is_timed:
+            self.versions.add((key, version.row_hash))
         newest = self.newest.get(key)
         if newest is None or newest.rank <= version.rank:
             self.newest[key] = version
@@ -76,13 +78,18 @@ class LandedState:
 def read_landed(raw: Table) -> LandedState:
     """The state of a source's raw table; payloads are not read."""
     state = LandedState()
-    names: dict[str, str] = {}
+    # Many rows share their file and their landing: one object serves all of them.
+    uris: dict[str, str] = {}
+    ranks: dict[tuple[datetime, datetime], tuple[datetime, datetime]] = {}
     columns = ["key", "row_hash", "operation", "uri", "event_time", "ingested_at"]
     for batch in raw.batches(columns):
         for row in batch.to_pylist():
-            uri = names.setdefault(row["uri"], row["uri"])
+            uri = uris.setdefault(row["uri"], row["uri"])
             rank = (row["event_time"] or row["ingested_at"], row["ingested_at"])
-            state.add(row["key"], LandedVersion(row["row_hash"], row["operation"], uri, rank))
+            rank = ranks.setdefault(rank, rank)
+            operation = sys.intern(row["operation"])
+            version = LandedVersion(row["row_hash"], operation, uri, rank)
+            state.add(row["key"], version, is_timed=row["event_time"] is not None)
     return state
 
 

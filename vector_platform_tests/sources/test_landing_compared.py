@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -218,5 +219,5 @@ def test_landing_times_move_on_even_when_the_clock_does_not(lake: Lake) -> None:
     assert "newer" in newest(lake)["a"]["payload"]
 
 
-def _mapping(fields: dict[str, object]) -> FieldMapping:
+def _mapping(fields: Mapping[str, object]) -> FieldMapping:
     return FieldMapping.model_validate(fields)

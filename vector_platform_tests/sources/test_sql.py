@@ -77,7 +77,7 @@ def test_a_colon_and_a_percent_sign_in_a_query_are_only_that(
     fill(database, (1, "12:30 :x 100%", None, None))
     query = "SELECT * FROM notes WHERE text LIKE '%:30 :x%'"
     assert len(read(tmp_path, spec(query=query))) == 1
-    timed = {"fields": {"time": "at"}, "cursor": "arrived"}
+    timed: dict[str, Any] = {"fields": {"time": "at"}, "cursor": "arrived"}
     assert len(read(tmp_path, spec(query=query + " -- :note", **timed))) == 1
 
 
