@@ -111,6 +111,25 @@ def test_text_search_ranks_rare_words_first_and_follows_changes(index: Any) -> N
     assert ids(found) == ["d", "a"]
 
 
+def test_text_scores_after_deletes_and_changes_equal_those_of_a_fresh_namespace(index: Any) -> None:
+    texts = {f"d{i}": " ".join(["cat"] * (i % 4) + ["dog"] * (i % 3) + ["end"]) for i in range(40)}
+    clause = [{"type": "text", "query": "cat dog", "fields": ["body"]}]
+
+    def scores(namespace: str) -> dict[str, float]:
+        found = index.documents.search(namespace=namespace, top_k=50, score_by=clause).matches
+        return {match.id: match.score for match in found}
+
+    everything = [document(name, body=f"{text} cat bird") for name, text in texts.items()]
+    index.documents.upsert(namespace="changed", documents=everything)
+    scores("changed")
+    index.documents.delete(namespace="changed", ids=[f"d{i}" for i in range(20)])
+    left = [document(name, body=text) for name, text in texts.items() if int(name[1:]) >= 20]
+    index.documents.upsert(namespace="changed", documents=left)
+    index.documents.upsert(namespace="fresh", documents=left)
+    assert scores("changed") == pytest.approx(scores("fresh"))
+    assert len(scores("fresh")) > 10
+
+
 def test_search_returns_only_ids_and_scores_unless_fields_are_named(index: Any) -> None:
     index.documents.upsert(namespace="t", documents=[document("a", n=1, m=2)])
 

@@ -179,3 +179,19 @@ def test_the_key_is_in_no_command_line_and_no_record(folder: Path) -> None:
     key = services.pinecone_api_key(folder)
     assert key not in " ".join(psutil.Process(endpoint.pid).cmdline())
     assert key not in (folder / "services" / "pinecone.json").read_text()
+
+
+def test_a_second_milvus_server_never_shares_the_port_of_the_first(folder: Path) -> None:
+    (endpoint,) = services.up(folder, names=["milvus"])
+    port = endpoint.uri.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "vector_platform.local.milvus_server"]
+    second = subprocess.run(
+        [*command, "--data", str(folder / "second"), "--port", port],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert second.returncode == 1
+    assert port in second.stderr
+    assert endpoint.alive

@@ -47,16 +47,14 @@ class View:
         Args:
             lsn: Its log position.
             before: What each changed id held before; None where it did not exist.
-            visible_at: When readers may see it, on the caller's clock. Writes become visible in
-                the order they were made, so one never overtakes an earlier one.
+            visible_at: When readers may see it, on the caller's clock, if they see all earlier
+                writes by then: one never overtakes another.
             now: The current time on the same clock.
         """
         self.settle(now)
         if not self._pending and visible_at <= now:
             self.lsn = lsn
             return
-        if self._pending:
-            visible_at = max(visible_at, self._pending[-1].visible_at)
         self._pending.append(_Pending(visible_at, lsn, tuple(before)))
         for record_id, record in before.items():
             self._before.setdefault(record_id, deque()).append(record)
