@@ -18,6 +18,7 @@ from vector_platform.indexes.contract import INDEX_KEY, Generation, Hit, IndexUn
 from vector_platform.settings import BackendName
 
 Key = tuple[str, str]
+WRITES = ("create", "upsert", "delete", "drop")
 
 
 class Fuse:
@@ -33,7 +34,7 @@ class Fuse:
 
     @property
     def writes(self) -> list[str]:
-        return [name for name in self.calls if name in ("create", "upsert", "delete", "drop")]
+        return [name for name in self.calls if name in WRITES]
 
     def burn(self, name: str) -> bool:
         """Record a call; True when it must fail after its effect."""
