@@ -168,7 +168,7 @@ def _row(service: _Service, operation: dict[str, Any], text: str) -> dict[str, A
         "key": service.key(name),
         "service": service.name,
         # The name as it is written in code and as words. nDCG@10 with both, the first only, the
-        # second only: MiniLM .756, .727, .744; wordllama .676, .637, .639.
+        # second only: MiniLM .756, .727, .744; wordllama .683, .637, .639.
         "title": f"{service.name} {name}: {' '.join(split_camel_case(name)).lower()}",
         "text": text,
         "protocol": metadata["protocol"],
