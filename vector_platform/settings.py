@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +23,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -282,7 +283,7 @@ class Settings(_Section):
     golden_queries: dict[SourceName, GoldenQueries] = {}
     schedules: Schedules = Schedules()
     quality: Quality = Quality()
-    root: Path = Field(default=Path(), exclude=True, description="Folder of the file.")
+    _root: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
     def _references_exist(self) -> Settings:
@@ -296,6 +297,11 @@ class Settings(_Section):
         if all(model.retired for model in self.models.values()):
             raise ValueError("every model is retired; at least one must be active")
         return self
+
+    @property
+    def root(self) -> Path:
+        """Folder of the file; relative paths in it start here."""
+        return self._root
 
     @property
     def data_dir(self) -> Path:
@@ -343,8 +349,12 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"line {line}: a key must be a plain name", key_node.start_mark
+                )
             if key in seen:
-                line = key_node.start_mark.line + 1
                 self.duplicates.append(f"line {line}: the name {key!r} is given twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -376,7 +386,10 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]
             child = here.get(part)
             here[part] = dict(child) if isinstance(child, dict) else {}
             here = here[part]
-        here[path[-1]] = yaml.safe_load(value)
+        try:
+            here[path[-1]] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SettingsError(name, [f"not readable as YAML: {error}"]) from error
     return raw
 
 
@@ -407,8 +420,14 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     path = path.expanduser().resolve()
     if not path.is_file():
         raise SettingsError(str(path), ["no such file (VECTOR_PLATFORM_CONFIG names another one)"])
-    raw = _override(_parse(path.read_text(encoding="utf-8"), path.name), environ)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(path.name, [f"not UTF-8 text: {error}"]) from error
+    raw = _override(_parse(text, path.name), environ)
     problems = _problems(raw)
     if problems:
         raise SettingsError(path.name, problems)
-    return Settings.model_validate(raw | {"root": path.parent})
+    settings = Settings.model_validate(raw)
+    settings._root = path.parent
+    return settings

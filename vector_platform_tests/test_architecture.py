@@ -1,0 +1,67 @@
+"""The floor plan, enforced: import contracts, and what a light command must not pay for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "sentence_transformers", "openvino", "matplotlib", "pymilvus", "pinecone")
+
+
+def test_every_room_imports_only_what_the_floor_plan_lets_it() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports as lint; raise SystemExit(lint(no_cache=True))",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "vector_platform.cli",
+        "vector_platform.wiring",
+        "vector_platform.definitions",
+        "vector_platform.indexes.sync",
+        "vector_platform.quality.windows",
+        "vector_platform.quality.plots",
+        "vector_platform.quality.retrieval",
+        "vector_platform.serving.search",
+        "vector_platform.lake.lake",
+    ],
+)
+def test_importing_a_light_module_loads_no_heavy_library(module: str) -> None:
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    if not path.exists():
+        pytest.skip(f"{module} does not exist yet")
+    heavy = HEAVY if module != "vector_platform.definitions" else HEAVY[:3]
+    code = f"import sys, {module}; print(*[n for n in {heavy!r} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if "no such file" in done.stderr:
+        pytest.skip("no platform.yaml here")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_every_module_opens_with_its_charter() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "vector_platform").rglob("*.py"))
+        if path.read_text(encoding="utf-8").strip()
+        and not path.read_text(encoding="utf-8").lstrip().startswith('"""')
+    ]
+    assert silent == []
