@@ -13,5 +13,9 @@ class ServiceDiedError(ServiceNotRunningError):
     """An embedded server was started and its process is gone. Carries the tail of its log."""
 
 
+class ServiceRecordError(TerminalError):
+    """What is remembered of an embedded server cannot be read."""
+
+
 class ServiceStartError(TerminalError):
     """An embedded server could not be started. Carries the tail of its log."""

@@ -59,11 +59,10 @@ def spawn(
     name: ServiceName, *, data_dir: Path, port: int, log: Path, environment: dict[str, str]
 ) -> ProcessIdentity:
     """Start a server detached from this process: own session, output to a log."""
-    command = [sys.executable, "-m", PROGRAMS[name].module]
-    command += ["--data", str(data_dir), "--port", str(port)]
+    arguments = ("-m", PROGRAMS[name].module, "--data", str(data_dir), "--port", str(port))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            [sys.executable, *arguments],
             # Makes this very package importable, however this process found it.
             cwd=_PACKAGE_ROOT,
             env=os.environ | PROGRAMS[name].environment | environment,
@@ -72,10 +71,9 @@ def spawn(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    identity = ProcessIdentity.of(process.pid)
     # The server outlives this process on purpose; `subprocess` would warn about that.
     process.returncode = 0
-    return identity
+    return ProcessIdentity(process.pid, arguments)
 
 
 def free_port(preferred: int, *, patience_seconds: float = 0.0) -> int:

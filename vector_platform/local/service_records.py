@@ -15,37 +15,33 @@ from typing import Literal
 
 import psutil
 
-ServiceName = Literal["milvus", "pinecone"]
+from vector_platform.local.service_errors import ServiceRecordError
 
-#: Start times of one process, read twice, differ by less than this many seconds.
-_SAME_START_SECONDS = 0.05
+ServiceName = Literal["milvus", "pinecone"]
 
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process that cannot be taken for another: its id and when it started.
+    """A process that cannot be taken for a stranger: its id and its arguments.
+
+    The system gives ids of ended processes away again. Start times would tell them apart too,
+    but they move with the clock when a machine sleeps or corrects its time.
 
     Attributes:
-        pid: The process id, which the system gives away again after its end.
-        started_at: Start time in seconds since the epoch.
+        pid: The process id.
+        arguments: Its command line after the program.
     """
 
     pid: int
-    started_at: float
-
-    @classmethod
-    def of(cls, pid: int) -> ProcessIdentity:
-        """Identify a running process."""
-        return cls(pid, psutil.Process(pid).create_time())
+    arguments: tuple[str, ...]
 
     def process(self) -> psutil.Process | None:
         """Return the process, or None when it has ended (a zombie has ended)."""
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.started_at) > _SAME_START_SECONDS:
-                return None
-            return None if process.status() == psutil.STATUS_ZOMBIE else process
-        except psutil.NoSuchProcess:
+            same = tuple(process.cmdline()[1:]) == self.arguments
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             return None
 
 
@@ -57,7 +53,7 @@ class ServiceRecord:
         name: Which server.
         uri: Where clients reach it.
         pid: Its process id.
-        started_at: When that process started, seconds since the epoch.
+        arguments: Its command line after the program.
         data_dir: Where it keeps its data.
         log: Its output.
     """
@@ -65,22 +61,32 @@ class ServiceRecord:
     name: ServiceName
     uri: str
     pid: int
-    started_at: float
+    arguments: tuple[str, ...]
     data_dir: str
     log: str
 
     @property
     def identity(self) -> ProcessIdentity:
         """The process that was started."""
-        return ProcessIdentity(self.pid, self.started_at)
+        return ProcessIdentity(self.pid, self.arguments)
 
 
 def read_record(path: Path) -> ServiceRecord | None:
-    """Read a record; None when there is none."""
+    """Read a record; None when there is none.
+
+    Raises:
+        ServiceRecordError: The file is not a record of this version.
+    """
     try:
-        return ServiceRecord(**json.loads(path.read_text()))
+        values = json.loads(path.read_text())
+        return ServiceRecord(**(values | {"arguments": tuple(values["arguments"])}))
     except FileNotFoundError:
         return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServiceRecordError(
+            f"{path} is not the record of an embedded server ({error!r}); end the process it "
+            "names, if any, and delete the file"
+        ) from error
 
 
 def write_record(path: Path, record: ServiceRecord) -> None:

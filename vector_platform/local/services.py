@@ -232,7 +232,7 @@ def _start(data_dir: Path, name: ServiceName, preferred_port: int) -> ServiceRec
     key = {"PINECONE_API_KEY": pinecone_api_key(data_dir)} if name == "pinecone" else {}
     identity = service_processes.spawn(name, data_dir=own_data, port=port, log=log, environment=key)
     uri = f"http://{service_processes.LOOPBACK}:{port}"
-    record = ServiceRecord(name, uri, identity.pid, identity.started_at, str(own_data), str(log))
+    record = ServiceRecord(name, uri, identity.pid, identity.arguments, str(own_data), str(log))
     write_record(_record_path(data_dir, name), record)
     return record
 
@@ -264,9 +264,10 @@ def _status(data_dir: Path, name: ServiceName) -> ServiceStatus:
     if record is None:
         return ServiceStatus(name, "stopped")
     tail = tuple(log_tail(Path(record.log)))
-    if record.identity.process() is None:
+    process = record.identity.process()
+    if process is None:
         return ServiceStatus(name, "died", record.uri, record.pid, log_tail=tail)
-    uptime = time.time() - record.started_at
+    uptime = max(0.0, time.time() - process.create_time())
     if service_processes.is_healthy(name, record.uri, record.pid):
         return ServiceStatus(name, "running", record.uri, record.pid, uptime)
     return ServiceStatus(name, "unresponsive", record.uri, record.pid, uptime, tail)

@@ -21,9 +21,9 @@ from vector_platform.local import service_processes, services
 from vector_platform.local.service_errors import (
     ServiceDiedError,
     ServiceNotRunningError,
+    ServiceRecordError,
     ServiceStartError,
 )
-from vector_platform.local.service_records import ProcessIdentity
 
 pytestmark = pytest.mark.integration
 
@@ -35,9 +35,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def kill(endpoint: services.Endpoint) -> None:
-    identity = ProcessIdentity.of(endpoint.pid)
-    os.kill(endpoint.pid, signal.SIGKILL)
-    wait_until(lambda: identity.process() is None)
+    process = psutil.Process(endpoint.pid)
+    process.kill()
+    wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
 
 
 def wait_until(done: Callable[[], bool]) -> None:
@@ -143,9 +143,13 @@ def test_a_server_that_does_not_answer_is_told_from_a_dead_one_and_replaced(fold
 
 
 def test_a_reused_process_id_is_not_taken_for_the_server(folder: Path) -> None:
-    mine = ProcessIdentity.of(os.getpid())
-    assert mine.process() is not None
-    assert ProcessIdentity(mine.pid, mine.started_at - 100).process() is None
+    (endpoint,) = services.up(folder, names=["pinecone"])
+    path = folder / "services" / "pinecone.json"
+    path.write_text(path.read_text().replace(str(endpoint.pid), str(os.getpid())))
+    (state,) = [s for s in services.status(folder) if s.name == "pinecone"]
+    assert state.state == "died"
+    assert services.down(folder) == ["pinecone"]
+    psutil.Process(endpoint.pid).terminate()
 
 
 def test_a_server_that_cannot_start_says_why_and_is_not_left_behind(folder: Path) -> None:
@@ -195,3 +199,11 @@ def test_a_second_milvus_server_never_shares_the_port_of_the_first(folder: Path)
     assert second.returncode == 1
     assert port in second.stderr
     assert endpoint.alive
+
+
+def test_a_record_that_cannot_be_read_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    path = tmp_path / "services" / "milvus.json"
+    path.write_text('{"pid": 1}')
+    with pytest.raises(ServiceRecordError, match=r"milvus\.json.*delete the file"):
+        services.status(tmp_path)
