@@ -8,7 +8,8 @@ with other last bits (measured: the padded length does change them beyond 160 to
 of rows did not on the processors tried, but no library promises that). Here the padded length is
 a function of the text's own length and the number of rows a function of the padded length:
 a batch that is not full is filled up with copies. Every text then meets one shape only. The
-cost is at most one fill-up per length step and window, about 3 % of a window of 4,096 texts.
+cost is at most one fill-up per length step and window: little in a window of thousands of texts,
+but for some dozens of texts of all lengths it can double the work. Small batches keep it low.
 """
 
 from __future__ import annotations

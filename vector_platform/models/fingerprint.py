@@ -8,8 +8,9 @@ the longest input; both prompts; the backend with its precision; and the runtime
 arithmetic, as far as a release of it is known to move vectors: major.minor of torch or
 OpenVINO, the major of transformers (which holds the architectures). What is out, because no
 vector depends on it: the folder's place, batch size, thread count, patch releases, and
-libraries that only load files. The static backend is arithmetic of our own: `STATIC_RUNTIME`
-counts its changes. The processor is not part of it either: bits are promised on one machine.
+libraries that only load files. The static backend and the OpenVINO export are our own:
+`STATIC_RUNTIME` and `OPENVINO_EXPORT` count their changes. The processor is not part of it
+either: bits are promised on one machine.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from vector_platform.settings import Model
 
 # Raised when the arithmetic of `static.py` changes the vectors.
 STATIC_RUNTIME = "static 1"
+# Raised when the export of `openvino_backend.py` changes.
+OPENVINO_EXPORT = "export 2"
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,8 @@ def _runtime(name: str, backend: str) -> str:
         if library == "openvino":
             raise MissingExtraError(name, extra="openvino", packages=[library]) from error
         raise ModelError(name, f"{error.name} is not installed") from error
-    return f"{library} {release}, transformers {major}"
+    export = f", {OPENVINO_EXPORT}" if library == "openvino" else ""
+    return f"{library} {release}, transformers {major}{export}"
 
 
 def differences(a_details: dict[str, Any], b_details: dict[str, Any]) -> list[str]:

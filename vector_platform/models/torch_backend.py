@@ -1,8 +1,8 @@
 """Transformers run by torch, loaded with sentence-transformers.
 
 Belongs here: loading on the CPU in fp32 or with bf16 weights, and one forward pass. Does not
-belong here: batching (`transformer.py`). With `torch-bf16` the encoder computes in bf16 (1.6 to
-2.6 times faster where the processor has bf16 instructions, slower where it has not), pooling and
+belong here: batching (`transformer.py`). With `torch-bf16` the encoder computes in bf16 (measured
+2.5 times faster with AVX512-BF16; without bf16 instructions expect no gain), pooling and
 what follows in float32, so that vectors are not rounded to bf16 at the end.
 """
 

@@ -31,7 +31,7 @@ BACKENDS = [
     pytest.param("openvino-bf16", marks=needs_openvino),
 ]
 # Least cosine to sentence-transformers in fp32, over the texts below. bf16 keeps 8 bits of a
-# number; measured minima are 0.99993 (torch) and 0.9998 (OpenVINO), fp32 ones above 0.999999.
+# number; the benchmark's minima on other texts are 0.99993 (torch) and 0.99998 (OpenVINO).
 LEAST_COSINE = {
     "torch": 1 - 1e-6,
     "torch-bf16": 0.999,
