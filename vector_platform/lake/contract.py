@@ -1,31 +1,59 @@
 """The data contract: every table of the lake, its columns, keys, and what a row must satisfy.
 
-Belongs here: names, schemas, hashes, and pure checks over Arrow data. Does not belong here:
-reading or writing (`tables.py`, `lake.py`). Delta enforces neither uniqueness, nor vector
-dimension, nor norm; these checks do, and they list every violation, never only the first.
+Belongs here: names, schemas and keys of tables; the rules of single values are in `rules.py` and
+importable from here. Does not belong here: reading or writing (`tables.py`, `lake.py`). Delta
+enforces neither uniqueness, nor vector dimension, nor norm; `audit.py` checks them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
-TIMESTAMP = pa.timestamp("us", tz="UTC")
+from vector_platform.lake.rules import (
+    MAX_ATTRIBUTES_BYTES,
+    MAX_EXACT_INT,
+    MAX_ID_BYTES,
+    MAX_TENANT_BYTES,
+    UNIT_NORM_TOLERANCE,
+    attribute_problem,
+    canonical_json,
+    content_of,
+    digest_of,
+    doc_id_of,
+    hash_text,
+)
 
-# Both backends hold integers as JSON numbers or float64: exact up to 2^53.
-MAX_EXACT_INT = 2**53
-# Pinecone's limit for ids; Milvus allows more.
-MAX_ID_BYTES = 512
-MAX_TENANT_BYTES = 128
-# Pinecone holds 40 KiB of metadata a record; text and the fixed fields need the rest.
-MAX_ATTRIBUTES_BYTES = 16 * 1024
-# float32 rounding of a unit vector of up to 4096 dimensions stays well below this.
-UNIT_NORM_TOLERANCE = 1e-3
+__all__ = [
+    "CHUNKS",
+    "DOCUMENTS",
+    "EMBEDDINGS",
+    "EVALUATIONS",
+    "GOLDEN_QUERIES",
+    "INDEX_STATE",
+    "LANDINGS",
+    "MAX_ATTRIBUTES_BYTES",
+    "MAX_EXACT_INT",
+    "MAX_ID_BYTES",
+    "MAX_TENANT_BYTES",
+    "MODEL_VERSIONS",
+    "RAW_REJECTS",
+    "RELATIONS",
+    "RELEASES",
+    "TIMESTAMP",
+    "UNIT_NORM_TOLERANCE",
+    "TableSpec",
+    "attribute_problem",
+    "canonical_json",
+    "content_of",
+    "digest_of",
+    "doc_id_of",
+    "hash_text",
+    "raw_spec",
+]
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True)
@@ -147,6 +175,7 @@ DOCUMENTS = TableSpec(
         ]
     ),
     keys=("doc_id",),
+    change_feed=True,
     description="Normalised documents, one row each: the dbt mart, published.",
 )
 
@@ -303,68 +332,3 @@ EVALUATIONS = TableSpec(
     keys=("evaluation_id", "metric"),
     description="Append-only measurements: retrieval quality per model, drift statistics.",
 )
-
-
-def doc_id_of(source: str, key: str) -> str:
-    """The platform-wide id of a source's document: `{source}:{key}`, ASCII by percent-encoding.
-
-    Printable ASCII stays as it is (except `%` itself), so common keys remain readable and the
-    encoding is reversible.
-    """
-    encoded = "".join(
-        char if 0x21 <= ord(char) <= 0x7E and char != "%" else _percent(char) for char in key
-    )
-    return f"{source}:{encoded}"
-
-
-def _percent(char: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in char.encode())
-
-
-def content_of(title: str, text: str) -> str:
-    """The text that a model sees for a chunk: its title, a line break, and the passage."""
-    return f"{title}\n{text}" if title else text
-
-
-def hash_text(text: str) -> str:
-    """SHA-256 of UTF-8 text, first 128 bits as 32 hex digits.
-
-    128 bits keep the chance of any collision among 10^9 texts below 10^-20.
-    """
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def digest_of(
-    *, content_hash: str, fingerprint: str, tenant: str, region: str, attributes: str
-) -> str:
-    """What an index row must say of itself: everything it derives from, in one hash.
-
-    Stored in the index beside the vector. `Lake.index_rows` computes the same in SQL; a test
-    holds the two together.
-    """
-    return hash_text("\x1f".join((content_hash, fingerprint, tenant, region, attributes)))
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys, no spaces, no escapes beyond the necessary; refuses NaN."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-
-
-def attribute_problem(value: Any) -> str | None:
-    """Why a value cannot be an attribute, or None when it can.
-
-    Admissible is the lossless subset of both backends: string, bool, float64, integers up to
-    2^53, and lists of strings.
-    """
-    if isinstance(value, (bool, str)):
-        return None
-    if isinstance(value, int):
-        return None if abs(value) <= MAX_EXACT_INT else f"integer {value} is beyond 2^53"
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f"{value} is not a finite number"
-    if isinstance(value, list):
-        odd = next((item for item in value if not isinstance(item, str)), None)
-        return None if odd is None else f"list holds {type(odd).__name__}, only strings fit"
-    return f"type {type(value).__name__} fits no backend"

@@ -4,62 +4,37 @@ Belongs here: how tables are read together. Does not belong here: what a row mus
 (`contract.py`), how one table is stored (`tables.py`), or any decision of a producer or consumer.
 
 A **snapshot** is a pair of Delta versions (chunks, embeddings). Everything an index holds is a
-function of a snapshot and a model version; `index_rows` is that function. Joins run in DuckDB
-with a memory limit and spill to disk, so memory does not grow with the lake.
+function of a snapshot and a model version; `index_rows` is that function. The SQL is in
+`derive.py`, the values are in `snapshots.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from vector_platform.errors import TerminalError
-from vector_platform.lake import contract
-from vector_platform.lake.joins import spilling_duckdb, stream
+from vector_platform.lake import contract, derive
+from vector_platform.lake.snapshots import (
+    FingerprintChanged,
+    ModelVersion,
+    Snapshot,
+    SnapshotIncomplete,
+    UnknownModelVersion,
+)
 from vector_platform.lake.tables import HistoryUnavailable, Metadata, Table
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A pair of Delta versions that together determine the content of every index.
-
-    Attributes:
-        chunks: Version of the `chunks` table.
-        embeddings: Version of the `embeddings` table.
-        chunks_id: Delta's id of the `chunks` table; versions of another table do not compare.
-    """
-
-    chunks: int
-    embeddings: int
-    chunks_id: str = ""
-
-    def __str__(self) -> str:
-        return f"chunks@{self.chunks}+embeddings@{self.embeddings}"
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """The registered binding of a model version to its fingerprint."""
-
-    name: str
-    fingerprint: str
-    dimension: int
-
-
-class SnapshotIncomplete(TerminalError):
-    """Chunks of a snapshot have no vector under a model version, so no index can be built."""
-
-
-class UnknownModelVersion(TerminalError):
-    """A model version that has never been embedded."""
-
-
-class FingerprintChanged(TerminalError):
-    """A known model version answers with another fingerprint than it was registered with."""
+__all__ = [
+    "FingerprintChanged",
+    "Lake",
+    "ModelVersion",
+    "Snapshot",
+    "SnapshotIncomplete",
+    "UnknownModelVersion",
+    "run_metadata",
+]
 
 
 class Lake:
@@ -151,48 +126,22 @@ class Lake:
 
         `text` is what the model sees (`contract.content_of`). Each content comes once.
         """
-        chunks = self.chunks.dataset(chunks_version)
-        vectors = self.vectors(model_version)
-        with spilling_duckdb() as db:
-            db.register("chunks", chunks)
-            db.register("vectors", vectors)
-            yield from stream(
-                db,
-                """
-                SELECT content_hash,
-                       any_value(
-                           CASE WHEN title = '' THEN text ELSE title || chr(10) || text END
-                       ) AS text
-                FROM chunks
-                WHERE content_hash NOT IN (SELECT content_hash FROM vectors)
-                GROUP BY content_hash ORDER BY content_hash
-                """,
-                batch_rows=batch_rows,
-            )
+        yield from derive.missing_contents(
+            self.chunks.dataset(chunks_version), self.vectors(model_version), batch_rows=batch_rows
+        )
 
     def count_missing(self, model_version: str, snapshot: Snapshot) -> int:
         """Number of distinct contents of a snapshot without a vector under a model version."""
-        with spilling_duckdb() as db:
-            db.register("chunks", self.chunks.dataset(snapshot.chunks))
-            db.register("vectors", self.vectors(model_version, snapshot.embeddings))
-            row = db.execute(
-                "SELECT count(DISTINCT content_hash) FROM chunks "
-                "WHERE content_hash NOT IN (SELECT content_hash FROM vectors)"
-            ).fetchone()
-        return int(row[0]) if row else 0
+        return derive.count_missing(
+            self.chunks.dataset(snapshot.chunks), self.vectors(model_version, snapshot.embeddings)
+        )
 
     # -- what an index is made of -----------------------------------------------------------
 
     def index_keys(self, model_version: str, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         """Desired state of an index: batches of (id, tenant, digest). Reads no vector."""
         model = self.model_version(model_version)
-        with spilling_duckdb() as db:
-            db.register("chunks", self.chunks.dataset(snapshot.chunks))
-            yield from stream(
-                db,
-                f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest FROM chunks c",
-                fingerprint=model.fingerprint,
-            )
+        yield from derive.index_keys(self.chunks.dataset(snapshot.chunks), model.fingerprint)
 
     def index_changes(
         self, model_version: str, after: Snapshot, until: Snapshot
@@ -210,35 +159,8 @@ class Lake:
         if until.chunks_id != after.chunks_id or until.chunks < after.chunks:
             raise HistoryUnavailable(f"the chunks table was recreated since {after}")
         model = self.model_version(model_version)
-        feed = self.chunks.changes(
-            after.chunks,
-            until.chunks,
-            ["chunk_id", "tenant", "region", "attributes", "content_hash"],
-        )
-        with spilling_duckdb() as db:
-            db.register("feed", feed)
-            sides = []
-            for kinds, order in (
-                (("insert", "update_postimage"), "DESC"),
-                (("delete", "update_preimage"), "ASC"),
-            ):
-                # The newest commit of an id tells how it is now, the oldest how it was; only if
-                # that commit left (found) a row is there one.
-                sides.append(
-                    db.sql(
-                        f"""
-                        WITH edge AS (
-                            SELECT *, rank() OVER (
-                                PARTITION BY chunk_id ORDER BY _commit_version {order}) AS place
-                            FROM feed
-                        )
-                        SELECT chunk_id AS id, tenant, {_DIGEST} AS digest
-                        FROM edge c WHERE place = 1 AND _change_type IN {kinds}
-                        """,
-                        params={"fingerprint": model.fingerprint},
-                    ).to_arrow_table()
-                )
-        return sides[0], sides[1]
+        feed = self.chunks.changes(after.chunks, until.chunks, derive.FEED_COLUMNS)
+        return derive.index_changes(feed, model.fingerprint)
 
     def index_rows(
         self,
@@ -266,22 +188,13 @@ class Lake:
                 f"{missing} content(s) of {snapshot} have no vector under {model_version}: "
                 f"materialise lake/embeddings for the partition {model_version} first"
             )
-        with spilling_duckdb() as db:
-            db.register("chunks", self.chunks.dataset(snapshot.chunks))
-            db.register("vectors", self.vectors(model_version, snapshot.embeddings))
-            if ids is not None:
-                db.register("wanted", ids.select(["id"]))
-            only = "WHERE c.chunk_id IN (SELECT id FROM wanted)" if ids is not None else ""
-            yield from stream(
-                db,
-                f"""
-                SELECT c.chunk_id AS id, c.tenant, {_DIGEST} AS digest, v.vector, c.region,
-                       c.doc_id, c.title, c.text, c.attributes
-                FROM chunks c JOIN vectors v USING (content_hash) {only}
-                """,
-                batch_rows=batch_rows,
-                fingerprint=model.fingerprint,
-            )
+        yield from derive.index_rows(
+            self.chunks.dataset(snapshot.chunks),
+            self.vectors(model_version, snapshot.embeddings),
+            model.fingerprint,
+            ids=ids,
+            batch_rows=batch_rows,
+        )
 
     def vectors(self, model_version: str, version: int | None = None) -> ds.Dataset:
         """One model version's rows of the embeddings, as a dataset to scan."""
@@ -321,10 +234,3 @@ class Lake:
 def run_metadata(run_id: str, what: str) -> Metadata:
     """Commit metadata that says which run wrote a version and why."""
     return {"run_id": run_id, "what": what}
-
-
-# `contract.digest_of`, in SQL; a test holds the two together.
-_DIGEST = (
-    "substr(sha256(concat_ws(chr(31), c.content_hash, $fingerprint, c.tenant, c.region, "
-    "c.attributes)), 1, 32)"
-)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.lake import contract
-from vector_platform.lake.lake import Lake
+from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, rows_of
 
 
@@ -46,9 +47,7 @@ def test_the_digest_of_the_contract_is_the_digest_of_the_lake(
     assert {key["digest"], full["digest"], now["digest"]} == {expected}
 
 
-def _before_everything(lake: Lake) -> contract.Any:
-    from dataclasses import replace
-
+def _before_everything(lake: Lake) -> Snapshot:
     return replace(lake.snapshot(), chunks=0)
 
 

@@ -1,0 +1,125 @@
+"""What follows from chunks and vectors: missing contents, index rows, keys and changes, in SQL.
+
+Belongs here: functions of datasets, whatever version they are of. Does not belong here: which
+version is read (`lake.py`) or how one is stored (`tables.py`). Joins run in DuckDB with a memory
+limit and spill to disk, so memory does not grow with the lake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from vector_platform.lake.joins import spilling_duckdb, stream
+
+# Columns of the chunks that a change of an index can depend on.
+FEED_COLUMNS = ("chunk_id", "tenant", "region", "attributes", "content_hash")
+
+# `contract.digest_of`, in SQL; a test holds the two together.
+_DIGEST = (
+    "substr(sha256(concat_ws(chr(31), c.content_hash, $fingerprint, c.tenant, c.region, "
+    "c.attributes)), 1, 32)"
+)
+
+
+def missing_contents(
+    chunks: ds.Dataset, vectors: ds.Dataset, *, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Contents of chunks without a vector: batches of (content_hash, text), ordered by hash."""
+    with spilling_duckdb() as db:
+        db.register("chunks", chunks)
+        db.register("vectors", vectors)
+        yield from stream(
+            db,
+            """
+            SELECT content_hash,
+                   any_value(
+                       CASE WHEN title = '' THEN text ELSE title || chr(10) || text END
+                   ) AS text
+            FROM chunks
+            WHERE content_hash NOT IN (SELECT content_hash FROM vectors)
+            GROUP BY content_hash ORDER BY content_hash
+            """,
+            batch_rows=batch_rows,
+        )
+
+
+def count_missing(chunks: ds.Dataset, vectors: ds.Dataset) -> int:
+    """Number of distinct contents of chunks without a vector."""
+    with spilling_duckdb() as db:
+        db.register("chunks", chunks)
+        db.register("vectors", vectors)
+        row = db.execute(
+            "SELECT count(DISTINCT content_hash) FROM chunks "
+            "WHERE content_hash NOT IN (SELECT content_hash FROM vectors)"
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def index_keys(chunks: ds.Dataset, fingerprint: str) -> Iterator[pa.RecordBatch]:
+    """Batches of (id, tenant, digest). Reads no vector."""
+    with spilling_duckdb() as db:
+        db.register("chunks", chunks)
+        yield from stream(
+            db,
+            f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest FROM chunks c",
+            fingerprint=fingerprint,
+        )
+
+
+def index_changes(feed: pa.Table, fingerprint: str) -> tuple[pa.Table, pa.Table]:
+    """Touched chunks as they are after a change feed, and as they were before it.
+
+    The newest commit of an id tells how it is now, the oldest how it was; only if that commit
+    left (found) a row is there one.
+    """
+    with spilling_duckdb() as db:
+        db.register("feed", feed)
+        now, before = (
+            db.sql(
+                f"""
+                WITH edge AS (
+                    SELECT *, rank() OVER (
+                        PARTITION BY chunk_id ORDER BY _commit_version {order}) AS place
+                    FROM feed
+                )
+                SELECT chunk_id AS id, tenant, {_DIGEST} AS digest
+                FROM edge c WHERE place = 1 AND _change_type IN {kinds}
+                """,
+                params={"fingerprint": fingerprint},
+            ).to_arrow_table()
+            for kinds, order in (
+                (("insert", "update_postimage"), "DESC"),
+                (("delete", "update_preimage"), "ASC"),
+            )
+        )
+    return now, before
+
+
+def index_rows(
+    chunks: ds.Dataset,
+    vectors: ds.Dataset,
+    fingerprint: str,
+    *,
+    ids: pa.Table | None,
+    batch_rows: int,
+) -> Iterator[pa.RecordBatch]:
+    """Chunks joined with their vectors, for all ids or for some."""
+    with spilling_duckdb() as db:
+        db.register("chunks", chunks)
+        db.register("vectors", vectors)
+        if ids is not None:
+            db.register("wanted", ids.select(["id"]))
+        only = "WHERE c.chunk_id IN (SELECT id FROM wanted)" if ids is not None else ""
+        yield from stream(
+            db,
+            f"""
+            SELECT c.chunk_id AS id, c.tenant, {_DIGEST} AS digest, v.vector, c.region,
+                   c.doc_id, c.title, c.text, c.attributes
+            FROM chunks c JOIN vectors v USING (content_hash) {only}
+            """,
+            batch_rows=batch_rows,
+            fingerprint=fingerprint,
+        )

@@ -1,0 +1,50 @@
+"""What a consumer names when it reads the lake: a snapshot and a model version.
+
+Belongs here: these values, and the errors of asking for one that cannot be had. Does not belong
+here: reading them (`lake.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vector_platform.errors import TerminalError
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A pair of Delta versions that together determine the content of every index.
+
+    Attributes:
+        chunks: Version of the `chunks` table.
+        embeddings: Version of the `embeddings` table.
+        chunks_id: Delta's id of the `chunks` table; versions of another table do not compare.
+    """
+
+    chunks: int
+    embeddings: int
+    chunks_id: str = ""
+
+    def __str__(self) -> str:
+        return f"chunks@{self.chunks}+embeddings@{self.embeddings}"
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """The registered binding of a model version to its fingerprint."""
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+
+class SnapshotIncomplete(TerminalError):
+    """Chunks of a snapshot have no vector under a model version, so no index can be built."""
+
+
+class UnknownModelVersion(TerminalError):
+    """A model version that has never been embedded."""
+
+
+class FingerprintChanged(TerminalError):
+    """A known model version answers with another fingerprint than it was registered with."""
