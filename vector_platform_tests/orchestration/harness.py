@@ -1,0 +1,316 @@
+"""A tiny deployment and a clock: the real definitions, ticked and run without a daemon.
+
+Belongs here: building that deployment, ticking its real automation conditions, and playing the
+runs a tick asks for. Does not belong here: assertions.
+
+A *played* run writes what a real run writes to the instance (planned, materialised and checked
+events under a run of its own, at a frozen time) without doing the work, so that hundreds of ticks
+cost seconds. `test_whole_way.py` executes the same requests for real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
+from dagster._core.events import StepMaterializationData
+from dagster._core.test_utils import freeze_time
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.orchestration.build import build_definitions
+from vector_platform.settings import BackendName, Settings, load_settings
+from vector_platform.wiring import Platform
+from vector_platform_tests.indexes.memory_index import MemoryIndex
+
+# A Saturday noon, hours away from the daily ingest (03:15) and the nightly sweep (04:45).
+NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
+TICK = timedelta(seconds=30)
+SECOND = timedelta(seconds=1)
+
+STATIC = {"package": "wordllama", "kind": "static"}
+OLD, NEW = "words.v1", "words.v2"
+MODELS = {OLD: STATIC | {"max_tokens": 512}, NEW: STATIC | {"max_tokens": 128}}
+
+NOTICES = """\
+id,title,body,at,team
+p1,Parking,The north car park is closed for repairs.,2026-01-09T08:00:00Z,site
+p2,Canteen,The canteen serves lunch from noon to two.,2026-01-09T09:00:00Z,people
+"""
+GUIDES = {
+    "doors": "# Doors\n\nHold the badge against the reader until the light is green.\n",
+    "printers": "# Printers\n\nSend the job, walk to any printer, and hold the badge to it.\n",
+}
+QUERIES = '{"_id": "q1", "text": "how to open a door with a badge"}\n'
+JUDGEMENTS = "query-id\tcorpus-id\tscore\nq1\tdoors.md\t1\n"
+
+
+def write_deployment(root: Path) -> Path:
+    """Source files of the deployment: a CSV by day and a folder of Markdown compared as a whole."""
+    (root / "guides").mkdir(parents=True)
+    (root / "golden").mkdir()
+    (root / "notices.csv").write_text(NOTICES, encoding="utf-8")
+    for name, text in GUIDES.items():
+        (root / "guides" / f"{name}.md").write_text(text, encoding="utf-8")
+    (root / "golden" / "queries.jsonl").write_text(QUERIES, encoding="utf-8")
+    (root / "golden" / "qrels.tsv").write_text(JUDGEMENTS, encoding="utf-8")
+    return root
+
+
+def settings_of(root: Path, **changes: Any) -> Settings:
+    """Write `platform.yaml` in `root`, with top-level keys replaced, and read it."""
+    fields = {"key": "id", "title": "title", "text": "body", "time": "at", "tenant": "team"}
+    described: dict[str, Any] = {
+        "start_date": "2026-01-01",
+        "sources": {
+            "notices": {"kind": "files", "path": "notices.csv", "fields": fields},
+            "guides": {"kind": "files", "path": "guides/*.md"},
+        },
+        "golden_queries": {"badges": {"source": "guides", "kind": "beir", "path": "golden"}},
+        "models": MODELS,
+    }
+    file = root / "platform.yaml"
+    file.write_text(yaml.safe_dump(described | changes), encoding="utf-8")
+    return load_settings(file, {})
+
+
+class MemoryPlatform(Platform):
+    """A platform whose backends are in memory; everything else is real."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.memory: dict[str, MemoryIndex] = {}
+
+    def target(self, backend: BackendName) -> VectorIndex:
+        if backend not in self.memory:
+            index = MemoryIndex(ids_are_global=backend == "milvus")
+            index.backend = backend
+            self.memory[backend] = index
+        return self.memory[backend]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run that a tick asked for, in words that are easy to compare.
+
+    Attributes:
+        assets: Asset keys, e.g. `lake/chunks`, sorted.
+        partition: Partition of the run; None for unpartitioned assets.
+    """
+
+    assets: tuple[str, ...]
+    partition: str | None
+
+    @property
+    def keys(self) -> list[dg.AssetKey]:
+        return [dg.AssetKey.from_user_string(name) for name in self.assets]
+
+
+class PlayedRun:
+    """A run that the instance believes in. Assets finish one by one, or all at once."""
+
+    def __init__(self, automation: Automation, request: Request) -> None:
+        self._automation = automation
+        self.request = request
+        tags = {"dagster/partition": request.partition} if request.partition else {}
+        job = automation.definitions.resolve_implicit_job_def_def_for_assets(request.keys)
+        assert job is not None
+        with automation.frozen():
+            self.run = automation.instance.create_run_for_job(
+                job_def=job.get_subset(asset_selection=set(request.keys)),
+                asset_selection=set(request.keys),
+                tags=tags,
+                status=dg.DagsterRunStatus.STARTED.value,
+            )
+
+    def materialise(self, *names: str, failed: Collection[str] = ()) -> None:
+        """Materialise assets of the run; their checks pass, but for the `failed` ones."""
+        for name in names:
+            key = dg.AssetKey.from_user_string(name)
+            self._write(
+                dg.DagsterEventType.ASSET_MATERIALIZATION,
+                StepMaterializationData(
+                    dg.AssetMaterialization(key, partition=self.request.partition)
+                ),
+            )
+            self.check(name, failed=failed)
+
+    def check(self, name: str, *, failed: Collection[str] = ()) -> None:
+        """Evaluate the checks of an asset."""
+        key = dg.AssetKey.from_user_string(name)
+        newest = self._automation.instance.fetch_materializations(
+            dg.AssetRecordsFilter(
+                asset_key=key,
+                asset_partitions=[self.request.partition] if self.request.partition else None,
+            ),
+            limit=1,
+        ).records[0]
+        target = AssetCheckEvaluationTargetMaterializationData(
+            storage_id=newest.storage_id, run_id=newest.run_id, timestamp=newest.timestamp
+        )
+        graph = self._automation.definitions.resolve_asset_graph()
+        for check in sorted(graph.get_check_keys_for_assets({key}), key=lambda key: key.name):
+            node = graph.get(check)
+            self._write(
+                dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+                dg.AssetCheckEvaluation(
+                    asset_key=key,
+                    check_name=check.name,
+                    passed=check.name not in failed,
+                    blocking=node.blocking,
+                    target_materialization_data=target,
+                    partition=self.request.partition if node.partitions_def else None,
+                ),
+            )
+
+    def end(self, *, success: bool = True) -> None:
+        """End the run."""
+        if success:
+            self._write(dg.DagsterEventType.RUN_SUCCESS, None)
+        else:
+            with self._automation.frozen():
+                self._automation.instance.report_run_failed(self.run)
+
+    def _write(self, kind: dg.DagsterEventType, data: Any) -> None:
+        event = dg.DagsterEvent(
+            event_type_value=kind.value,
+            job_name=self.run.job_name,
+            event_specific_data=data,
+        )
+        with self._automation.frozen():
+            self._automation.instance.report_dagster_event(
+                event, self.run.run_id, timestamp=self._automation.now.timestamp()
+            )
+
+
+class Automation:
+    """The automation sensor of a deployment, ticked by hand at a time of its own."""
+
+    def __init__(
+        self, settings: Settings, *, instance: dg.DagsterInstance | None = None, now: datetime = NOON
+    ) -> None:
+        self.instance = instance or dg.DagsterInstance.ephemeral()
+        self.now = now
+        self._cursor: Any = None
+        self.reload(settings)
+
+    def reload(self, settings: Settings) -> None:
+        """Load the code location again, as an edit of `platform.yaml` does. The cursor stays."""
+        self.settings = settings
+        self.definitions = build_definitions(settings=settings)
+
+    def tick(self, *, at: datetime | None = None) -> list[Request]:
+        """One tick, half a minute after the last event, or at a given time."""
+        self.now = at or self.now + TICK
+        with self.frozen():
+            result = dg.evaluate_automation_conditions(
+                self.definitions, self.instance, evaluation_time=self.now, cursor=self._cursor
+            )
+            self._cursor = result.cursor
+            requests = build_run_requests(
+                entity_subsets=list(result._requested_subsets),
+                asset_graph=self.definitions.resolve_asset_graph(),
+                run_tags={},
+                emit_backfills=False,
+            )
+        return sorted(
+            (
+                Request(
+                    tuple(sorted(key.to_user_string() for key in request.asset_selection or ())),
+                    request.partition_key,
+                )
+                for request in requests
+            ),
+            key=lambda request: (request.assets, request.partition or ""),
+        )
+
+    def start(self, request: Request) -> PlayedRun:
+        """Start a run."""
+        self.now += SECOND
+        return PlayedRun(self, request)
+
+    def play(self, request: Request, *, failed: Collection[str] = ()) -> None:
+        """A whole run: its assets in the order of the graph, their checks, the end.
+
+        A failed blocking check ends it before the assets that depend on it, as in a real run.
+        """
+        graph = self.definitions.resolve_asset_graph()
+        run = self.start(request)
+        stopped: set[dg.AssetKey] = set()
+        order = [key for level in graph.toposorted_asset_keys_by_level for key in sorted(level)]
+        for key in order:
+            if key not in request.keys:
+                continue
+            if stopped & graph.get(key).parent_keys:
+                stopped.add(key)
+                continue
+            run.materialise(key.to_user_string(), failed=failed)
+            blocking = {
+                check.name
+                for check in graph.get_check_keys_for_assets({key})
+                if graph.get(check).blocking
+            }
+            if blocking & set(failed):
+                stopped.add(key)
+        run.end(success=not stopped)
+
+    def land(self, day: str, *sources: str) -> None:
+        """Land a day of sources (all by default), as the job `ingest_day` does."""
+        names = sources or tuple(self.settings.sources)
+        self.play(Request(tuple(f"raw/{name}" for name in sorted(names)), day))
+
+    def settle(self, *, rounds: int = 12) -> list[list[Request]]:
+        """Tick and play until two ticks in a row ask for nothing. Returns what each tick asked for.
+
+        Raises:
+            AssertionError: It never settles: the automation is chasing its own tail.
+        """
+        asked: list[list[Request]] = []
+        quiet = 0
+        for _ in range(rounds):
+            requests = self.tick()
+            quiet = 0 if requests else quiet + 1
+            if quiet == 2:
+                return asked
+            if requests:
+                asked.append(requests)
+            for request in requests:
+                self.play(request)
+        raise AssertionError(f"still asking after {rounds} ticks: {asked}")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Dagster's clock, stopped; every use is a second later than the one before."""
+        self.now += SECOND
+        with freeze_time(self.now):
+            yield
+
+
+def asked_for(rounds: list[list[Request]]) -> list[tuple[str, str | None]]:
+    """(asset, partition) in the order in which they were asked for."""
+    return [
+        (name, request.partition)
+        for requests in rounds
+        for request in requests
+        for name in request.assets
+    ]
+
+
+def materialised(settings: Settings) -> Mapping[str, list[str | None]]:
+    """Every asset but the raw ones, with the partitions that are kept up to date."""
+    models: list[str | None] = list(settings.active_models)
+    graph = build_definitions(settings=settings).resolve_asset_graph()
+    return {
+        key.to_user_string(): models if graph.get(key).is_partitioned else [None]
+        for key in graph.get_all_asset_keys()
+        if key.path[0] != "raw"
+    }
