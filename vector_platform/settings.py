@@ -166,7 +166,11 @@ class Model(_Section):
     max_tokens: int = Field(default=256, ge=8, le=32768)
     document_prompt: str = ""
     query_prompt: str = ""
-    batch_tokens: int = Field(default=8192, ge=64, description="Padded tokens per inference batch.")
+    batch_tokens: int = Field(
+        default=1024,
+        ge=64,
+        description="Padded tokens per inference batch; see docs/performance.md.",
+    )
     retired: bool = False
     description: str = ""
 

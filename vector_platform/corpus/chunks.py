@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.errors import TerminalError
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import content_of, hash_text
 from vector_platform.lake.tables import HistoryUnavailable, Table
 
@@ -151,16 +152,10 @@ def _changed_since(last: _Origin | None, now: _Origin, documents: Table) -> list
     return ids
 
 
-def _one_of(ids: list[str]) -> pc.Expression:
-    # Files that a merge wrote carry string_view statistics, which Arrow cannot compare with a
-    # string; the cast keeps it from trying.
-    return pc.field("doc_id").cast(pa.string()).isin(pa.array(ids, pa.string()))
-
-
 def _documents(documents: Table, version: int, ids: list[str] | None) -> Iterator[Row]:
     if ids == []:
         return
-    where = None if ids is None else _one_of(ids)
+    where: list[Condition] = [] if ids is None else [("doc_id", "in", ids)]
     for batch in documents.batches(_INPUT, where=where, version=version, batch_rows=1024):
         yield from batch.to_pylist()
 
@@ -169,7 +164,7 @@ def _stored(chunks: Table, ids: list[str] | None) -> dict[str, str]:
     """Chunk id -> state, of the documents that are looked at."""
     if ids == []:
         return {}
-    where = None if ids is None else _one_of(ids)
+    where: list[Condition] = [] if ids is None else [("doc_id", "in", ids)]
     return {
         row["chunk_id"]: _state(row)
         for batch in chunks.batches(where=where)

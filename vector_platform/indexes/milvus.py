@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 import numpy as np
 import pyarrow as pa
 from pydantic import SecretStr

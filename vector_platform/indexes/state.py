@@ -15,11 +15,14 @@ from datetime import datetime
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from vector_platform.indexes.contract import Generation
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.lake import ModelVersion, Snapshot
-from vector_platform.lake.tables import Table
+from vector_platform.lake.tables import CommitConflict, Table
+
+# Backends that prove at the same moment; each attempt lets at least one of them through.
+COMMIT_ATTEMPTS = 8
 
 Status = Literal["building", "proven", "syncing", "dropped"]
 
@@ -58,7 +61,10 @@ class IndexStates:
 
     def all(self) -> list[GenerationState]:
         """Every generation ever made, oldest first."""
-        mine = (pc.field("backend") == self._backend) & (pc.field("index") == self._index)
+        mine: list[Condition] = [
+            ("backend", "==", self._backend),
+            ("index", "==", self._index),
+        ]
         rows = self._table.read(where=mine).to_pylist()
         return sorted((_from_row(row) for row in rows), key=lambda state: state.generation)
 
@@ -130,10 +136,17 @@ class IndexStates:
             "embeddings_version": state.snapshot.embeddings if state.snapshot else None,
             "chunks_id": state.snapshot.chunks_id if state.snapshot else None,
         }
-        self._table.merge(
-            pa.Table.from_pylist([row], schema=self._table.spec.schema),
-            metadata={"run_id": state.run_id, "what": f"{state.generation} {state.status}"},
-        )
+        rows = pa.Table.from_pylist([row], schema=self._table.spec.schema)
+        metadata = {"run_id": state.run_id, "what": f"{state.generation} {state.status}"}
+        for attempt in range(COMMIT_ATTEMPTS):
+            try:
+                self._table.merge(rows, metadata=metadata)
+                break
+            except CommitConflict:
+                # Another backend's record was written at the same moment; ours does not depend
+                # on it, and this index's own writers are kept apart by the sync's lock.
+                if attempt == COMMIT_ATTEMPTS - 1:
+                    raise
         return state
 
 

@@ -86,7 +86,7 @@ class Lake:
         Raises:
             UnknownModelVersion: It has never been registered.
         """
-        rows = self.model_versions.read(where=pc.field("model_version") == name).to_pylist()
+        rows = self.model_versions.read(where=[("model_version", "==", name)]).to_pylist()
         if not rows:
             raise UnknownModelVersion(
                 f"model version {name!r} is not in the lake yet: materialise lake/embeddings "
@@ -105,7 +105,7 @@ class Lake:
         """
         (new,) = row.to_pylist()
         name = new["model_version"]
-        known = self.model_versions.read(where=pc.field("model_version") == name).to_pylist()
+        known = self.model_versions.read(where=[("model_version", "==", name)]).to_pylist()
         if not known:
             # A merge, not an append: of two first registrations at once, one conflicts.
             self.model_versions.merge(row, metadata={"run_id": new["run_id"]})
@@ -217,7 +217,7 @@ class Lake:
         readable, however old; a dropped generation holds nothing back.
         """
         used = self.index_state.read(
-            ["chunks_version", "embeddings_version"], where=pc.field("status") != "dropped"
+            ["chunks_version", "embeddings_version"], where=[("status", "!=", "dropped")]
         ).to_pylist()
         keep = {
             "chunks": [row["chunks_version"] for row in used if row["chunks_version"] is not None],

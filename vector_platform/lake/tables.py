@@ -20,7 +20,9 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vector_platform.errors import ContractError, TransientError
+from vector_platform.lake.conditions import Condition, file_filter, row_filter
 from vector_platform.lake.contract import TableSpec
+from vector_platform.lake.fragments import described
 from vector_platform.lake.joins import spilling_duckdb
 
 Metadata = dict[str, str]
@@ -92,20 +94,24 @@ class Table:
         """The table at a version as an Arrow dataset; empty before its creation (version -1)."""
         if version == -1 or not self.exists():
             return ds.dataset(self.spec.schema.empty_table())
-        return self._open(version=version).to_pyarrow_dataset(filesystem=_local(self.uri))
+        table = self._open(version=version)
+        files = table.to_pyarrow_dataset(filesystem=_local(self.uri))
+        if not isinstance(files, ds.FileSystemDataset) or not files.files:
+            return ds.dataset(self.spec.schema.empty_table())
+        return described(files, pa.table(table.get_add_actions(flatten=True)), self.spec)
 
     def batches(
         self,
         columns: Sequence[str] | None = None,
         *,
-        where: ds.Expression | None = None,
+        where: Sequence[Condition] = (),
         version: int | None = None,
         batch_rows: int = 8192,
     ) -> Iterator[pa.RecordBatch]:
         """Rows as Arrow batches, in no particular order; memory is bounded by a few batches."""
-        scanner = self.dataset(version).scanner(
+        scanner = self._files(where, version).scanner(
             columns=list(columns) if columns else None,
-            filter=where,
+            filter=row_filter(where, self.spec.schema) if where else None,
             batch_size=batch_rows,
             fragment_readahead=1,
             batch_readahead=2,
@@ -116,12 +122,13 @@ class Table:
         self,
         columns: Sequence[str] | None = None,
         *,
-        where: ds.Expression | None = None,
+        where: Sequence[Condition] = (),
         version: int | None = None,
     ) -> pa.Table:
         """The matching rows, in memory."""
-        return self.dataset(version).to_table(
-            columns=list(columns) if columns else None, filter=where
+        return self._files(where, version).to_table(
+            columns=list(columns) if columns else None,
+            filter=row_filter(where, self.spec.schema) if where else None,
         )
 
     def changes(self, after: int, until: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -256,6 +263,14 @@ class Table:
         )
 
     # -- internals --------------------------------------------------------------------------
+
+    def _files(self, where: Sequence[Condition], version: int | None) -> ds.Dataset:
+        """The dataset without the files that cannot hold a wanted row."""
+        files = self.dataset(version)
+        if not where or not isinstance(files, ds.FileSystemDataset):
+            return files
+        kept = list(files.get_fragments(file_filter(where, self.spec.schema)))
+        return ds.FileSystemDataset(kept, files.schema, files.format, files.filesystem)
 
     def _present(self, keys: Iterable[tuple[Any, ...]]) -> pa.Table:
         """Those of the keys that the table has.

@@ -110,7 +110,7 @@ def is_healthy(name: ServiceName, uri: str, pid: int) -> bool:
 
 
 def _milvus_answers(uri: str) -> bool:
-    import grpc  # type: ignore[import-untyped, unused-ignore]
+    import grpc
 
     options = [("grpc.enable_http_proxy", 0)]
     with grpc.insecure_channel(uri.removeprefix("http://"), options) as channel:

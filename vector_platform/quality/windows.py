@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.drift import DriftResult, two_sample
 from vector_platform.quality.features import MAX_ROWS
@@ -61,10 +62,10 @@ def reference_and_current(
         (reference, current). The reference is empty while all runs together are one window.
     """
     dimension = lake.model_version(model_version).dimension
-    partition = pc.field("model_version") == model_version
+    partition: Condition = ("model_version", "==", model_version)
     version = lake.embeddings.version() if embeddings_version is None else embeddings_version
     facts = lake.embeddings.read(
-        ["run_id", "embedded_at", "content_hash"], where=partition, version=version
+        ["run_id", "embedded_at", "content_hash"], where=[partition], version=version
     )
     runs = (
         facts.group_by("run_id")
@@ -118,7 +119,7 @@ def _sample(
     lake: Lake,
     facts: pa.Table,
     runs: tuple[str, ...],
-    partition: pc.Expression,
+    partition: Condition,
     version: int,
     dimension: int,
 ) -> Sample:
@@ -130,9 +131,11 @@ def _sample(
     wanted = pc.take(mine, pc.array_sort_indices(mine)[:MAX_ROWS])
     rows = lake.embeddings.read(
         ["content_hash", "vector"],
-        where=partition
-        & pc.field("run_id").isin(values)
-        & (pc.field("content_hash") <= wanted[-1].as_py()),
+        where=[
+            partition,
+            ("run_id", "in", values),
+            ("content_hash", "<=", wanted[-1].as_py()),
+        ],
         version=version,
     ).sort_by("content_hash")
     vectors = pc.list_flatten(rows.column("vector")).to_numpy()

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState, IndexStates
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
 
@@ -73,7 +73,10 @@ class LivePointer:
 
     def history(self) -> list[Release]:
         """Every move, oldest first."""
-        mine = (pc.field("backend") == self._backend) & (pc.field("index") == self._index)
+        mine: list[Condition] = [
+            ("backend", "==", self._backend),
+            ("index", "==", self._index),
+        ]
         rows = self._table.read(where=mine).to_pylist()
         return sorted((Release(**row) for row in rows), key=lambda release: release.sequence)
 

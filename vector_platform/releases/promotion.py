@@ -10,12 +10,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
-
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.retrieval import compare_scores
 from vector_platform.releases.pointer import LivePointer
@@ -65,7 +64,7 @@ class Evaluation:
 
 def newest_evaluations(lake: Lake, metric: str) -> dict[str, Evaluation]:
     """The newest retrieval evaluation of each model version, by model version."""
-    wanted = (pc.field("kind") == "retrieval") & (pc.field("metric") == metric)
+    wanted: list[Condition] = [("kind", "==", "retrieval"), ("metric", "==", metric)]
     rows = sorted(
         lake.evaluations.read(where=wanted).to_pylist(), key=lambda row: row["evaluated_at"]
     )

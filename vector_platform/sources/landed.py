@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-import pyarrow.compute as pc
-
 from vector_platform.lake.tables import Table
 
 
@@ -95,5 +93,5 @@ def read_landed(raw: Table) -> LandedState:
 
 def landed_days(landings: Table, source: str) -> set[date]:
     """Days of a source that have been landed."""
-    rows = landings.read(["ingest_date"], where=pc.field("source") == source)
+    rows = landings.read(["ingest_date"], where=[("source", "==", source)])
     return set(rows.column("ingest_date").to_pylist())

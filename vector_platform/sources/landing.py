@@ -25,8 +25,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import LANDINGS, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.tables import Table
@@ -341,8 +341,8 @@ def _mapped_columns(fields: FieldMapping) -> set[str]:
 
 
 def _last_landing(landings: Table, source: str, day: date) -> dict[str, Any] | None:
-    condition = (pc.field("source") == source) & (pc.field("ingest_date") == day)
-    rows: list[dict[str, Any]] = landings.read(where=condition).to_pylist()
+    mine: list[Condition] = [("source", "==", source), ("ingest_date", "==", day)]
+    rows: list[dict[str, Any]] = landings.read(where=mine).to_pylist()
     return max(rows, key=lambda row: row["landed_at"], default=None)
 
 

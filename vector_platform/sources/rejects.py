@@ -10,8 +10,8 @@ from collections import Counter
 from datetime import date, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import RAW_REJECTS, hash_text
 from vector_platform.lake.tables import Table
 from vector_platform.sources.base import Reject
@@ -66,10 +66,11 @@ class Rejects:
     def are_in(self, table: Table) -> bool:
         """Whether the lake holds exactly these rejects for the source and day."""
         held: Counter[str] = Counter()
-        condition = (pc.field("source") == self._fixed["source"]) & (
-            pc.field("ingest_date") == self._fixed["ingest_date"]
-        )
-        for batch in table.batches(["place", "key", "reason", "payload"], where=condition):
+        mine: list[Condition] = [
+            ("source", "==", self._fixed["source"]),
+            ("ingest_date", "==", self._fixed["ingest_date"]),
+        ]
+        for batch in table.batches(["place", "key", "reason", "payload"], where=mine):
             held.update(_digest(row) for row in batch.to_pylist())
         return held == self._digest
 
