@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-import pyarrow.compute as pc
-
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import FieldMapping, PythonSource
 from vector_platform.sources.base import DayWindow, Reject, Source, SourceRow
@@ -82,7 +80,7 @@ def newest(lake: Lake) -> dict[str, dict[str, Any]]:
 
 def rejects(lake: Lake, on: date = FIRST_DAY) -> dict[str, str]:
     """Place -> reason of a day's rejects."""
-    rows = lake.raw_rejects.read(where=pc.field("ingest_date") == on).to_pylist()
+    rows = lake.raw_rejects.read(where=[("ingest_date", "==", on)]).to_pylist()
     return {row["place"]: row["reason"] for row in rows}
 
 
