@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui down test lint types unit integration format docs-dbt clean
+.PHONY: help install demo ui down test lint types unit integration format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -52,6 +52,17 @@ integration: install
 format: install ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: ## Make constraints.txt anew from the newest versions that pyproject.toml allows
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --upgrade pip
+	build/lock/bin/python -m pip install --quiet $(TORCH_PIP_ARGS) torch==2.13.0
+	build/lock/bin/python -m pip install --quiet ".[demo,dev]"
+	{ echo "# Exact versions of everything a deployment installs, on CPython 3.11."; \
+	  echo "# Made by 'make lock'; used by 'make install'."; \
+	  build/lock/bin/python -m pip freeze --exclude vector-platform | sed 's/+cpu$$//' | sort -f; \
+	} > constraints.txt
+	rm -rf build/lock
 
 clean: ## Remove the environment and all local data
 	-$(BIN)/vector-platform services down
