@@ -171,6 +171,9 @@ class Model(_Section):
         ge=64,
         description="Padded tokens per inference batch; see docs/performance.md.",
     )
+    usd_per_million_tokens: float = Field(
+        default=0.0, ge=0, description="Price of embedding, shown as cost_usd of every run."
+    )
     retired: bool = False
     description: str = ""
 
@@ -278,6 +281,7 @@ class Settings(_Section):
         "Relative to the file.",
     )
     lake: Lake = Lake()
+    owner: str = Field(default="platform-team", description="Team that owns what no source owns.")
     start_date: date = Field(description="First daily partition of the raw sources.")
     sources: dict[SourceName, SourceSettings] = Field(min_length=1)
     chunking: Chunking = Chunking()

@@ -29,6 +29,8 @@ from vector_platform.orchestration.jobs import PromoteConfig
 from vector_platform.orchestration.runs import RunOutcome, Runs
 from vector_platform.wiring import Platform
 
+RETRIEVAL = "retrieval quality"
+
 Summary = Callable[[RunOutcome], str]
 
 
@@ -86,11 +88,15 @@ def converge(runs: Runs, day: date) -> Iterator[StageResult]:
             lambda: runs.materialize([keys.GOLDEN_QUERIES]),
             lambda done: _counts(done, "lake/golden_queries", "judgements"),
         )
+    evaluated = False
     for model_version in settings.active_models:
-        yield from _follow_model(runs, model_version)
+        for stage in _follow_model(runs, model_version):
+            evaluated = evaluated or (stage.ran and stage.name.startswith(RETRIEVAL))
+            yield stage
         if not all(platform.live_pointer(name).live() for name in settings.indexes.backends):
             yield _promote(runs, model_version, "the first index that is ready")
-    if settings.golden_queries:
+    if evaluated:
+        # Only a new measurement may move the pointer: what a person has released stays.
         yield _promote(runs, None, "the best by its evaluation")
 
 
@@ -130,7 +136,7 @@ def _follow_model(runs: Runs, model_version: str) -> Iterator[StageResult]:
     )
     if settings.golden_queries:
         yield _stage(
-            f"retrieval quality {model_version}",
+            f"{RETRIEVAL} {model_version}",
             recorded(runs.instance, keys.RETRIEVAL, model_version) == retrieval_inputs(platform),
             lambda: runs.materialize([keys.RETRIEVAL], partition=model_version),
             lambda done: _counts(done, "quality/retrieval", "nDCG@10", "tenant_nDCG@10"),
@@ -161,7 +167,12 @@ def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:
         "release",
         True,
         any(outcome["moved"] for outcome in outcomes.values()),
-        "; ".join(outcome["summary"] for outcome in outcomes.values()),
+        "; ".join(
+            f"{name}: {outcome['summary']}"
+            for name, outcome in outcomes.items()
+            if outcome["moved"]
+        )
+        or "the live model stays: " + next(iter(outcomes.values()))["summary"],
         done.run_id,
     )
 

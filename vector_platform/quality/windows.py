@@ -102,9 +102,16 @@ def measure_drift(
     seed: int = 0,
 ) -> DriftResult:
     """Test the newest embeddings of a model version against all before; `farthest` are hashes."""
-    reference, current = reference_and_current(
+    sides = reference_and_current(
         lake, model_version, min_rows=min_rows, embeddings_version=embeddings_version
     )
+    return judge(*sides, alpha=alpha, min_rows=min_rows, seed=seed)
+
+
+def judge(
+    reference: Sample, current: Sample, *, alpha: float, min_rows: int, seed: int = 0
+) -> DriftResult:
+    """Test two samples that have been read; `farthest` are content hashes."""
     return two_sample(
         reference.vectors,
         current.vectors,

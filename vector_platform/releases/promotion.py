@@ -48,8 +48,8 @@ class Outcome:
 
     def describe(self) -> str:
         """One line for people."""
-        verb = "now live" if self.moved else "stays live"
-        return f"{self.model_version} ({self.generation}) {verb} on {self.backend}: {self.why}"
+        verb = "is now live" if self.moved else "stays live"
+        return f"{self.model_version} {self.generation} {verb}, {self.why}"
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _choose(
     """The model version to make live, and why."""
     scores = ", ".join(f"{name} {found.value:.3f}" for name, found in evaluations.items())
     if asked:
-        return asked, f"asked for by name ({metric}: {scores or 'not evaluated'})"
+        return asked, f"chosen by name ({metric}: {scores or 'not evaluated'})"
     if not evaluations:
         raise NothingToPromote(
             "no model version is evaluated yet: materialise quality/retrieval, or name a model"

@@ -22,6 +22,7 @@ def build_chunks_asset(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=keys.CHUNKS,
+        owners=[f"team:{settings.owner}"],
         deps=[keys.DOCUMENTS],
         group_name="lake",
         kinds={"delta", "python"},

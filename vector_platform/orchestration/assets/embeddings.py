@@ -31,6 +31,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=keys.EMBEDDINGS,
+        owners=[f"team:{settings.owner}"],
         deps=[keys.CHUNKS],
         partitions_def=model_versions(settings),
         group_name="lake",
@@ -47,10 +48,12 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
         with retry_by_type():
             report = embed(platform, context.partition_key, context.run_id, context.log.info)
         snapshot = platform.lake.snapshot()
+        price = platform.settings.models[context.partition_key].usd_per_million_tokens
         return dg.MaterializeResult(
             metadata={
                 **asdict(report),
                 "texts_per_second": round(report.texts_per_second, 1),
+                "cost_usd": round(report.tokens * price / 1e6, 6),
                 "lake_version": snapshot.embeddings,
                 "snapshot": str(snapshot),
             },

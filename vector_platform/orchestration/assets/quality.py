@@ -19,11 +19,12 @@ from vector_platform.lake.contract import (
 )
 from vector_platform.lake.lake import Snapshot
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.automation import follow_corpus, follow_sources
+from vector_platform.orchestration.automation import follow_embeddings, follow_sources
 from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.inputs import INPUTS, golden_inputs, retrieval_inputs
 from vector_platform.orchestration.partitions import after_all, model_versions
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.plots import as_markdown, metric_bars
 from vector_platform.quality.retrieval import (
     GoldenSet,
     QualityReport,
@@ -49,12 +50,13 @@ def _golden_queries(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=keys.GOLDEN_QUERIES,
+        owners=[f"team:{settings.owner}"],
         deps=[after_all(keys.raw(source)) for source in sources],
         group_name="quality",
         kinds={"delta", "python"},
         description=GOLDEN_QUERIES.description,
         metadata=table_metadata(GOLDEN_QUERIES, f"{settings.lake_uri}/{GOLDEN_QUERIES.name}"),
-        automation_condition=follow_sources(),
+        automation_condition=follow_sources(settings),
         pool="lake_golden_queries",
         code_version="1",
     )
@@ -83,6 +85,7 @@ def _golden_queries(settings: Settings) -> dg.AssetsDefinition:
 def _retrieval(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.RETRIEVAL,
+        owners=[f"team:{settings.owner}"],
         deps=[keys.EMBEDDINGS, keys.GOLDEN_QUERIES],
         partitions_def=model_versions(settings),
         group_name="quality",
@@ -90,7 +93,7 @@ def _retrieval(settings: Settings) -> dg.AssetsDefinition:
         description="Retrieval quality of a model version: exact search over the lake's vectors, "
         "judged by the golden queries, overall and within each query's tenant.",
         metadata=table_metadata(EVALUATIONS, f"{settings.lake_uri}/{EVALUATIONS.name}"),
-        automation_condition=follow_corpus(settings),
+        automation_condition=follow_embeddings(settings),
         pool="lake_evaluations",
         code_version="1",
     )
@@ -118,9 +121,15 @@ def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[
     overall, within = report(None), report(golden.tenants)
     rows = evaluation_rows(overall, within, model_version, snapshot, golden, run_id)
     lake.evaluations.append(rows, {"run_id": run_id})
+    metric = platform.settings.quality.evaluation_metric
+    picture = metric_bars(
+        {"all tenants": overall.means[metric], "within the tenant": within.means[metric]},
+        metric=metric,
+    )
     return {
         **overall.facts(),
         **{f"tenant_{name}": value for name, value in within.facts().items() if name != "queries"},
+        "picture": dg.MetadataValue.md(as_markdown(picture, f"{metric} of {model_version}")),
         "snapshot": str(snapshot),
         "evaluation_id": rows.column("evaluation_id")[0].as_py(),
     }

@@ -54,6 +54,9 @@ class _Translator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return "marts" if "marts" in dbt_resource_props["fqn"] else "staging"
 
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        return [f"team:{self._deployment.owner}"]
+
     def get_partition_mapping(
         self,
         dbt_resource_props: Mapping[str, Any],
@@ -64,7 +67,7 @@ class _Translator(DagsterDbtTranslator):
 
     def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> Condition | None:
         if self.get_group_name(dbt_resource_props) == "staging":
-            return follow_sources()
+            return follow_sources(self._deployment)
         return follow_corpus(self._deployment)
 
 
@@ -93,6 +96,7 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 key,
                 deps=[mart],
                 group_name="lake",
+                owners=[f"team:{settings.owner}"],
                 kinds={"delta", "python"},
                 description=spec.description,
                 metadata=table_metadata(spec, f"{settings.lake_uri}/{spec.name}"),

@@ -10,7 +10,8 @@ import dagster as dg
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.quality.windows import measure_drift
+from vector_platform.quality.plots import as_markdown, projection
+from vector_platform.quality.windows import Sample, judge, reference_and_current
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -30,18 +31,17 @@ def build_drift_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     ) -> dg.AssetCheckResult:
         quality = platform.settings.quality
         with retry_by_type():
-            result = measure_drift(
-                platform.lake,
-                context.partition_key,
-                alpha=quality.drift_alpha,
-                min_rows=quality.drift_min_rows,
+            sides = reference_and_current(
+                platform.lake, context.partition_key, min_rows=quality.drift_min_rows
             )
+            result = judge(*sides, alpha=quality.drift_alpha, min_rows=quality.drift_min_rows)
         facts = result.facts()
         return dg.AssetCheckResult(
             passed=not result.drifted,
             metadata={
                 **{name: value for name, value in facts.items() if name != "farthest"},
                 "farthest": dg.MetadataValue.json(facts["farthest"]),
+                **_picture(*sides, title=f"{context.partition_key}: {result.outcome}"),
                 "what_happens": "The sensor reindex_on_drift builds a new generation of the "
                 "model's indexes, once for this evaluation."
                 if result.drifted
@@ -50,3 +50,11 @@ def build_drift_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
         )
 
     return [distribution_has_not_drifted]
+
+
+def _picture(reference: Sample, current: Sample, *, title: str) -> dict[str, dg.MetadataValue]:
+    """Both samples on two axes, where there are two samples."""
+    if min(len(reference.vectors), len(current.vectors)) < 2:
+        return {}
+    picture = projection(reference.vectors, current.vectors, title=title)
+    return {"picture": dg.MetadataValue.md(as_markdown(picture, title))}
