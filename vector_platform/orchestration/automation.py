@@ -20,27 +20,21 @@ def follow_sources(settings: Settings) -> Condition:
     """Run when any day of any source has landed, and once a night.
 
     Without the guard against missing dependencies: most days of a daily source are missing for
-    ever (before the first run, on idle days), so the guard would never let go.
+    ever (before the first run, on idle days), so the guard would never let go. Sources land when
+    they like, also while a run is reading them.
     """
-    changed = _changed().without(~dg.AutomationCondition.any_deps_missing())
+    changed = _changed(while_running=True).without(~dg.AutomationCondition.any_deps_missing())
     return changed | (_night(settings) & ~dg.AutomationCondition.in_progress())
 
 
 def follow_corpus(settings: Settings) -> Condition:
     """Run when the upstream stage has changed and none of its blocking checks failed."""
-    gate = dg.AutomationCondition.all_deps_blocking_checks_passed()
-    return (_changed() | nightly_sweep(settings)) & gate
+    return (_changed() | nightly_sweep(settings)) & _contract_holds()
 
 
-def follow_embeddings(settings: Settings) -> Condition:
-    """`follow_corpus` for what reads vectors, partition by partition.
-
-    Here an own update is always taken as having read everything before it. When two model
-    versions finish between two ticks, Dagster no longer knows that the vectors came with a run
-    that also brought this asset up to date, and a memory would bring it up to date twice.
-    """
-    gate = dg.AutomationCondition.all_deps_blocking_checks_passed()
-    return (_changed(partitioned_upstream=True) | nightly_sweep(settings)) & gate
+def follow_chunks(settings: Settings) -> Condition:
+    """`follow_corpus` for models: chunks committed while one is embedding, for hours, count too."""
+    return (_changed(while_running=True) | nightly_sweep(settings)) & _contract_holds()
 
 
 def nightly_sweep(settings: Settings) -> Condition:
@@ -58,13 +52,19 @@ def nightly_sweep(settings: Settings) -> Condition:
     return (_night(settings) & upstream_is_swept & ready).with_label("nightly_sweep")
 
 
-def _changed(*, partitioned_upstream: bool = False) -> Condition:
+def _changed(*, while_running: bool = False) -> Condition:
     """`eager`, which forgets an update that comes too soon, with a memory.
 
-    `eager` counts as handled whatever came since the tick before the asset was requested or
-    updated. So a source that lands half a minute after another, or a commit made while a stage is
-    running, would wait for the night. Here a request handles what came before it, and so does an
-    update by another run than those the conditions ask for (a person's, the command line's).
+    `eager` takes as handled whatever came since the tick before the asset was requested or
+    updated. So a source that lands half a minute after another would wait for the night. Here a
+    request, or an update of the asset, handles only what came before it.
+
+    Args:
+        while_running: Also follow what came while the run that a condition asked for was working:
+            it may have read what was there at its start. Updates by other runs (a person's, the
+            command line's) are taken as having read everything. Only for assets whose upstream
+            has no model versions: of two partitions updated between two ticks, Dagster knows the
+            run of one, and would run the other again.
     """
     changed = dg.AutomationCondition.any_deps_updated()
     requested = dg.AutomationCondition.newly_requested() & ~changed
@@ -72,10 +72,14 @@ def _changed(*, partitioned_upstream: bool = False) -> Condition:
         dg.AutomationCondition.newly_updated()
     ).since(dg.AutomationCondition.newly_updated())
     updated = dg.AutomationCondition.newly_updated() & ~upstream_is_newer
-    if not partitioned_upstream:
+    if while_running:
         updated &= ~dg.AutomationCondition.any_new_update_has_run_tags(tag_keys={_ASKED_FOR})
     handled = requested | updated | dg.AutomationCondition.initial_evaluation()
     return dg.AutomationCondition.eager().replace("handled", handled.with_label("handled"))
+
+
+def _contract_holds() -> Condition:
+    return dg.AutomationCondition.all_deps_blocking_checks_passed()
 
 
 def _night(settings: Settings) -> Condition:

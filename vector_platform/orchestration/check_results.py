@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-# The newest results of one check and partition that a sensor looks at. A tick that comes every
-# minute sees each result; after a long pause the newest are the ones that still matter.
-HISTORY = 20
+# Records read at once. Not a limit: pages are read until everything unseen has been.
+PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,64 @@ class CheckResult:
     metadata: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class UnseenResults:
+    """Evaluations of a check since a position in its history.
+
+    Attributes:
+        results: Oldest first.
+        settled_id: Every record up to this one has been evaluated, or never will be. The next
+            call starts here.
+    """
+
+    results: list[CheckResult]
+    settled_id: int
+
+
 def results_since(
     instance: dg.DagsterInstance, key: dg.AssetCheckKey, *, after_id: int
-) -> list[CheckResult]:
-    """Evaluations of a check with a record id above `after_id`, oldest first."""
-    records = instance.event_log_storage.get_asset_check_execution_history(key, limit=HISTORY)
+) -> UnseenResults:
+    """Evaluations of a check with a record id above `after_id`.
+
+    A record gets its id when its run is planned, and its verdict later: of two runs, the one that
+    was planned first may end last. So the position does not move past a check that is still to
+    come, and results beyond it are returned again by the next call. Acting on one is therefore
+    tied to its identity (`run_key`), not to having been returned.
+    """
+    settled_id = after_id
+    waiting = False
     results = []
-    for record in records:
+    for record in reversed(_records(instance, key, after_id)):
         evaluation = record.event.asset_check_evaluation if record.event else None
-        if evaluation is None or record.id <= after_id:
-            continue  # planned but not evaluated, or seen before
-        results.append(
-            CheckResult(
-                record_id=record.id,
-                partition=record.partition,
-                passed=evaluation.passed,
-                run_id=record.run_id,
-                metadata={name: value.value for name, value in evaluation.metadata.items()},
+        if evaluation is not None:
+            results.append(
+                CheckResult(
+                    record_id=record.id,
+                    partition=record.partition,
+                    passed=evaluation.passed,
+                    run_id=record.run_id,
+                    metadata={name: value.value for name, value in evaluation.metadata.items()},
+                )
             )
+        waiting = waiting or (evaluation is None and _may_come(instance, record.run_id))
+        settled_id = settled_id if waiting else record.id
+    return UnseenResults(results, settled_id)
+
+
+def _records(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, after_id: int
+) -> list[AssetCheckExecutionRecord]:
+    """Every record above `after_id`, newest first."""
+    found: list[AssetCheckExecutionRecord] = []
+    while True:
+        page = instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=PAGE, cursor=found[-1].id if found else None
         )
-    return sorted(results, key=lambda result: result.record_id)
+        found += [record for record in page if record.id > after_id]
+        if len(page) < PAGE or page[-1].id <= after_id:
+            return found
+
+
+def _may_come(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    return run is not None and not run.is_finished

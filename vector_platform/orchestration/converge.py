@@ -167,11 +167,7 @@ def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:
         "release",
         True,
         any(outcome["moved"] for outcome in outcomes.values()),
-        "; ".join(
-            f"{name}: {outcome['summary']}"
-            for name, outcome in outcomes.items()
-            if outcome["moved"]
-        )
+        "; ".join(f"{name}: {one['summary']}" for name, one in outcomes.items() if one["moved"])
         or "the live model stays: " + next(iter(outcomes.values()))["summary"],
         done.run_id,
     )

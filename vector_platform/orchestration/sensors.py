@@ -38,17 +38,18 @@ def build_sensors(settings: Settings, rebuild_index: dg.JobDefinition) -> list[d
     def reindex_on_drift(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         key = dg.AssetCheckKey(keys.EMBEDDINGS, keys.NO_DRIFT)
         seen = int(context.cursor or 0)
-        results = results_since(context.instance, key, after_id=seen)
+        unseen = results_since(context.instance, key, after_id=seen)
         requests = [
             dg.RunRequest(
                 run_key=run_key,
                 run_config=dg.RunConfig({"rebuild": config}),
                 tags={keys.EVALUATION_TAG: evaluation_id, keys.REASON_TAG: "drift"},
             )
-            for run_key, evaluation_id, config in rebuilds(results, list(settings.active_models))
+            for run_key, evaluation_id, config in rebuilds(
+                unseen.results, list(settings.active_models)
+            )
         ]
-        last = max((result.record_id for result in results), default=seen)
-        return dg.SensorResult(run_requests=requests, cursor=str(last))
+        return dg.SensorResult(run_requests=requests, cursor=str(unseen.settled_id))
 
     return [automation, reindex_on_drift]
 

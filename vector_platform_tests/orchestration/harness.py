@@ -41,6 +41,12 @@ STATIC = {"package": "wordllama", "kind": "static"}
 OLD, NEW = "words.v1", "words.v2"
 MODELS = {OLD: STATIC | {"max_tokens": 512}, NEW: STATIC | {"max_tokens": 128}}
 
+STAGING = ("staging/stg_guides", "staging/stg_notices")
+MARTS = ("marts/documents", "marts/relations")
+PUBLISHED = ("lake/documents", "lake/relations")
+INDEXES = ("milvus/documents", "pinecone/documents")
+READERS = (*INDEXES, "quality/retrieval")
+
 NOTICES = """\
 id,title,body,at,team
 p1,Parking,The north car park is closed for repairs.,2026-01-09T08:00:00Z,site
@@ -118,10 +124,12 @@ class Request:
 class PlayedRun:
     """A run that the instance believes in. Assets finish one by one, or all at once."""
 
-    def __init__(self, automation: Automation, request: Request) -> None:
+    def __init__(self, automation: Automation, request: Request, *, automatic: bool) -> None:
         self._automation = automation
         self.request = request
         tags = {"dagster/partition": request.partition} if request.partition else {}
+        if automatic:
+            tags["dagster/from_automation_condition"] = "true"
         job = automation.definitions.resolve_implicit_job_def_def_for_assets(request.keys)
         assert job is not None
         with automation.frozen():
@@ -196,7 +204,11 @@ class Automation:
     """The automation sensor of a deployment, ticked by hand at a time of its own."""
 
     def __init__(
-        self, settings: Settings, *, instance: dg.DagsterInstance | None = None, now: datetime = NOON
+        self,
+        settings: Settings,
+        *,
+        instance: dg.DagsterInstance | None = None,
+        now: datetime = NOON,
     ) -> None:
         self.instance = instance or dg.DagsterInstance.ephemeral()
         self.now = now
@@ -233,18 +245,19 @@ class Automation:
             key=lambda request: (request.assets, request.partition or ""),
         )
 
-    def start(self, request: Request) -> PlayedRun:
-        """Start a run."""
-        self.now += SECOND
-        return PlayedRun(self, request)
+    def start(self, request: Request, *, automatic: bool = True) -> PlayedRun:
+        """Start a run: one that a tick asked for, or that somebody else did."""
+        return PlayedRun(self, request, automatic=automatic)
 
-    def play(self, request: Request, *, failed: Collection[str] = ()) -> None:
+    def play(
+        self, request: Request, *, failed: Collection[str] = (), automatic: bool = True
+    ) -> None:
         """A whole run: its assets in the order of the graph, their checks, the end.
 
         A failed blocking check ends it before the assets that depend on it, as in a real run.
         """
         graph = self.definitions.resolve_asset_graph()
-        run = self.start(request)
+        run = self.start(request, automatic=automatic)
         stopped: set[dg.AssetKey] = set()
         order = [key for level in graph.toposorted_asset_keys_by_level for key in sorted(level)]
         for key in order:
@@ -266,7 +279,23 @@ class Automation:
     def land(self, day: str, *sources: str) -> None:
         """Land a day of sources (all by default), as the job `ingest_day` does."""
         names = sources or tuple(self.settings.sources)
-        self.play(Request(tuple(f"raw/{name}" for name in sorted(names)), day))
+        self.play(Request(tuple(f"raw/{name}" for name in sorted(names)), day), automatic=False)
+
+    def demo(self) -> None:
+        """Everything brought up to date by runs of the command line, stage by stage."""
+        self.land("2026-01-09")
+        by_hand = [
+            Request(tuple(sorted({*STAGING, *MARTS, *PUBLISHED})), None),
+            Request(("lake/chunks",), None),
+            Request(("lake/golden_queries",), None),
+        ]
+        for model_version in self.settings.active_models:
+            by_hand += [
+                Request(("lake/embeddings", *INDEXES), model_version),
+                Request(("quality/retrieval",), model_version),
+            ]
+        for request in by_hand:
+            self.play(request, automatic=False)
 
     def settle(self, *, rounds: int = 12) -> list[list[Request]]:
         """Tick and play until two ticks in a row ask for nothing. Returns what each tick asked for.
@@ -303,14 +332,3 @@ def asked_for(rounds: list[list[Request]]) -> list[tuple[str, str | None]]:
         for request in requests
         for name in request.assets
     ]
-
-
-def materialised(settings: Settings) -> Mapping[str, list[str | None]]:
-    """Every asset but the raw ones, with the partitions that are kept up to date."""
-    models: list[str | None] = list(settings.active_models)
-    graph = build_definitions(settings=settings).resolve_asset_graph()
-    return {
-        key.to_user_string(): models if graph.get(key).is_partitioned else [None]
-        for key in graph.get_all_asset_keys()
-        if key.path[0] != "raw"
-    }

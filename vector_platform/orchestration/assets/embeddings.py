@@ -18,7 +18,7 @@ from vector_platform.lake.lake import run_metadata
 from vector_platform.models.base import Embedder
 from vector_platform.models.embed import EmbedReport, embed_missing
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.automation import follow_corpus
+from vector_platform.orchestration.automation import follow_chunks
 from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
@@ -38,7 +38,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
         kinds={"delta", "python"},
         description=EMBEDDINGS.description,
         metadata=table_metadata(EMBEDDINGS, f"{settings.lake_uri}/{EMBEDDINGS.name}"),
-        automation_condition=follow_corpus(settings),
+        automation_condition=follow_chunks(settings),
         pool="lake_embeddings",
         code_version="1",
     )

@@ -9,7 +9,7 @@ import dagster as dg
 
 from vector_platform.indexes.sync import SyncReport
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.automation import follow_embeddings
+from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.settings import BackendName, Settings
@@ -41,7 +41,7 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
         kinds={backend},
         description=f"The index on {backend}: a strict consumer of the lake, one generation or "
         "more a model version. Everything in it derives from a snapshot of chunks and embeddings.",
-        automation_condition=follow_embeddings(settings),
+        automation_condition=follow_corpus(settings),
         pool=f"index_{backend}",
         code_version="1",
     )

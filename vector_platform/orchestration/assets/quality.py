@@ -19,7 +19,7 @@ from vector_platform.lake.contract import (
 )
 from vector_platform.lake.lake import Snapshot
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.automation import follow_embeddings, follow_sources
+from vector_platform.orchestration.automation import follow_corpus, follow_sources
 from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.inputs import INPUTS, golden_inputs, retrieval_inputs
 from vector_platform.orchestration.partitions import after_all, model_versions
@@ -93,7 +93,7 @@ def _retrieval(settings: Settings) -> dg.AssetsDefinition:
         description="Retrieval quality of a model version: exact search over the lake's vectors, "
         "judged by the golden queries, overall and within each query's tenant.",
         metadata=table_metadata(EVALUATIONS, f"{settings.lake_uri}/{EVALUATIONS.name}"),
-        automation_condition=follow_embeddings(settings),
+        automation_condition=follow_corpus(settings),
         pool="lake_evaluations",
         code_version="1",
     )
