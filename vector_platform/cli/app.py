@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from vector_platform.cli import config, index, lake, pipeline, release, search, services
+from vector_platform.cli import config, index, lake, migrate, pipeline, release, search, services
 from vector_platform.errors import VectorPlatformError
 from vector_platform.settings import CONFIG_VARIABLE
 
@@ -31,6 +31,7 @@ app.add_typer(index.app, name="index")
 app.add_typer(release.app, name="release")
 pipeline.register(app)
 search.register(app)
+migrate.register(app)
 
 
 @app.callback()

@@ -1,0 +1,80 @@
+"""A small deployment for release tests: a real lake, indexes in memory, real pointers.
+
+Belongs here: building states and evaluations. Does not belong here: assertions.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from vector_platform.indexes.sync import IndexSync
+from vector_platform.lake.contract import EVALUATIONS, canonical_json
+from vector_platform.lake.lake import Lake
+from vector_platform.releases.pointer import LivePointer
+from vector_platform.settings import BackendName
+from vector_platform_tests.indexes.memory_index import MemoryIndex
+from vector_platform_tests.lake.building import START, chunk, embed, open_lake, put
+
+MODELS = ("old.v1", "new.v1")
+
+
+class Deployment:
+    """Two model versions over a few chunks, and any number of backends."""
+
+    def __init__(self, folder: Path, documents: int = 12) -> None:
+        self._folder = folder
+        self.lake: Lake = open_lake(folder)
+        self.targets: dict[str, MemoryIndex] = {}
+        self.put(*(f"s:{number}" for number in range(documents)))
+
+    def put(self, *doc_ids: str, text: str = "text of", delete: tuple[str, ...] = ()) -> None:
+        rows = [chunk(doc_id, f"{text} {doc_id}") for doc_id in doc_ids]
+        put(self.lake, *rows, delete=[f"{doc_id}#0" for doc_id in delete])
+        for model in MODELS:
+            embed(self.lake, model)
+
+    def target(self, backend: BackendName = "milvus") -> MemoryIndex:
+        if backend not in self.targets:
+            self.targets[backend] = MemoryIndex()
+            self.targets[backend].backend = backend
+        return self.targets[backend]
+
+    def sync(self, backend: BackendName = "milvus") -> IndexSync:
+        return IndexSync(
+            self.lake,
+            self.target(backend),
+            index="documents",
+            spec="{}",
+            max_delete_share=0.5,
+            lock_dir=self._folder / "locks",
+            run_id="run",
+        )
+
+    def pointer(self, backend: BackendName = "milvus") -> LivePointer:
+        return LivePointer(self.lake, backend, "documents")
+
+    def served(self, backend: BackendName = "milvus") -> set[str]:
+        """Ids that readers of the live generation can find."""
+        live = self.pointer(backend).live_generation()
+        return {row_id for _, row_id in self.target(backend).rows(live.identity)}
+
+    def evaluate(self, model: str, *scores: float, round_number: int = 1) -> None:
+        """Record an evaluation with these scores, one a query."""
+        details = {"scores": {f"q{number:03d}": score for number, score in enumerate(scores)}}
+        row = {
+            "evaluation_id": f"{model}-{round_number}",
+            "kind": "retrieval",
+            "subject": "golden_queries",
+            "model_version": model,
+            "metric": "nDCG@10",
+            "value": sum(scores) / len(scores),
+            "sample_size": len(scores),
+            "chunks_version": 1,
+            "details": canonical_json(details),
+            "run_id": "run",
+            "evaluated_at": START + timedelta(hours=round_number),
+        }
+        self.lake.evaluations.append(pa.Table.from_pylist([row], schema=EVALUATIONS.schema))

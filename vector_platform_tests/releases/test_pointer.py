@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from vector_platform.lake.tables import CommitConflict
+from vector_platform.releases.pointer import NothingLive, NotPromotable, Release
+from vector_platform_tests.releases.deployment import Deployment
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def promote(world: Deployment, generation: str) -> Release:
+    state = next(s for s in world.sync().states.all() if s.generation == generation)
+    return world.pointer().promote(
+        state, actor="ann", reason="because", evidence={"n": 1}, run_id="run"
+    )
+
+
+def test_nothing_is_live_before_the_first_promotion(world: Deployment) -> None:
+    assert world.pointer().live() is None
+    with pytest.raises(NothingLive, match="release promote"):
+        world.pointer().live_generation()
+
+
+def test_the_newest_promotion_is_live_and_every_move_is_kept(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    world.sync().sync("new.v1")
+    promote(world, "g0001")
+    promote(world, "g0002")
+    assert world.pointer().live_generation().model_version == "new.v1"
+    moves = [(r.sequence, r.generation, r.previous_generation) for r in world.pointer().history()]
+    assert moves == [(1, "g0001", None), (2, "g0002", "g0001")]
+    assert world.pointer().history()[1].evidence == '{"n":1}'
+
+
+def test_promoting_what_is_live_moves_nothing(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    promote(world, "g0001")
+    version = world.lake.releases.version()
+    assert promote(world, "g0001").sequence == 1
+    assert world.lake.releases.version() == version
+
+
+def test_a_generation_that_is_not_proven_cannot_become_live(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    state = world.sync().states.all()[0]
+    world.sync().states.mark_syncing(state, run_id="run", now=state.updated_at)
+    with pytest.raises(NotPromotable, match="syncing"):
+        promote(world, "g0001")
+    assert world.pointer().live() is None
+
+
+def test_backends_have_pointers_of_their_own(world: Deployment) -> None:
+    world.sync("milvus").sync("old.v1")
+    promote(world, "g0001")
+    assert world.pointer("pinecone").live() is None
+
+
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    world.sync().sync("new.v1")
+    barrier = threading.Barrier(2)
+    outcomes: list[str] = []
+
+    def move(generation: str) -> None:
+        barrier.wait()
+        try:
+            promote(world, generation)
+            outcomes.append("moved")
+        except CommitConflict:
+            outcomes.append("told")
+
+    threads = [threading.Thread(target=move, args=(name,)) for name in ("g0001", "g0002")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sequences = [release.sequence for release in world.pointer().history()]
+    assert sequences == list(range(1, outcomes.count("moved") + 1))
+    assert outcomes.count("moved") >= 1
+
+
+def test_the_live_the_previous_and_each_models_newest_are_kept(world: Deployment) -> None:
+    for _ in range(4):
+        world.sync().build("old.v1")
+    world.sync().sync("new.v1")
+    promote(world, "g0001")
+    promote(world, "g0002")
+    kept = {"g0001", "g0002", "g0004", "g0005"}
+    everything = {state.generation for state in world.sync().states.present()}
+    assert {state.generation for state in world.pointer().collectable()} == everything - kept

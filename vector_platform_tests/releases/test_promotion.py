@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vector_platform.releases.promotion import (
+    NothingToPromote,
+    NothingToRollBackTo,
+    Outcome,
+    promote_model,
+    roll_back,
+)
+from vector_platform_tests.releases.deployment import MODELS, Deployment
+
+WORSE, BETTER = [0.4, 0.5] * 30, [0.6, 0.7] * 30
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def promote(world: Deployment, model: str | None = None) -> Outcome:
+    return promote_model(
+        world.lake,
+        world.pointer(),
+        world.target(),
+        world.sync(),
+        model_version=model,
+        candidates=MODELS,
+        metric="nDCG@10",
+        actor="ann",
+        reason="test",
+        run_id="run",
+    )
+
+
+def rollback(world: Deployment) -> Outcome:
+    common: dict[str, Any] = {"actor": "ann", "reason": "worse answers", "run_id": "run"}
+    return roll_back(world.pointer(), world.target(), world.sync(), **common)
+
+
+def test_without_an_evaluation_nothing_is_chosen(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    with pytest.raises(NothingToPromote, match="quality/retrieval"):
+        promote(world)
+
+
+def test_the_first_promotion_takes_the_best_model(world: Deployment) -> None:
+    for model, scores in zip(MODELS, (WORSE, BETTER), strict=True):
+        world.sync().sync(model)
+        world.evaluate(model, *scores)
+    outcome = promote(world)
+    assert (outcome.model_version, outcome.moved) == ("new.v1", True)
+
+
+def test_a_better_model_replaces_the_live_one(world: Deployment) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+    world.evaluate("old.v1", *WORSE)
+    promote(world, "old.v1")
+    world.evaluate("new.v1", *BETTER)
+    outcome = promote(world)
+    assert outcome.moved and world.pointer().live_generation().model_version == "new.v1"
+    assert "better" in outcome.why
+
+
+def test_a_model_that_is_ahead_by_chance_does_not(world: Deployment) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+    noisy = [0.1, 0.9] * 30
+    world.evaluate("old.v1", *noisy)
+    world.evaluate("new.v1", *noisy[1:], 0.11)
+    promote(world, "old.v1")
+    outcome = promote(world)
+    assert not outcome.moved
+    assert world.pointer().live_generation().model_version == "old.v1"
+
+
+def test_only_the_newest_evaluation_of_a_model_counts(world: Deployment) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+    world.evaluate("old.v1", *WORSE)
+    world.evaluate("new.v1", *BETTER, round_number=1)
+    world.evaluate("new.v1", *[score / 2 for score in WORSE], round_number=2)
+    assert promote(world).model_version == "old.v1"
+
+
+def test_a_model_without_a_generation_cannot_be_promoted(world: Deployment) -> None:
+    with pytest.raises(NothingToPromote, match="materialise its index"):
+        promote(world, "new.v1")
+
+
+def test_a_release_never_takes_readers_back_in_time(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    world.put("s:new", delete=("s:0",))
+    promote(world, "old.v1")
+    assert world.served() == {row["chunk_id"] for row in world.lake.chunks.read().to_pylist()}
+
+
+def test_a_rollback_brings_back_the_previous_generation_without_what_was_deleted(
+    world: Deployment,
+) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+        promote(world, model)
+    world.put("s:late", delete=("s:1",))
+    world.sync().sync("new.v1")
+    outcome = rollback(world)
+    assert (outcome.model_version, outcome.moved) == ("old.v1", True)
+    assert "s:1#0" not in world.served()
+    assert "s:late#0" in world.served()
+
+
+def test_a_rollback_needs_something_to_go_back_to(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    promote(world, "old.v1")
+    with pytest.raises(NothingToRollBackTo):
+        rollback(world)
+
+
+def test_a_release_collects_the_generations_nobody_needs(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    promote(world, "old.v1")
+    for _ in range(3):
+        world.sync().build("old.v1")
+        promote(world, "old.v1")
+    present = [state.generation for state in world.sync().states.present()]
+    assert present == ["g0003", "g0004"]
+    assert world.target().generation_names("documents") == present
