@@ -1,0 +1,240 @@
+"""Runs that touch indexes: rebuild after drift, retries by type, and the delete guard's way out.
+
+The lake is real, the backends are in memory, the runs are Dagster's own, in process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from vector_platform.indexes.state import IndexStates
+from vector_platform.orchestration import keys, retries
+from vector_platform.orchestration.jobs import PromoteConfig, RebuildConfig
+from vector_platform.orchestration.runs import RunFailed, Runs
+from vector_platform_tests.indexes.memory_index import MemoryIndex
+from vector_platform_tests.lake import building
+from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
+from vector_platform_tests.orchestration.test_check_results import report
+from vector_platform_tests.orchestration.test_reindex_on_drift import Sensor
+
+CHUNKS = 12
+MILVUS = dg.AssetKey(["milvus", "documents"])
+
+
+@pytest.fixture
+def runs(root: Path, tmp_path: Path) -> Runs:
+    """Twelve embedded chunks under two model versions, in a lake of the test's own."""
+    # The dbt project is shared, so only the lake moves.
+    settings = settings_of(root)
+    platform = MemoryPlatform(settings)
+    platform.lake = building.open_lake(tmp_path)
+    building.put(
+        platform.lake, *(building.chunk(f"guides:{n}", f"text {n}") for n in range(CHUNKS))
+    )
+    for model_version in (OLD, NEW):
+        building.embed(platform.lake, model_version)
+    return Runs(platform, instance=dg.DagsterInstance.ephemeral())
+
+
+def states(runs: Runs, model_version: str, backend: str = "milvus") -> dict[str, str]:
+    """Generation -> status, of a model version."""
+    found = IndexStates(runs.platform.lake.index_state, backend, "documents").all()
+    return {s.generation: s.status for s in found if s.model_version == model_version}
+
+
+def live(runs: Runs) -> str | None:
+    release = runs.platform.live_pointer("milvus").live()
+    return release.generation if release else None
+
+
+def promote(runs: Runs, model_version: str) -> None:
+    runs.job(
+        "promote",
+        dg.RunConfig({"promote_op": PromoteConfig(model_version=model_version, actor="test")}),
+    )
+
+
+def memory(runs: Runs) -> MemoryIndex:
+    index = runs.platform.target("milvus")
+    assert isinstance(index, MemoryIndex)
+    return index
+
+
+def tries(runs: Runs) -> int:
+    """How often the newest run asked for a retry."""
+    run = runs.instance.get_runs(limit=1)[0]
+    return len(
+        runs.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY)
+    )
+
+
+def sync_config(**config: Any) -> Mapping[str, Any]:
+    return {"ops": {MILVUS.to_python_identifier(): {"config": config}}}
+
+
+# -- rebuild --------------------------------------------------------------------------------
+
+
+def test_drift_of_the_live_model_ends_in_a_new_proven_live_generation(runs: Runs) -> None:
+    both = [keys.index(name, runs.platform.settings) for name in ("milvus", "pinecone")]
+    for model_version in (OLD, NEW):
+        runs.materialize(both, partition=model_version)
+    promote(runs, OLD)
+    assert live(runs) == "g0001"
+
+    sensor = Sensor(runs.platform.settings, runs.instance)
+    report(runs.instance, passed=False, model=OLD, evaluation="e1")
+    (request,) = sensor.tick()
+    job = runs.definitions.resolve_job_def("rebuild_index")
+    done = job.execute_in_process(
+        instance=runs.instance, run_config=request.run_config, tags=request.tags
+    )
+    assert done.success
+    assert done.output_for_node("rebuild") == {"milvus": "g0003", "pinecone": "g0003"}
+    assert states(runs, OLD) == {"g0001": "proven", "g0003": "proven"}
+    assert live(runs) == "g0003"
+    assert memory(runs).pointed is not None
+    assert memory(runs).pointed.name.endswith("g0003") or "g0003" in memory(runs).pointed.name
+    release = runs.platform.live_pointer("milvus").live()
+    assert release is not None
+    assert (release.actor, release.reason) == ("reindex_on_drift", "drift evaluation e1 failed")
+    # The rebuilt generation is what the index asset now shows, under its model version.
+    newest = runs.instance.fetch_materializations(
+        dg.AssetRecordsFilter(MILVUS, asset_partitions=[OLD]), limit=1
+    ).records[0]
+    assert newest.asset_materialization is not None
+    assert newest.asset_materialization.metadata["generation"].value == "g0003"
+
+
+def test_the_generation_before_the_live_one_is_kept_and_older_ones_are_collected(
+    runs: Runs,
+) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    runs.job(
+        "promote",
+        dg.RunConfig(
+            {"promote_op": PromoteConfig(model_version=OLD, backends=["milvus"], actor="test")}
+        ),
+    )
+    for _ in range(2):
+        config = RebuildConfig(model_version=OLD, backends=["milvus"])
+        runs.job("rebuild_index", dg.RunConfig({"rebuild": config}))
+    assert live(runs) == "g0003"
+    assert states(runs, OLD) == {"g0001": "dropped", "g0002": "proven", "g0003": "proven"}
+    assert len(memory(runs).generation_names("documents")) == 2
+
+
+def test_a_rebuild_of_a_model_that_is_not_live_moves_no_pointer(runs: Runs) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    runs.materialize([MILVUS], partition=NEW)
+    config = PromoteConfig(model_version=OLD, backends=["milvus"])
+    runs.job("promote", dg.RunConfig({"promote_op": config}))
+    rebuild = RebuildConfig(model_version=NEW, backends=["milvus"])
+    runs.job("rebuild_index", dg.RunConfig({"rebuild": rebuild}))
+    assert live(runs) == "g0001"
+    assert states(runs, NEW)["g0003"] == "proven"
+
+
+def test_a_rebuild_on_a_backend_that_is_not_configured_fails_before_it_builds(runs: Runs) -> None:
+    config = RebuildConfig(model_version=OLD, backends=["elsewhere"])
+    with pytest.raises(RunFailed, match="elsewhere"):
+        runs.job("rebuild_index", dg.RunConfig({"rebuild": config}))
+    assert states(runs, OLD) == {}
+
+
+# -- retries --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_lost_connection_is_tried_again_and_succeeds(runs: Runs) -> None:
+    memory(runs).fuse.reset(blow_at=3)
+    done = runs.materialize([MILVUS], partition=OLD)
+    assert tries(runs) == 1
+    assert done.metadata["milvus/documents"]["rows"] == CHUNKS
+    assert list(states(runs, OLD).values()) == ["proven"]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_server_that_stays_away_is_given_up_after_the_last_retry(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(generation: object) -> None:
+        from vector_platform.indexes.contract import IndexUnavailable
+
+        raise IndexUnavailable("milvus does not answer")
+
+    monkeypatch.setattr(memory(runs), "create", away)
+    with pytest.raises(RunFailed, match="milvus does not answer"):
+        runs.materialize([MILVUS], partition=OLD)
+    assert tries(runs) == retries.RETRIES
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_source_that_cannot_be_reached_is_tried_again(runs: Runs) -> None:
+    guides = runs.platform.settings.root / "golden" / "qrels.tsv"
+    away = guides.with_suffix(".away")
+    guides.rename(away)
+    try:
+        with pytest.raises(RunFailed, match="qrels"):
+            runs.materialize([keys.GOLDEN_QUERIES])
+        assert tries(runs) == retries.RETRIES
+    finally:
+        away.rename(guides)
+    runs.materialize([keys.GOLDEN_QUERIES])
+    assert tries(runs) == 0
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_needs_a_person_fails_at_once(runs: Runs) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    building.put(runs.platform.lake, delete=[f"guides:{n}#0" for n in range(5)])
+    with pytest.raises(RunFailed, match="this would delete 5 of 12 rows"):
+        runs.materialize([MILVUS], partition=OLD)
+    assert tries(runs) == 0
+    assert memory(runs).count(_generation(runs)) == CHUNKS
+
+
+# -- what a person may say ------------------------------------------------------------------
+
+
+def test_allow_delete_lets_that_many_deletes_through_and_no_more(runs: Runs) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    building.put(runs.platform.lake, delete=[f"guides:{n}#0" for n in range(5)])
+    with pytest.raises(RunFailed, match="--allow-delete 5"):
+        runs.materialize([MILVUS], partition=OLD, config=sync_config(allow_delete=4))
+    done = runs.materialize([MILVUS], partition=OLD, config=sync_config(allow_delete=5))
+    assert done.metadata["milvus/documents"]["rows_deleted"] == 5
+    assert memory(runs).count(_generation(runs)) == CHUNKS - 5
+
+
+def test_chunks_without_vectors_reach_no_index_even_when_launched_by_hand(runs: Runs) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    building.put(runs.platform.lake, building.chunk("guides:new", "not embedded yet"))
+    with pytest.raises(RunFailed):
+        runs.materialize([MILVUS], partition=OLD)
+    assert memory(runs).count(_generation(runs)) == CHUNKS
+
+
+def test_an_index_that_was_damaged_fails_its_check_and_only_that(runs: Runs) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    generation = _generation(runs)
+    memory(runs).rows(generation).pop(next(iter(memory(runs).rows(generation))))
+    memory(runs).damaged(generation)
+    done = runs.materialize([MILVUS], partition=OLD)
+    assert done.failed_checks == ("milvus/documents:index_matches_lake",)
+
+
+def _generation(runs: Runs) -> Any:
+    state = IndexStates(runs.platform.lake.index_state, "milvus", "documents").newest(OLD)
+    assert state is not None
+    return state.identity
