@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from vector_platform.cli.output import (
     say_json,
     say_table,
 )
+
+if TYPE_CHECKING:
+    from vector_platform.wiring import Platform
 
 app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")
 
@@ -103,6 +106,64 @@ def sync(
             f"{fact['backend']} {fact['model_version']} {fact['generation']}: {fact['rows']} rows, "
             f"{fact['rows_upserted']} written, {fact['rows_deleted']} deleted ({fact['reason']})"
         )
+
+
+@app.command()
+def plan(
+    backend: BackendOption = "both", model: ModelOption = None, as_json: JsonFlag = False
+) -> None:
+    """Say what a sync would write and delete, and what it would cost. Writes nothing."""
+    from vector_platform.lake.lake import UnknownModelVersion
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    facts = []
+    for model_version in chosen_models(platform.settings, model):
+        to_embed = _to_embed(platform, model_version)
+        for name in chosen_backends(platform.settings, backend):
+            fact: dict[str, Any] = {"backend": name, "model_version": model_version, **to_embed}
+            try:
+                sync = platform.index_sync(name, run_id="plan")
+                fact |= sync.forecast(model_version).facts()
+            except UnknownModelVersion:
+                fact |= {"mode": "build", "reason": "the model version is not embedded yet"}
+            facts.append(fact)
+    if as_json:
+        say_json(facts)
+        return
+    for fact in facts:
+        say(_forecast_line(fact))
+        for tenant, counts in fact.get("tenants", {}).items():
+            say(f"    {tenant}: {counts['write']} to write, {counts['delete']} to delete")
+
+
+def _forecast_line(fact: dict[str, Any]) -> str:
+    name = f"{fact['backend']} {fact['model_version']} {fact.get('generation') or '(new)'}"
+    embed = (
+        f"; first {fact['texts_to_embed']:,} texts to embed, {fact['tokens_to_embed']:,} tokens"
+        if fact["texts_to_embed"]
+        else ""
+    )
+    if not fact.get("rows_to_write") and not fact.get("rows_to_delete"):
+        return f"{name}: nothing to write ({fact['reason']}){embed}"
+    seconds = fact["estimated_seconds"]
+    return (
+        f"{name}: {fact['rows_to_write']:,} rows to write, {fact['rows_to_delete']:,} to delete "
+        f"({fact['mode']}: {fact['reason']}), {fact['size_bytes'] / 1e6:.1f} MB in "
+        f"{fact['requests']} requests, "
+        f"{f'about {seconds} s' if seconds is not None else 'no history to estimate time from'}"
+        f"{embed}"
+    )
+
+
+def _to_embed(platform: Platform, model_version: str) -> dict[str, int]:
+    """Texts that have no vector yet, and their tokens as the chunker counts them."""
+    texts = tokens = 0
+    version = platform.lake.chunks.version()
+    for batch in platform.lake.missing_contents(model_version, chunks_version=version):
+        texts += batch.num_rows
+        tokens += sum(platform.chunker.tokens(text) for text in batch.column("text").to_pylist())
+    return {"texts_to_embed": texts, "tokens_to_embed": tokens}
 
 
 @app.command()

@@ -10,8 +10,10 @@ Status of a generation: `building` (not proven yet), `proven` (equal to its snap
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from statistics import median
 from typing import Literal
 
 import pyarrow as pa
@@ -23,6 +25,9 @@ from vector_platform.lake.tables import CommitConflict, Table
 
 # Backends that prove at the same moment; each attempt lets at least one of them through.
 COMMIT_ATTEMPTS = 8
+# Commits of `index_state` that are looked at for the speed of recent syncs.
+HISTORY = 200
+MEANINGFUL_ROWS = 100
 
 Status = Literal["building", "proven", "syncing", "dropped"]
 
@@ -109,9 +114,19 @@ class IndexStates:
         return self._save(replace(state, status="syncing", run_id=run_id, updated_at=now))
 
     def prove(
-        self, state: GenerationState, snapshot: Snapshot, rows: int, *, run_id: str, now: datetime
+        self,
+        state: GenerationState,
+        snapshot: Snapshot,
+        rows: int,
+        *,
+        run_id: str,
+        now: datetime,
+        facts: Mapping[str, str] | None = None,
     ) -> GenerationState:
-        """Record that a generation has been verified equal to a snapshot. Always the last step."""
+        """Record that a generation has been verified equal to a snapshot. Always the last step.
+
+        `facts` of the sync are kept with the commit, for `speed` and for whoever reads the log.
+        """
         return self._save(
             replace(
                 state,
@@ -120,8 +135,27 @@ class IndexStates:
                 rows=rows,
                 run_id=run_id,
                 updated_at=now,
-            )
+            ),
+            facts,
         )
+
+    def speed(self) -> float | None:
+        """Rows a second of this index's recent syncs, proof included (median); None without any.
+
+        Syncs of a few rows say little of speed and are left out.
+        """
+        speeds = [
+            int(commit["rows_written"]) / float(commit["seconds"])
+            for commit in self._table.history(HISTORY)
+            if commit.get("place") == self._place
+            and int(commit.get("rows_written", 0)) >= MEANINGFUL_ROWS
+            and float(commit.get("seconds", 0)) > 0
+        ]
+        return median(speeds) if speeds else None
+
+    @property
+    def _place(self) -> str:
+        return f"{self._backend}/{self._index}"
 
     def mark_dropped(
         self, state: GenerationState, *, run_id: str, now: datetime
@@ -129,7 +163,9 @@ class IndexStates:
         """Record that a generation is no longer there."""
         return self._save(replace(state, status="dropped", run_id=run_id, updated_at=now))
 
-    def _save(self, state: GenerationState) -> GenerationState:
+    def _save(
+        self, state: GenerationState, facts: Mapping[str, str] | None = None
+    ) -> GenerationState:
         row = {
             **{name: getattr(state, name) for name in _PLAIN},
             "chunks_version": state.snapshot.chunks if state.snapshot else None,
@@ -137,7 +173,12 @@ class IndexStates:
             "chunks_id": state.snapshot.chunks_id if state.snapshot else None,
         }
         rows = pa.Table.from_pylist([row], schema=self._table.spec.schema)
-        metadata = {"run_id": state.run_id, "what": f"{state.generation} {state.status}"}
+        metadata = {
+            "run_id": state.run_id,
+            "what": f"{state.generation} {state.status}",
+            "place": self._place,
+            **(facts or {}),
+        }
         for attempt in range(COMMIT_ATTEMPTS):
             try:
                 self._table.merge(rows, metadata=metadata)

@@ -12,74 +12,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
-from vector_platform.errors import TransientError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, RowsRejected
+from vector_platform.indexes.forecast import Forecast, Mode, forecast
+from vector_platform.indexes.lock import IndexLock, SyncInProgress
 from vector_platform.indexes.plan import Plan, compare, guard_deletes
+from vector_platform.indexes.report import SyncReport
 from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.indexes.verify import IndexDiverged, Verification, actual_keys, verify
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.lake.tables import HistoryUnavailable
 
-Mode = Literal["none", "changes", "full", "build"]
 Progress = Callable[[str], None]
+
+__all__ = ["IndexSync", "Progress", "SyncInProgress", "SyncReport"]
 
 # Ids in one delete request: within both backends' limits.
 DELETE_BATCH = 500
 
 
-class SyncInProgress(TransientError):
-    """Another process is writing the same index; two writers are never allowed."""
-
-
 @dataclass(frozen=True)
-class SyncReport:
-    """What a sync did.
+class _Decision:
+    """What a sync has found to do: `plan` is None for a build and for nothing."""
 
-    Attributes:
-        generation: The generation's record after the sync.
-        mode: `none` (already proven equal), `changes` (from the change feed), `full` (everything
-            compared) or `build` (a new generation).
-        reason: Why that mode.
-        upserted: Rows written.
-        deleted: Rows removed.
-        seconds: Wall time.
-        verification: The proof; None when nothing had to be done.
-    """
-
-    generation: GenerationState
     mode: Mode
     reason: str
-    upserted: int
-    deleted: int
-    seconds: float
-    verification: Verification | None
-
-    def facts(self) -> dict[str, Any]:
-        """Numbers first, for metadata and JSON."""
-        written = self.upserted + self.deleted
-        return {
-            "rows": self.generation.rows,
-            "rows_upserted": self.upserted,
-            "rows_deleted": self.deleted,
-            "seconds": round(self.seconds, 3),
-            "rows_per_second": round(written / self.seconds, 1) if written else 0.0,
-            "mode": self.mode,
-            "reason": self.reason,
-            "generation": self.generation.generation,
-            "model_version": self.generation.model_version,
-            "snapshot": str(self.generation.snapshot),
-        }
+    snapshot: Snapshot
+    plan: Plan | None
 
 
 class IndexSync:
@@ -91,6 +57,7 @@ class IndexSync:
         index: Logical index name.
         spec: How the backend builds it, as JSON; recorded with each generation.
         max_delete_share: Guard, see `plan.guard_deletes`.
+        batch_rows: Rows in one request of the backend, for forecasts.
         lock_dir: Folder of the lock that keeps a second writer out.
         run_id: Recorded with every change of state.
         progress: Called with one line now and then.
@@ -104,6 +71,7 @@ class IndexSync:
         index: str,
         spec: str,
         max_delete_share: float,
+        batch_rows: int = 1000,
         lock_dir: Path,
         run_id: str,
         progress: Progress = lambda line: None,
@@ -113,7 +81,8 @@ class IndexSync:
         self._index = index
         self._spec = spec
         self._max_delete_share = max_delete_share
-        self._lock = lock_dir / f"{target.backend}-{index}.lock"
+        self._batch_rows = batch_rows
+        self._lock = IndexLock(lock_dir, target.backend, index)
         self._run_id = run_id
         self._progress = progress
         self.states = IndexStates(lake.index_state, target.backend, index)
@@ -136,14 +105,14 @@ class IndexSync:
             IndexDiverged: Not equal even after a repair; the state is not advanced.
             SyncInProgress: Somebody else is at it.
         """
-        with self._exclusively():
+        with self._lock.held():
             states = {state.generation: state for state in self.states.present()}
             state = states[generation] if generation else self.states.newest(model_version)
             return self._sync(state, model_version, allow_delete)
 
     def build(self, model_version: str) -> SyncReport:
         """Build a new generation beside the existing ones. Readers notice nothing."""
-        with self._exclusively():
+        with self._lock.held():
             return self._sync(None, model_version, 0)
 
     def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
@@ -157,44 +126,91 @@ class IndexSync:
 
     def repair(self, state: GenerationState, *, allow_delete: int = 0) -> SyncReport:
         """Compare everything with the newest snapshot and rewrite exactly what differs."""
-        with self._exclusively():
-            return self._apply_full(state, "repair", allow_delete, time.monotonic())
+        with self._lock.held():
+            started = time.monotonic()
+            gone = not self._target.exists(state.identity)
+            if gone:
+                state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
+                self._target.create(state.identity)
+            decision = self._decide_in_full(state, "repair")
+            assert decision.plan is not None
+            return self._apply(state, decision, decision.plan, allow_delete, started)
 
     def drop(self, state: GenerationState) -> None:
         """Remove a generation that nobody needs any more."""
-        with self._exclusively():
+        with self._lock.held():
             self._target.drop(state.identity)
             self.states.mark_dropped(state, run_id=self._run_id, now=_now())
 
+    def forecast(self, model_version: str) -> Forecast:
+        """What `sync` would do to the newest generation of a model version. Writes nothing.
+
+        Raises:
+            UnknownModelVersion: Nothing of the model is embedded yet.
+        """
+        state = self.states.newest(model_version)
+        decision = self._decide(state, model_version)
+        return forecast(
+            self._lake,
+            self.states,
+            model_version=model_version,
+            generation=state.generation if state else None,
+            mode=decision.mode,
+            reason=decision.reason,
+            snapshot=decision.snapshot,
+            plan=decision.plan,
+            batch_rows=self._batch_rows,
+        )
+
     # -- steps ------------------------------------------------------------------------------
+
+    def _decide(self, state: GenerationState | None, model_version: str) -> _Decision:
+        """What has to be done, and why; reads only."""
+        snapshot = self._lake.snapshot()
+        if state is None:
+            return _Decision("build", "new generation", snapshot, None)
+        if not self._target.exists(state.identity):
+            return self._decide_in_full(state, "the generation was gone", gone=True)
+        if state.status != "proven" or state.snapshot is None:
+            return self._decide_in_full(state, "an earlier run did not finish")
+        if (state.snapshot.chunks, state.snapshot.chunks_id) == (
+            snapshot.chunks,
+            snapshot.chunks_id,
+        ):
+            return _Decision("none", "the chunks did not change", snapshot, None)
+        try:
+            now, before = self._lake.index_changes(model_version, state.snapshot, snapshot)
+        except HistoryUnavailable as gap:
+            self._progress(f"comparing in full: {gap}")
+            return self._decide_in_full(state, str(gap))
+        plan = compare(now.to_batches(), before.to_batches())
+        return _Decision("changes", "change feed", snapshot, plan)
+
+    def _decide_in_full(
+        self, state: GenerationState, reason: str, *, gone: bool = False
+    ) -> _Decision:
+        snapshot = self._lake.snapshot()
+        plan = compare(
+            self._lake.index_keys(state.model_version, snapshot),
+            iter(()) if gone else actual_keys(self._target, state.identity),
+        )
+        return _Decision("full", reason, snapshot, plan)
 
     def _sync(
         self, state: GenerationState | None, model_version: str, allow_delete: int
     ) -> SyncReport:
         started = time.monotonic()
+        decision = self._decide(state, model_version)
         if state is None:
             return self._build(model_version, started)
-        snapshot = self._lake.snapshot()
+        if decision.plan is None:
+            elapsed = time.monotonic() - started
+            return SyncReport(state, decision.mode, decision.reason, 0, 0, elapsed, None)
         if not self._target.exists(state.identity):
             # What it was proven equal to is no longer there, whatever happens from here on.
             state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
             self._target.create(state.identity)
-            return self._apply_full(state, "the generation was gone", allow_delete, started)
-        if state.status != "proven" or state.snapshot is None:
-            return self._apply_full(state, "an earlier run did not finish", allow_delete, started)
-        if (state.snapshot.chunks, state.snapshot.chunks_id) == (
-            snapshot.chunks,
-            snapshot.chunks_id,
-        ):
-            elapsed = time.monotonic() - started
-            return SyncReport(state, "none", "the chunks did not change", 0, 0, elapsed, None)
-        try:
-            now, before = self._lake.index_changes(model_version, state.snapshot, snapshot)
-        except HistoryUnavailable as gap:
-            self._progress(f"comparing in full: {gap}")
-            return self._apply_full(state, str(gap), allow_delete, started)
-        plan = compare(now.to_batches(), before.to_batches())
-        return self._apply(state, snapshot, plan, "changes", "change feed", allow_delete, started)
+        return self._apply(state, decision, decision.plan, allow_delete, started)
 
     def _build(self, model_version: str, started: float) -> SyncReport:
         model = self._lake.model_version(model_version)
@@ -205,25 +221,14 @@ class IndexSync:
         self._target.create(state.identity)
         written = self._write(state.identity, _chain(first, rows))
         self._target.fence(state.identity)
-        return self._prove(state, snapshot, "build", "new generation", written, 0, 0, started)
-
-    def _apply_full(
-        self, state: GenerationState, reason: str, allow_delete: int, started: float
-    ) -> SyncReport:
-        snapshot = self._lake.snapshot()
-        plan = compare(
-            self._lake.index_keys(state.model_version, snapshot),
-            actual_keys(self._target, state.identity),
-        )
-        return self._apply(state, snapshot, plan, "full", reason, allow_delete, started)
+        decision = _Decision("build", "new generation", snapshot, None)
+        return self._prove(state, decision, written, 0, 0, started)
 
     def _apply(
         self,
         state: GenerationState,
-        snapshot: Snapshot,
+        decision: _Decision,
         plan: Plan,
-        mode: Mode,
-        reason: str,
         allow_delete: int,
         started: float,
     ) -> SyncReport:
@@ -233,25 +238,24 @@ class IndexSync:
             max_share=self._max_delete_share,
             allowed=allow_delete,
         )
-        rows = self._lake.index_rows(state.model_version, snapshot, ids=plan.upserts)
+        rows = self._lake.index_rows(state.model_version, decision.snapshot, ids=plan.upserts)
         first = next(rows, None)  # refuses an incomplete snapshot before the first write
         if not plan.empty:
             self._progress(plan.describe())
             state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
         written, deleted = self._write_then_delete(state.identity, _chain(first, rows), plan)
-        return self._prove(state, snapshot, mode, reason, written, deleted, allow_delete, started)
+        return self._prove(state, decision, written, deleted, allow_delete, started)
 
     def _prove(
         self,
         state: GenerationState,
-        snapshot: Snapshot,
-        mode: Mode,
-        reason: str,
+        decision: _Decision,
         written: int,
         deleted: int,
         allow_delete: int,
         started: float,
     ) -> SyncReport:
+        snapshot = decision.snapshot
         proof = verify(self._lake, self._target, state.identity, snapshot)
         if not proof.clean:
             self._progress(f"repairing: {proof.describe()}")
@@ -275,11 +279,20 @@ class IndexSync:
                 f"{self._target.backend} {self._index} {state.generation} differs from "
                 f"{snapshot} after a repair: {proof.describe()}; samples {proof.facts()['samples']}"
             )
-        state = self.states.prove(
-            state, snapshot, proof.plan.actual, run_id=self._run_id, now=_now()
-        )
         elapsed = time.monotonic() - started
-        return SyncReport(state, mode, reason, written, deleted, elapsed, proof)
+        state = self.states.prove(
+            state,
+            snapshot,
+            proof.plan.actual,
+            run_id=self._run_id,
+            now=_now(),
+            facts={
+                "rows_written": str(written + deleted),
+                "seconds": f"{elapsed:.3f}",
+                "allowed_deletes": str(allow_delete),
+            },
+        )
+        return SyncReport(state, decision.mode, decision.reason, written, deleted, elapsed, proof)
 
     def _write_then_delete(
         self, generation: Generation, rows: Iterable[pa.RecordBatch], plan: Plan
@@ -313,18 +326,6 @@ class IndexSync:
         if refused:
             raise RowsRejected(refused)
         return written
-
-    @contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self._lock, timeout=0):
-                yield
-        except Timeout as error:
-            raise SyncInProgress(
-                f"another process is writing {self._target.backend} {self._index} "
-                f"(lock {self._lock.name}); run this again when it is done"
-            ) from error
 
 
 def _chain(

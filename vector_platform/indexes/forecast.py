@@ -1,0 +1,140 @@
+"""What a sync would cost, before it happens.
+
+Belongs here: counts by tenant, bytes, requests and an estimate of time from this deployment's own
+history. Does not belong here: deciding what to do (`sync.py`, `plan.py`) or doing it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from vector_platform.indexes.plan import Plan
+from vector_platform.indexes.state import IndexStates
+from vector_platform.lake.lake import Lake, Snapshot
+
+Mode = Literal["none", "changes", "full", "build"]
+
+# Rows whose text is measured to estimate the bytes of all.
+SAMPLED_ROWS = 1000
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a sync would write and delete.
+
+    Attributes:
+        model_version: Whose index.
+        generation: The generation it would touch; None when it would build a new one.
+        mode: As in `sync.SyncReport`.
+        reason: Why that mode.
+        snapshot: What the index would be equal to.
+        upserts: Rows to write, by tenant.
+        deletes: Rows to delete, by tenant.
+        bytes: Vectors and texts to send, estimated from a sample of rows.
+        requests: Write and delete requests.
+        seconds: Estimate from this index's recent syncs; None without any.
+    """
+
+    model_version: str
+    generation: str | None
+    mode: Mode
+    reason: str
+    snapshot: Snapshot
+    upserts: dict[str, int]
+    deletes: dict[str, int]
+    bytes: int
+    requests: int
+    seconds: float | None
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers first, for metadata and JSON."""
+        return {
+            "rows_to_write": sum(self.upserts.values()),
+            "rows_to_delete": sum(self.deletes.values()),
+            "size_bytes": self.bytes,
+            "requests": self.requests,
+            "estimated_seconds": self.seconds,
+            "mode": self.mode,
+            "reason": self.reason,
+            "model_version": self.model_version,
+            "generation": self.generation,
+            "snapshot": str(self.snapshot),
+            "tenants": {
+                tenant: {
+                    "write": self.upserts.get(tenant, 0),
+                    "delete": self.deletes.get(tenant, 0),
+                }
+                for tenant in sorted({*self.upserts, *self.deletes})
+            },
+        }
+
+
+def forecast(
+    lake: Lake,
+    states: IndexStates,
+    *,
+    model_version: str,
+    generation: str | None,
+    mode: Mode,
+    reason: str,
+    snapshot: Snapshot,
+    plan: Plan | None,
+    batch_rows: int,
+) -> Forecast:
+    """Count what a decided sync would do. Reads the lake, writes nothing.
+
+    Args:
+        lake: Where rows would come from.
+        states: Whose history tells the speed.
+        model_version: Whose index.
+        generation: Generation that would be touched, if it exists.
+        mode: What was decided.
+        reason: Why.
+        snapshot: Which state of the lake.
+        plan: The difference; None for a build, or when there is nothing to do.
+        batch_rows: Rows in one request.
+    """
+    if plan is not None:
+        upserts, deletes = _by_tenant([plan.upserts]), _by_tenant([plan.deletes])
+    elif mode == "build":
+        upserts, deletes = _by_tenant(lake.index_keys(model_version, snapshot)), {}
+    else:
+        upserts, deletes = {}, {}
+    writes, removals = sum(upserts.values()), sum(deletes.values())
+    speed = states.speed()
+    return Forecast(
+        model_version=model_version,
+        generation=generation,
+        mode=mode,
+        reason=reason,
+        snapshot=snapshot,
+        upserts=upserts,
+        deletes=deletes,
+        bytes=writes * _row_bytes(lake, model_version) if writes else 0,
+        requests=math.ceil(writes / batch_rows) + math.ceil(removals / batch_rows),
+        seconds=round((writes + removals) / speed, 1) if speed else None,
+    )
+
+
+def _by_tenant(batches: Iterable[pa.RecordBatch | pa.Table]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for batch in batches:
+        counts.update(batch.column("tenant").to_pylist())
+    return dict(sorted(counts.items()))
+
+
+def _row_bytes(lake: Lake, model_version: str) -> int:
+    """Mean size of a row: its vector, and the text and attributes of the first rows read."""
+    sampled, size = 0, 0
+    for batch in lake.chunks.batches(["title", "text", "attributes"], batch_rows=SAMPLED_ROWS):
+        sampled, size = batch.num_rows, batch.nbytes
+        break
+    vector = lake.model_version(model_version).dimension * FLOAT_BYTES
+    return vector + (size // sampled if sampled else 0)
