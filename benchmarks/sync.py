@@ -1,0 +1,358 @@
+"""The cost of change: full builds, incremental syncs and proofs, next to the raw client.
+
+Belongs here: the sync benchmark; prints one table. Each lake is synthetic (`synthetic.py`), each
+step runs in a process of its own (`measuring.py`), servers are the embedded ones, on loopback
+and on free ports, with data in a temporary folder that is removed at the end.
+
+    python benchmarks/sync.py [--quick | --full] [--rows N ...] [--backend NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from measuring import MIB, Cost, bytes_read, measured, note, print_table
+from pydantic import SecretStr
+from synthetic import DIMENSION, MODEL, TENANTS, build_lake, change
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.stored_rows import milvus_rows, pinecone_documents
+from vector_platform.indexes.sync import IndexSync
+from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.local import services
+from vector_platform.settings import MilvusIndex, PineconeIndex
+
+INDEX = "benchmark"
+# Rows each way of writing is tried with before the best one writes everything.
+TRIAL_ROWS = 8_000
+CHURN = (0.0, 0.001, 0.01)
+HEADER = (
+    "lake, backend, step",
+    "seconds",
+    "rows written",
+    "rows/s",
+    "rows read",
+    "MiB read",
+    "peak MiB",
+    "ratio",
+)
+
+
+class CountingLake(Lake):
+    """A lake that counts the rows it hands out."""
+
+    handed_out = 0
+
+    def index_keys(self, model_version: str, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
+        """Counted keys."""
+        return self._counted(super().index_keys(model_version, snapshot))
+
+    def index_rows(
+        self, model_version: str, snapshot: Snapshot, **options: Any
+    ) -> Iterator[pa.RecordBatch]:
+        """Counted rows."""
+        return self._counted(super().index_rows(model_version, snapshot, **options))
+
+    def index_changes(
+        self, model_version: str, after: Snapshot, until: Snapshot
+    ) -> tuple[pa.Table, pa.Table]:
+        """Counted changes."""
+        now, before = super().index_changes(model_version, after, until)
+        self.handed_out += now.num_rows + before.num_rows
+        return now, before
+
+    def _counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self.handed_out += batch.num_rows
+            yield batch
+
+
+# -- steps, each run in a process of its own ----------------------------------------------------
+
+
+def open_index(folder: Path, backend: str) -> VectorIndex:
+    uri = services.endpoint(folder, "milvus" if backend == "milvus" else "pinecone").uri
+    if backend == "milvus":
+        from vector_platform.indexes.milvus import MilvusVectorIndex
+
+        return MilvusVectorIndex(uri=uri, settings=MilvusIndex(), timeout_seconds=120)
+    from vector_platform.indexes.pinecone import PineconeVectorIndex
+
+    return PineconeVectorIndex(
+        host=uri,
+        api_key=SecretStr(services.pinecone_api_key(folder)),
+        settings=PineconeIndex(),
+        timeout_seconds=120,
+    )
+
+
+def lake_step(folder: Path, rows: int) -> None:
+    build_lake(folder / "lake", rows)
+
+
+def change_step(folder: Path, rows: int, share: float, edition: int) -> int:
+    return change(Lake(str(folder / "lake")), rows, share, edition=edition)
+
+
+def raw_step(folder: Path, backend: str, rows: int) -> dict[str, Any]:
+    """The client alone, with rows that are ready: its best way, then everything that way."""
+    lake, target = Lake(str(folder / "lake")), open_index(folder, backend)
+    ways = _milvus_ways(folder) if backend == "milvus" else _pinecone_ways(folder)
+
+    def rate(name: str, way: Callable[[Generation, pa.RecordBatch], float], limit: int) -> float:
+        generation = Generation(INDEX, name, "raw.v1", DIMENSION)
+        target.create(generation)
+        seconds, done = 0.0, 0
+        batches = lake.index_rows(MODEL, lake.snapshot(), batch_rows=4000)
+        for batch in batches:
+            seconds += way(generation, batch)
+            done += batch.num_rows
+            if done >= limit:
+                break
+        batches.close()  # type: ignore[attr-defined]
+        target.drop(generation)
+        return done / seconds
+
+    trials = {
+        name: rate(f"g{number:04d}", way, min(rows, TRIAL_ROWS))
+        for number, (name, way) in enumerate(ways.items(), start=1)
+    }
+    best = max(trials, key=lambda name: trials[name])
+    return {"best": best, "trials": trials, "rate": rate("g1000", ways[best], rows)}
+
+
+def _milvus_ways(folder: Path) -> dict[str, Callable[[Generation, pa.RecordBatch], float]]:
+    from pymilvus import MilvusClient
+
+    from vector_platform.indexes.naming import collection_name
+
+    client = MilvusClient(services.endpoint(folder, "milvus").uri)
+
+    def way(method: str, size: int) -> Callable[[Generation, pa.RecordBatch], float]:
+        def write(generation: Generation, rows: pa.RecordBatch) -> float:
+            entities, _ = milvus_rows(rows, DIMENSION)
+            started = time.perf_counter()
+            for start in range(0, len(entities), size):
+                part = entities[start : start + size]
+                getattr(client, method)(collection_name(generation), part)
+            return time.perf_counter() - started
+
+        return write
+
+    return {
+        f"{method} {size}": way(method, size)
+        for method in ("insert", "upsert")
+        for size in (500, 1000, 2000, 4000)
+    }
+
+
+def _pinecone_ways(folder: Path) -> dict[str, Callable[[Generation, pa.RecordBatch], float]]:
+    from pinecone import Pinecone
+
+    from vector_platform.indexes.naming import namespace_name
+    from vector_platform.indexes.pinecone_terms import index_name
+
+    client = Pinecone(
+        api_key=services.pinecone_api_key(folder), host=services.endpoint(folder, "pinecone").uri
+    )
+    opened: dict[str, Any] = {}
+    batches = count()
+
+    def way(size: int, requests: int) -> Callable[[Generation, pa.RecordBatch], float]:
+        def write(generation: Generation, rows: pa.RecordBatch) -> float:
+            name = index_name(generation)
+            index = opened[name] = opened.get(name) or client.index(name)
+            # All rows of a batch to one namespace: whoever writes raw sorts by namespace first.
+            namespace = namespace_name(f"tenant-{next(batches) % TENANTS:02d}", generation.name)
+            documents, _ = pinecone_documents(rows, DIMENSION, lambda tenant: namespace)
+            started = time.perf_counter()
+            result = index.documents.batch_upsert(
+                namespace=namespace,
+                documents=documents[namespace],
+                batch_size=size,
+                max_concurrency=requests,
+                show_progress=False,
+            )
+            seconds = time.perf_counter() - started
+            if result.failed_items:
+                raise SystemExit(f"the raw client failed to write: {result.errors[:1]}")
+            return seconds
+
+        return write
+
+    return {
+        f"batch_upsert {size}, {requests} at once": way(size, requests)
+        for size in (200, 400)
+        for requests in (1, 4)
+    }
+
+
+def sync_step(folder: Path, backend: str, expect: str) -> dict[str, Any]:
+    """One sync by the product, counted."""
+    lake, target = CountingLake(str(folder / "lake")), open_index(folder, backend)
+    written_at: list[float] = []
+
+    def progress(line: str) -> None:
+        if line.endswith("rows written"):
+            written_at.append(time.perf_counter())
+
+    sync = IndexSync(
+        lake,
+        target,
+        index=INDEX,
+        spec="{}",
+        max_delete_share=0.1,
+        lock_dir=folder / "locks",
+        run_id="benchmark",
+        progress=progress,
+    )
+    lake.model_version(MODEL)  # imports are not part of a sync
+    read, started = bytes_read(), time.perf_counter()
+    report = sync.sync(MODEL)
+    seconds = time.perf_counter() - started
+    target.close()
+    if report.mode != expect:
+        raise SystemExit(f"expected a sync of mode {expect}, it was {report.mode}: {report.reason}")
+    return {
+        "seconds": seconds,
+        "written": report.upserted,
+        "write_seconds": written_at[-1] - started if written_at else 0.0,
+        "rows_read": lake.handed_out,
+        "bytes_read": bytes_read() - read,
+    }
+
+
+def verify_step(folder: Path, backend: str) -> dict[str, Any]:
+    lake, target = CountingLake(str(folder / "lake")), open_index(folder, backend)
+    sync = IndexSync(
+        lake,
+        target,
+        index=INDEX,
+        spec="{}",
+        max_delete_share=0.1,
+        lock_dir=folder / "locks",
+        run_id="benchmark",
+    )
+    state = sync.states.newest(MODEL)
+    if state is None:
+        raise SystemExit("there is no generation to verify")
+    read, started = bytes_read(), time.perf_counter()
+    proof = sync.verify(state)
+    seconds = time.perf_counter() - started
+    target.close()
+    if not proof.clean:
+        raise SystemExit(f"the index differs from the lake: {proof.describe()}")
+    return {
+        "seconds": seconds,
+        "rows": proof.plan.desired,
+        "rows_read": lake.handed_out,
+        "bytes_read": bytes_read() - read,
+    }
+
+
+# -- the table ----------------------------------------------------------------------------------
+
+
+def rows_of(folder: Path, backend: str, rows: int) -> Iterator[list[str]]:
+    """Every row of one lake on one backend."""
+    label = f"{rows:,} {backend}"
+    note(f"{label}: building the lake")
+    measured(lake_step, folder, rows)
+    note(f"{label}: raw client")
+    raw = measured(raw_step, folder, backend, rows)
+    note(f"{label}: raw ways, rows/s: {_rounded(raw.result['trials'])}")
+    yield [
+        f"{label}, raw {raw.result['best']}",
+        "",
+        "",
+        f"{raw.result['rate']:,.0f}",
+        *[""] * 3,
+        "1.00",
+    ]
+    note(f"{label}: full build")
+    build = measured(sync_step, folder, backend, "build")
+    fact = build.result
+    for name, seconds in (("write", fact["write_seconds"]), ("and prove", fact["seconds"])):
+        rate = fact["written"] / seconds
+        ratio = f"{rate / raw.result['rate']:.2f}"
+        yield _line(f"{label}, full build: {name}", build, seconds, fact["written"], rate, ratio)
+    for edition, share in enumerate(CHURN, start=1):
+        note(f"{label}: {share:.1%} changed")
+        changed = measured(change_step, folder, rows, share, edition).result if share else 0
+        cost = measured(sync_step, folder, backend, "changes" if share else "none")
+        fact = cost.result
+        ratio = f"{fact['written'] / changed:.2f}" if changed else ""
+        yield _line(
+            f"{label}, sync of {share:.1%} changed",
+            cost,
+            fact["seconds"],
+            fact["written"],
+            None,
+            ratio,
+        )
+    note(f"{label}: verify")
+    proof = measured(verify_step, folder, backend)
+    fact = proof.result
+    yield _line(
+        f"{label}, verify", proof, fact["seconds"], None, fact["rows"] / fact["seconds"], ""
+    )
+
+
+def _line(
+    name: str, cost: Cost, seconds: float, written: int | None, rate: float | None, ratio: str
+) -> list[str]:
+    return [
+        name,
+        f"{seconds:.2f}",
+        "" if written is None else f"{written:,}",
+        "" if rate is None else f"{rate:,.0f}",
+        f"{cost.result['rows_read']:,}",
+        f"{cost.result['bytes_read'] / MIB:,.2f}",
+        cost.peak_mib,
+        ratio,
+    ]
+
+
+def _rounded(rates: dict[str, float]) -> str:
+    return ", ".join(f"{name}: {rate:,.0f}" for name, rate in rates.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="2,000 rows")
+    parser.add_argument("--full", action="store_true", help="1,000,000 rows as well")
+    parser.add_argument("--rows", type=int, nargs="+", help="rows of the lakes instead")
+    parser.add_argument("--backend", nargs="+", choices=("milvus", "pinecone"))
+    options = parser.parse_args()
+    sizes = options.rows or (
+        [2_000] if options.quick else [10_000, 100_000, *([1_000_000] if options.full else [])]
+    )
+    rows: list[list[str]] = []
+    for size in sizes:
+        for backend in options.backend or ("milvus", "pinecone"):
+            with tempfile.TemporaryDirectory(prefix="vector-platform-benchmark-") as name:
+                folder = Path(name)
+                try:
+                    services.up(folder, names=[backend])
+                    rows += rows_of(folder, backend, size)
+                finally:
+                    services.down(folder)
+    print_table(HEADER, rows)
+    print(
+        "\nratio: of a full build, its rows/s to the raw client's; of a sync, rows written to rows"
+        "\nchanged. MiB read: from files, by the syncing process. peak MiB: of that process."
+    )
+
+
+if __name__ == "__main__":
+    main()
