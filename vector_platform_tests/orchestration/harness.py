@@ -47,6 +47,9 @@ PUBLISHED = ("lake/documents", "lake/relations")
 INDEXES = ("milvus/documents", "pinecone/documents")
 READERS = (*INDEXES, "quality/retrieval")
 
+# How the daemon tags the runs that conditions ask for.
+AUTOMATIC = {"dagster/from_automation_condition": "true"}
+
 NOTICES = """\
 id,title,body,at,team
 p1,Parking,The north car park is closed for repairs.,2026-01-09T08:00:00Z,site
@@ -121,6 +124,29 @@ class Request:
         return [dg.AssetKey.from_user_string(name) for name in self.assets]
 
 
+def evaluate(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, cursor: Any, *, at: datetime | None
+) -> tuple[list[Request], Any]:
+    """One tick of the automation sensor: the runs it asks for, as the daemon forms them."""
+    result = dg.evaluate_automation_conditions(
+        definitions, instance, evaluation_time=at, cursor=cursor
+    )
+    asked = build_run_requests(
+        entity_subsets=list(result._requested_subsets),
+        asset_graph=definitions.resolve_asset_graph(),
+        run_tags={},
+        emit_backfills=False,
+    )
+    requests = [
+        Request(
+            tuple(sorted(key.to_user_string() for key in request.asset_selection or ())),
+            request.partition_key,
+        )
+        for request in asked
+    ]
+    return sorted(requests, key=lambda each: (each.assets, each.partition or "")), result.cursor
+
+
 class PlayedRun:
     """A run that the instance believes in. Assets finish one by one, or all at once."""
 
@@ -129,7 +155,7 @@ class PlayedRun:
         self.request = request
         tags = {"dagster/partition": request.partition} if request.partition else {}
         if automatic:
-            tags["dagster/from_automation_condition"] = "true"
+            tags |= AUTOMATIC
         job = automation.definitions.resolve_implicit_job_def_def_for_assets(request.keys)
         assert job is not None
         with automation.frozen():
@@ -224,26 +250,10 @@ class Automation:
         """One tick, half a minute after the last event, or at a given time."""
         self.now = at or self.now + TICK
         with self.frozen():
-            result = dg.evaluate_automation_conditions(
-                self.definitions, self.instance, evaluation_time=self.now, cursor=self._cursor
+            requests, self._cursor = evaluate(
+                self.definitions, self.instance, self._cursor, at=self.now
             )
-            self._cursor = result.cursor
-            requests = build_run_requests(
-                entity_subsets=list(result._requested_subsets),
-                asset_graph=self.definitions.resolve_asset_graph(),
-                run_tags={},
-                emit_backfills=False,
-            )
-        return sorted(
-            (
-                Request(
-                    tuple(sorted(key.to_user_string() for key in request.asset_selection or ())),
-                    request.partition_key,
-                )
-                for request in requests
-            ),
-            key=lambda request: (request.assets, request.partition or ""),
-        )
+        return requests
 
     def start(self, request: Request, *, automatic: bool = True) -> PlayedRun:
         """Start a run: one that a tick asked for, or that somebody else did."""

@@ -52,7 +52,11 @@ def test_everything_but_raw_assets_follows_by_itself(shipped: dg.Definitions) ->
 def test_contract_checks_block_and_drift_and_parity_do_not(shipped: dg.Definitions) -> None:
     graph = shipped.resolve_asset_graph()
     blocking = {key.name: graph.get(key).blocking for key in graph.asset_check_keys}
-    for name in ("chunks_keep_the_contract", "every_chunk_is_embedded", "vectors_keep_the_contract"):
+    for name in (
+        "chunks_keep_the_contract",
+        "every_chunk_is_embedded",
+        "vectors_keep_the_contract",
+    ):
         assert blocking[name], name
     for name in ("distribution_has_not_drifted", "index_matches_lake", "every_row_lands"):
         assert not blocking[name], name

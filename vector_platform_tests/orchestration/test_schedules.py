@@ -83,8 +83,8 @@ def test_the_day_that_is_landed_is_a_partition_of_the_job(settings: Settings) ->
 
 
 def test_the_schedule_runs_without_being_switched_on(settings: Settings) -> None:
-    schedule = build_definitions(settings=settings).get_repository_def().get_schedule_def(
-        "ingest_daily"
+    schedule = (
+        build_definitions(settings=settings).get_repository_def().get_schedule_def("ingest_daily")
     )
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     assert schedule.execution_timezone == "UTC"
