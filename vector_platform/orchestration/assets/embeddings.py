@@ -52,6 +52,8 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 **asdict(report),
+                "seconds": round(report.seconds, 3),
+                "encode_seconds": round(report.encode_seconds, 3),
                 "texts_per_second": round(report.texts_per_second, 1),
                 "cost_usd": round(report.tokens * price / 1e6, 6),
                 "lake_version": snapshot.embeddings,

@@ -37,10 +37,10 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
         owners=[f"team:{settings.owner}"],
         deps=[keys.EMBEDDINGS],
         partitions_def=model_versions(settings),
-        group_name="indexes",
+        group_name=backend,
         kinds={backend},
-        description=f"The index on {backend}: a strict consumer of the lake, one generation or "
-        "more a model version. Everything in it derives from a snapshot of chunks and embeddings.",
+        description=f"The index on {backend.capitalize()}, built from a snapshot of chunks and "
+        "embeddings and from nothing else. Each model version has generations of its own.",
         automation_condition=follow_corpus(settings),
         pool=f"index_{backend}",
         code_version="1",
@@ -102,13 +102,18 @@ def sync_followers(
 
 def _summary(reports: list[SyncReport]) -> str:
     lines = [
-        "| generation | mode | rows | upserted | deleted | seconds | proof |",
+        "| generation | mode | why | rows | upserted | deleted | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {r.generation.generation} | {r.mode} ({r.reason}) | {r.generation.rows} "
-        f"| {r.upserted} | {r.deleted} | {r.seconds:.2f} "
-        f"| {r.verification.describe() if r.verification else 'already proven'} |"
+        f"| {r.generation.generation} | {r.mode} | {r.reason} | {r.generation.rows} "
+        f"| {r.upserted} | {r.deleted} | {r.seconds:.2f} |"
+        for r in reports
+    ]
+    # Proofs are sentences: below the table, where they have the whole width.
+    lines += [
+        f"\n{r.generation.generation} equals {r.generation.snapshot}: "
+        f"{r.verification.describe() if r.verification else 'already proven'}"
         for r in reports
     ]
     return "\n".join(lines)

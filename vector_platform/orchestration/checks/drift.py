@@ -45,7 +45,7 @@ def build_drift_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
                 "what_happens": "The sensor reindex_on_drift builds a new generation of the "
                 "model's indexes, once for this evaluation."
                 if result.drifted
-                else "Nothing.",
+                else f"Nothing: the outcome is {result.outcome!r}.",
             },
         )
 
