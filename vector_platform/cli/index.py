@@ -197,6 +197,9 @@ def verify(
                     f"{'equal to' if proof.clean else 'DIFFERS from'} {proof.snapshot} "
                     f"({proof.describe()})"
                 )
+                for kind, names in proof.facts()["samples"].items():
+                    if names:
+                        say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
     if as_json:
         say_json(facts)
     if not all(fact["clean"] for fact in facts):

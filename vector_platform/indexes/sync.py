@@ -20,10 +20,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, RowsRejected
+from vector_platform.indexes.contract import RowsRejected
 from vector_platform.indexes.forecast import Forecast, Mode, forecast
 from vector_platform.indexes.lock import IndexLock, SyncInProgress
 from vector_platform.indexes.plan import Plan, compare, guard_deletes
+from vector_platform.indexes.rejected import RejectedRows, RowKey
 from vector_platform.indexes.report import SyncReport
 from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.indexes.verify import IndexDiverged, Verification, actual_keys, verify
@@ -36,6 +37,8 @@ __all__ = ["IndexSync", "Progress", "SyncInProgress", "SyncReport"]
 
 # Ids in one delete request: within both backends' limits.
 DELETE_BATCH = 500
+# Refused rows that are named in the log; all of them are in the dead-letter table.
+REFUSED_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,7 @@ class IndexSync:
 
     def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
         """Compare a generation with the snapshot it is proven equal to, or with another one."""
-        return verify(
-            self._lake,
-            self._target,
-            state.identity,
-            snapshot or state.snapshot or self._lake.snapshot(),
-        )
+        return self._proof(state, snapshot or state.snapshot or self._lake.snapshot())
 
     def repair(self, state: GenerationState, *, allow_delete: int = 0) -> SyncReport:
         """Compare everything with the newest snapshot and rewrite exactly what differs."""
@@ -219,7 +217,7 @@ class IndexSync:
         first = next(rows, None)  # refuses an incomplete snapshot before anything exists
         state = self.states.begin(model, spec=self._spec, run_id=self._run_id, now=_now())
         self._target.create(state.identity)
-        written = self._write(state.identity, _chain(first, rows))
+        written = self._write(state, _chain(first, rows), snapshot)
         self._target.fence(state.identity)
         decision = _Decision("build", "new generation", snapshot, None)
         return self._prove(state, decision, written, 0, 0, started)
@@ -243,7 +241,9 @@ class IndexSync:
         if not plan.empty:
             self._progress(plan.describe())
             state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
-        written, deleted = self._write_then_delete(state.identity, _chain(first, rows), plan)
+        written, deleted = self._write_then_delete(
+            state, _chain(first, rows), plan, decision.snapshot
+        )
         return self._prove(state, decision, written, deleted, allow_delete, started)
 
     def _prove(
@@ -256,7 +256,7 @@ class IndexSync:
         started: float,
     ) -> SyncReport:
         snapshot = decision.snapshot
-        proof = verify(self._lake, self._target, state.identity, snapshot)
+        proof = self._proof(state, snapshot)
         if not proof.clean:
             self._progress(f"repairing: {proof.describe()}")
             guard_deletes(
@@ -271,9 +271,9 @@ class IndexSync:
             )
             state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
             rows = self._lake.index_rows(state.model_version, snapshot, ids=ids)
-            more, gone = self._write_then_delete(state.identity, rows, proof.plan)
+            more, gone = self._write_then_delete(state, rows, proof.plan, snapshot)
             written, deleted = written + more, deleted + gone
-            proof = verify(self._lake, self._target, state.identity, snapshot)
+            proof = self._proof(state, snapshot)
         if not proof.clean:
             raise IndexDiverged(
                 f"{self._target.backend} {self._index} {state.generation} differs from "
@@ -294,10 +294,19 @@ class IndexSync:
         )
         return SyncReport(state, decision.mode, decision.reason, written, deleted, elapsed, proof)
 
+    def _proof(self, state: GenerationState, snapshot: Snapshot) -> Verification:
+        excused = RejectedRows(self._lake, state).held()
+        return verify(self._lake, self._target, state.identity, snapshot, excused)
+
     def _write_then_delete(
-        self, generation: Generation, rows: Iterable[pa.RecordBatch], plan: Plan
+        self,
+        state: GenerationState,
+        rows: Iterable[pa.RecordBatch],
+        plan: Plan,
+        snapshot: Snapshot,
     ) -> tuple[int, int]:
-        written = self._write(generation, rows)
+        generation = state.identity
+        written = self._write(state, rows, snapshot)
         self._target.fence(generation)
         doomed = [
             (row["tenant"], row["id"])
@@ -313,18 +322,34 @@ class IndexSync:
             self._target.fence(generation)
         return written, plan.deletes.num_rows
 
-    def _write(self, generation: Generation, rows: Iterable[pa.RecordBatch]) -> int:
+    def _write(
+        self, state: GenerationState, rows: Iterable[pa.RecordBatch], snapshot: Snapshot
+    ) -> int:
+        """Write rows; what the backend refuses goes to the dead-letter table, the rest lands."""
+        rejected = RejectedRows(self._lake, state)
+        held = rejected.held()
+        refused: dict[RowKey, tuple[str, str, str]] = {}
+        mended: set[RowKey] = set()
         written = 0
-        refused: dict[str, str] = {}
         for batch in rows:
+            reasons: dict[str, str] = {}
             try:
-                self._target.upsert(generation, batch)
+                self._target.upsert(state.identity, batch)
             except RowsRejected as error:
-                refused.update(error.reasons)
-            written += batch.num_rows
+                reasons = error.reasons
+            if reasons or held:
+                for row in batch.drop_columns(["vector"]).to_pylist():
+                    key = (row["id"], row["tenant"])
+                    if row["id"] in reasons:
+                        refused[key] = (row["digest"], row["doc_id"], reasons[row["id"]])
+                    elif key in held:
+                        mended.add(key)
+            written += batch.num_rows - len(reasons)
             self._progress(f"{written} rows written")
-        if refused:
-            raise RowsRejected(refused)
+        if refused or held:
+            rejected.record(refused, mended, snapshot, run_id=self._run_id, now=_now())
+        for (row_id, tenant), (_, _, reason) in sorted(refused.items())[:REFUSED_SHOWN]:
+            self._progress(f"refused {tenant}/{row_id}: {reason}")
         return written
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.plan import Plan, compare
+from vector_platform.indexes.rejected import RowKey, without
 from vector_platform.lake.lake import Lake, Snapshot
 
 # Stored vectors are float32; a backend that normalises again moves them by a few ulp.
@@ -39,12 +40,14 @@ class Verification:
         snapshot: What it was compared with.
         vectors_compared: Sampled rows whose vectors were read back.
         vectors_differing: Ids among them whose vector is missing or differs.
+        refused: Rows that the backend refuses, excused from the comparison.
     """
 
     plan: Plan
     snapshot: Snapshot
     vectors_compared: int
     vectors_differing: list[str] = field(default_factory=list)
+    refused: int = 0
 
     @property
     def clean(self) -> bool:
@@ -55,7 +58,7 @@ class Verification:
         """One line of counts."""
         return (
             f"{self.plan.describe()}; {len(self.vectors_differing)} of {self.vectors_compared} "
-            "sampled vectors differ"
+            f"sampled vectors differ; {self.refused} refused rows excused"
         )
 
     def facts(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class Verification:
             "duplicated": self.plan.duplicated,
             "vectors_compared": self.vectors_compared,
             "vectors_differing": len(self.vectors_differing),
+            "refused": self.refused,
             "snapshot": str(self.snapshot),
             "samples": {**self.plan.samples(), "vectors": self.vectors_differing[:10]},
         }
@@ -82,16 +86,22 @@ def actual_keys(target: VectorIndex, generation: Generation) -> Iterator[pa.Reco
 
 
 def verify(
-    lake: Lake, target: VectorIndex, generation: Generation, snapshot: Snapshot
+    lake: Lake,
+    target: VectorIndex,
+    generation: Generation,
+    snapshot: Snapshot,
+    excused: Mapping[RowKey, str] | None = None,
 ) -> Verification:
     """Compare a generation with a snapshot. Reads only; memory is bounded by the difference.
+
+    Rows that the backend has refused (`excused`, see `rejected.py`) are not expected in it.
 
     Vectors are sampled by the smallest hashes of their ids, so that the same rows are looked at
     every time and no run depends on chance.
     """
     sampler = _Sampler(SAMPLED_VECTORS)
     plan = compare(
-        sampler.watch(lake.index_keys(generation.model_version, snapshot)),
+        sampler.watch(without(lake.index_keys(generation.model_version, snapshot), excused or {})),
         actual_keys(target, generation),
     )
     wanted = pa.table({"id": pa.array(sampler.ids(), pa.string())})
@@ -111,7 +121,7 @@ def verify(
             or not np.allclose(stored[row_id], vector, rtol=0, atol=VECTOR_TOLERANCE)
         ]
     compared = sum(len(vectors) for vectors in expected.values())
-    return Verification(plan, snapshot, compared, sorted(differing))
+    return Verification(plan, snapshot, compared, sorted(differing), len(excused or {}))
 
 
 class _Sampler:

@@ -291,6 +291,26 @@ INDEX_STATE = TableSpec(
     description="What each index generation was built from and the snapshot it is proven equal to.",
 )
 
+REJECTED_ROWS = TableSpec(
+    name="rejected_rows",
+    schema=pa.schema(
+        [
+            _required("backend", pa.string()),
+            _required("index", pa.string()),
+            _required("generation", pa.string()),
+            _required("id", pa.string()),
+            _required("tenant", pa.string()),
+            _required("digest", pa.string()),
+            _required("doc_id", pa.string()),
+            _required("reason", pa.string()),
+            _required("run_id", pa.string()),
+            _required("rejected_at", TIMESTAMP),
+        ]
+    ),
+    keys=("backend", "index", "generation", "id", "tenant"),
+    description="Rows that a backend refuses, with its reason; they leave when they are mended.",
+)
+
 RELEASES = TableSpec(
     name="releases",
     schema=pa.schema(

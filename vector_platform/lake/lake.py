@@ -57,6 +57,7 @@ class Lake:
         self.model_versions = self._table(contract.MODEL_VERSIONS)
         self.golden_queries = self._table(contract.GOLDEN_QUERIES)
         self.index_state = self._table(contract.INDEX_STATE)
+        self.rejected_rows = self._table(contract.REJECTED_ROWS)
         self.releases = self._table(contract.RELEASES)
         self.evaluations = self._table(contract.EVALUATIONS)
 

@@ -20,6 +20,7 @@ RETRIEVAL = dg.AssetKey(["quality", "retrieval"])
 
 NO_DRIFT = "distribution_has_not_drifted"
 INDEX_MATCHES = "index_matches_lake"
+EVERY_ROW_INDEXED = "every_row_is_indexed"
 
 # Run tags.
 EVALUATION_TAG = "vector_platform/evaluation"

@@ -14,7 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import INDEX_KEY, Generation, Hit, IndexUnavailable
+from vector_platform.indexes.contract import (
+    INDEX_KEY,
+    Generation,
+    Hit,
+    IndexUnavailable,
+    RowsRejected,
+)
 from vector_platform.settings import BackendName
 
 Key = tuple[str, str]
@@ -56,6 +62,8 @@ class MemoryIndex(VectorIndex):
         self.ids_are_global = ids_are_global
         self.fuse = Fuse()
         self.pointed: Generation | None = None
+        # Texts that this index refuses to hold, with the reason it gives.
+        self.refuses: dict[str, str] = {}
         self._stored: dict[str, dict[Key, dict[str, Any]]] = {}
         self._visible: dict[str, dict[Key, dict[str, Any]]] = {}
 
@@ -99,7 +107,12 @@ class MemoryIndex(VectorIndex):
     def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
         late = self.fuse.burn("upsert")
         stored = self._stored[_place(generation)]
-        listed = rows.to_pylist()
+        refused = {
+            row["id"]: self.refuses[row["text"]]
+            for row in rows.to_pylist()
+            if row["text"] in self.refuses
+        }
+        listed = [row for row in rows.to_pylist() if row["id"] not in refused]
         for row in listed[: len(listed) // 2] if late else listed:
             if self.ids_are_global:
                 for key in [key for key in stored if key[1] == row["id"]]:
@@ -109,6 +122,8 @@ class MemoryIndex(VectorIndex):
                 "vector": np.asarray(row["vector"], np.float32),
             }
         _fail(late)
+        if refused:
+            raise RowsRejected(refused)
 
     def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
         late = self.fuse.burn("delete")

@@ -1,12 +1,16 @@
 """Parity checks: an index equals the snapshot it claims to be built from.
 
-Belongs here: `index_matches_lake` of every backend. Does not belong here: the comparison
-(`indexes/verify.py`) or the repair. An unreachable backend is an error, never a failed check.
+Belongs here: `index_matches_lake` and `every_row_is_indexed` of every backend. Does not belong
+here: the comparison (`indexes/verify.py`) or the repair. An unreachable backend is an error,
+never a failed check.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
 import dagster as dg
 
+from vector_platform.indexes.rejected import RejectedRows
+from vector_platform.indexes.state import GenerationState
+from vector_platform.indexes.sync import IndexSync
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
@@ -15,8 +19,12 @@ from vector_platform.wiring import Platform
 
 
 def build_parity_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    """One check a configured backend."""
-    return [_parity_check(settings, backend) for backend in settings.indexes.backends]
+    """Two checks a configured backend."""
+    return [
+        build(settings, backend)
+        for backend in settings.indexes.backends
+        for build in (_parity_check, _refused_check)
+    ]
 
 
 def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
@@ -33,9 +41,7 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
         model_version = context.partition_key
         with retry_by_type():
             sync = platform.index_sync(backend, run_id=context.run.run_id)
-            state = sync.states.newest(model_version)
-            if state is None:
-                raise dg.Failure(f"{backend} has no generation of {model_version} to verify")
+            state = _newest(sync, backend, model_version)
             proof = sync.verify(state)
         facts = proof.facts()
         return dg.AssetCheckResult(
@@ -50,3 +56,41 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
         )
 
     return index_matches_lake
+
+
+def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=keys.index(backend, settings),
+        name=keys.EVERY_ROW_INDEXED,
+        partitions_def=model_versions(settings),
+        description="The backend has refused no row of the newest generation; refused ones are in "
+        "the lake table rejected_rows, with the backend's reason.",
+    )
+    def every_row_is_indexed(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.AssetCheckResult:
+        with retry_by_type():
+            sync = platform.index_sync(backend, run_id=context.run.run_id)
+            state = _newest(sync, backend, context.partition_key)
+            rows = RejectedRows(platform.lake, state).rows()
+        return dg.AssetCheckResult(
+            passed=not rows,
+            metadata={
+                "refused": len(rows),
+                "generation": state.generation,
+                "sample": dg.MetadataValue.json(
+                    [{name: row[name] for name in ("id", "tenant", "reason")} for row in rows[:10]]
+                ),
+                "what_to_do": "Mend the documents at their source: a changed row is tried again "
+                "and leaves the table by itself.",
+            },
+        )
+
+    return every_row_is_indexed
+
+
+def _newest(sync: IndexSync, backend: BackendName, model_version: str) -> GenerationState:
+    state = sync.states.newest(model_version)
+    if state is None:
+        raise dg.Failure(f"{backend} has no generation of {model_version} to check")
+    return state
