@@ -232,6 +232,9 @@ def rebuild(
     model: Annotated[str, typer.Option("--model", help="Model version to rebuild.")],
     backend: BackendOption = "both",
     reason: Annotated[str, typer.Option(help="Recorded with the release.")] = "asked for by hand",
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="Let a release take many rows from readers.")
+    ] = False,
 ) -> None:
     """Build a new generation from the lake and release it where its model is live."""
     import dagster as dg
@@ -248,6 +251,7 @@ def rebuild(
         backends=list(chosen_backends(settings, backend)),
         reason=reason,
         actor=getpass.getuser(),
+        allow_shrink=allow_shrink,
     )
     outcome = runs.job("rebuild_index", dg.RunConfig({"rebuild": config}))
     say(f"run {outcome.run_id} built {outcome.outputs['rebuild']}")

@@ -12,6 +12,9 @@ from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json, s
 
 app = typer.Typer(no_args_is_help=True, help="See and move the live pointer.")
 
+AllowShrink = Annotated[
+    bool, typer.Option("--allow-shrink", help="Let a release take many rows from readers.")
+]
 Reason = Annotated[str, typer.Option(help="Recorded with the release.")]
 
 
@@ -54,6 +57,7 @@ def promote(
     ] = None,
     backend: BackendOption = "both",
     reason: Reason = "asked for by hand",
+    allow_shrink: AllowShrink = False,
 ) -> None:
     """Make a model version live, as a Dagster run."""
     import dagster as dg
@@ -69,6 +73,7 @@ def promote(
         backends=list(chosen_backends(settings, backend)),
         reason=reason,
         actor=getpass.getuser(),
+        allow_shrink=allow_shrink,
     )
     outcome = runs.job("promote", dg.RunConfig({"promote_op": config}))
     for moved in outcome.outputs["promote_op"].values():

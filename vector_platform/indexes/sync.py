@@ -83,7 +83,7 @@ class IndexSync:
         self._target = target
         self._index = index
         self._spec = spec
-        self._max_delete_share = max_delete_share
+        self.max_delete_share = max_delete_share
         self._batch_rows = batch_rows
         self._lock = IndexLock(lock_dir, target.backend, index)
         self._run_id = run_id
@@ -233,7 +233,7 @@ class IndexSync:
         guard_deletes(
             plan,
             index_rows=state.rows,
-            max_share=self._max_delete_share,
+            max_share=self.max_delete_share,
             allowed=allow_delete,
         )
         rows = self._lake.index_rows(state.model_version, decision.snapshot, ids=plan.upserts)
@@ -262,7 +262,7 @@ class IndexSync:
             guard_deletes(
                 proof.plan,
                 index_rows=state.rows,
-                max_share=self._max_delete_share,
+                max_share=self.max_delete_share,
                 allowed=allow_delete,
             )
             ids = pa.concat_tables(

@@ -28,12 +28,14 @@ class RebuildConfig(dg.Config):
         backends: Which backends; all configured ones when empty.
         reason: Recorded with the release.
         actor: Who asked.
+        allow_shrink: Let a release through that takes many rows away from readers.
     """
 
     model_version: str
     backends: list[str] = []
     reason: str = "asked for by hand"
     actor: str = "person"
+    allow_shrink: bool = False
 
 
 class PromoteConfig(dg.Config):
@@ -44,12 +46,14 @@ class PromoteConfig(dg.Config):
         backends: Which backends; all configured ones when empty.
         reason: Recorded with the release.
         actor: Who asked.
+        allow_shrink: Let a release through that takes many rows away from readers.
     """
 
     model_version: str = ""
     backends: list[str] = []
     reason: str = "asked for by hand"
     actor: str = "person"
+    allow_shrink: bool = False
 
 
 def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
@@ -89,6 +93,7 @@ def build_rebuild_job(settings: Settings) -> dg.JobDefinition:
                         reason=config.reason,
                         evidence={"rebuild": report.facts()},
                         run_id=context.run_id,
+                        allow_shrink=config.allow_shrink,
                     )
             context.log_event(
                 dg.AssetMaterialization(
@@ -134,6 +139,7 @@ def build_promote_job(settings: Settings) -> dg.JobDefinition:
                     actor=config.actor,
                     reason=config.reason,
                     run_id=context.run_id,
+                    allow_shrink=config.allow_shrink,
                 )
             context.log.info(f"{backend}: {outcome.describe()}")
             moved[backend] = {"moved": outcome.moved, "summary": outcome.describe()}

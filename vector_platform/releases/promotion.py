@@ -24,6 +24,10 @@ class NothingToPromote(TerminalError):
     """No model version can be chosen: none is evaluated, or the named one has no generation."""
 
 
+class ReleaseShrinks(TerminalError):
+    """A release would take away more rows from readers than the guard lets through."""
+
+
 class NothingToRollBackTo(TerminalError):
     """The live pointer has no earlier generation that still exists."""
 
@@ -91,6 +95,7 @@ def promote_model(
     actor: str,
     reason: str,
     run_id: str,
+    allow_shrink: bool = False,
 ) -> Outcome:
     """Make a model version live; without a name, the best one if it beats the live one.
 
@@ -99,6 +104,7 @@ def promote_model(
 
     Raises:
         NothingToPromote: No evaluation to choose by, or no generation to promote.
+        ReleaseShrinks: Readers would lose too many rows.
     """
     live = pointer.live()
     evaluations = {
@@ -128,6 +134,7 @@ def promote_model(
             metric: {name: round(found.value, 4) for name, found in evaluations.items()},
         },
         run_id=run_id,
+        allow_shrink=allow_shrink,
     )
     return Outcome(target.backend, chosen, state.generation, moved=True, why=why)
 
@@ -142,8 +149,25 @@ def release_generation(
     reason: str,
     evidence: dict[str, object],
     run_id: str,
+    allow_shrink: bool = False,
 ) -> None:
-    """Move the pointer, mirror it, and collect the generations nobody needs any more."""
+    """Move the pointer, mirror it, and collect the generations nobody needs any more.
+
+    A new generation is built without deleting anything, so the guard over deletes does not see
+    it. The guard here does: a source that returned nothing must not empty what readers see.
+
+    Raises:
+        ReleaseShrinks: The generation holds too few rows; no pointer has moved.
+    """
+    live = pointer.live()
+    if live is not None and not allow_shrink:
+        before = pointer.live_generation().rows
+        if state.rows < before * (1 - sync.max_delete_share):
+            raise ReleaseShrinks(
+                f"{target.backend} {state.generation} holds {state.rows} rows where readers see "
+                f"{before}; the guard lets {sync.max_delete_share:.0%} go. No pointer has moved. "
+                "If it is right: --allow-shrink"
+            )
     pointer.promote(state, actor=actor, reason=reason, evidence=evidence, run_id=run_id)
     pointer.mirror(target)
     for old in pointer.collectable():

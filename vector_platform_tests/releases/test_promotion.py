@@ -9,6 +9,7 @@ from vector_platform.releases.promotion import (
     NothingToPromote,
     NothingToRollBackTo,
     Outcome,
+    ReleaseShrinks,
     promote_model,
     roll_back,
 )
@@ -22,7 +23,7 @@ def world(tmp_path: Path) -> Deployment:
     return Deployment(tmp_path)
 
 
-def promote(world: Deployment, model: str | None = None) -> Outcome:
+def promote(world: Deployment, model: str | None = None, *, allow_shrink: bool = False) -> Outcome:
     return promote_model(
         world.lake,
         world.pointer(),
@@ -34,6 +35,7 @@ def promote(world: Deployment, model: str | None = None) -> Outcome:
         actor="ann",
         reason="test",
         run_id="run",
+        allow_shrink=allow_shrink,
     )
 
 
@@ -130,3 +132,15 @@ def test_a_release_collects_the_generations_nobody_needs(world: Deployment) -> N
     present = [state.generation for state in world.sync().states.present()]
     assert present == ["g0003", "g0004"]
     assert world.target().generation_names("documents") == present
+
+
+def test_a_rebuild_from_an_emptied_lake_never_reaches_readers_unasked(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    promote(world, "old.v1")
+    world.put(delete=tuple(f"s:{number}" for number in range(12)))
+    world.sync().build("old.v1")
+    with pytest.raises(ReleaseShrinks, match="--allow-shrink"):
+        promote(world, "old.v1")
+    assert len(world.served()) == 12
+    assert promote(world, "old.v1", allow_shrink=True).moved
+    assert world.served() == set()
