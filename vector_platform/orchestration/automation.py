@@ -6,11 +6,14 @@ is tested by ticking it on an ephemeral instance, never by looking at its tree.
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from vector_platform.settings import Settings
 
-Condition = dg.AutomationCondition[dg.AssetKey]
+# Dagster types its own conditions for assets and checks alike; ours are put on assets only.
+Condition = dg.AutomationCondition[Any]
 
 # Dagster tags the runs that conditions ask for with this.
 _ASKED_FOR = "dagster/from_automation_condition"
@@ -71,7 +74,7 @@ def _changed(*, while_running: bool = False) -> Condition:
     upstream_is_newer = dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.newly_updated()
     ).since(dg.AutomationCondition.newly_updated())
-    updated = dg.AutomationCondition.newly_updated() & ~upstream_is_newer
+    updated: Condition = dg.AutomationCondition.newly_updated() & ~upstream_is_newer
     if while_running:
         updated &= ~dg.AutomationCondition.any_new_update_has_run_tags(tag_keys={_ASKED_FOR})
     handled = requested | updated | dg.AutomationCondition.initial_evaluation()

@@ -10,7 +10,7 @@ cost seconds. `test_whole_way.py` executes the same requests for real.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -307,24 +307,19 @@ class Automation:
         for request in by_hand:
             self.play(request, automatic=False)
 
-    def settle(self, *, rounds: int = 12) -> list[list[Request]]:
-        """Tick and play until two ticks in a row ask for nothing. Returns what each tick asked for.
+    def settle(self) -> list[list[Request]]:
+        """Tick and play until a tick asks for nothing. Returns what each tick asked for.
 
         Raises:
             AssertionError: It never settles: the automation is chasing its own tail.
         """
         asked: list[list[Request]] = []
-        quiet = 0
-        for _ in range(rounds):
-            requests = self.tick()
-            quiet = 0 if requests else quiet + 1
-            if quiet == 2:
-                return asked
-            if requests:
-                asked.append(requests)
+        while requests := self.tick():
+            asked.append(requests)
+            assert len(asked) < 10, f"still asking after 10 ticks: {asked}"
             for request in requests:
                 self.play(request)
-        raise AssertionError(f"still asking after {rounds} ticks: {asked}")
+        return asked
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

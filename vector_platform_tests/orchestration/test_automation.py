@@ -92,7 +92,8 @@ def test_raw_days_are_never_asked_for(settled: Automation) -> None:
 
 def test_opening_the_ui_after_the_demo_starts_nothing(automation: Automation) -> None:
     automation.demo()
-    assert automation.settle() == []
+    for _ in range(3):
+        assert automation.tick() == []
 
 
 def test_opening_the_ui_again_after_another_demo_starts_nothing(settled: Automation) -> None:
@@ -253,6 +254,7 @@ def test_drift_stops_nothing(settled: Automation) -> None:
 
 def test_ticks_are_as_far_apart_as_the_sensor_runs(settings: Settings) -> None:
     automation = Automation(settings)
-    sensor = automation.definitions.get_sensor_def("follow_the_lake")
+    repository = automation.definitions.get_repository_def()
+    sensor = repository.get_sensor_def("follow_the_lake")
     assert sensor.minimum_interval_seconds == TICK.total_seconds()
     assert sensor.default_status.value == "RUNNING"

@@ -172,7 +172,8 @@ settings = load_settings(Path({str(runs.platform.settings.root / "platform.yaml"
 with dg.DagsterInstance.local_temp({str(home)!r}) as instance:
     runs = Runs(MemoryPlatform(settings), instance=instance)
     for _ in range(2):
-        print([stage.name for stage in converge(runs, date.fromisoformat("{NEXT_DAY}")) if stage.ran])
+        stages = converge(runs, date.fromisoformat("{NEXT_DAY}"))
+        print([stage.name for stage in stages if stage.ran])
 print([name for name in {HEAVY!r} if name in sys.modules])
 """
     done = subprocess.run(
