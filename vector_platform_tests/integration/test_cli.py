@@ -1,0 +1,325 @@
+"""Every verb of the command line, as people and scripts use it, against one deployment.
+
+The tests of this file are one story on one deployment, told in their order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import click
+import pytest
+import typer
+
+from vector_platform.indexes.naming import collection_name, namespace_name
+from vector_platform.settings import BackendName
+from vector_platform_tests.integration.deployments import (
+    BACKENDS,
+    WORDS,
+    Command,
+    Deployment,
+    running,
+)
+
+pytestmark = pytest.mark.integration
+
+TOPICS = ["keys", "lamps", "chairs", "carpets", "windows", "stairs", "doors", "tables", "shelves"]
+ROWS = 27
+HEAVY = [
+    "dagster",
+    "torch",
+    "sentence_transformers",
+    "pyarrow",
+    "deltalake",
+    "duckdb",
+    "pandas",
+    "pymilvus",
+    "pinecone",
+]
+
+
+def verbs() -> list[list[str]]:
+    """Every command and group, as the words that name it."""
+    from vector_platform.cli.app import app
+
+    def below(command: Any, words: list[str]) -> Iterator[list[str]]:
+        yield words
+        for name, child in getattr(command, "commands", {}).items():
+            yield from below(child, [*words, name])
+
+    return list(below(typer.main.get_command(app), []))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    root = tmp_path_factory.mktemp("cli")
+    rows = [
+        {
+            "id": f"i{number}",
+            "title": f"Item {number}",
+            "text": f"How we care for {TOPICS[number % len(TOPICS)]} in building {number}.",
+            "tenant": ("east", "west")[number % 2],
+        }
+        for number in range(ROWS)
+    ]
+    (root / "items.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    fields = {"key": "id", "title": "title", "text": "text", "tenant": "tenant"}
+    source = {"kind": "files", "path": "items.jsonl", "fields": fields}
+    with running(root, sources={"items": source}) as deployment:
+        # The story begins before anything runs.
+        assert deployment.cli("services", "down").code == 0
+        yield deployment
+
+
+def ok(done: Command) -> Command:
+    assert done.code == 0, done.err
+    return done
+
+
+def failed(done: Command) -> str:
+    assert done.code == 1, done.out
+    assert done.err.startswith("error: ")
+    assert "Traceback" not in done.err
+    return done.err
+
+
+# -- help, without a deployment -------------------------------------------------------------
+
+
+def test_every_verb_explains_itself_without_a_heavy_import() -> None:
+    program = (
+        "import json, sys\n"
+        "from vector_platform.cli import main\n"
+        f"for words in {verbs()!r}:\n"
+        "    sys.argv = ['vector-platform', *words, '--help']\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit as stop:\n"
+        "        assert not stop.code, words\n"
+        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Usage:") == len(verbs()) > 20
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_every_verb_and_option_has_a_help_text() -> None:
+    from vector_platform.cli.app import app
+
+    def below(command: click.Command, name: str) -> Iterator[str]:
+        if not command.help:
+            yield name
+        for child_name, child in getattr(command, "commands", {}).items():
+            yield from below(child, f"{name} {child_name}")
+
+    assert list(below(typer.main.get_command(app), "vector-platform")) == []
+
+
+# -- one deployment -------------------------------------------------------------------------
+
+
+def test_settings_are_checked_and_shown(home: Deployment) -> None:
+    assert "1 source(s), 1 active model version(s), backends milvus, pinecone" in (
+        ok(home.cli("config", "check")).out
+    )
+    checked = json.loads(ok(home.cli("config", "check", "--json")).out)
+    assert checked["sources"] == ["items"]
+    assert json.loads(ok(home.cli("config", "show")).out)["indexes"]["name"] == "documents"
+    missing = failed(home.cli("--config", str(home.root / "no.yaml"), "config", "check"))
+    assert "no such file" in missing
+
+
+def test_servers_start_once_and_say_where_they_are(home: Deployment) -> None:
+    up = ok(home.cli("services", "up")).out
+    assert ok(home.cli("services", "up")).out == up
+    states = json.loads(ok(home.cli("services", "status", "--json")).out)
+    assert [(s["name"], s["state"]) for s in states] == [
+        ("milvus", "running"),
+        ("pinecone", "running"),
+    ]
+    for state in states:
+        assert state["uri"].startswith("http://127.0.0.1:")
+        assert f"{state['name']} is up at {state['uri']} (pid {state['pid']})" in up
+        assert state["uri"] in ok(home.cli("services", "status")).out
+
+
+def test_nothing_is_live_before_the_first_run(home: Deployment) -> None:
+    assert "release promote" in failed(home.cli("search", "x"))
+    assert "no previous generation" in failed(home.cli("release", "rollback"))
+    assert json.loads(ok(home.cli("index", "status", "--json")).out) == []
+
+
+def test_a_run_brings_everything_up_to_date_and_says_what_it_did(home: Deployment) -> None:
+    first = ok(home.cli("run", "--day", "2026-01-05")).out
+    assert f"{ROWS} rows read, {ROWS} inserted" in first
+    assert re.search(r"release: milvus: words.v1 g0001 is now live.*; pinecone: ", first)
+    assert "before start_date" in failed(home.cli("run", "--day", "2025-12-31"))
+    assert home.cli("run", "--day", "someday").code == 2
+
+
+def test_a_search_answers_from_both_backends_side_by_side(home: Deployment) -> None:
+    asked = ("search", "care for carpets in building 12", "-k", "3")
+    found = json.loads(ok(home.cli(*asked, "--json")).out)
+    assert [result["backend"] for result in found] == ["milvus", "pinecone"]
+    first, second = ([hit["id"] for hit in result["hits"]] for result in found)
+    assert first == second
+    assert first[0] == "items:i12#0"
+    for result in found:
+        assert result["model_version"] == WORDS
+        assert result["snapshot"].startswith("chunks@")
+    assert "3 of 3 hits in common" in ok(home.cli(*asked)).out
+    west = json.loads(ok(home.cli(*asked, "--tenant", "west", "--json")).out)
+    assert {hit["tenant"] for result in west for hit in result["hits"]} == {"west"}
+    nobody = json.loads(ok(home.cli(*asked, "--tenant", "nobody", "--json")).out)
+    assert [result["hits"] for result in nobody] == [[], []]
+    assert "the query is empty" in failed(home.cli("search", " "))
+    assert "between 1 and 1000" in failed(home.cli("search", "x", "-k", "0"))
+    assert "milvus, pinecone, both" in failed(home.cli("search", "x", "--backend", "oracle"))
+
+
+def test_status_verbs_speak_to_people_and_machines(home: Deployment) -> None:
+    states = json.loads(ok(home.cli("index", "status", "--json")).out)
+    assert [(s["backend"], s["status"], s["live"], s["rows"]) for s in states] == [
+        (backend, "proven", True, ROWS) for backend in BACKENDS
+    ]
+    assert "live" in ok(home.cli("index", "status")).out
+    releases = json.loads(ok(home.cli("release", "status", "--json")).out)
+    assert [len(releases[backend]) for backend in BACKENDS] == [1, 1]
+    assert "g0001 (live)" in ok(home.cli("release", "status")).out
+    tables = json.loads(ok(home.cli("lake", "status", "--json")).out)["tables"]
+    rows = {table["table"]: table["rows"] for table in tables}
+    assert (rows["raw/items"], rows["chunks"], rows["embeddings"]) == (ROWS, ROWS, ROWS)
+    assert "chunks" in ok(home.cli("lake", "status")).out
+
+
+def damage_milvus(home: Deployment) -> None:
+    state = home.generation("milvus")
+    name = collection_name(state.identity)
+    with closing(home.milvus()) as client:
+
+        def row(row_id: str) -> dict[str, Any]:
+            (found,) = client.query(name, ids=[row_id], output_fields=["*"])
+            return dict(found)
+
+        client.delete(name, ids=["items:i0#0"])
+        client.upsert(name, [row("items:i1#0") | {"digest": "forged"}])
+        client.upsert(name, [row("items:i2#0") | {"id": "items:stranger#0"}])
+        client.upsert(name, [row("items:i4#0") | {"tenant": "west"}])
+
+
+def damage_pinecone(home: Deployment) -> None:
+    state = home.generation("pinecone")
+    east, west = (namespace_name(tenant, state.generation) for tenant in ("east", "west"))
+    with home.pinecone_index() as index:
+
+        def row(namespace: str, row_id: str) -> dict[str, Any]:
+            found = index.documents.fetch(namespace=namespace, ids=[row_id]).documents
+            return dict(found[row_id].to_dict())
+
+        index.documents.delete(namespace=east, ids=["items:i0#0"])
+        index.documents.upsert(
+            namespace=west, documents=[row(west, "items:i1#0") | {"digest": "forged"}]
+        )
+        index.documents.upsert(
+            namespace=east, documents=[row(east, "items:i2#0") | {"_id": "items:stranger#0"}]
+        )
+        index.documents.upsert(
+            namespace=west, documents=[row(east, "items:i4#0") | {"tenant": "west"}]
+        )
+        index.documents.delete(namespace=east, ids=["items:i4#0"])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_damage_done_behind_our_back_is_found_named_and_repaired(
+    home: Deployment, backend: BackendName
+) -> None:
+    ours = ("--backend", backend)
+    assert ok(home.cli("index", "verify", *ours)).out.count("equal to") == 1
+    {"milvus": damage_milvus, "pinecone": damage_pinecone}[backend](home)
+    found = home.cli("index", "verify", *ours)
+    assert found.code == 2
+    assert "2 missing, 1 stale, 1 orphaned, 1 in the wrong tenant, 0 duplicated" in found.out
+    assert "to write: east/items:i0#0, east/items:i4#0, west/items:i1#0" in found.out
+    assert "to delete: east/items:stranger#0, west/items:i4#0" in found.out
+    (facts,) = json.loads(home.cli("index", "verify", *ours, "--json").out)
+    assert (facts["clean"], facts["missing"], facts["orphaned"]) == (False, 2, 1)
+    # The record says proven, so a sync has no reason to look; the parity check and repair do.
+    repaired = ok(home.cli("index", "repair", *ours)).out
+    assert "3 rewritten, 2 deleted" in repaired
+    assert home.stored(backend) == home.desired()
+    ok(home.cli("index", "verify"))
+
+
+def test_a_row_served_with_another_vector_is_found_too(home: Deployment) -> None:
+    name = collection_name(home.generation("milvus").identity)
+    with closing(home.milvus()) as client:
+        (row,) = client.query(name, ids=["items:i7#0"], output_fields=["*"])
+        client.upsert(name, [dict(row) | {"vector": [0.0] * 255 + [1.0]}])
+    found = home.cli("index", "verify")
+    assert found.code == 2
+    assert "vectors: items:i7#0" in found.out
+    assert "1 rewritten, 0 deleted" in ok(home.cli("index", "repair", "--backend", "milvus")).out
+    ok(home.cli("index", "verify"))
+
+
+def test_a_sync_with_nothing_to_do_writes_nothing(home: Deployment) -> None:
+    before = home.table_versions()
+    facts = json.loads(ok(home.cli("index", "sync", "--json")).out)
+    assert [(fact["backend"], fact["mode"]) for fact in facts] == [
+        ("milvus", "none"),
+        ("pinecone", "none"),
+    ]
+    assert home.table_versions() == before
+    assert "--model 'other' is not one of words.v1" in failed(
+        home.cli("index", "sync", "--model", "other")
+    )
+
+
+def test_a_rebuilt_generation_is_released_and_can_be_rolled_back(home: Deployment) -> None:
+    built = ok(home.cli("index", "rebuild", "--model", WORDS, "--reason", "a new index type"))
+    assert "'milvus': 'g0002', 'pinecone': 'g0002'" in built.out
+    assert ok(home.cli("release", "status")).out.count("g0002 (live)") == 2
+    back = ok(home.cli("release", "rollback", "--backend", "milvus"))
+    assert "g0001 is now live" in back.out
+    promoted = ok(home.cli("release", "promote", WORDS))
+    assert "g0002 is now live" in promoted.out
+    assert "g0002 stays live" in promoted.out
+    for backend in BACKENDS:
+        assert home.stored(backend) == home.desired()
+
+
+def test_care_of_the_lake_breaks_no_snapshot_in_use(home: Deployment) -> None:
+    assert "chunks:" in ok(home.cli("lake", "optimize")).out
+    assert "chunks:" in ok(home.cli("lake", "vacuum", "--retention-hours", "0")).out
+    ok(home.cli("index", "verify"))
+    again = ok(home.cli("run", "--day", "2026-01-05")).out
+    assert "0 inserted, 0 changed" in again
+    ok(home.cli("search", "care for doors"))
+    for backend in BACKENDS:
+        assert home.stored(backend) == home.desired()
+
+
+def test_a_server_that_died_is_said_to_have_died(home: Deployment) -> None:
+    import psutil
+
+    (milvus, _) = json.loads(ok(home.cli("services", "status", "--json")).out)
+    assert milvus["state"] == "running"
+    process = psutil.Process(milvus["pid"])
+    process.kill()
+    process.wait(10)
+    assert "the embedded milvus server died" in failed(home.cli("search", "x"))
+    assert "milvus died" in ok(home.cli("services", "status")).out
+    ok(home.cli("services", "up"))
+    ok(home.cli("index", "verify"))
+    assert ok(home.cli("services", "down")).out == "stopped: milvus, pinecone\n"
+    assert ok(home.cli("services", "down")).out == "nothing was running\n"
+    assert "start it with `vector-platform services up`" in failed(home.cli("search", "x"))
