@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.declarative_automation.operators import AndAutomationCondition
 
 from vector_platform.settings import Settings
 
@@ -26,8 +27,10 @@ def follow_sources(settings: Settings) -> Condition:
     ever (before the first run, on idle days), so the guard would never let go. Sources land when
     they like, also while a run is reading them.
     """
-    changed = _changed(while_running=True).without(~dg.AutomationCondition.any_deps_missing())
-    return changed | (_night(settings) & ~dg.AutomationCondition.in_progress())
+    none_missing = ~dg.AutomationCondition.any_deps_missing()
+    changed = _changed(while_running=True).without(none_missing)
+    swept: Condition = _night(settings) & ~dg.AutomationCondition.in_progress()
+    return swept | changed
 
 
 def follow_corpus(settings: Settings) -> Condition:
@@ -55,7 +58,7 @@ def nightly_sweep(settings: Settings) -> Condition:
     return (_night(settings) & upstream_is_swept & ready).with_label("nightly_sweep")
 
 
-def _changed(*, while_running: bool = False) -> Condition:
+def _changed(*, while_running: bool = False) -> AndAutomationCondition[Any]:
     """`eager`, which forgets an update that comes too soon, with a memory.
 
     `eager` takes as handled whatever came since the tick before the asset was requested or
@@ -78,7 +81,9 @@ def _changed(*, while_running: bool = False) -> Condition:
     if while_running:
         updated &= ~dg.AutomationCondition.any_new_update_has_run_tags(tag_keys={_ASKED_FOR})
     handled = requested | updated | dg.AutomationCondition.initial_evaluation()
-    return dg.AutomationCondition.eager().replace("handled", handled.with_label("handled"))
+    with_memory = dg.AutomationCondition.eager().replace("handled", handled.with_label("handled"))
+    assert isinstance(with_memory, AndAutomationCondition)
+    return with_memory
 
 
 def _contract_holds() -> Condition:
