@@ -72,7 +72,7 @@ def _result(findings: list[Finding]) -> dg.AssetCheckResult:
         passed=not broken,
         metadata={
             "violations": sum(finding.rows for finding in broken),
-            **{finding.rule: finding.rows for finding in findings},
+            **{f"rows_breaking_{finding.rule}": finding.rows for finding in findings},
             "sample": dg.MetadataValue.json({f.rule: f.sample for f in broken}),
         },
     )
