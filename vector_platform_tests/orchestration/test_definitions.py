@@ -19,10 +19,15 @@ HEAVY = "torch", "sentence_transformers", "transformers", "openvino", "pymilvus"
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def shipped(data: str) -> dg.Definitions:
     """The definitions of the platform.yaml that ships with the project, on a data folder aside."""
-    data = {"VECTOR_PLATFORM_DATA": str(tmp_path_factory.mktemp("data"))}
-    return build_definitions(settings=load_settings(PROJECT / "platform.yaml", data))
+    environment = {"VECTOR_PLATFORM_DATA": data}
+    return build_definitions(settings=load_settings(PROJECT / "platform.yaml", environment))
 
 
 def test_the_definitions_load(shipped: dg.Definitions) -> None:
@@ -73,7 +78,7 @@ def test_partitions_that_differ_have_a_mapping_that_fires(shipped: dg.Definition
 
 
 def test_loading_the_code_location_imports_no_model_and_no_backend(
-    shipped: dg.Definitions, tmp_path: Path
+    shipped: dg.Definitions, data: str
 ) -> None:
     script = (
         "import sys\n"
@@ -82,7 +87,7 @@ def test_loading_the_code_location_imports_no_model_and_no_backend(
     )
     environment = os.environ | {
         "VECTOR_PLATFORM_CONFIG": str(PROJECT / "platform.yaml"),
-        "VECTOR_PLATFORM_DATA": str(tmp_path),
+        "VECTOR_PLATFORM_DATA": data,
         "DAGSTER_HOME": "",
     }
     done = subprocess.run(
