@@ -12,10 +12,16 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from vector_platform.lake.joins import spilling_duckdb, stream
+from vector_platform.lake.fragments import holding
+from vector_platform.lake.joins import scan, spilling_duckdb, stream
 
 # Columns of the chunks that a change of an index can depend on.
 FEED_COLUMNS = ("chunk_id", "tenant", "region", "attributes", "content_hash")
+
+# Columns of the chunks that an index row is made of.
+_ROW_COLUMNS = (*FEED_COLUMNS, "doc_id", "title", "text")
+# Looking for the row groups that hold so many rows pays; for more, all of them are read.
+_FEW = 20_000
 
 # `contract.digest_of`, in SQL; a test holds the two together.
 _DIGEST = (
@@ -29,8 +35,8 @@ def missing_contents(
 ) -> Iterator[pa.RecordBatch]:
     """Contents of chunks without a vector: batches of (content_hash, text), ordered by hash."""
     with spilling_duckdb() as db:
-        db.register("chunks", chunks)
-        db.register("vectors", vectors)
+        db.register("chunks", scan(chunks, ["content_hash", "title", "text"]))
+        db.register("vectors", scan(vectors, ["content_hash"]))
         yield from stream(
             db,
             """
@@ -49,8 +55,8 @@ def missing_contents(
 def count_missing(chunks: ds.Dataset, vectors: ds.Dataset) -> int:
     """Number of distinct contents of chunks without a vector."""
     with spilling_duckdb() as db:
-        db.register("chunks", chunks)
-        db.register("vectors", vectors)
+        db.register("chunks", scan(chunks, ["content_hash"]))
+        db.register("vectors", scan(vectors, ["content_hash"]))
         row = db.execute(
             "SELECT count(DISTINCT content_hash) FROM chunks "
             "WHERE content_hash NOT IN (SELECT content_hash FROM vectors)"
@@ -61,7 +67,7 @@ def count_missing(chunks: ds.Dataset, vectors: ds.Dataset) -> int:
 def index_keys(chunks: ds.Dataset, fingerprint: str) -> Iterator[pa.RecordBatch]:
     """Batches of (id, tenant, digest). Reads no vector."""
     with spilling_duckdb() as db:
-        db.register("chunks", chunks)
+        db.register("chunks", scan(chunks, FEED_COLUMNS))
         yield from stream(
             db,
             f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest FROM chunks c",
@@ -106,19 +112,35 @@ def index_rows(
     ids: pa.Table | None,
     batch_rows: int,
 ) -> Iterator[pa.RecordBatch]:
-    """Chunks joined with their vectors, for all ids or for some."""
+    """Chunks joined with their vectors, for all ids or for some.
+
+    The join keeps the chunks and streams the vectors, which are several times larger.
+    """
     with spilling_duckdb() as db:
-        db.register("chunks", chunks)
-        db.register("vectors", vectors)
+        # Left to the optimiser, which knows the size of neither side, the vectors may be kept.
+        db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         if ids is not None:
-            db.register("wanted", ids.select(["id"]))
-        only = "WHERE c.chunk_id IN (SELECT id FROM wanted)" if ids is not None else ""
+            wanted = ids.column("id").combine_chunks().unique()
+            if len(wanted) <= _FEW:
+                chunks = holding(chunks, "chunk_id", wanted)
+            db.register("scanned", scan(chunks, _ROW_COLUMNS))
+            db.register("wanted", pa.table({"chunk_id": wanted}))
+            db.execute(
+                "CREATE TEMP TABLE chunks AS "
+                "SELECT * FROM scanned SEMI JOIN wanted USING (chunk_id)"
+            )
+            if len(wanted) <= _FEW:
+                hashes = db.sql("SELECT DISTINCT content_hash FROM chunks").to_arrow_table()
+                vectors = holding(vectors, "content_hash", hashes.column(0).combine_chunks())
+        else:
+            db.register("chunks", scan(chunks, _ROW_COLUMNS))
+        db.register("vectors", scan(vectors, ["content_hash", "vector"]))
         yield from stream(
             db,
             f"""
             SELECT c.chunk_id AS id, c.tenant, {_DIGEST} AS digest, v.vector, c.region,
                    c.doc_id, c.title, c.text, c.attributes
-            FROM chunks c JOIN vectors v USING (content_hash) {only}
+            FROM vectors v JOIN chunks c USING (content_hash)
             """,
             batch_rows=batch_rows,
             fingerprint=fingerprint,

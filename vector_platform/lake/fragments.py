@@ -1,6 +1,9 @@
-"""What is known of a table's files, in the types of the contract.
+"""What is known of a table's files, in the types of the contract, and which are worth reading.
 
-Belongs here: one correction of what delta-rs hands to Arrow. Files written by a merge come with
+Belongs here: descriptions and choices of files and their row groups. Does not belong here: what
+is asked for (`conditions.py`) or the rows themselves.
+
+Files written by a merge come with
 statistics of type string_view, which Arrow cannot compare with a string, and timestamps come cut
 to milliseconds, which can make a filter miss a row. Here every file is described anew: its
 partition values, and the range of its string keys, which is what filters of ours can skip by.
@@ -43,6 +46,33 @@ def described(files: ds.FileSystemDataset, actions: pa.Table, spec: TableSpec) -
         for fragment in files.get_fragments()
     ]
     return ds.FileSystemDataset(fragments, files.schema, files.format, files.filesystem)
+
+
+def holding(files: ds.Dataset, key: str, values: pa.Array) -> ds.Dataset:
+    """The same dataset without the row groups that hold none of the values.
+
+    Reads the key of every row to find them, which is little beside what the rows weigh.
+
+    Args:
+        files: Any dataset; one that is not of files is returned as it is.
+        key: A string column.
+        values: What is looked for.
+    """
+    if not isinstance(files, ds.FileSystemDataset):
+        return files
+    wanted = values.cast(pa.string())
+    kept = [
+        group
+        for fragment in files.get_fragments()
+        for group in fragment.split_by_row_group()
+        if _holds(group.to_table(files.schema, columns=[key]).column(0), wanted)
+    ]
+    return ds.FileSystemDataset(kept, files.schema, files.format, files.filesystem)
+
+
+def _holds(column: pa.ChunkedArray, wanted: pa.Array) -> bool:
+    found = pc.is_in(column.cast(pa.string()), value_set=wanted)
+    return bool(pc.any(found, min_count=0).as_py())
 
 
 def _known(

@@ -1,22 +1,27 @@
 """Joins that do not fit in memory: an in-memory DuckDB with a memory limit and a spill folder.
 
-Belongs here: opening and streaming from DuckDB. Does not belong here: any particular query.
+Belongs here: opening DuckDB, what it scans, and streaming from it. Does not belong here: any
+particular query.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 if TYPE_CHECKING:
     import duckdb
 
 # DuckDB's share of memory; more is spilled to the temporary folder.
-JOIN_MEMORY = "768MB"
+JOIN_MEMORY = "512MB"
+# Rows that a scan hands over at once; DuckDB works on 2,048.
+SCAN_ROWS = 8192
 
 
 @contextmanager
@@ -34,11 +39,35 @@ def spilling_duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
             db.close()
 
 
+def scan(files: ds.Dataset, columns: Sequence[str]) -> ds.Scanner:
+    """Some columns of a dataset, to be registered in DuckDB.
+
+    Left to itself DuckDB asks Arrow to read sixteen files and as many batches of 131,072 rows
+    ahead, which is the whole lake in memory when the rows are vectors.
+    """
+    return files.scanner(
+        columns=list(columns),
+        batch_size=SCAN_ROWS,
+        batch_readahead=2,
+        fragment_readahead=1,
+        fragment_scan_options=ds.ParquetFragmentScanOptions(
+            pre_buffer=False, use_buffered_stream=True
+        ),
+    )
+
+
 def stream(
     db: duckdb.DuckDBPyConnection, sql: str, *, batch_rows: int = 65536, **parameters: str
 ) -> Iterator[pa.RecordBatch]:
-    """The result of a query as non-empty Arrow batches; `$name` parameters are bound."""
+    """The result of a query as non-empty Arrow batches; `$name` parameters are bound.
+
+    The next batch is computed while the caller works on the one it has.
+    """
     relation = db.sql(sql, params=parameters) if parameters else db.sql(sql)
-    for batch in relation.to_arrow_reader(batch_rows):
-        if batch.num_rows:
-            yield batch
+    reader = relation.to_arrow_reader(batch_rows)
+    with ThreadPoolExecutor(1, "lake-stream") as ahead:
+        coming = ahead.submit(next, reader, None)
+        while (batch := coming.result()) is not None:
+            coming = ahead.submit(next, reader, None)
+            if batch.num_rows:
+                yield batch

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from vector_platform.lake import contract, derive
@@ -199,8 +198,8 @@ class Lake:
 
     def vectors(self, model_version: str, version: int | None = None) -> ds.Dataset:
         """One model version's rows of the embeddings, as a dataset to scan."""
-        table = self.embeddings.dataset(version)
-        return table.filter(pc.field("model_version") == model_version)
+        # Of the files of its partition; so no row needs to be looked at.
+        return self.embeddings.dataset(version, where=[("model_version", "==", model_version)])
 
     # -- care -------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as fs
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vector_platform.errors import ContractError, TransientError
@@ -29,6 +29,13 @@ Metadata = dict[str, str]
 
 # Columns the change data feed adds, as far as we read them.
 _FEED_FIELDS = (pa.field("_change_type", pa.string()), pa.field("_commit_version", pa.int64()))
+
+# Files are read a row group at a time: small ones keep a reader's memory small (4,096 vectors of
+# 1,024 dimensions are 16 MiB) and let it skip those without a wanted row. A column whose values
+# rarely repeat gives up its dictionary early instead of storing one in every row group.
+_LAYOUT = WriterProperties(
+    compression="SNAPPY", max_row_group_size=4096, dictionary_page_size_limit=64 * 1024
+)
 
 
 class CommitConflict(TransientError):
@@ -90,15 +97,25 @@ class Table:
 
     # -- reading ----------------------------------------------------------------------------
 
-    def dataset(self, version: int | None = None) -> ds.Dataset:
-        """The table at a version as an Arrow dataset; empty before its creation (version -1)."""
+    def dataset(self, version: int | None = None, *, where: Sequence[Condition] = ()) -> ds.Dataset:
+        """The table at a version as an Arrow dataset; empty before its creation (version -1).
+
+        Args:
+            version: Delta version; None for the newest.
+            where: Files that cannot hold a row of these conditions are left out. Those that stay
+                are whole, so only conditions on partitions say something of every row.
+        """
         if version == -1 or not self.exists():
             return ds.dataset(self.spec.schema.empty_table())
         table = self._open(version=version)
         files = table.to_pyarrow_dataset(filesystem=_local(self.uri))
         if not isinstance(files, ds.FileSystemDataset) or not files.files:
             return ds.dataset(self.spec.schema.empty_table())
-        return described(files, pa.table(table.get_add_actions(flatten=True)), self.spec)
+        known = described(files, pa.table(table.get_add_actions(flatten=True)), self.spec)
+        if not where:
+            return known
+        kept = list(known.get_fragments(file_filter(where, self.spec.schema)))
+        return ds.FileSystemDataset(kept, known.schema, known.format, known.filesystem)
 
     def batches(
         self,
@@ -109,7 +126,7 @@ class Table:
         batch_rows: int = 8192,
     ) -> Iterator[pa.RecordBatch]:
         """Rows as Arrow batches, in no particular order; memory is bounded by a few batches."""
-        scanner = self._files(where, version).scanner(
+        scanner = self.dataset(version, where=where).scanner(
             columns=list(columns) if columns else None,
             filter=row_filter(where, self.spec.schema) if where else None,
             batch_size=batch_rows,
@@ -126,7 +143,7 @@ class Table:
         version: int | None = None,
     ) -> pa.Table:
         """The matching rows, in memory."""
-        return self._files(where, version).to_table(
+        return self.dataset(version, where=where).to_table(
             columns=list(columns) if columns else None,
             filter=row_filter(where, self.spec.schema) if where else None,
         )
@@ -205,6 +222,7 @@ class Table:
                     on,
                     source_alias="s",
                     target_alias="t",
+                    writer_properties=_LAYOUT,
                     commit_properties=_properties(metadata),
                 )
                 .when_matched_delete("s._delete = true")
@@ -247,7 +265,9 @@ class Table:
 
     def optimize(self) -> dict[str, Any]:
         """Compact small files. Old versions stay readable until `vacuum`."""
-        return dict(self._open().optimize.compact()) if self.exists() else {}
+        return (
+            dict(self._open().optimize.compact(writer_properties=_LAYOUT)) if self.exists() else {}
+        )
 
     def vacuum(self, keep_versions: Sequence[int], retention_hours: int = 168) -> list[str]:
         """Delete files that neither the retention period nor a version in `keep_versions` needs."""
@@ -263,14 +283,6 @@ class Table:
         )
 
     # -- internals --------------------------------------------------------------------------
-
-    def _files(self, where: Sequence[Condition], version: int | None) -> ds.Dataset:
-        """The dataset without the files that cannot hold a wanted row."""
-        files = self.dataset(version)
-        if not where or not isinstance(files, ds.FileSystemDataset):
-            return files
-        kept = list(files.get_fragments(file_filter(where, self.spec.schema)))
-        return ds.FileSystemDataset(kept, files.schema, files.format, files.filesystem)
 
     def _present(self, keys: Iterable[tuple[Any, ...]]) -> pa.Table:
         """Those of the keys that the table has.
@@ -315,6 +327,7 @@ class Table:
                     table,
                     rows,
                     mode="append",
+                    writer_properties=_LAYOUT,
                     commit_properties=_properties(metadata),
                 )
             else:
@@ -323,6 +336,7 @@ class Table:
                     rows,
                     mode="overwrite",
                     predicate=where,
+                    writer_properties=_LAYOUT,
                     commit_properties=_properties(metadata),
                 )
         except CommitFailedError as error:
