@@ -1,0 +1,226 @@
+"""The documentation, held to the code: settings, tables, commands, links, pictures, containers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+from urllib.parse import unquote
+
+import pytest
+import typer
+import yaml
+from pydantic import BaseModel
+
+from vector_platform.cli.app import app
+from vector_platform.lake import contract
+from vector_platform.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "docker" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+SPECS = [value for value in vars(contract).values() if isinstance(value, contract.TableSpec)]
+CHECKS = [
+    path
+    for folder in ("assets", "checks")
+    for path in sorted((ROOT / "vector_platform" / "orchestration" / folder).glob("*.py"))
+]
+MAX_PICTURE_BYTES = 200_000
+
+page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def test_every_settings_key_is_in_the_page_of_its_section() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    missing = [
+        f"{section.__name__}.{name}"
+        for section in sections(Settings)
+        for name in names_of(section)
+        if section.__name__ != "Constant" and f"| `{name}` |" not in text
+    ]
+    assert missing == []
+
+
+def test_every_default_of_a_number_or_choice_is_in_the_page() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    wrong = [
+        f"{section.__name__}.{name} = {field.default}"
+        for section in sections(Settings)
+        for name, field in section.model_fields.items()
+        if isinstance(field.default, (int, float, str))
+        and field.default not in ("", False)
+        and not re.search(rf"\| `{name}` \|.*\| `{re.escape(shown(field.default))}` \|", text)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("spec", [*SPECS, contract.raw_spec("x")], ids=lambda spec: spec.name)
+def test_every_column_of_a_table_is_in_its_section_of_the_contract(
+    spec: contract.TableSpec,
+) -> None:
+    text = (ROOT / "docs" / "data-contract.md").read_text(encoding="utf-8")
+    heading = "raw/&lt;source&gt;" if spec.name.startswith("raw/") else spec.name
+    (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert [name for name in spec.schema.names if f"`{name}`" not in section] == []
+
+
+def test_every_check_is_explained_to_operators() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in CHECKS)
+    keys = (ROOT / "vector_platform" / "orchestration" / "keys.py").read_text(encoding="utf-8")
+    names = set(re.findall(r"@dg\.asset_check\(.*?def (\w+)\(", code, re.DOTALL))
+    names |= set(re.findall(r'^(?:NO|INDEX|EVERY)_\w+ = "(\w+)"', keys + code, re.MULTILINE))
+    assert len(names) >= 6
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+
+
+@page
+def test_every_command_and_option_in_the_documentation_exists(path: Path) -> None:
+    unknown = [
+        problem
+        for line in commands_in(path.read_text(encoding="utf-8"))
+        if (problem := problem_of(line)) is not None
+    ]
+    assert unknown == []
+
+
+@page
+def test_every_relative_link_and_picture_resolves(path: Path) -> None:
+    text = re.sub(
+        r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    missing = [
+        target
+        for target in targets
+        if "://" not in target
+        and not (path.parent / unquote(target.partition("#")[0] or path.name)).exists()
+    ]
+    assert missing == []
+
+
+@page
+def test_every_page_opens_with_its_title_and_names_no_machine(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert re.findall(r"(?<![\w.])/(?:tmp|work|root|home)/", text) == []
+
+
+def test_pictures_are_small_and_all_of_them_are_shown() -> None:
+    pictures = sorted((ROOT / "docs" / "images").iterdir())
+    shown_in = "".join(path.read_text(encoding="utf-8") for path in PAGES)
+    assert [p.name for p in pictures if p.stat().st_size > MAX_PICTURE_BYTES] == []
+    assert [p.name for p in pictures if f"images/{p.name})" not in shown_in] == []
+
+
+def test_every_example_of_a_source_is_a_valid_setting(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "bring-your-own-data.md").read_text(encoding="utf-8")
+    merged: dict[str, Any] = {
+        "start_date": "2026-11-01",
+        "models": {"m.v1": {"package": "wordllama", "kind": "static"}},
+    }
+    for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for name, value in yaml.safe_load(block).items():
+            merged.setdefault(name, {}).update(value)
+    (tmp_path / "platform.yaml").write_text(yaml.safe_dump(merged), encoding="utf-8")
+    settings = load_settings(tmp_path / "platform.yaml", {})
+    assert {"files", "sql", "python"} == {source.kind for source in settings.sources.values()}
+
+
+def test_compose_holds_no_secret_and_overrides_only_keys_that_exist(tmp_path: Path) -> None:
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))
+    environ: dict[str, str] = {}
+    for name, service in compose["services"].items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search(r"KEY|PASSWORD|TOKEN|SECRET", variable):
+                assert "${" in value, f"{name}: {variable} must come from the environment"
+            if variable.startswith("VECTOR_PLATFORM_"):
+                environ[variable] = re.sub(r"\$\{\w+:-(.*)\}", r"\1", value)
+        build = service.get("build")
+        if build:
+            context = (ROOT / "docker" / build["context"]).resolve()
+            assert (context / build["dockerfile"]).is_file()
+        for other in service.get("depends_on", {}):
+            assert "healthcheck" in compose["services"][other] or other == "pinecone-local"
+        for volume in service.get("volumes", []):
+            assert volume.partition(":")[0] in compose["volumes"]
+    settings = load_settings(ROOT / "platform.yaml", environ)
+    assert settings.indexes.milvus is not None
+    assert settings.indexes.milvus.uri == "http://milvus:19530"
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.pinecone-local"])
+def test_every_file_that_an_image_copies_exists(name: str) -> None:
+    text = (ROOT / "docker" / name).read_text(encoding="utf-8")
+    copied = [
+        source
+        for line in re.findall(r"^COPY (.*)$", text, re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
+    assert copied
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    assert re.search(r"^USER (?!root)", text, re.MULTILINE)
+    assert "HEALTHCHECK" in text
+
+
+# -- reading the code and the pages ---------------------------------------------------------
+
+
+def sections(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A section of the settings and every section below it."""
+    yield section
+    for field in section.model_fields.values():
+        for inner in inner_types(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from sections(inner)
+
+
+def inner_types(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    if get_origin(annotation) is not None or get_args(annotation):
+        for argument in get_args(annotation):
+            yield from inner_types(argument)
+
+
+def names_of(section: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def shown(default: float | str) -> str:
+    return f"{default:g}" if isinstance(default, (int, float)) else default
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    """Calls of `vector-platform` and `make`, in code blocks and in backticks."""
+    code = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    code += re.findall(
+        r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    )
+    for block in code:
+        for line in block.splitlines():
+            found = re.match(r"(?:\$ |.* exec daemon )?(vector-platform|make) (.*)", line.strip())
+            if found:
+                words = re.sub(r'"[^"]*"', "TEXT", found[2].partition(" #")[0]).split()
+                yield [found[1], *words]
+
+
+def problem_of(words: list[str]) -> str | None:
+    """What is wrong with a call, or None."""
+    program, *rest = words
+    if program == "make":
+        targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+        return None if re.search(rf"^{rest[0]}:", targets, re.MULTILINE) else f"make {rest[0]}"
+    command: Any = typer.main.get_command(app)
+    while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
+        found = command.commands.get(rest.pop(0))
+        if found is None:
+            return " ".join(words)
+        command = found
+    options = {opt for parameter in command.params for opt in parameter.opts} | {"--help"}
+    bad = [word for word in rest if word.startswith("-") and word.split("=")[0] not in options]
+    return f"{' '.join(words)}: {', '.join(bad)}" if bad else None
