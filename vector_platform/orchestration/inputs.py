@@ -14,17 +14,19 @@ from vector_platform.wiring import Platform
 INPUTS = "inputs"
 
 
+def source_inputs(platform: Platform) -> dict[str, str]:
+    """Of each source the version of its raw table and the mapping that staging applies to it."""
+    return {
+        name: canonical_json(
+            [platform.lake.raw(name).identity(), spec.fields.model_dump(mode="json")]
+        )
+        for name, spec in platform.settings.sources.items()
+    }
+
+
 def staging_inputs(platform: Platform) -> str:
-    """Versions of the raw tables and the mapping that staging applies to them."""
-    return canonical_json(
-        {
-            "raw": {name: platform.lake.raw(name).identity() for name in platform.settings.sources},
-            "fields": {
-                name: spec.fields.model_dump(mode="json")
-                for name, spec in platform.settings.sources.items()
-            },
-        }
-    )
+    """`source_inputs` of all sources, as one value."""
+    return canonical_json(source_inputs(platform))
 
 
 def chunk_inputs(platform: Platform) -> str:

@@ -26,6 +26,9 @@ concurrency:
     max_concurrent_runs: 2
 run_monitoring:
   enabled: true
+run_retries:
+  enabled: true
+  max_retries: 0
 """
 
 

@@ -107,6 +107,9 @@ def build_rebuild_job(settings: Settings) -> dg.JobDefinition:
 
     @dg.job(
         name="rebuild_index",
+        # A sensor asks for a rebuild once; a backend that is away for longer than an op's own
+        # retries must not be the end of it.
+        tags={"dagster/max_retries": "3"},
         description="Build a new generation of a model version beside the live one, prove it "
         "equal to the lake, and release it where that model is live.",
     )

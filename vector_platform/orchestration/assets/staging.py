@@ -10,6 +10,8 @@ dbt tests appear as asset checks. A test that fails fails the run, so nothing is
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,11 @@ from vector_platform.corpus.dbt_project import (
 )
 from vector_platform.corpus.publish import publish_marts
 from vector_platform.errors import TerminalError
-from vector_platform.lake.contract import DOCUMENTS, RELATIONS
+from vector_platform.lake.contract import DOCUMENTS, RELATIONS, canonical_json
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import Condition, follow_corpus, follow_sources
 from vector_platform.orchestration.columns import table_metadata
-from vector_platform.orchestration.inputs import INPUTS, staging_inputs
+from vector_platform.orchestration.inputs import INPUTS, source_inputs
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
@@ -84,11 +86,10 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def dbt_models(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[Any]:
-        built = _built(project)
-        built.unlink(missing_ok=True)
-        inputs = staging_inputs(platform)
-        yield from _dbt(project).cli(["build"], context=context).stream()
-        built.write_text(json.dumps(inputs), encoding="utf-8")
+        inputs = source_inputs(platform)
+        selected = context.selected_asset_keys
+        with _recording(project, inputs, selected):
+            yield from _dbt(project).cli(["build"], context=context).stream()
 
     @dg.multi_asset(
         specs=[
@@ -135,7 +136,7 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 def staging_keys(settings: Settings) -> list[dg.AssetKey]:
     """Everything between the raw tables and the chunks."""
     return [
-        *(dg.AssetKey(["staging", f"stg_{name}"]) for name in settings.sources),
+        *(_staging_key(name) for name in settings.sources),
         keys.MART_DOCUMENTS,
         keys.MART_RELATIONS,
         keys.DOCUMENTS,
@@ -152,13 +153,47 @@ def _dbt(project: Path) -> DbtCliResource:
     )
 
 
-def _built(project: Path) -> Path:
-    """Where dbt's last success leaves what it was built from; gone while a build runs."""
-    return database_path(project).with_suffix(".inputs.json")
+@contextmanager
+def _recording(
+    project: Path, inputs: Mapping[str, str], selected: AbstractSet[dg.AssetKey]
+) -> Iterator[None]:
+    """Record what a dbt build is made of, when it succeeds: staging of sources, marts of staging.
+
+    Part of the models may be selected. Staging remembers the raw versions it has read, and marts
+    take over what their staging remembers, not what has landed in the meantime.
+    """
+    staged, built = _record(project, "staged"), _record(project, "built")
+    sources = [name for name in inputs if _staging_key(name) in selected]
+    of_staging = {name: value for name, value in _read(staged).items() if name not in sources}
+    marts = {keys.MART_DOCUMENTS, keys.MART_RELATIONS} & selected
+    _write(staged, of_staging)
+    if marts:
+        built.unlink(missing_ok=True)
+    yield
+    of_staging |= {name: inputs[name] for name in sources}
+    _write(staged, of_staging)
+    if marts:
+        _write(built, of_staging)
 
 
 def _built_inputs(project: Path) -> str:
-    built = _built(project)
+    built = _record(project, "built")
     if not built.exists():
         raise NothingBuilt("dbt has not built the marts: materialise staging and marts first")
-    return str(json.loads(built.read_text(encoding="utf-8")))
+    return canonical_json(_read(built))
+
+
+def _staging_key(source: str) -> dg.AssetKey:
+    return dg.AssetKey(["staging", f"stg_{source}"])
+
+
+def _record(project: Path, what: str) -> Path:
+    return database_path(project).with_suffix(f".{what}.json")
+
+
+def _read(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _write(path: Path, inputs: Mapping[str, str]) -> None:
+    path.write_text(json.dumps(inputs, indent=1), encoding="utf-8")
