@@ -49,7 +49,16 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Table:
         (("subject", "!=", f"{PREFIX}a"), {"b", "y", "zé"}),
         (("weight", "<=", 1), {"a", "b", "y", "zé"}),
     ],
-    ids=str,
+    ids=[
+        "equal",
+        "equal to the last",
+        "equal to none",
+        "in",
+        "in none",
+        "at most",
+        "not",
+        "number",
+    ],
 )
 def test_a_condition_finds_the_same_rows_however_a_file_was_written(
     written: Table, condition: Any, expected: set[str]
