@@ -21,10 +21,13 @@ _BUILD: Final[dict[str, dict[str, int]]] = {
     "IVF_FLAT": {"nlist": 128},
     "IVF_SQ8": {"nlist": 128},
 }
+# A filter by tenant throws away rows that the graph visits: with `ef` 64, searches confined to a
+# third of 3,862 advisories lost .0074 nDCG@10 against exact search, with 256 .0019, and took
+# 3.1 and 3.5 ms.
 _SEARCH: Final[dict[str, dict[str, int]]] = {
     "AUTOINDEX": {},
     "FLAT": {},
-    "HNSW": {"ef": 64},
+    "HNSW": {"ef": 256},
     "IVF_FLAT": {"nprobe": 32},
     "IVF_SQ8": {"nprobe": 32},
 }

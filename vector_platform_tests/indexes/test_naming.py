@@ -118,7 +118,7 @@ def test_a_mark_is_read_from_properties_or_description() -> None:
 
 
 def test_hnsw_visits_at_least_as_many_rows_as_are_asked_for() -> None:
-    assert search_params(MilvusIndex(index_type="HNSW"), 10)["ef"] == 64
+    assert search_params(MilvusIndex(index_type="HNSW"), 10)["ef"] == 256
     assert search_params(MilvusIndex(index_type="HNSW"), 500)["ef"] == 500
     assert search_params(MilvusIndex(index_type="IVF_FLAT", search_params={"nprobe": 7}), 5) == {
         "nprobe": 7
