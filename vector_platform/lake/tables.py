@@ -23,7 +23,7 @@ from vector_platform.errors import ContractError, TransientError
 from vector_platform.lake.conditions import Condition, file_filter, row_filter
 from vector_platform.lake.contract import TableSpec
 from vector_platform.lake.fragments import described
-from vector_platform.lake.joins import spilling_duckdb
+from vector_platform.lake.joins import scan, spilling_duckdb
 
 Metadata = dict[str, str]
 
@@ -298,7 +298,7 @@ class Table:
             return wanted
         with spilling_duckdb() as db:
             db.register("wanted", wanted)
-            db.register("stored", self.dataset())
+            db.register("stored", scan(self.dataset(), self.spec.keys))
             columns = ", ".join(f'"{key}"' for key in self.spec.keys)
             found = db.sql(f"SELECT * FROM wanted SEMI JOIN stored USING ({columns})")
             return found.to_arrow_table().cast(wanted.schema)
