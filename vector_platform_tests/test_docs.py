@@ -14,8 +14,9 @@ import yaml
 from pydantic import BaseModel
 
 from vector_platform.cli.app import app
+from vector_platform.indexes.milvus_terms import build_params, search_params
 from vector_platform.lake import contract
-from vector_platform.settings import Settings, load_settings
+from vector_platform.settings import MilvusIndex, Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -57,6 +58,16 @@ def test_every_default_of_a_number_or_choice_is_in_the_page() -> None:
         and not re.search(rf"\| `{name}` \|.*\| `{re.escape(shown(field.default))}` \|", text)
     ]
     assert wrong == []
+
+
+def test_every_default_parameter_of_a_milvus_index_is_in_the_page() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (build,) = re.findall(r"^\| `index_params` \|.*$", text, re.MULTILINE)
+    (search,) = re.findall(r"^\| `search_params` \|.*$", text, re.MULTILINE)
+    for kind in ("HNSW", "IVF_FLAT"):
+        settings = MilvusIndex(index_type=kind)
+        assert all(f"{k}: {v}" in build for k, v in build_params(settings).items())
+        assert all(f"{k}: {v}" in search for k, v in search_params(settings, 10).items())
 
 
 @pytest.mark.parametrize("spec", [*SPECS, contract.raw_spec("x")], ids=lambda spec: spec.name)
