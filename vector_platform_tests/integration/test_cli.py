@@ -322,3 +322,14 @@ def test_a_server_that_died_is_said_to_have_died(home: Deployment) -> None:
     assert ok(home.cli("services", "down")).out == "stopped: milvus, pinecone\n"
     assert ok(home.cli("services", "down")).out == "nothing was running\n"
     assert "start it with `vector-platform services up`" in failed(home.cli("search", "x"))
+
+
+def test_the_demo_starts_the_servers_itself_and_says_when_there_is_nothing_to_do(
+    home: Deployment,
+) -> None:
+    done = ok(home.cli("demo"))
+    assert "milvus is up at http://127.0.0.1:" in done.out
+    assert "nothing to do: sources, lake and both indexes are as the last run left them" in done.out
+    assert "hits in common" in done.out
+    for backend in BACKENDS:
+        assert home.stored(backend) == home.desired()
