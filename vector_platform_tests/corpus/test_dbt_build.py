@@ -137,7 +137,7 @@ def test_lineage_is_that_of_the_landing(built: Deployment) -> None:
 
 
 def test_nothing_is_written_beside_the_data_folder(built: Deployment) -> None:
-    assert [path.name for path in built.root.iterdir()] == [".vector_platform"]
+    assert {path.name for path in built.root.iterdir()} == {".vector_platform", "platform.yaml"}
     template = find_template(built.settings)
     assert not [
         name for name in ("target", "logs", "warehouse.duckdb") if (template / name).exists()

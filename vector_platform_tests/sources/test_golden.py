@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from vector_platform.errors import ContractError
 from vector_platform.lake.contract import GOLDEN_QUERIES
-from vector_platform.settings import Settings
+from vector_platform.settings import Settings, load_settings
 from vector_platform.sources.base import Source, SourceUnreachable
 from vector_platform.sources.golden import read_golden_queries
 
@@ -17,15 +18,14 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def settings(root: Path, path: str) -> Settings:
-    return Settings.model_validate(
-        {
-            "start_date": "2026-11-01",
-            "sources": {"notes": {"kind": "files", "path": "notes"}},
-            "models": {"m": {"package": "p"}},
-            "golden_queries": {"known": {"source": "notes", "kind": "beir", "path": path}},
-            "root": root,
-        }
-    )
+    written = {
+        "start_date": "2026-11-01",
+        "sources": {"notes": {"kind": "files", "path": "notes"}},
+        "models": {"m": {"package": "p"}},
+        "golden_queries": {"known": {"source": "notes", "kind": "beir", "path": path}},
+    }
+    (root / "platform.yaml").write_text(yaml.safe_dump(written), encoding="utf-8")
+    return load_settings(root / "platform.yaml", environ={})
 
 
 def nothing(name: str) -> Source:
