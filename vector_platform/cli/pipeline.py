@@ -13,7 +13,7 @@ import typer
 
 from vector_platform.cli.output import say
 
-DEMO_QUESTION = "route traffic to the nearest region with a weighted record"
+DEMO_QUESTION = "rotate the encryption key of a secret"
 
 
 def register(app: typer.Typer) -> None:

@@ -79,6 +79,11 @@ _NOT_LOADED: Final = 101
 _PERHAPS_THE_ROWS: Final = frozenset({1, 6, 1100})
 
 
+# A gRPC server answers pings that come more often than every five minutes by hanging up, unless
+# it is told otherwise; Milvus Lite is not. pymilvus would ping every ten seconds.
+KEEPALIVE_MS = 300_000
+
+
 class MilvusVectorIndex(VectorIndex):
     """A Milvus server or Milvus Lite.
 
@@ -119,6 +124,7 @@ class MilvusVectorIndex(VectorIndex):
                 db_name=settings.database,
                 timeout=timeout_seconds,
                 dedicated=True,
+                grpc_options={"grpc.keepalive_time_ms": KEEPALIVE_MS},
             )
         self._is_lite = str(self._call("get_server_version")).startswith("milvus_lite")
 
