@@ -33,6 +33,8 @@ from vector_platform.settings import MilvusIndex, PineconeIndex
 INDEX = "benchmark"
 # Rows each way of writing is tried with before the best one writes everything.
 TRIAL_ROWS = 8_000
+# Rows that the best way writes, before the full build and once more after it.
+RAW_ROWS = 100_000
 CHURN = (0.0, 0.001, 0.01)
 HEADER = (
     "lake, backend, step",
@@ -102,8 +104,11 @@ def change_step(folder: Path, rows: int, share: float, edition: int) -> int:
     return change(Lake(str(folder / "lake")), rows, share, edition=edition)
 
 
-def raw_step(folder: Path, backend: str, rows: int) -> dict[str, Any]:
-    """The client alone, with rows that are ready: its best way, then everything that way."""
+def raw_step(folder: Path, backend: str, rows: int, known: str | None) -> dict[str, Any]:
+    """The client alone, with rows that are ready: its best way, unless known, and that at length.
+
+    Only the client's calls are timed, not making its rows.
+    """
     lake, target = Lake(str(folder / "lake")), open_index(folder, backend)
     ways = _milvus_ways(folder) if backend == "milvus" else _pinecone_ways(folder)
 
@@ -124,9 +129,14 @@ def raw_step(folder: Path, backend: str, rows: int) -> dict[str, Any]:
     trials = {
         name: rate(f"g{number:04d}", way, min(rows, TRIAL_ROWS))
         for number, (name, way) in enumerate(ways.items(), start=1)
+        if known is None
     }
-    best = max(trials, key=lambda name: trials[name])
-    return {"best": best, "trials": trials, "rate": rate("g1000", ways[best], rows)}
+    best = known or max(trials, key=lambda name: trials[name])
+    return {
+        "best": best,
+        "trials": trials,
+        "rate": rate("g1000", ways[best], min(rows, RAW_ROWS)),
+    }
 
 
 def _milvus_ways(folder: Path) -> dict[str, Callable[[Generation, pa.RecordBatch], float]]:
@@ -267,22 +277,19 @@ def rows_of(folder: Path, backend: str, rows: int) -> Iterator[list[str]]:
     note(f"{label}: building the lake")
     measured(lake_step, folder, rows)
     note(f"{label}: raw client")
-    raw = measured(raw_step, folder, backend, rows)
-    note(f"{label}: raw ways, rows/s: {_rounded(raw.result['trials'])}")
-    yield [
-        f"{label}, raw {raw.result['best']}",
-        "",
-        "",
-        f"{raw.result['rate']:,.0f}",
-        *[""] * 3,
-        "1.00",
-    ]
+    raw = measured(raw_step, folder, backend, rows, None).result
+    note(f"{label}: raw ways, rows/s: {_rounded(raw['trials'])}")
     note(f"{label}: full build")
     build = measured(sync_step, folder, backend, "build")
+    note(f"{label}: raw client again")
+    again = measured(raw_step, folder, backend, rows, raw["best"]).result
+    note(f"{label}: raw client before and after: {raw['rate']:,.0f}, {again['rate']:,.0f} rows/s")
+    best = max(raw["rate"], again["rate"])
+    yield [f"{label}, raw {raw['best']}", "", "", f"{best:,.0f}", *[""] * 3, "1.00"]
     fact = build.result
     for name, seconds in (("write", fact["write_seconds"]), ("and prove", fact["seconds"])):
         rate = fact["written"] / seconds
-        ratio = f"{rate / raw.result['rate']:.2f}"
+        ratio = f"{rate / best:.2f}"
         yield _line(f"{label}, full build: {name}", build, seconds, fact["written"], rate, ratio)
     for edition, share in enumerate(CHURN, start=1):
         note(f"{label}: {share:.1%} changed")

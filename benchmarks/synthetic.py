@@ -18,14 +18,14 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vector_platform.lake.contract import (  # noqa: E402 (runs from any folder)
+from vector_platform.lake.contract import (
     CHUNKS,
     EMBEDDINGS,
     MODEL_VERSIONS,
     content_of,
     hash_text,
 )
-from vector_platform.lake.lake import Lake  # noqa: E402
+from vector_platform.lake.lake import Lake
 
 MODEL = "synthetic.v1"
 FINGERPRINT = hash_text(MODEL)
@@ -35,9 +35,9 @@ TENANTS = 50
 VECTORS_A_COMMIT = 50_000
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _WORDS = (
-    "the request returns a list of all versions that match one of these filters and the name "
-    "of each resource with its state owner region key policy and time of the last change"
-).split()
+    *("request", "returns", "list", "versions", "match", "filters", "name", "resource", "state"),
+    *("owner", "region", "key", "policy", "time", "change", "weighted", "record"),
+)
 
 
 def chunk_rows(numbers: range | np.ndarray, *, edition: int = 0) -> pa.Table:

@@ -168,7 +168,7 @@ class Lake:
         snapshot: Snapshot,
         *,
         ids: pa.Table | None = None,
-        batch_rows: int = 2048,
+        batch_rows: int = 4096,
     ) -> Iterator[pa.RecordBatch]:
         """Rows of an index as Arrow batches, for all chunks of a snapshot or for some.
 
