@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-from vector_platform.lake.contract import (
+from vector_platform.lake.contract import (  # noqa: E402 (runs from any folder)
     CHUNKS,
     EMBEDDINGS,
     MODEL_VERSIONS,
     content_of,
     hash_text,
 )
-from vector_platform.lake.lake import Lake
+from vector_platform.lake.lake import Lake  # noqa: E402
 
 MODEL = "synthetic.v1"
 FINGERPRINT = hash_text(MODEL)
