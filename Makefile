@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui down test lint types unit integration format lock clean
+.PHONY: help install demo ui down test lint types unit integration test-faults format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -44,10 +44,13 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/pytest -n 2 -m "not integration"
+	$(BIN)/pytest -n 2 -m "not integration and not faults"
 
 integration: install
 	$(BIN)/pytest -n 2 --dist loadfile -m integration
+
+test-faults: install ## Kill, tear, delay and damage everything, and see it made good
+	$(BIN)/pytest -n 2 --dist loadgroup -m faults vector_platform_tests/faults
 
 format: install ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,200 @@
+"""`python -m vector_platform_tests.faults.runner`: runs in processes that die well.
+
+Belongs here: one job a line on stdin, each in a process of its own, forked from one that has all
+imports behind it (no channel, file or thread is opened before the fork). A job says every step it
+takes on stdout, and kills itself with SIGKILL at the step it is told. Does not belong here: what
+is expected of a job (`worlds.py` and the tests).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import vector_platform.indexes.milvus
+import vector_platform.indexes.pinecone  # noqa: F401
+from vector_platform.errors import TransientError, VectorPlatformError
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.sync import IndexSync, SyncReport
+from vector_platform.lake.lake import Lake
+from vector_platform.releases.pointer import LivePointer
+from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex
+from vector_platform_tests.faults import corpus as corpora
+from vector_platform_tests.faults.reader import read_until_told
+from vector_platform_tests.integration.conftest import Server, open_index
+from vector_platform_tests.lake.building import open_lake
+
+INDEX = "documents"
+Verb = Literal["run", "build", "repair", "collect", "publish", "read"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do, in JSON.
+
+    Attributes:
+        folder: Holds the lake, the locks and `corpus.json`.
+        backend: Which backend.
+        url: Its server.
+        verb: `run` publishes the corpus and syncs; `build` publishes and builds a new generation;
+            `repair` compares all; `collect` drops all but live and newest generations; `publish`
+            writes the lake only; `read` searches until the file `stop` is there.
+        models: Model versions, in order.
+        kill_at: Number of the step to die at; None to live.
+        allow_delete: Deletes let through the guard.
+        timeout_seconds: Of a request.
+        file_bytes: Largest file this process may write: a disk that is full.
+    """
+
+    folder: str
+    backend: BackendName
+    url: str
+    verb: Verb
+    models: list[str] = field(default_factory=lambda: ["tiny.v1"])
+    kill_at: int | None = None
+    allow_delete: int = 0
+    timeout_seconds: float = 20.0
+    file_bytes: int | None = None
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def say(kind: str, what: Any) -> None:
+    # One write, so that a line is whole or not there.
+    os.write(1, f"{kind} {json.dumps(what)}\n".encode())
+
+
+class Steps:
+    """Numbers the steps of a job; dies at one of them."""
+
+    def __init__(self, kill_at: int | None) -> None:
+        self._kill_at = kill_at
+        self._taken = 0
+
+    def watch(self, owner: object, method: str, name: str) -> None:
+        """Make the moments before and after every call of a method steps."""
+        call: Callable[..., Any] = getattr(owner, method)
+
+        def watched(*args: Any, **options: Any) -> Any:
+            self.take(f"before {name}")
+            answer = call(*args, **options)
+            self.take(f"after {name}")
+            return answer
+
+        setattr(owner, method, watched)
+
+    def take(self, name: str) -> None:
+        self._taken += 1
+        say("step", name)
+        if self._taken == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sync_of(
+    lake: Lake, target: VectorIndex, folder: Path, progress: Callable[[str], None]
+) -> IndexSync:
+    return IndexSync(
+        lake,
+        target,
+        index=INDEX,
+        spec="{}",
+        max_delete_share=0.5,
+        lock_dir=folder / "locks",
+        run_id=f"run-{os.getpid()}",
+        progress=progress,
+    )
+
+
+def do(job: Job) -> Any:
+    folder = Path(job.folder)
+    lake = open_lake(folder)
+    steps = Steps(job.kill_at)
+    for table in (lake.chunks, lake.index_state, lake.rejected_rows):
+        steps.watch(table, "merge", f"merge {table.spec.name}")
+    steps.watch(lake.embeddings, "append", "append embeddings")
+    if job.verb in ("run", "build", "publish"):
+        corpora.publish(lake, corpora.load(folder / "corpus.json"), job.models)
+    if job.verb == "publish":
+        return None
+    target = open_index(
+        Server(job.backend, job.url),
+        # Small requests, so that there are several, and a search with an index of its own.
+        milvus=MilvusIndex(index_type="FLAT", partitions=4, batch_rows=25),
+        pinecone=PineconeIndex(batch_rows=10, max_parallel_requests=2),
+        timeout_seconds=job.timeout_seconds,
+    )
+    if job.verb == "read":
+        return read_until_told(lake, target, folder, job.backend)
+    for method in ("create", "upsert", "fence", "delete", "drop"):
+        steps.watch(target, method, method)
+    sync = sync_of(lake, target, folder, lambda line: say("progress", line))
+    if job.verb == "collect":
+        pointer = LivePointer(lake, job.backend, INDEX)
+        for state in pointer.collectable():
+            sync.drop(state)
+        return None
+    return [_report(_sync(sync, job, model)) for model in job.models]
+
+
+def _sync(sync: IndexSync, job: Job, model: str) -> SyncReport:
+    if job.verb == "build":
+        return sync.build(model)
+    if job.verb == "repair" and (state := sync.states.newest(model)) is not None:
+        return sync.repair(state, allow_delete=job.allow_delete)
+    return sync.sync(model, allow_delete=job.allow_delete)
+
+
+def _report(report: SyncReport) -> dict[str, Any]:
+    return {
+        "mode": report.mode,
+        "reason": report.reason,
+        "upserted": report.upserted,
+        "deleted": report.deleted,
+        "generation": report.generation.generation,
+        "clean": report.verification is None or report.verification.clean,
+    }
+
+
+def work(job: Job) -> int:
+    """Do a job in this process; say how it ended."""
+    if job.file_bytes is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails with an error instead
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job.file_bytes, job.file_bytes))
+    try:
+        say("done", do(job))
+    except VectorPlatformError as error:
+        transient = isinstance(error, TransientError)
+        failure = {"error": type(error).__name__, "transient": transient, "message": str(error)}
+        say("failed", failure)
+    except BaseException as error:
+        say("broke", f"{type(error).__name__}: {error}")
+        raise
+    return 0
+
+
+def main() -> None:
+    say("ready", None)
+    for line in sys.stdin:
+        job = Job(**json.loads(line))
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                say("pid", os.getpid())
+                status = work(job)
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        say("ended", os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A run that is killed with SIGKILL at any moment, and one normal run after it.
+
+Belongs here: where the kills strike. Every step of a run (each lake write, each call that writes
+to the backend) is killed just before and just after it, and from outside while it is under way.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from vector_platform_tests.faults.servers import ServerProcess
+from vector_platform_tests.faults.worlds import Outcome, Runs, World
+
+SAMPLE, ALL = 6, 50
+# Every so many runs build a new generation, and the normal run after it collects the old one.
+BUILD_EVERY = 6
+
+
+def kill_and_recover(world: World, kills: int, seed: int) -> Counter[str]:
+    """Kill so many runs, each followed by a normal one and a proof; returns where they died."""
+    rng = random.Random(seed)
+    died: Counter[str] = Counter()
+    attempt, length = 0, {"run": 20, "build": 12}
+    while died.total() < kills:
+        attempt += 1
+        assert attempt <= 2 * kills, f"only {died.total()} of {attempt} runs could be killed"
+        verb = "build" if attempt % BUILD_EVERY == 0 else "run"
+        killed: Outcome
+        if attempt % 2:
+            # Steps in turn with a stride: all of them, and neighbours far apart in time.
+            killed = world.run(verb, kill_at=1 + (attempt * 7) % length[verb])
+        else:
+            killed = world.killed_at_line(rng.randint(1, length[verb]), verb)
+        if killed.kind == "killed":
+            died[killed.last_step] += 1
+        else:
+            assert killed.kind == "done", killed.facts
+            length[verb] = max(2, len(killed.steps))
+        world.normal_run()
+        world.assert_equal()
+        if verb == "build":
+            assert world.run("collect").kind == "done"
+        world.change()
+    [again] = (world.normal_run(), world.normal_run())[1]
+    assert (again["mode"], again["upserted"], again["deleted"]) == ("none", 0, 0)
+    world.assert_equal()
+    return died
+
+
+@pytest.mark.integration
+def test_a_few_killed_runs_are_made_good_by_the_next_one(world: World) -> None:
+    kill_and_recover(world, SAMPLE, seed=1)
+
+
+@pytest.mark.faults
+def test_fifty_killed_runs_are_made_good_by_the_next_one(world: World) -> None:
+    died = kill_and_recover(world, ALL, seed=2)
+    print(f"\n{world.server.backend}: {died.total()} kills at {dict(died)}")
+    # The kills were spread over what a run does, reads between the steps included.
+    for step in ("merge chunks", "append embeddings", "merge index_state", "upsert", "fence"):
+        assert any(step in place for place in died), f"no kill at {step}: {died}"
+    assert any("delete" in place for place in died)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("backend", ["milvus", "pinecone"])
+def test_the_first_build_survives_a_kill_at_every_step(
+    backend: str, request: pytest.FixtureRequest, tmp_path: Path, runs: Runs
+) -> None:
+    server: ServerProcess = request.getfixturevalue(backend)
+    step, killed = 0, True
+    while killed:
+        step += 1
+        world = World(tmp_path / f"world{step}", server, runs, seed=step)
+        killed = world.run(kill_at=step).kind == "killed"
+        [report] = world.normal_run()
+        assert report["generation"] == "g0001"
+        world.assert_equal()
+        world.remove()
+    assert step > 12
