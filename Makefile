@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui down test lint types unit integration test-faults format lock clean
+.PHONY: help install demo ui down test lint types unit integration milvus-server test-faults format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -46,11 +46,14 @@ types: install
 unit: install
 	$(BIN)/pytest -n 2 -m "not integration and not faults"
 
-integration: install
+integration: install milvus-server
 	$(BIN)/pytest -n 2 --dist loadfile -m integration
 
 test-faults: install ## Kill, tear, delay and damage everything, and see it made good
 	$(BIN)/pytest -n 2 --dist loadgroup -m faults vector_platform_tests/faults
+
+milvus-server: install ## A full Milvus server for tests, in an environment of its own
+	@$(BIN)/python -m vector_platform_tests.milvus_server
 
 format: install ## Format the code
 	$(BIN)/ruff check --fix .
@@ -69,4 +72,4 @@ lock: ## Make constraints.txt anew from the newest versions that pyproject.toml 
 
 clean: ## Remove the environment and all local data
 	-$(BIN)/vector-platform services down
-	rm -rf $(VENV) .vector_platform
+	rm -rf $(VENV) .vector_platform .milvus-server

@@ -36,6 +36,7 @@ from vector_platform.indexes.milvus_terms import (
     mark,
     read_mark,
     search_params,
+    upsert_keeps_tenants,
 )
 from vector_platform.indexes.naming import (
     collection_alias,
@@ -53,6 +54,7 @@ from vector_platform.indexes.stored_rows import (
 )
 from vector_platform.settings import MilvusIndex as MilvusSettings
 
+Consistency = Literal["Bounded", "Strong"]
 KEY_FIELDS: Final = ("id", "tenant", "digest")
 # Milvus answers at most 16,384 rows a query.
 PAGE_ROWS: Final = 8192
@@ -78,18 +80,17 @@ _NOT_LOADED: Final = 101
 # (1100). Anything else concerns the collection or the caller.
 _PERHAPS_THE_ROWS: Final = frozenset({1, 6, 1100})
 
-
 # A gRPC server answers pings that come more often than every five minutes by hanging up, unless
 # it is told otherwise; Milvus Lite is not. pymilvus would ping every ten seconds.
-KEEPALIVE_MS = 300_000
+KEEPALIVE_MS: Final = 300_000
 
 
 class MilvusVectorIndex(VectorIndex):
     """A Milvus server or Milvus Lite.
 
-    Searches use bounded staleness and reads for proof are strong: `fence` makes a strong read of
-    the whole collection, and with the one replica a collection is loaded with, nothing that
-    follows can see less.
+    `fence` and `tenants` read strongly, which waits some 200 ms for the server's clock. All that
+    reads after them is bounded and waits for nothing: with the one replica a collection is loaded
+    with, it cannot see less than a strong read before it.
 
     Args:
         uri: Address of the server.
@@ -124,9 +125,14 @@ class MilvusVectorIndex(VectorIndex):
                 db_name=settings.database,
                 timeout=timeout_seconds,
                 dedicated=True,
-                grpc_options={"grpc.keepalive_time_ms": KEEPALIVE_MS},
+                grpc_options={
+                    "grpc.keepalive_time_ms": KEEPALIVE_MS,
+                    "grpc.service_config": _insert_deadline(timeout_seconds),
+                },
             )
-        self._is_lite = str(self._call("get_server_version")).startswith("milvus_lite")
+        version = str(self._call("get_server_version"))
+        self._is_lite = version.startswith("milvus_lite")
+        self._write = self._upsert if upsert_keeps_tenants(version) else self._replace
 
     # -- generations ------------------------------------------------------------------------
 
@@ -204,7 +210,7 @@ class MilvusVectorIndex(VectorIndex):
         entities, refused = milvus_rows(rows, generation.dimension)
         for start in range(0, len(entities), self._settings.batch_rows):
             refused |= write_or_refuse(
-                lambda part: self._call("upsert", name, part),
+                lambda part: self._write(name, part),
                 entities[start : start + self._settings.batch_rows],
                 key="id",
                 reason=_row_reason,
@@ -219,7 +225,7 @@ class MilvusVectorIndex(VectorIndex):
         """
         name = collection_name(generation)
         for page in pages(ids, PAGE_ROWS):
-            own = [row["id"] for row in self._rows_of(name, tenant, page, [])]
+            own = [row["id"] for row in self._rows_of(name, tenant, page, [], "Strong")]
             if own:
                 self._call("delete", name, own)
 
@@ -239,10 +245,11 @@ class MilvusVectorIndex(VectorIndex):
 
     def tenants(self, generation: Generation) -> list[str]:
         """Tenants that have rows: whatever is not of a known one, until nothing is left."""
+        name = collection_name(generation)
         known: set[str] = set()
         while True:
             others = among("tenant", sorted(known), negated=True) if known else 'id != ""'
-            rows = self._query(collection_name(generation), others, ["tenant"], limit=PAGE_ROWS)
+            rows = self._query(name, others, ["tenant"], "Strong", limit=PAGE_ROWS)
             found = {row["tenant"] for row in rows}
             if not found - known:
                 return sorted(known)
@@ -251,45 +258,34 @@ class MilvusVectorIndex(VectorIndex):
     def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
         """Ids and digests through the tenant filter that searches use.
 
-        Most tenants fit a page, which is one query; an iterator needs three.
+        Milvus stores an id as often as it is inserted, counts every copy and answers one. Where
+        it counts more rows of a tenant than it answers, ids are named once for each copy.
         """
         name, of_tenant = collection_name(generation), f"tenant == {literal(tenant)}"
-        page = self._query(name, of_tenant, KEY_FIELDS, limit=PAGE_ROWS)
-        if len(page) < PAGE_ROWS:
-            if page:
-                yield _key_batch(page)
-            return
-        iterator = self._loaded(
-            "query_iterator",
-            name,
-            batch_size=PAGE_ROWS,
-            filter=of_tenant,
-            output_fields=list(KEY_FIELDS),
-            consistency_level="Strong",
-        )
-        try:
-            while True:
-                with self._errors("query_iterator"):
-                    page = iterator.next()
-                if not page:
-                    return
-                yield _key_batch(page)
-        finally:
-            iterator.close()
+        found = 0
+        for page in self._key_pages(name, of_tenant):
+            found += len(page)
+            yield _key_batch(page)
+        if self._count(name, of_tenant, "Bounded") > found:
+            for page in self._key_pages(name, of_tenant):
+                copies = self._surplus(name, of_tenant, page)
+                if copies:
+                    yield _key_batch(copies)
 
     def vectors(
         self, generation: Generation, tenant: str, ids: Sequence[str]
     ) -> dict[str, np.ndarray]:
         """Stored vectors of a tenant's rows."""
+        name = collection_name(generation)
         return {
             row["id"]: np.asarray(row["vector"], np.float32)
             for page in pages(ids, VECTOR_PAGE_ROWS)
-            for row in self._rows_of(collection_name(generation), tenant, page, ["vector"])
+            for row in self._rows_of(name, tenant, page, ["vector"], "Bounded")
         }
 
     def count(self, generation: Generation) -> int:
         """Rows as `count(*)` has them; collection statistics still count deleted ones."""
-        return int(self._query(collection_name(generation), "", ["count(*)"])[0]["count(*)"])
+        return self._count(collection_name(generation), "", "Strong")
 
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
@@ -310,7 +306,7 @@ class MilvusVectorIndex(VectorIndex):
         *,
         k: int,
         tenant: str | None,
-        consistency: Literal["Bounded", "Strong"],
+        consistency: Consistency,
     ) -> list[Hit]:
         [found] = self._loaded(
             "search",
@@ -325,16 +321,82 @@ class MilvusVectorIndex(VectorIndex):
         )
         return best((hit_of(hit["id"], hit["distance"], hit["entity"]) for hit in found), k)
 
+    def _upsert(self, name: str, entities: list[dict[str, Any]]) -> None:
+        self._call("upsert", name, entities)
+
+    def _replace(self, name: str, entities: list[dict[str, Any]]) -> None:
+        """Delete and insert, for servers whose upsert loses rows (see `upsert_keeps_tenants`).
+
+        A reader may miss the rows for the moment between the two. An insert is never sent again
+        by itself: one that landed although its answer was lost would leave every row twice. The
+        next write of the rows deletes first.
+        """
+        self._call("delete", name, [entity["id"] for entity in entities])
+        self._call("insert", name, entities, timeout=None, retry_times=0)
+
+    def _key_pages(self, name: str, condition: str) -> Iterator[list[dict[str, Any]]]:
+        """Most tenants fit a page, which is one query; an iterator needs three."""
+        page = self._query(name, condition, KEY_FIELDS, "Bounded", limit=PAGE_ROWS)
+        if len(page) < PAGE_ROWS:
+            if page:
+                yield page
+            return
+        iterator = self._loaded(
+            "query_iterator",
+            name,
+            batch_size=PAGE_ROWS,
+            filter=condition,
+            output_fields=list(KEY_FIELDS),
+            consistency_level="Bounded",
+        )
+        try:
+            while True:
+                with self._errors("query_iterator"):
+                    page = iterator.next()
+                if not page:
+                    return
+                yield page
+        finally:
+            iterator.close()
+
+    def _surplus(
+        self, name: str, condition: str, rows: Sequence[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Rows that are stored more than once, by halving; each once for every further copy."""
+        these = among("id", [row["id"] for row in rows])
+        copies = self._count(name, f"{condition} and {these}", "Bounded") - len(rows)
+        if copies <= 0 or len(rows) == 1:
+            return list(rows) * max(copies, 0)
+        half = len(rows) // 2
+        return [
+            row
+            for part in (rows[:half], rows[half:])
+            for row in self._surplus(name, condition, part)
+        ]
+
+    def _count(self, name: str, condition: str, consistency: Consistency) -> int:
+        return int(self._query(name, condition, ["count(*)"], consistency)[0]["count(*)"])
+
     def _query(
-        self, name: str, condition: str, fields: Sequence[str], **options: Any
+        self,
+        name: str,
+        condition: str,
+        fields: Sequence[str],
+        consistency: Consistency,
+        **options: Any,
     ) -> list[dict[str, Any]]:
         options |= {"filter": condition, "output_fields": list(fields)}
-        return list(self._loaded("query", name, consistency_level="Strong", **options))
+        return list(self._loaded("query", name, consistency_level=consistency, **options))
 
     def _rows_of(
-        self, name: str, tenant: str, ids: Sequence[str], fields: Sequence[str]
+        self,
+        name: str,
+        tenant: str,
+        ids: Sequence[str],
+        fields: Sequence[str],
+        consistency: Consistency,
     ) -> list[dict[str, Any]]:
-        rows = self._query(name, among("id", ids), ["id", "tenant", *fields])
+        rows = self._query(name, among("id", ids), ["id", "tenant", *fields], consistency)
         return [row for row in rows if row["tenant"] == tenant]
 
     def _loaded(self, method: str, name: str, **options: Any) -> Any:
@@ -386,6 +448,16 @@ class MilvusVectorIndex(VectorIndex):
             if code in _NOT_NOW or getattr(error, "retriable", False):
                 raise IndexUnavailable(text) from error
             raise IndexRejected(text) from error
+
+
+def _insert_deadline(seconds: float) -> str:
+    """Service configuration of gRPC: a deadline for inserts.
+
+    pymilvus takes one time for two things, the deadline of a call and how long it is repeated.
+    An insert must have the first without the second.
+    """
+    insert = {"service": "milvus.proto.milvus.MilvusService", "method": "Insert"}
+    return json.dumps({"methodConfig": [{"name": [insert], "timeout": f"{seconds}s"}]})
 
 
 def _key_batch(rows: Iterable[Mapping[str, str]]) -> pa.RecordBatch:

@@ -6,6 +6,7 @@ Belongs here: pure functions from our values to Milvus' terms. Does not belong h
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ _SEARCH: Final[dict[str, dict[str, int]]] = {
     "IVF_FLAT": {"nprobe": 32},
     "IVF_SQ8": {"nprobe": 32},
 }
+# The first version whose upsert puts rows where the tenant's filter looks.
+_SOUND_UPSERT: Final = (2, 4)
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -43,6 +46,17 @@ def search_params(settings: MilvusSettings, k: int) -> dict[str, int]:
     """Parameters of a search for k rows. HNSW finds no more rows than it visits: `ef` >= k."""
     params = _SEARCH[settings.index_type] | settings.search_params
     return params | {"ef": max(params["ef"], k)} if "ef" in params else params
+
+
+def upsert_keeps_tenants(version: str) -> bool:
+    """Whether upsert puts a row into the partition of its tenant.
+
+    Milvus 2.3 picks the partition by the primary key instead (milvus-io/milvus#30607): the row is
+    stored and counted, found without a filter and by its id, and never under its tenant. A
+    version that says nothing of itself is taken to be sound; verify would say so.
+    """
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    return numbers is None or (int(numbers[1]), int(numbers[2])) >= _SOUND_UPSERT
 
 
 def literal(text: str) -> str:
