@@ -259,7 +259,7 @@ class PineconeVectorIndex(VectorIndex):
             raise RowsRejected(refused)
 
     def _send(self, index: Index, place: Place, documents: list[dict[str, Any]]) -> None:
-        with self._errors("upsert"):
+        with self._doubting(place), self._errors("upsert"):
             answer = index.documents.upsert(namespace=place[1], documents=documents)
         if (position := logged_position(answer)) is None:
             raise IndexRejected(
@@ -273,14 +273,14 @@ class PineconeVectorIndex(VectorIndex):
         """Remove rows from the tenant's namespace."""
         index = self._open(generation)
         namespace = namespace_name(tenant, generation.name)
+        place = (index_name(generation), namespace)
 
         def remove(some: Sequence[str]) -> None:
-            with self._if_there("delete"):
+            with self._doubting(place), self._if_there("delete"):
                 answer = index.documents.delete(namespace=namespace, ids=list(some))
                 # Without a position the namespace does not exist, and nothing was removed.
                 if (position := logged_position(answer)) is not None:
-                    write = Write(position, some[-1], None)
-                    self._last_writes.add((index_name(generation), namespace), write)
+                    self._last_writes.add(place, Write(position, some[-1], None))
 
         self._parallel.each(remove, list(pages(ids, REQUEST_IDS)))
 
@@ -461,6 +461,15 @@ class PineconeVectorIndex(VectorIndex):
                     ids = []
         if ids:
             yield ids
+
+    @contextmanager
+    def _doubting(self, place: Place) -> Iterator[None]:
+        """Have the next fence wait for everything when a write gets no answer."""
+        try:
+            yield
+        except IndexUnavailable:
+            self._last_writes.doubt(place)
+            raise
 
     @contextmanager
     def _if_there(self, operation: str) -> Iterator[None]:

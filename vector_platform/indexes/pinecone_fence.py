@@ -52,6 +52,12 @@ class LastWrites:
         self._lock = Lock()
         self._pending: dict[Place, Write] = {}
         self._settled: set[Place] = set()
+        self._doubtful: set[Place] = set()
+
+    def doubt(self, place: Place) -> None:
+        """A write got no answer: it may have been applied, at a position nobody knows."""
+        with self._lock:
+            self._doubtful.add(place)
 
     def add(self, place: Place, write: Write) -> None:
         """Remember a write if it is the latest of its namespace."""
@@ -61,26 +67,33 @@ class LastWrites:
                 self._pending[place] = write
 
     def pending(self, place: Place) -> Write | None:
-        """The write to wait for, or None when there was none since the last fence."""
+        """The write to wait for; None when there was none since the last fence, or none to trust.
+
+        An unanswered write may come after the last one that was answered.
+        """
         with self._lock:
-            return self._pending.get(place)
+            return None if place in self._doubtful else self._pending.get(place)
 
     def namespaces(self, index_name: str) -> set[str]:
         """Namespaces of a Pinecone index that anything is known of."""
         with self._lock:
-            known = self._settled | self._pending.keys()
+            known = self._settled | self._pending.keys() | self._doubtful
             return {namespace for name, namespace in known if name == index_name}
 
     def settled(self, place: Place) -> bool:
         """Whether all that there was to wait for has been waited for."""
         with self._lock:
-            return place in self._settled and place not in self._pending
+            unsettled = place in self._pending or place in self._doubtful
+            return place in self._settled and not unsettled
 
     def settle(self, place: Place, write: Write | None) -> None:
-        """Everything up to this write is visible."""
+        """Everything up to this write is visible; all there is when it is None."""
         with self._lock:
             self._settled.add(place)
-            if write is not None and self._pending.get(place) == write:
+            if write is None:
+                self._doubtful.discard(place)
+                self._pending.pop(place, None)
+            elif self._pending.get(place) == write:
                 del self._pending[place]
 
     def forget(self, place: Place) -> None:
@@ -88,6 +101,7 @@ class LastWrites:
         with self._lock:
             self._pending.pop(place, None)
             self._settled.discard(place)
+            self._doubtful.discard(place)
 
 
 def logged_position(answer: Any) -> int | None:

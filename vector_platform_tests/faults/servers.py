@@ -115,6 +115,8 @@ class PlainMilvus:
         self._client.close()
 
     def rows(self, generation: Generation) -> list[Row]:
+        # Milvus Lite forgets over a restart what was loaded; loading again changes nothing.
+        self._client.load_collection(collection_name(generation))
         found = self._client.query(
             collection_name(generation),
             filter='id != ""',
