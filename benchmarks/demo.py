@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from measuring import MIB, note, print_table
+from measuring import MIB, PrintedTable, clean_up_when_told_to_stop, note
 from synthetic import ROOT
 
 from vector_platform.local import services
@@ -126,6 +126,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="the first run only")
     options = parser.parse_args()
+    clean_up_when_told_to_stop()
     runs: list[DemoRun] = []
     with tempfile.TemporaryDirectory(prefix="vector-platform-benchmark-") as name:
         data = Path(name)
@@ -143,7 +144,11 @@ def main() -> None:
     rows.append(["all, seconds", *(f"{run.seconds:.1f}" for run in runs)])
     rows.append(["peak MiB, demo", *(f"{run.peak_bytes / MIB:,.0f}" for run in runs)])
     rows.append(["peak MiB, servers", *(f"{run.servers_bytes / MIB:,.0f}" for run in runs)])
-    print_table(["stage", "first run, s", "second run, s"][: 1 + len(runs)], rows)
+    table = PrintedTable(
+        ["stage", "first run, s", "second run, s"][: 1 + len(runs)], first_width=40
+    )
+    for row in rows:
+        table.add(row)
 
 
 if __name__ == "__main__":

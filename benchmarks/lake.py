@@ -12,12 +12,19 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from measuring import MIB, bytes_read, measured, note, print_table
+from measuring import (
+    MIB,
+    PrintedTable,
+    bytes_read,
+    clean_up_when_told_to_stop,
+    measured,
+    note,
+)
 from synthetic import MODEL, VECTORS_A_COMMIT, chunk_rows, register, vector_rows
 
 from vector_platform.lake.lake import Lake
@@ -123,7 +130,7 @@ def index_changes(folder: Path) -> Facts:
 # -- the table ----------------------------------------------------------------------------------
 
 
-def rows_of(folder: Path, rows: int) -> list[list[str]]:
+def rows_of(folder: Path, rows: int) -> Iterator[list[str]]:
     """Every step on one lake, in an order in which each finds what it needs."""
     measured(prepare, folder, rows)
     steps: list[tuple[str, Callable[..., Facts], tuple[object, ...]]] = [
@@ -137,22 +144,18 @@ def rows_of(folder: Path, rows: int) -> list[list[str]]:
         (f"merge {CHURN:.0%} changed chunks", merge_chunks, (folder, "changed.parquet")),
         (f"index changes, {CHURN:.0%}", index_changes, (folder,)),
     ]
-    lines = []
     for name, step, arguments in steps:
         note(f"{rows:,}: {name}")
         cost = measured(step, *arguments)
         seconds, done, read = cost.result
-        lines.append(
-            [
-                f"{rows:,}, {name}",
-                f"{seconds:.2f}",
-                f"{done:,}",
-                f"{done / seconds:,.0f}" if done else "",
-                f"{read / MIB:,.1f}",
-                cost.peak_mib,
-            ]
-        )
-    return lines
+        yield [
+            f"{rows:,}, {name}",
+            f"{seconds:.2f}",
+            f"{done:,}",
+            f"{done / seconds:,.0f}" if done else "",
+            f"{read / MIB:,.1f}",
+            cost.peak_mib,
+        ]
 
 
 def main() -> None:
@@ -163,11 +166,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", help="sizes instead of 10k, 100k and 1M")
     options = parser.parse_args()
     sizes = options.rows or ([10_000] if options.quick else [10_000, 100_000, 1_000_000])
-    lines: list[list[str]] = []
+    clean_up_when_told_to_stop()
+    table = PrintedTable(HEADER, first_width=47)
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="vector-platform-benchmark-") as name:
-            lines += rows_of(Path(name), size)
-    print_table(HEADER, lines)
+            for line in rows_of(Path(name), size):
+                table.add(line)
 
 
 if __name__ == "__main__":

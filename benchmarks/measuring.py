@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -55,19 +56,32 @@ def bytes_read() -> int:
     return int(counters.read_text().split("rchar: ")[1].split()[0])
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A Markdown table, names to the left and numbers to the right."""
-    table = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(row[at]) for row in table) for at in range(len(header))]
-    for number, row in enumerate(table):
+class PrintedTable:
+    """A Markdown table that is printed row by row, so that an interrupted run has shown a part.
+
+    Args:
+        header: Names of the columns.
+        first_width: Width of the first column, which holds names.
+    """
+
+    def __init__(self, header: Sequence[str], *, first_width: int) -> None:
+        self._widths = [first_width, *(max(len(name), 7) for name in header[1:])]
+        self.add(header)
+        marks = ["-" * (width - 1) + ":" for width in self._widths[1:]]
+        self.add(["-" * first_width, *marks])
+
+    def add(self, row: Sequence[str]) -> None:
+        """Print a row, names to the left and numbers to the right."""
         cells = [
             cell.ljust(width) if at == 0 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            for at, (cell, width) in enumerate(zip(row, self._widths, strict=True))
         ]
-        print(f"| {' | '.join(cells)} |")
-        if number == 0:
-            marks = ["-" * w if at == 0 else "-" * (w - 1) + ":" for at, w in enumerate(widths)]
-            print(f"| {' | '.join(marks)} |")
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def clean_up_when_told_to_stop() -> None:
+    """Let SIGTERM end the script like Ctrl+C: servers stopped, folders removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def note(line: str) -> None:

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from measuring import MIB, Cost, bytes_read, measured, note, print_table
+from measuring import (
+    MIB,
+    Cost,
+    PrintedTable,
+    bytes_read,
+    clean_up_when_told_to_stop,
+    measured,
+    note,
+)
 from pydantic import SecretStr
 from synthetic import DIMENSION, MODEL, TENANTS, build_lake, change
 
@@ -344,17 +352,18 @@ def main() -> None:
     sizes = options.rows or (
         [2_000] if options.quick else [10_000, 100_000, *([1_000_000] if options.full else [])]
     )
-    rows: list[list[str]] = []
+    clean_up_when_told_to_stop()
+    table = PrintedTable(HEADER, first_width=51)
     for size in sizes:
         for backend in options.backend or ("milvus", "pinecone"):
             with tempfile.TemporaryDirectory(prefix="vector-platform-benchmark-") as name:
                 folder = Path(name)
                 try:
                     services.up(folder, names=[backend])
-                    rows += rows_of(folder, backend, size)
+                    for row in rows_of(folder, backend, size):
+                        table.add(row)
                 finally:
                     services.down(folder)
-    print_table(HEADER, rows)
     print(
         "\nratio: of a full build, its rows/s to the raw client's; of a sync, rows written to rows"
         "\nchanged. MiB read: from files, by the syncing process. peak MiB: of that process."
