@@ -60,6 +60,8 @@ KEY_FIELDS: Final = ("id", "tenant", "digest")
 PAGE_ROWS: Final = 8192
 # Rows of a query that carries vectors: 1,000 of 4,096 dimensions are 16 MiB, below gRPC's 64.
 VECTOR_PAGE_ROWS: Final = 1000
+# A server takes messages of up to 64 MiB.
+REQUEST_BYTES: Final = 32 * 2**20
 # Loading and flushing build indexes on Milvus Lite: minutes for a large collection, not seconds.
 SLOW_CALL_FACTOR: Final = 20
 
@@ -77,8 +79,9 @@ _NOT_NOW: Final = frozenset(
 )
 _NOT_LOADED: Final = 101
 # What may be wrong with single rows: unexpected (1), illegal argument (6), invalid parameter
-# (1100). Anything else concerns the collection or the caller.
-_PERHAPS_THE_ROWS: Final = frozenset({1, 6, 1100})
+# (1100), and what a server has no code for (65535; Milvus 2.3 says so of a NaN). Anything else
+# concerns the collection or the caller.
+_PERHAPS_THE_ROWS: Final = frozenset({1, 6, 1100, 65535})
 
 # A gRPC server answers pings that come more often than every five minutes by hanging up, unless
 # it is told otherwise; Milvus Lite is not. pymilvus would ping every ten seconds.
@@ -125,10 +128,7 @@ class MilvusVectorIndex(VectorIndex):
                 db_name=settings.database,
                 timeout=timeout_seconds,
                 dedicated=True,
-                grpc_options={
-                    "grpc.keepalive_time_ms": KEEPALIVE_MS,
-                    "grpc.service_config": _insert_deadline(timeout_seconds),
-                },
+                grpc_options={"grpc.keepalive_time_ms": KEEPALIVE_MS},
             )
         version = str(self._call("get_server_version"))
         self._is_lite = version.startswith("milvus_lite")
@@ -207,11 +207,13 @@ class MilvusVectorIndex(VectorIndex):
     def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
         """Write rows; one that is refused is found by halving, and the others are written."""
         name = collection_name(generation)
-        entities, refused = milvus_rows(rows, generation.dimension)
-        for start in range(0, len(entities), self._settings.batch_rows):
+        refused: dict[str, str] = {}
+        for part in _requests(rows, self._settings.batch_rows):
+            entities, impossible = milvus_rows(part, generation.dimension)
+            refused |= impossible
             refused |= write_or_refuse(
-                lambda part: self._write(name, part),
-                entities[start : start + self._settings.batch_rows],
+                lambda entities: self._write(name, entities),
+                entities,
                 key="id",
                 reason=_row_reason,
             )
@@ -327,12 +329,12 @@ class MilvusVectorIndex(VectorIndex):
     def _replace(self, name: str, entities: list[dict[str, Any]]) -> None:
         """Delete and insert, for servers whose upsert loses rows (see `upsert_keeps_tenants`).
 
-        A reader may miss the rows for the moment between the two. An insert is never sent again
-        by itself: one that landed although its answer was lost would leave every row twice. The
-        next write of the rows deletes first.
+        A reader may miss the rows for the moment between the two. pymilvus repeats an insert
+        whose connection is lost, so that its rows may land twice; `keys` names every copy, and
+        writing the rows again leaves one.
         """
         self._call("delete", name, [entity["id"] for entity in entities])
-        self._call("insert", name, entities, timeout=None, retry_times=0)
+        self._call("insert", name, entities)
 
     def _key_pages(self, name: str, condition: str) -> Iterator[list[dict[str, Any]]]:
         """Most tenants fit a page, which is one query; an iterator needs three."""
@@ -450,16 +452,6 @@ class MilvusVectorIndex(VectorIndex):
             raise IndexRejected(text) from error
 
 
-def _insert_deadline(seconds: float) -> str:
-    """Service configuration of gRPC: a deadline for inserts.
-
-    pymilvus takes one time for two things, the deadline of a call and how long it is repeated.
-    An insert must have the first without the second.
-    """
-    insert = {"service": "milvus.proto.milvus.MilvusService", "method": "Insert"}
-    return json.dumps({"methodConfig": [{"name": [insert], "timeout": f"{seconds}s"}]})
-
-
 def _key_batch(rows: Iterable[Mapping[str, str]]) -> pa.RecordBatch:
     return key_batch([(row["id"], row["tenant"], row["digest"]) for row in rows])
 
@@ -484,6 +476,16 @@ def _schema(generation: Generation) -> Any:
 def _code(error: BaseException | None) -> Any:
     code: Any = getattr(error, "code", None)
     return code() if callable(code) else code
+
+
+def _requests(rows: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
+    """Cut rows into requests of at most so many, and of no more bytes than a server takes."""
+    for start in range(0, rows.num_rows, most):
+        part = rows.slice(start, most)
+        if part.nbytes > REQUEST_BYTES and part.num_rows > 1:
+            yield from _requests(part, part.num_rows // 2)
+        else:
+            yield part
 
 
 def _row_reason(error: IndexRejected) -> str | None:

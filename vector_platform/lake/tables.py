@@ -9,6 +9,7 @@ truly conflicts, raised as `CommitConflict`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -40,6 +41,10 @@ _LAYOUT = WriterProperties(
 
 class CommitConflict(TransientError):
     """Another writer committed first and the two writes cannot both hold."""
+
+
+class WriteFailed(TransientError):
+    """The storage did not take a commit (a full disk, no permission, an outage)."""
 
 
 class HistoryUnavailable(TransientError):
@@ -215,7 +220,7 @@ class Table:
         on = " AND ".join(f"t.{key} = s.{key}" for key in self.spec.keys)
         columns = {f'"{name}"': f's."{name}"' for name in self.spec.schema.names}
         table = self._open()
-        try:
+        with self._commit_errors():
             (
                 table.merge(
                     source,
@@ -230,8 +235,6 @@ class Table:
                 .when_not_matched_insert(columns, "s._delete = false")
                 .execute()
             )
-        except CommitFailedError as error:
-            raise CommitConflict(f"table {self.spec.name}: {error}; run it again") from error
         return int(table.version())
 
     def conform(self, data: pa.Table) -> pa.Table:
@@ -321,7 +324,7 @@ class Table:
         rows = self.conform(data)
         self.ensure()
         table = self._open()
-        try:
+        with self._commit_errors():
             if mode == "append":
                 write_deltalake(
                     table,
@@ -339,9 +342,19 @@ class Table:
                     writer_properties=_LAYOUT,
                     commit_properties=_properties(metadata),
                 )
+        return int(table.version())
+
+    @contextmanager
+    def _commit_errors(self) -> Iterator[None]:
+        try:
+            yield
         except CommitFailedError as error:
             raise CommitConflict(f"table {self.spec.name}: {error}; run it again") from error
-        return int(table.version())
+        except (DeltaError, OSError) as error:
+            raise WriteFailed(
+                f"table {self.spec.name} at {self.uri}: the storage did not take a commit, and "
+                f"readers see nothing of it ({error}); run this again when it does"
+            ) from error
 
 
 def _local(uri: str) -> fs.FileSystem | None:
