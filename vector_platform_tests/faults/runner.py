@@ -44,8 +44,9 @@ class Job:
         backend: Which backend.
         url: Its server.
         verb: `run` publishes the corpus and syncs; `build` publishes and builds a new generation;
-            `repair` compares all; `collect` drops all but live and newest generations; `publish`
-            writes the lake only; `read` searches until the file `stop` is there.
+            `repair` publishes and compares all; `collect` drops all but live and newest
+            generations; `publish` writes the lake only; `read` searches until the
+            file `stop` is there.
         models: Model versions, in order.
         kill_at: Number of the step to die at; None to live.
         allow_delete: Deletes let through the guard.
@@ -120,7 +121,7 @@ def do(job: Job) -> Any:
     for table in (lake.chunks, lake.index_state, lake.rejected_rows):
         steps.watch(table, "merge", f"merge {table.spec.name}")
     steps.watch(lake.embeddings, "append", "append embeddings")
-    if job.verb in ("run", "build", "publish"):
+    if job.verb in ("run", "build", "repair", "publish"):
         corpora.publish(lake, corpora.load(folder / "corpus.json"), job.models)
     if job.verb == "publish":
         return None

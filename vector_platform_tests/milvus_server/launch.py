@@ -9,10 +9,8 @@ loopback, so its own parts and the tests talk through loopback alone.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import socket
 import sys
 from contextlib import ExitStack
@@ -21,7 +19,6 @@ from pathlib import Path
 from milvus import MilvusServerConfig
 
 _ROOMS = ("rootCoord", "proxy", "queryCoord", "queryNode", "indexNode", "dataCoord", "dataNode")
-_PR_SET_PDEATHSIG = 1
 # A server that starts again waits until the sessions of the one before have run out.
 _SESSION_SECONDS = 5
 
@@ -62,8 +59,6 @@ def main() -> None:
         "LD_LIBRARY_PATH": str(binaries),
         "ETCD_CONFIG_PATH": str(etcd),
     }
-    if sys.platform == "linux":  # dies with whoever started it, however that ends
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(data)
     os.execve(binaries / "milvus", ["milvus", "run", "standalone"], environment)
 
