@@ -196,6 +196,7 @@ class MilvusIndex(_Section):
     search_params: dict[str, int] = {}
     partitions: int = Field(default=16, ge=1, le=1024, description="Partitions of the tenant key.")
     batch_rows: int = Field(default=1000, ge=1, le=10000)
+    max_parallel_requests: int = Field(default=2, ge=1, le=32)
 
 
 class PineconeIndex(_Section):
@@ -229,6 +230,12 @@ class Guard(_Section):
     """Limits a sync may not cross by itself."""
 
     max_delete_share: float = Field(default=0.10, ge=0, le=1)
+    full_proof_hours: float = Field(
+        default=24,
+        ge=0,
+        description="A sync of changes reads back what it touched, and everything when that was "
+        "last done longer ago than this.",
+    )
 
 
 class GoldenQueries(_Section):

@@ -117,6 +117,7 @@ class Platform:
             index=self.settings.indexes.name,
             spec=self.index_spec(backend),
             max_delete_share=self.settings.guard.max_delete_share,
+            full_proof_hours=self.settings.guard.full_proof_hours,
             batch_rows=getattr(self.settings.indexes, backend).batch_rows,
             lock_dir=self.data_dir / "locks",
             run_id=run_id,

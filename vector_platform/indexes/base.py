@@ -70,8 +70,13 @@ class VectorIndex(ABC):
         """Tenants that have rows, sorted."""
 
     @abstractmethod
-    def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
-        """Every row of a tenant as `INDEX_KEY` batches, read through the path queries use."""
+    def keys(
+        self, generation: Generation, tenant: str, ids: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of a tenant as `INDEX_KEY` batches, read through the path queries use.
+
+        All of them, or those of some ids; ids that are not there are left out.
+        """
 
     @abstractmethod
     def vectors(

@@ -43,6 +43,7 @@ from vector_platform.indexes.naming import (
     collection_generation,
     collection_name,
 )
+from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.stored_rows import (
     HIT_FIELDS,
     MILVUS_FIELD_BYTES,
@@ -58,6 +59,8 @@ Consistency = Literal["Bounded", "Strong"]
 KEY_FIELDS: Final = ("id", "tenant", "digest")
 # Milvus answers at most 16,384 rows a query.
 PAGE_ROWS: Final = 8192
+# Ids named in one filter: some 100 KiB of text that a server parses.
+IDS_A_QUERY: Final = 2000
 # Rows of a query that carries vectors: 1,000 of 4,096 dimensions are 16 MiB, below gRPC's 64.
 VECTOR_PAGE_ROWS: Final = 1000
 # A server takes messages of up to 64 MiB.
@@ -119,6 +122,7 @@ class MilvusVectorIndex(VectorIndex):
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self._settings = settings
         self._timeout = timeout_seconds
+        self._parallel = Parallel(settings.max_parallel_requests, "milvus")
         # A URI may hold a password; a message never does.
         self._where = f"milvus {uri.rpartition('@')[2]}"
         with self._errors("connect"):
@@ -207,16 +211,19 @@ class MilvusVectorIndex(VectorIndex):
     def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
         """Write rows; one that is refused is found by halving, and the others are written."""
         name = collection_name(generation)
-        refused: dict[str, str] = {}
-        for part in _requests(rows, self._settings.batch_rows):
-            entities, impossible = milvus_rows(part, generation.dimension)
-            refused |= impossible
-            refused |= write_or_refuse(
+
+        def write(part: pa.RecordBatch) -> dict[str, str]:
+            entities, refused = milvus_rows(part, generation.dimension)
+            return refused | write_or_refuse(
                 lambda entities: self._write(name, entities),
                 entities,
                 key="id",
                 reason=_row_reason,
             )
+
+        refused: dict[str, str] = {}
+        for reasons in self._parallel.each(write, list(_requests(rows, self._settings.batch_rows))):
+            refused |= reasons
         if refused:
             raise RowsRejected(refused)
 
@@ -257,22 +264,30 @@ class MilvusVectorIndex(VectorIndex):
                 return sorted(known)
             known |= found
 
-    def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
+    def keys(
+        self, generation: Generation, tenant: str, ids: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Ids and digests through the tenant filter that searches use.
 
         Milvus stores an id as often as it is inserted, counts every copy and answers one. Where
         it counts more rows of a tenant than it answers, ids are named once for each copy.
         """
         name, of_tenant = collection_name(generation), f"tenant == {literal(tenant)}"
-        found = 0
-        for page in self._key_pages(name, of_tenant):
-            found += len(page)
-            yield _key_batch(page)
-        if self._count(name, of_tenant, "Bounded") > found:
-            for page in self._key_pages(name, of_tenant):
-                copies = self._surplus(name, of_tenant, page)
-                if copies:
-                    yield _key_batch(copies)
+        conditions = [of_tenant]
+        if ids is not None:
+            conditions = [
+                f"{of_tenant} and {among('id', page)}" for page in pages(ids, IDS_A_QUERY)
+            ]
+        for condition in conditions:
+            found = 0
+            for page in self._key_pages(name, condition):
+                found += len(page)
+                yield _key_batch(page)
+            if self._count(name, condition, "Bounded") > found:
+                for page in self._key_pages(name, condition):
+                    copies = self._surplus(name, of_tenant, page)
+                    if copies:
+                        yield _key_batch(copies)
 
     def vectors(
         self, generation: Generation, tenant: str, ids: Sequence[str]
@@ -296,7 +311,8 @@ class MilvusVectorIndex(VectorIndex):
         return self._search(generation, vector, k=k, tenant=tenant, consistency="Bounded")
 
     def close(self) -> None:
-        """Close the connection."""
+        """Finish what is under way and close the connection."""
+        self._parallel.close()
         self._client.close()
 
     # -- shared steps -----------------------------------------------------------------------

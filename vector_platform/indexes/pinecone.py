@@ -63,6 +63,7 @@ from vector_platform.indexes.stored_rows import (
     HIT_FIELDS,
     batches_by_size,
     best,
+    by_tenant,
     hit_of,
     key_batch,
     pages,
@@ -237,23 +238,21 @@ class PineconeVectorIndex(VectorIndex):
     def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
         """Write rows in parallel requests; one that is refused is found by halving."""
         index, name = self._open(generation), index_name(generation)
-        documents, refused = pinecone_documents(
-            rows, generation.dimension, partial(namespace_name, generation=generation.name)
-        )
-        requests = [
-            ((name, namespace), batch)
-            for namespace, own in documents.items()
-            for batch in batches_by_size(
-                own, max_rows=self._settings.batch_rows, max_bytes=REQUEST_BYTES
-            )
-        ]
+        namespace_of = partial(namespace_name, generation=generation.name)
 
-        def write(request: tuple[Place, list[dict[str, Any]]]) -> dict[str, str]:
-            place, batch = request
-            send = partial(self._send, index, place)
-            return write_or_refuse(send, batch, key="_id", reason=_row_reason)
+        def write(part: pa.RecordBatch) -> dict[str, str]:
+            documents, refused = pinecone_documents(part, generation.dimension, namespace_of)
+            for namespace, own in documents.items():
+                send = partial(self._send, index, (name, namespace))
+                for batch in batches_by_size(
+                    own, max_rows=self._settings.batch_rows, max_bytes=REQUEST_BYTES
+                ):
+                    refused |= write_or_refuse(send, batch, key="_id", reason=_row_reason)
+            return refused
 
-        for reasons in self._parallel.each(write, requests):
+        refused: dict[str, str] = {}
+        parts = list(by_tenant(rows, self._settings.batch_rows))
+        for reasons in self._parallel.each(write, parts):
             refused |= reasons
         if refused:
             raise RowsRejected(refused)
@@ -328,25 +327,31 @@ class PineconeVectorIndex(VectorIndex):
         found = tenants_in(counts, generation).items()
         return sorted(tenant for tenant, name in found if counts[name] or has_rows(name))
 
-    def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
+    def keys(
+        self, generation: Generation, tenant: str, ids: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Every id that the namespace lists, with the digest and tenant that a fetch shows.
 
         An id that lists and cannot be fetched has an empty digest: whatever it is, it differs.
+        Ids that are asked for by name are fetched without being listed.
         """
         index = self._open(generation)
         namespace = namespace_name(tenant, generation.name)
 
-        def fetch(ids: list[str]) -> pa.RecordBatch:
-            with self._errors("fetch digests"):
+        def fetch(some: Sequence[str]) -> pa.RecordBatch:
+            stored: dict[str, Any] = {}
+            with self._if_there("fetch digests"):
                 stored = index.documents.fetch(
-                    namespace=namespace, ids=ids, include_fields=["digest", "tenant"]
+                    namespace=namespace, ids=list(some), include_fields=["digest", "tenant"]
                 ).documents
-            rows = [(i, stored[i].to_dict() if i in stored else {}) for i in ids]
+            shown = some if ids is None else [row_id for row_id in some if row_id in stored]
+            rows = [(i, stored[i].to_dict() if i in stored else {}) for i in shown]
             return key_batch(
                 [(i, row.get("tenant") or tenant, row.get("digest") or "") for i, row in rows]
             )
 
-        yield from self._parallel.ahead(fetch, self._listed(index, namespace))
+        asked = self._listed(index, namespace) if ids is None else pages(ids, REQUEST_IDS)
+        yield from self._parallel.ahead(fetch, asked)
 
     def vectors(
         self, generation: Generation, tenant: str, ids: Sequence[str]
@@ -450,7 +455,7 @@ class PineconeVectorIndex(VectorIndex):
             if not token:
                 return found
 
-    def _listed(self, index: Index, namespace: str) -> Iterator[list[str]]:
+    def _listed(self, index: Index, namespace: str) -> Iterator[Sequence[str]]:
         """All ids of a namespace, so many as one fetch takes."""
         ids: list[str] = []
         with self._if_there("list documents"):

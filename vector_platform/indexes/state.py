@@ -34,7 +34,7 @@ Status = Literal["building", "proven", "syncing", "dropped"]
 
 @dataclass(frozen=True)
 class GenerationState:
-    """One row of `index_state`."""
+    """One row of `index_state`; `fully_proven_at` is when all of it was last read back."""
 
     backend: str
     index: str
@@ -49,6 +49,7 @@ class GenerationState:
     run_id: str
     created_at: datetime
     updated_at: datetime
+    fully_proven_at: datetime | None = None
 
     @property
     def identity(self) -> Generation:
@@ -121,10 +122,12 @@ class IndexStates:
         *,
         run_id: str,
         now: datetime,
+        fully: bool,
         facts: Mapping[str, str] | None = None,
     ) -> GenerationState:
         """Record that a generation has been verified equal to a snapshot. Always the last step.
 
+        `fully` says whether all of it was read back, or what a sync of changes has touched.
         `facts` of the sync are kept with the commit, for `speed` and for whoever reads the log.
         """
         return self._save(
@@ -135,6 +138,7 @@ class IndexStates:
                 rows=rows,
                 run_id=run_id,
                 updated_at=now,
+                fully_proven_at=now if fully else state.fully_proven_at,
             ),
             facts,
         )
@@ -204,6 +208,7 @@ _PLAIN = (
     "run_id",
     "created_at",
     "updated_at",
+    "fully_proven_at",
 )
 
 
@@ -211,4 +216,5 @@ def _from_row(row: dict[str, object]) -> GenerationState:
     snapshot = None
     if row["chunks_version"] is not None:
         snapshot = Snapshot(row["chunks_version"], row["embeddings_version"], row["chunks_id"])  # type: ignore[arg-type]
-    return GenerationState(snapshot=snapshot, **{name: row[name] for name in _PLAIN})  # type: ignore[arg-type]
+    # A table written before a column was added has no value in it.
+    return GenerationState(snapshot=snapshot, **{name: row.get(name) for name in _PLAIN})  # type: ignore[arg-type]

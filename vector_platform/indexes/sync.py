@@ -6,6 +6,10 @@ the comparison (`plan.py`), the proof (`verify.py`), or any backend.
 The order is what makes a kill at any line harmless. Intent is recorded before the first write,
 so a later run knows that the index may hold anything and compares in full; new rows are written
 and readable before old ones go; `index_state` advances last, and only to what was verified.
+
+A sync of changes verifies what it touched; all of the index when that was last done long ago, or
+when anything else has been done. So the price of a change follows the change, and damage behind
+the platform's back is found within a set time even if nobody asks.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -27,7 +31,13 @@ from vector_platform.indexes.plan import Plan, compare, guard_deletes
 from vector_platform.indexes.rejected import RejectedRows, RowKey
 from vector_platform.indexes.report import SyncReport
 from vector_platform.indexes.state import GenerationState, IndexStates
-from vector_platform.indexes.verify import IndexDiverged, Verification, actual_keys, verify
+from vector_platform.indexes.verify import (
+    IndexDiverged,
+    Verification,
+    actual_keys,
+    verify,
+    verify_changes,
+)
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.lake.tables import HistoryUnavailable
 
@@ -37,18 +47,24 @@ __all__ = ["IndexSync", "Progress", "SyncInProgress", "SyncReport"]
 
 # Ids in one delete request: within both backends' limits.
 DELETE_BATCH = 500
+# Rows a build hands over at once: enough for full requests although each is of one tenant.
+BUILD_ROWS = 16_384
 # Refused rows that are named in the log; all of them are in the dead-letter table.
 REFUSED_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class _Decision:
-    """What a sync has found to do: `plan` is None for a build and for nothing."""
+    """What a sync has found to do: `plan` is None for a build and for nothing.
+
+    `changes` are the touched rows as they are and as they were, where a change feed told.
+    """
 
     mode: Mode
     reason: str
     snapshot: Snapshot
     plan: Plan | None
+    changes: tuple[pa.Table, pa.Table] | None = None
 
 
 class IndexSync:
@@ -60,6 +76,7 @@ class IndexSync:
         index: Logical index name.
         spec: How the backend builds it, as JSON; recorded with each generation.
         max_delete_share: Guard, see `plan.guard_deletes`.
+        full_proof_hours: Age of the last full proof at which a sync of changes reads all back.
         batch_rows: Rows in one request of the backend, for forecasts.
         lock_dir: Folder of the lock that keeps a second writer out.
         run_id: Recorded with every change of state.
@@ -74,6 +91,7 @@ class IndexSync:
         index: str,
         spec: str,
         max_delete_share: float,
+        full_proof_hours: float = 24,
         batch_rows: int = 1000,
         lock_dir: Path,
         run_id: str,
@@ -84,6 +102,7 @@ class IndexSync:
         self._index = index
         self._spec = spec
         self.max_delete_share = max_delete_share
+        self._full_proof_age = timedelta(hours=full_proof_hours)
         self._batch_rows = batch_rows
         self._lock = IndexLock(lock_dir, target.backend, index)
         self._run_id = run_id
@@ -121,6 +140,11 @@ class IndexSync:
     def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
         """Compare a generation with the snapshot it is proven equal to, or with another one."""
         return self._proof(state, snapshot or state.snapshot or self._lake.snapshot())
+
+    def full_proof_is_due(self, state: GenerationState) -> bool:
+        """Whether all of a generation was last read back too long ago."""
+        last = state.fully_proven_at
+        return last is None or _now() - last >= self._full_proof_age
 
     def repair(self, state: GenerationState, *, allow_delete: int = 0) -> SyncReport:
         """Compare everything with the newest snapshot and rewrite exactly what differs."""
@@ -182,7 +206,7 @@ class IndexSync:
             self._progress(f"comparing in full: {gap}")
             return self._decide_in_full(state, str(gap))
         plan = compare(now.to_batches(), before.to_batches())
-        return _Decision("changes", "change feed", snapshot, plan)
+        return _Decision("changes", "change feed", snapshot, plan, (now, before))
 
     def _decide_in_full(
         self, state: GenerationState, reason: str, *, gone: bool = False
@@ -213,7 +237,7 @@ class IndexSync:
     def _build(self, model_version: str, started: float) -> SyncReport:
         model = self._lake.model_version(model_version)
         snapshot = self._lake.snapshot()
-        rows = self._lake.index_rows(model_version, snapshot)
+        rows = self._lake.index_rows(model_version, snapshot, batch_rows=BUILD_ROWS)
         first = next(rows, None)  # refuses an incomplete snapshot before anything exists
         state = self.states.begin(model, spec=self._spec, run_id=self._run_id, now=_now())
         self._target.create(state.identity)
@@ -256,7 +280,11 @@ class IndexSync:
         started: float,
     ) -> SyncReport:
         snapshot = decision.snapshot
-        proof = self._proof(state, snapshot)
+        proof = None
+        if decision.changes is not None and not self.full_proof_is_due(state):
+            proof = self._proof_of_changes(state, snapshot, *decision.changes)
+        if proof is None or not proof.clean:
+            proof = self._proof(state, snapshot)
         if not proof.clean:
             self._progress(f"repairing: {proof.describe()}")
             guard_deletes(
@@ -279,11 +307,12 @@ class IndexSync:
                 f"{self._target.backend} {self._index} {state.generation} differs from "
                 f"{snapshot} after a repair: {proof.describe()}; samples {proof.facts()['samples']}"
             )
-        elapsed = time.monotonic() - started
+        elapsed, fully = time.monotonic() - started, proof.scope == "all"
         state = self.states.prove(
             state,
             snapshot,
-            proof.plan.actual,
+            proof.plan.actual if fully else self._lake.count_rows(snapshot) - proof.refused,
+            fully=fully,
             run_id=self._run_id,
             now=_now(),
             facts={
@@ -297,6 +326,20 @@ class IndexSync:
     def _proof(self, state: GenerationState, snapshot: Snapshot) -> Verification:
         excused = RejectedRows(self._lake, state).held()
         return verify(self._lake, self._target, state.identity, snapshot, excused)
+
+    def _proof_of_changes(
+        self, state: GenerationState, snapshot: Snapshot, now: pa.Table, before: pa.Table
+    ) -> Verification:
+        excused = RejectedRows(self._lake, state).held()
+        return verify_changes(
+            self._lake,
+            self._target,
+            state.identity,
+            snapshot,
+            now=now,
+            before=before,
+            excused=excused,
+        )
 
     def _write_then_delete(
         self,

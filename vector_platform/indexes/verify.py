@@ -2,15 +2,19 @@
 
 Belongs here: reading an index back and comparing. Does not belong here: changing it. Counts and
 ledgers prove nothing; the rows themselves are read, per tenant, through the path queries use.
+
+`verify` reads all of an index, `verify_changes` what a sync has touched: what it wrote and what
+it removed. The second costs what the change cost, and says nothing of damage elsewhere.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import groupby
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +45,7 @@ class Verification:
         vectors_compared: Sampled rows whose vectors were read back.
         vectors_differing: Ids among them whose vector is missing or differs.
         refused: Rows that the backend refuses, excused from the comparison.
+        scope: Whether `all` rows were read back, or those that the sync `changes`.
     """
 
     plan: Plan
@@ -48,6 +53,7 @@ class Verification:
     vectors_compared: int
     vectors_differing: list[str] = field(default_factory=list)
     refused: int = 0
+    scope: Literal["all", "changes"] = "all"
 
     @property
     def clean(self) -> bool:
@@ -56,9 +62,11 @@ class Verification:
 
     def describe(self) -> str:
         """One line of counts."""
+        touched = "of the rows touched, " if self.scope == "changes" else ""
         return (
-            f"{self.plan.describe()}; {len(self.vectors_differing)} of {self.vectors_compared} "
-            f"sampled vectors differ; {self.refused} refused rows excused"
+            f"{touched}{self.plan.describe()}; "
+            f"{len(self.vectors_differing)} of {self.vectors_compared} sampled vectors differ; "
+            f"{self.refused} refused rows excused"
         )
 
     def facts(self) -> dict[str, Any]:
@@ -74,6 +82,7 @@ class Verification:
             "vectors_compared": self.vectors_compared,
             "vectors_differing": len(self.vectors_differing),
             "refused": self.refused,
+            "scope": self.scope,
             "snapshot": str(self.snapshot),
             "samples": {**self.plan.samples(), "vectors": self.vectors_differing[:10]},
         }
@@ -99,11 +108,55 @@ def verify(
     Vectors are sampled by the smallest hashes of their ids, so that the same rows are looked at
     every time and no run depends on chance.
     """
+    desired = lake.index_keys(generation.model_version, snapshot)
+    actual = actual_keys(target, generation)
+    return _verification(lake, target, generation, snapshot, desired, actual, excused, "all")
+
+
+def verify_changes(
+    lake: Lake,
+    target: VectorIndex,
+    generation: Generation,
+    snapshot: Snapshot,
+    *,
+    now: pa.Table,
+    before: pa.Table,
+    excused: Mapping[RowKey, str] | None = None,
+) -> Verification:
+    """Compare the rows that changed with a snapshot: written as they are now, gone where not.
+
+    Args:
+        lake: Where desired state is.
+        target: The backend.
+        generation: What was synced.
+        snapshot: What it was synced to.
+        now: `INDEX_KEY` rows that changed, as they are in the snapshot.
+        before: `INDEX_KEY` rows that changed, as they were.
+        excused: Refused rows, see `verify`.
+    """
+    touched = pa.concat_tables([now, before]).group_by(["tenant", "id"]).aggregate([])
+    touched = touched.sort_by([("tenant", "ascending"), ("id", "ascending")])
+
+    def actual() -> Iterator[pa.RecordBatch]:
+        for tenant, rows in groupby(touched.to_pylist(), key=lambda row: str(row["tenant"])):
+            yield from target.keys(generation, tenant, [row["id"] for row in rows])
+
+    desired = iter(now.to_batches())
+    return _verification(lake, target, generation, snapshot, desired, actual(), excused, "changes")
+
+
+def _verification(
+    lake: Lake,
+    target: VectorIndex,
+    generation: Generation,
+    snapshot: Snapshot,
+    desired: Iterator[pa.RecordBatch],
+    actual: Iterable[pa.RecordBatch],
+    excused: Mapping[RowKey, str] | None,
+    scope: Literal["all", "changes"],
+) -> Verification:
     sampler = _Sampler(SAMPLED_VECTORS)
-    plan = compare(
-        sampler.watch(without(lake.index_keys(generation.model_version, snapshot), excused or {})),
-        actual_keys(target, generation),
-    )
+    plan = compare(sampler.watch(without(desired, excused or {})), actual)
     wanted = pa.table({"id": pa.array(sampler.ids(), pa.string())})
     expected: dict[str, dict[str, np.ndarray]] = {}
     for batch in lake.index_rows(generation.model_version, snapshot, ids=wanted):
@@ -121,7 +174,8 @@ def verify(
             or not np.allclose(stored[row_id], vector, rtol=0, atol=VECTOR_TOLERANCE)
         ]
     compared = sum(len(vectors) for vectors in expected.values())
-    return Verification(plan, snapshot, compared, sorted(differing), len(excused or {}))
+    refused = len(excused or {})
+    return Verification(plan, snapshot, compared, sorted(differing), refused, scope)
 
 
 class _Sampler:

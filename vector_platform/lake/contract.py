@@ -285,6 +285,7 @@ INDEX_STATE = TableSpec(
             _required("run_id", pa.string()),
             _required("created_at", TIMESTAMP),
             _required("updated_at", TIMESTAMP),
+            pa.field("fully_proven_at", TIMESTAMP),
         ]
     ),
     keys=("backend", "index", "generation"),

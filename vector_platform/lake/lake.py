@@ -138,6 +138,10 @@ class Lake:
 
     # -- what an index is made of -----------------------------------------------------------
 
+    def count_rows(self, snapshot: Snapshot) -> int:
+        """Rows an index of a snapshot has. Reads what files say of themselves."""
+        return int(self.chunks.dataset(snapshot.chunks).count_rows())
+
     def index_keys(self, model_version: str, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         """Desired state of an index: batches of (id, tenant, digest). Reads no vector."""
         model = self.model_version(model_version)

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as fs
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vector_platform.errors import ContractError, TransientError
@@ -86,8 +86,10 @@ class Table:
         return list(self._open().history(limit)) if self.exists() else []
 
     def ensure(self) -> None:
-        """Create the table when it does not exist."""
-        if not self.exists():
+        """Create the table when it does not exist; add columns the contract has gained since."""
+        if self.exists():
+            self._add_new_columns()
+        else:
             DeltaTable.create(
                 self.uri,
                 schema=self.spec.schema,
@@ -99,6 +101,15 @@ class Table:
                 ),
                 storage_options=self._options,
             )
+
+    def _add_new_columns(self) -> None:
+        table = self._open(without_files=True)
+        known = {field.name for field in table.schema().fields}
+        new = [field for field in self.spec.schema if field.name not in known]
+        if new:
+            columns = Schema.from_arrow(pa.schema(new)).fields
+            with self._commit_errors():
+                table.alter.add_columns(columns)
 
     # -- reading ----------------------------------------------------------------------------
 

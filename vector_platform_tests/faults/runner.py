@@ -52,6 +52,7 @@ class Job:
         allow_delete: Deletes let through the guard.
         timeout_seconds: Of a request.
         file_bytes: Largest file this process may write: a disk that is full.
+        full_proof_hours: As in `IndexSync`.
     """
 
     folder: str
@@ -63,6 +64,7 @@ class Job:
     allow_delete: int = 0
     timeout_seconds: float = 20.0
     file_bytes: int | None = None
+    full_proof_hours: float = 24
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -100,7 +102,11 @@ class Steps:
 
 
 def sync_of(
-    lake: Lake, target: VectorIndex, folder: Path, progress: Callable[[str], None]
+    lake: Lake,
+    target: VectorIndex,
+    folder: Path,
+    progress: Callable[[str], None],
+    full_proof_hours: float,
 ) -> IndexSync:
     return IndexSync(
         lake,
@@ -108,6 +114,7 @@ def sync_of(
         index=INDEX,
         spec="{}",
         max_delete_share=0.5,
+        full_proof_hours=full_proof_hours,
         lock_dir=folder / "locks",
         run_id=f"run-{os.getpid()}",
         progress=progress,
@@ -136,7 +143,7 @@ def do(job: Job) -> Any:
         return read_until_told(lake, target, folder, job.backend)
     for method in ("create", "upsert", "fence", "delete", "drop"):
         steps.watch(target, method, method)
-    sync = sync_of(lake, target, folder, lambda line: say("progress", line))
+    sync = sync_of(lake, target, folder, lambda line: say("progress", line), job.full_proof_hours)
     if job.verb == "collect":
         pointer = LivePointer(lake, job.backend, INDEX)
         for state in pointer.collectable():

@@ -122,7 +122,7 @@ def test_damage_is_found_and_only_the_damage_is_rewritten(world: World, damage: 
         assert after == before
 
 
-def test_damage_is_found_by_the_next_run_that_has_anything_to_do(world: World) -> None:
+def test_damage_is_found_by_the_next_change_when_a_full_proof_is_due(world: World) -> None:
     world.normal_run()
     rows = sorted(world.rows(), key=lambda row: str(row["id"]))
     plain = PLAIN[world.server.backend](world.server.url)
@@ -132,7 +132,7 @@ def test_damage_is_found_by_the_next_run_that_has_anything_to_do(world: World) -
     finally:
         plain.close()
     world.change()
-    world.normal_run()
+    assert world.run(full_proof_hours=0).kind == "done"
     world.assert_equal()
 
 

@@ -139,12 +139,14 @@ class MemoryIndex(VectorIndex):
         self.fuse.burn("tenants")
         return sorted({tenant for tenant, _ in self._visible[_place(generation)]})
 
-    def keys(self, generation: Generation, tenant: str) -> Iterator[pa.RecordBatch]:
+    def keys(
+        self, generation: Generation, tenant: str, ids: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         self.fuse.burn("keys")
         rows = [
             {"id": row["id"], "tenant": owner, "digest": row["digest"]}
             for (owner, _), row in self._visible[_place(generation)].items()
-            if owner == tenant
+            if owner == tenant and (ids is None or row["id"] in ids)
         ]
         yield pa.RecordBatch.from_pylist(rows, schema=INDEX_KEY)
 

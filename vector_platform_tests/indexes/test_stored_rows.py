@@ -14,6 +14,7 @@ from vector_platform.indexes.contract import INDEX_KEY, INDEX_ROW, Hit
 from vector_platform.indexes.stored_rows import (
     batches_by_size,
     best,
+    by_tenant,
     hit_of,
     key_batch,
     milvus_rows,
@@ -80,6 +81,22 @@ def test_rows_are_grouped_by_namespace_in_their_order() -> None:
         "acme@g0001": ["a", "c"],
         "other@g0001": ["b"],
     }
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30), st.integers(1, 7))
+def test_parts_are_of_one_tenant_and_nothing_is_lost(tenants: list[str], size: int) -> None:
+    batch = rows(
+        *(
+            {"id": str(number), "tenant": tenant, "vector": [float(number)] * 3}
+            for number, tenant in enumerate(tenants)
+        )
+    )
+    parts = [part.to_pylist() for part in by_tenant(batch, size)]
+    together = [row for part in parts for row in part]
+    assert together == sorted(batch.to_pylist(), key=lambda row: row["tenant"])
+    for part in parts:
+        assert len({row["tenant"] for row in part}) == 1 and len(part) <= size
+    assert len(parts) == sum(-(-tenants.count(tenant) // size) for tenant in set(tenants))
 
 
 def test_a_row_that_cannot_be_held_is_refused_with_its_reason() -> None:

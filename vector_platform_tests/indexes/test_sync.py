@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from vector_platform.indexes.contract import IndexUnavailable
+from vector_platform.indexes.contract import Generation, IndexUnavailable
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync, SyncInProgress
@@ -27,12 +27,14 @@ class World:
         self.folder = folder
         self.lake: Lake = open_lake(folder)
         self.target = MemoryIndex(ids_are_global=ids_are_global)
+        self.full_proof_hours = 24.0
 
     def copy(self, folder: Path) -> World:
         """The same lake and index once more."""
         shutil.copytree(self.folder, folder)
         other = World(folder)
         other.target = copy.deepcopy(self.target)
+        other.full_proof_hours = self.full_proof_hours
         return other
 
     @property
@@ -43,6 +45,7 @@ class World:
             index="documents",
             spec="{}",
             max_delete_share=0.5,
+            full_proof_hours=self.full_proof_hours,
             lock_dir=self.folder / "locks",
             run_id="run",
         )
@@ -116,6 +119,60 @@ def test_a_change_writes_only_what_changed(world: World) -> None:
     )
     report = world.sync.sync(MODEL)
     assert (report.mode, report.upserted, report.deleted) == ("changes", 3, 2)
+    world.assert_proven()
+
+
+def test_a_sync_of_changes_reads_back_what_it_touched(world: World) -> None:
+    world.put(*ten_rows())
+    world.sync.sync(MODEL)
+    world.put(
+        chunk("s:1", "new text", tenant="b"),
+        chunk("s:4", "text 4", tenant="z"),
+        chunk("s:new", "added", tenant="c"),
+        delete=("s:2#0",),
+    )
+    world.target.fuse.reset()
+    report = world.sync.sync(MODEL)
+    proof = report.verification
+    assert proof is not None and proof.clean and proof.scope == "changes"
+    assert (proof.plan.desired, proof.plan.actual, proof.vectors_compared) == (3, 3, 3)
+    assert "tenants" not in world.target.fuse.calls
+    world.assert_proven()
+
+
+def test_a_proof_of_changes_sees_a_write_that_was_lost(world: World) -> None:
+    world.put(*ten_rows())
+    state = world.sync.sync(MODEL).generation
+    world.put(chunk("s:1", "new text", tenant="b"), delete=("s:2#0",))
+    generation, upsert = state.identity, world.target.upsert
+
+    def lossy(place: Generation, rows: pa.RecordBatch) -> None:
+        upsert(place, rows)
+        world.target.rows(generation).pop(("b", "s:1#0"), None)
+        world.target.upsert = upsert  # type: ignore[method-assign]
+
+    world.target.upsert = lossy  # type: ignore[method-assign]
+    report = world.sync.sync(MODEL)
+    assert report.verification is not None and report.verification.scope == "all"
+    assert report.upserted == 2
+    world.assert_proven()
+
+
+def test_damage_elsewhere_is_found_when_a_full_proof_is_due(world: World) -> None:
+    world.put(*ten_rows())
+    state = world.sync.sync(MODEL).generation
+    del world.target.rows(state.identity)["a", "s:0#0"]
+    world.target.damaged(state.identity)
+    world.put(chunk("s:1", "new text", tenant="b"))
+    report = world.sync.sync(MODEL)
+    assert report.verification is not None and report.verification.scope == "changes"
+    assert report.generation.fully_proven_at == state.fully_proven_at
+    assert not world.sync.verify(report.generation).clean
+    world.full_proof_hours = 0
+    world.put(chunk("s:1", "newer text", tenant="b"))
+    report = world.sync.sync(MODEL)
+    assert report.upserted == 2
+    assert report.generation.fully_proven_at == report.generation.updated_at
     world.assert_proven()
 
 
@@ -379,6 +436,7 @@ def recreated(world: World) -> None:
 
 
 def damaged(world: World) -> None:
+    world.full_proof_hours = 0
     world.put(*ten_rows())
     world.sync.sync(MODEL)
     damage(world)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from vector_platform.errors import ContractError
-from vector_platform.lake.contract import RELATIONS
+from vector_platform.lake.contract import RELATIONS, TIMESTAMP, TableSpec
 from vector_platform.lake.tables import CommitConflict, HistoryUnavailable, Table
 from vector_platform_tests.lake.building import chunk, chunks, open_lake, put, rows_of
 
@@ -179,3 +181,14 @@ def test_writers_at_once_both_land_or_one_is_told(tmp_path: Path) -> None:
     landed = {row["doc_id"] for row in lake.chunks.read(["doc_id"]).to_pylist()}
     assert landed == {"s:first", *names} - set(told)
     assert len(told) < 4
+
+
+def test_a_table_gains_the_columns_that_the_contract_has_gained(tmp_path: Path) -> None:
+    old = TableSpec("t", pa.schema([pa.field("id", pa.string(), nullable=False)]), ("id",))
+    new = replace(old, schema=old.schema.append(pa.field("when", TIMESTAMP)))
+    Table(old, str(tmp_path), None).append(pa.table({"id": ["a"]}))
+    table = Table(new, str(tmp_path), None)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    table.merge(pa.Table.from_pylist([{"id": "b", "when": now}], schema=new.schema))
+    rows = sorted(table.read().to_pylist(), key=lambda row: row["id"])
+    assert rows == [{"id": "a", "when": None}, {"id": "b", "when": now}]
