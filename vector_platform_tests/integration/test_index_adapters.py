@@ -127,6 +127,21 @@ def test_a_row_comes_back_as_it_was_written(target: VectorIndex, generation: Gen
     np.testing.assert_allclose(stored, vector, rtol=0, atol=1e-6)
 
 
+def test_keys_of_some_ids_are_those_that_are_there(
+    target: VectorIndex, generation: Generation
+) -> None:
+    rows = [{"id": f"r{n}", "tenant": f"t{n % 2}"} for n in range(10)]
+    target.upsert(generation, batch_of(*rows))
+    target.fence(generation)
+
+    def named(tenant: str, *ids: str) -> list[str]:
+        batches = target.keys(generation, tenant, ids)
+        return sorted(row["id"] for batch in batches for row in batch.to_pylist())
+
+    assert named("t0", "r0", "r4", "r1", "gone") == ["r0", "r4"]
+    assert named("t0", "r1") == named("nobody", "r1") == named("t0") == []
+
+
 def test_writing_again_changes_nothing_and_new_values_replace_old(
     target: VectorIndex, generation: Generation
 ) -> None:
