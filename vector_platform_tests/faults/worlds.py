@@ -151,9 +151,8 @@ class World:
         return Job(
             folder=str(self.folder),
             backend=self.server.backend,
-            url=self.server.url,
             verb=verb,
-            **({"models": self.models} | options),
+            **({"url": self.server.url, "models": self.models} | options),
         )
 
     def run(
