@@ -238,6 +238,17 @@ class Guard(_Section):
     )
 
 
+class Releases(_Section):
+    """Which earlier generations stay on a backend after a release."""
+
+    keep_generations: int = Field(
+        default=1, ge=1, description="So many that were live before the one that is."
+    )
+    keep_days: int = Field(
+        default=0, ge=0, description="And every one that was live within so many days."
+    )
+
+
 class GoldenQueries(_Section):
     """Queries with known answers, of one source.
 
@@ -295,6 +306,7 @@ class Settings(_Section):
     models: dict[ModelVersion, Model] = Field(min_length=1)
     indexes: Indexes = Indexes()
     guard: Guard = Guard()
+    releases: Releases = Releases()
     golden_queries: dict[SourceName, GoldenQueries] = {}
     schedules: Schedules = Schedules()
     quality: Quality = Quality()

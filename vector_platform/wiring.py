@@ -128,7 +128,13 @@ class Platform:
         """The live pointer of one backend."""
         from vector_platform.releases.pointer import LivePointer
 
-        return LivePointer(self.lake, backend, self.settings.indexes.name)
+        return LivePointer(
+            self.lake,
+            backend,
+            self.settings.indexes.name,
+            keep_generations=self.settings.releases.keep_generations,
+            keep_days=self.settings.releases.keep_days,
+        )
 
     @cached_property
     def search_service(self) -> SearchService:

@@ -49,6 +49,7 @@ def test_a_small_file_is_enough_and_paths_start_at_the_file(tmp_path: Path) -> N
         ("quality: {drift_alfa: 0.1}", "quality.drift_alfa", "Extra inputs"),
         ("quality: {drift_alpha: 2}", "quality.drift_alpha", "less than 0.5"),
         ("quality: {evaluation_metric: MAP}", "quality.evaluation_metric", "nDCG@10"),
+        ("releases: {keep_generations: 0}", "releases.keep_generations", "greater than or equal"),
         ("guard: {max_delete_share: 1.5}", "guard.max_delete_share", "less than or equal to 1"),
         ("chunking: {max_tokens: many}", "chunking.max_tokens", "integer"),
         ("chunking: {max_tokens: 20, overlap_tokens: 20}", "chunking", "must be smaller"),

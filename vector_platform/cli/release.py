@@ -81,7 +81,11 @@ def promote(
 
 
 @app.command()
-def rollback(backend: BackendOption = "both", reason: Reason = "asked for by hand") -> None:
+def rollback(
+    backend: BackendOption = "both",
+    reason: Reason = "asked for by hand",
+    allow_shrink: AllowShrink = False,
+) -> None:
     """Make the previous generation live again, after bringing it to the newest snapshot."""
     from vector_platform.releases.promotion import roll_back
     from vector_platform.wiring import Platform
@@ -95,5 +99,6 @@ def rollback(backend: BackendOption = "both", reason: Reason = "asked for by han
             actor=getpass.getuser(),
             reason=reason,
             run_id="cli",
+            allow_shrink=allow_shrink,
         )
         say(outcome.describe())

@@ -26,18 +26,19 @@ class IndexLock:
     def __init__(self, folder: Path, backend: str, index: str) -> None:
         self._path = folder / f"{backend}-{index}.lock"
         self._name = f"{backend} {index}"
+        # One object for all blocks, so that a thread that holds it may take it again.
+        self._file = FileLock(self._path)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock for a block.
+        """Hold the lock for a block; whoever holds it may do so again.
 
         Raises:
             SyncInProgress: Another process holds it.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._path)
         try:
-            lock.acquire(timeout=0)
+            self._file.acquire(timeout=0)
         except Timeout as error:
             raise SyncInProgress(
                 f"another process is writing {self._name} (lock {self._path.name}); run this "
@@ -46,4 +47,4 @@ class IndexLock:
         try:
             yield
         finally:
-            lock.release()
+            self._file.release()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -108,6 +109,14 @@ class IndexSync:
         self._run_id = run_id
         self._progress = progress
         self.states = IndexStates(lake.index_state, target.backend, index)
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        """Keep every other writer out for a block of several verbs.
+
+        Raises:
+            SyncInProgress: Somebody else is at it.
+        """
+        return self._lock.held()
 
     # -- verbs ------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ again on the next move, and `mirror` can be called at any time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -63,9 +64,27 @@ class Release:
 
 
 class LivePointer:
-    """The live pointer of one index on one backend."""
+    """The live pointer of one index on one backend.
 
-    def __init__(self, lake: Lake, backend: str, index: str) -> None:
+    Args:
+        lake: Where its history is.
+        backend: Whose pointer.
+        index: Logical index.
+        keep_generations: How many generations that were live before are kept.
+        keep_days: Every generation that was live within so many days is kept as well.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        backend: str,
+        index: str,
+        *,
+        keep_generations: int = 1,
+        keep_days: int = 0,
+    ) -> None:
+        self._keep_generations = keep_generations
+        self._keep_for = timedelta(days=keep_days)
         self._table = lake.releases
         self._states = IndexStates(lake.index_state, backend, index)
         self._backend = backend
@@ -148,12 +167,23 @@ class LivePointer:
         target.point(self.live_generation().identity)
 
     def collectable(self) -> list[GenerationState]:
-        """Generations nobody needs: neither live, nor the one before, nor a model's newest."""
-        release = self.live()
-        keep = {release.generation, release.previous_generation} if release else set()
-        newest: dict[str, str] = {}
+        """Generations that nobody needs and the policy does not keep, oldest first.
+
+        Always kept are the live one, the one before, and of each model version the newest and
+        the newest proven one: a sync continues the former, a release may choose the latter.
+        """
+        history = self.history()
+        left: dict[str, datetime] = {}
+        for release, following in pairwise(history):
+            left.pop(release.generation, None)  # the last time it was live counts
+            left[release.generation] = following.released_at
+        keep = {release.generation for release in history[-1:]}
+        left = {name: when for name, when in left.items() if name not in keep}
+        keep |= set(list(left)[-self._keep_generations :])
+        since = datetime.now(UTC) - self._keep_for
+        keep |= {name for name, when in left.items() if when > since}
         present = self._states.present()
-        for state in present:
-            newest[state.model_version] = state.generation
-        keep |= set(newest.values())
+        newest = {state.model_version: state.generation for state in present}
+        proven = {s.model_version: s.generation for s in present if s.status == "proven"}
+        keep |= {*newest.values(), *proven.values()}
         return [state for state in present if state.generation not in keep]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.conditions import Condition
@@ -99,9 +101,6 @@ def promote_model(
 ) -> Outcome:
     """Make a model version live; without a name, the best one if it beats the live one.
 
-    The generation is brought to the lake's newest snapshot first, so that a release never takes
-    readers back in time.
-
     Raises:
         NothingToPromote: No evaluation to choose by, or no generation to promote.
         ReleaseShrinks: Readers would lose too many rows.
@@ -120,12 +119,11 @@ def promote_model(
         )
     if live and live.model_version == chosen and live.generation == newest.generation:
         return Outcome(target.backend, chosen, live.generation, moved=False, why=why)
-    state = sync.sync(chosen).generation
     release_generation(
         pointer,
         target,
         sync,
-        state,
+        newest,
         actor=actor,
         reason=reason,
         evidence={
@@ -136,7 +134,7 @@ def promote_model(
         run_id=run_id,
         allow_shrink=allow_shrink,
     )
-    return Outcome(target.backend, chosen, state.generation, moved=True, why=why)
+    return Outcome(target.backend, chosen, newest.generation, moved=True, why=why)
 
 
 def release_generation(
@@ -151,27 +149,42 @@ def release_generation(
     run_id: str,
     allow_shrink: bool = False,
 ) -> None:
-    """Move the pointer, mirror it, and collect the generations nobody needs any more.
+    """Catch a generation up, move the pointer, mirror it, and collect what nobody needs.
 
-    A new generation is built without deleting anything, so the guard over deletes does not see
-    it. The guard here does: a source that returned nothing must not empty what readers see.
+    The index's lock is held throughout. What readers have stopped seeing was gone from the lake
+    before, so a generation that is caught up under the lock does not hold it, and nothing more
+    can go until the pointer has moved: no release ever brings back what was erased.
+
+    The guard over deletes knows one generation. The guard here compares what goes live with what
+    readers see: a source that returned nothing must not empty it.
 
     Raises:
-        ReleaseShrinks: The generation holds too few rows; no pointer has moved.
+        ReleaseShrinks: The generation would hold too few rows; no pointer has moved.
+        SyncInProgress: Somebody is writing the index; no pointer has moved.
     """
-    live = pointer.live()
-    if live is not None and not allow_shrink:
-        before = pointer.live_generation().rows
-        if state.rows < before * (1 - sync.max_delete_share):
+    with sync.exclusively():
+        live, floor = pointer.live(), 0
+        if live is not None and not allow_shrink:
+            floor = ceil(pointer.live_generation().rows * (1 - sync.max_delete_share))
+        spare = max(0, state.rows - floor) if live is not None or allow_shrink else 0
+        state = _caught_up(sync, state, floor=floor, spare=spare)
+        if state.rows < floor:
             raise ReleaseShrinks(
-                f"{target.backend} {state.generation} holds {state.rows} rows where readers see "
-                f"{before}; the guard lets {sync.max_delete_share:.0%} go. No pointer has moved. "
-                "If it is right: --allow-shrink"
+                f"{target.backend} {state.generation} holds {state.rows} rows where readers must "
+                f"keep {floor}; the guard lets {sync.max_delete_share:.0%} go. No pointer has "
+                "moved. If it is right: --allow-shrink"
             )
-    pointer.promote(state, actor=actor, reason=reason, evidence=evidence, run_id=run_id)
-    pointer.mirror(target)
-    for old in pointer.collectable():
-        sync.drop(old)
+        pointer.promote(state, actor=actor, reason=reason, evidence=evidence, run_id=run_id)
+        pointer.mirror(target)
+        collect(pointer, sync)
+
+
+def collect(pointer: LivePointer, sync: IndexSync) -> list[GenerationState]:
+    """Drop the generations that nobody needs and the policy does not keep; returns them."""
+    doomed = pointer.collectable()
+    for state in doomed:
+        sync.drop(state)
+    return doomed
 
 
 def roll_back(
@@ -182,30 +195,58 @@ def roll_back(
     actor: str,
     reason: str,
     run_id: str,
+    allow_shrink: bool = False,
 ) -> Outcome:
     """Make the previous generation live again, after bringing it to the lake's newest snapshot.
 
-    Catching up first means that what was deleted since never comes back to readers.
-
     Raises:
         NothingToRollBackTo: There is no previous generation, or it has been collected.
+        ReleaseShrinks: Readers would lose too many rows.
     """
-    live = pointer.live()
-    present = {state.generation: state for state in sync.states.present()}
-    previous = present.get(live.previous_generation or "") if live else None
-    if live is None or previous is None:
-        raise NothingToRollBackTo(f"{target.backend} has no previous generation to go back to")
-    state = sync.sync(previous.model_version, generation=previous.generation).generation
-    evidence: dict[str, object] = {"rolled_back": live.generation}
-    pointer.promote(state, actor=actor, reason=reason, evidence=evidence, run_id=run_id)
-    pointer.mirror(target)
+    with sync.exclusively():
+        live = pointer.live()
+        present = {state.generation: state for state in sync.states.present()}
+        previous = present.get(live.previous_generation or "") if live else None
+        if live is None or previous is None:
+            raise NothingToRollBackTo(f"{target.backend} has no previous generation to go back to")
+        release_generation(
+            pointer,
+            target,
+            sync,
+            previous,
+            actor=actor,
+            reason=reason,
+            evidence={"rolled_back": live.generation},
+            run_id=run_id,
+            allow_shrink=allow_shrink,
+        )
     return Outcome(
         target.backend,
-        state.model_version,
-        state.generation,
+        previous.model_version,
+        previous.generation,
         moved=True,
         why=f"rolled back: {reason}",
     )
+
+
+def _caught_up(
+    sync: IndexSync, state: GenerationState, *, floor: int, spare: int
+) -> GenerationState:
+    """Bring a generation that readers do not see yet to the newest snapshot.
+
+    It may be far behind, so all deletes are let through that leave the rows readers must keep.
+    """
+    try:
+        report = sync.sync(state.model_version, generation=state.generation, allow_delete=spare)
+    except DeleteGuard as error:
+        if not floor:
+            raise
+        raise ReleaseShrinks(
+            f"{state.backend} {state.generation} is behind the lake, and would lose more than the "
+            f"{spare} of its rows that readers can spare. Nothing has been deleted and no pointer "
+            "has moved. If it is right: --allow-shrink"
+        ) from error
+    return report.generation
 
 
 def _choose(

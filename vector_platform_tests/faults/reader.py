@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,30 @@ class Encoder:
 
 
 def read_until_told(
-    lake: Lake, target: VectorIndex, folder: Path, backend: BackendName
+    lake: Lake,
+    target: VectorIndex,
+    folder: Path,
+    backend: BackendName,
+    switched: Callable[[str], None],
 ) -> dict[str, Any]:
     """Search without a pause until the file `stop` is there; returns what went wrong, if anything.
 
-    What the file `erased.json` lists before a query begins must not be in its answer.
+    What the file `erased.json` lists, as pairs of id and text, before a query begins must not be
+    in its answer.
+
+    Args:
+        lake: Where the live pointer is.
+        target: The backend.
+        folder: Where the two files are.
+        backend: Its name.
+        switched: Called with each generation that answers after another one.
     """
     service = SearchService(lake, "documents", open_index=lambda name: target, open_encoder=Encoder)
     reads, failures, empty, risen = 0, [], 0, []
-    slowest, generations = 0.0, []
+    slowest, generation = 0.0, ""
     while not (folder / STOP).exists():
         tenant = (None, *TENANTS)[reads % (1 + len(TENANTS))]
-        erased = set(json.loads((folder / ERASED).read_text()))
+        erased = {(row_id, text) for row_id, text in json.loads((folder / ERASED).read_text())}
         started = time.perf_counter()
         try:
             found = service.search(f"question {reads}", backend=backend, tenant=tenant, k=5)
@@ -54,9 +67,10 @@ def read_until_told(
             failures.append(f"{type(error).__name__}: {error}")
         else:
             empty += not found.hits
-            risen += [hit.id for hit in found.hits if hit.id in erased]
-            if found.generation not in generations[-1:]:
-                generations.append(found.generation)
+            risen += [hit.id for hit in found.hits if (hit.id, hit.text) in erased]
+            if found.generation != generation:
+                generation = found.generation
+                switched(generation)
         slowest = max(slowest, time.perf_counter() - started)
         reads += 1
     return {
@@ -66,5 +80,4 @@ def read_until_told(
         "empty": empty,
         "risen": risen[:5],
         "slowest_seconds": slowest,
-        "switches": len(generations) - 1,
     }

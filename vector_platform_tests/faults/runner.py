@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +25,9 @@ from vector_platform.errors import TransientError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.pointer import LivePointer
+from vector_platform.releases.following import sync_followers
+from vector_platform.releases.pointer import LivePointer, Release
+from vector_platform.releases.promotion import collect, release_generation, roll_back
 from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.reader import read_until_told
@@ -32,7 +35,7 @@ from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import open_lake
 
 INDEX = "documents"
-Verb = Literal["run", "build", "repair", "collect", "publish", "read"]
+Verb = Literal["run", "build", "repair", "collect", "publish", "release", "rollback", "read"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,11 @@ class Job:
         folder: Holds the lake, the locks and `corpus.json`.
         backend: Which backend.
         url: Its server.
-        verb: `run` publishes the corpus and syncs; `build` publishes and builds a new generation;
-            `repair` publishes and compares all; `collect` drops all but live and newest
-            generations; `publish` writes the lake only; `read` searches until the
-            file `stop` is there.
+        verb: `run` publishes the corpus and syncs what follows the lake; `build` publishes and
+            builds a new generation; `repair` publishes and compares all; `collect` drops what
+            nobody needs; `publish` writes the lake only; `release` builds a new generation and
+            makes it live; `rollback` takes the last move back; `read` searches until the file
+            `stop` is there.
         models: Model versions, in order.
         kill_at: Number of the step to die at; None to live.
         allow_delete: Deletes let through the guard.
@@ -125,7 +129,7 @@ def do(job: Job) -> Any:
     folder = Path(job.folder)
     lake = open_lake(folder)
     steps = Steps(job.kill_at)
-    for table in (lake.chunks, lake.index_state, lake.rejected_rows):
+    for table in (lake.chunks, lake.index_state, lake.rejected_rows, lake.releases):
         steps.watch(table, "merge", f"merge {table.spec.name}")
     steps.watch(lake.embeddings, "append", "append embeddings")
     if job.verb in ("run", "build", "repair", "publish"):
@@ -140,24 +144,50 @@ def do(job: Job) -> Any:
         timeout_seconds=job.timeout_seconds,
     )
     if job.verb == "read":
-        return read_until_told(lake, target, folder, job.backend)
-    for method in ("create", "upsert", "fence", "delete", "drop"):
+        switched: Callable[[str], None] = lambda name: say("generation", name)  # noqa: E731
+        return read_until_told(lake, target, folder, job.backend, switched)
+    for method in ("create", "upsert", "fence", "delete", "drop", "point"):
         steps.watch(target, method, method)
     sync = sync_of(lake, target, folder, lambda line: say("progress", line), job.full_proof_hours)
+    pointer = TimedPointer(lake, job.backend, INDEX)
+    if job.verb in ("release", "rollback"):
+        return _move(sync, pointer, target, job)
     if job.verb == "collect":
-        pointer = LivePointer(lake, job.backend, INDEX)
-        for state in pointer.collectable():
-            sync.drop(state)
-        return None
-    return [_report(_sync(sync, job, model)) for model in job.models]
+        return [state.generation for state in collect(pointer, sync)]
+    return [_report(_sync(sync, pointer, job, model)) for model in job.models]
 
 
-def _sync(sync: IndexSync, job: Job, model: str) -> SyncReport:
+class TimedPointer(LivePointer):
+    """A live pointer that remembers how long its last move took."""
+
+    seconds = 0.0
+
+    def promote(self, *args: Any, **options: Any) -> Release:
+        started = time.perf_counter()
+        release = super().promote(*args, **options)
+        self.seconds = time.perf_counter() - started
+        return release
+
+
+def _move(
+    sync: IndexSync, pointer: TimedPointer, target: VectorIndex, job: Job
+) -> dict[str, float]:
+    started = time.perf_counter()
+    why: dict[str, Any] = {"actor": "test", "reason": job.verb, "run_id": f"run-{os.getpid()}"}
+    if job.verb == "release":
+        built = sync.build(job.models[0]).generation
+        release_generation(pointer, target, sync, built, evidence={}, **why)
+    else:
+        roll_back(pointer, target, sync, **why)
+    return {"pointer_seconds": pointer.seconds, "seconds": time.perf_counter() - started}
+
+
+def _sync(sync: IndexSync, pointer: LivePointer, job: Job, model: str) -> SyncReport:
     if job.verb == "build":
         return sync.build(model)
     if job.verb == "repair" and (state := sync.states.newest(model)) is not None:
         return sync.repair(state, allow_delete=job.allow_delete)
-    return sync.sync(model, allow_delete=job.allow_delete)
+    return sync_followers(sync, pointer, model, allow_delete=job.allow_delete)[-1]
 
 
 def _report(report: SyncReport) -> dict[str, Any]:

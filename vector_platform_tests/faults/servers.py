@@ -35,6 +35,9 @@ from vector_platform_tests.integration.conftest import API_KEY, Server, free_por
 
 Row = dict[str, Any]
 
+# What is not ours: a name that reads almost like one of our generations.
+STRANGER = "g1"
+
 MODULES: dict[BackendName, str] = {
     "milvus": "vector_platform.local.milvus_server",
     "pinecone": "vector_platform.local.pinecone_server",
@@ -135,6 +138,24 @@ class PlainMilvus:
     def drop(self, generation: Generation) -> None:
         self._client.drop_collection(collection_name(generation))
 
+    def plant(self, generation: Generation) -> None:
+        """Put something of somebody else's beside a generation, named as ours might be."""
+        name = f"{generation.index}_{STRANGER}"
+        self._client.create_collection(name, dimension=generation.dimension)
+        self._client.insert(name, [{"id": 1, "vector": [1.0] * generation.dimension}])
+        self._client.create_alias(name, STRANGER)
+
+    def planted(self, generation: Generation) -> bool:
+        """Whether it is still there, untouched."""
+        name = f"{generation.index}_{STRANGER}"
+        rows = self._client.query(name, filter="id == 1", output_fields=["id"])
+        aliases = self._client.list_aliases(name)["aliases"]
+        return len(rows) == 1 and list(aliases) == [STRANGER]
+
+    def uproot(self, generation: Generation) -> None:
+        self._client.drop_alias(STRANGER)
+        self._client.drop_collection(f"{generation.index}_{STRANGER}")
+
 
 class PlainPinecone:
     """The rows of a generation through the pinecone SDK alone."""
@@ -186,6 +207,19 @@ class PlainPinecone:
             self._index(generation).documents.delete(namespace=namespace, ids=[row["id"]])
 
     def drop(self, generation: Generation) -> None:
+        self._client.indexes.delete(pinecone_index_name(generation.index, generation.model_version))
+
+    def plant(self, generation: Generation) -> None:
+        """Put something of somebody else's beside a generation, named as ours might be."""
+        document = {"_id": "1", "vector": [1.0] * generation.dimension}
+        self._index(generation).documents.upsert(namespace=STRANGER, documents=[document])
+
+    def planted(self, generation: Generation) -> bool:
+        """Whether it is still there, untouched."""
+        found = self._index(generation).documents.list(namespace=STRANGER)
+        return [row.id for row in found] == ["1"]
+
+    def uproot(self, generation: Generation) -> None:
         self._client.indexes.delete(pinecone_index_name(generation.index, generation.model_version))
 
     def _index(self, generation: Generation) -> Any:

@@ -243,8 +243,8 @@ def test_in_memory_anything_in_any_order_is_made_good(tmp_path: Path, ids_are_gl
     numbers = itertools.count()
     drive(
         lambda: MemoryDeployment(tmp_path / str(next(numbers)), ids_are_global=ids_are_global),
-        examples=25,
-        steps=15,
+        examples=10,
+        steps=12,
     )
 
 

@@ -26,6 +26,7 @@ from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.indexes.verify import verify
 from vector_platform.lake.contract import canonical_json, content_of
+from vector_platform.releases.pointer import LivePointer
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.corpus import DIMENSION, Corpus, is_hopeless
 from vector_platform_tests.faults.runner import INDEX, Job
@@ -83,15 +84,21 @@ class Runs:
         self._process.stdin.write(job.as_json() + "\n")
         self._process.stdin.flush()
 
-    def finish(self, on_line: Callable[[int, str, int], None] = lambda *_: None) -> Outcome:
+    def finish(
+        self,
+        on_line: Callable[[int, str, int], None] = lambda *_: None,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> Outcome:
         """Read a started job to its end.
 
         Args:
             on_line: Called with the number of a line, the line, and the job's process id.
+            patience_seconds: When to give the job up.
         """
         outcome = Outcome()
         pid = int(self._line().removeprefix("pid "))
-        watchdog = threading.Timer(PATIENCE_SECONDS, lambda: os.kill(pid, signal.SIGABRT))
+        watchdog = threading.Timer(patience_seconds, lambda: os.kill(pid, signal.SIGABRT))
         watchdog.start()
         try:
             while True:
@@ -144,10 +151,8 @@ class World:
         return Job(
             folder=str(self.folder),
             backend=self.server.backend,
-            url=self.server.url,
             verb=verb,
-            models=self.models,
-            **options,
+            **({"url": self.server.url, "models": self.models} | options),
         )
 
     def run(
@@ -191,18 +196,21 @@ class World:
         assert state is not None
         return state
 
-    def rows(self, model: str = MODEL) -> list[Row]:
-        """What the newest generation holds, by the plain SDK."""
+    def live(self) -> GenerationState:
+        return LivePointer(self.lake, self.server.backend, INDEX).live_generation()
+
+    def rows(self, state: GenerationState | None = None) -> list[Row]:
+        """What a generation holds, by the plain SDK; by default the first model's newest."""
         plain = PLAIN[self.server.backend](self.server.url)
         try:
-            return plain.rows(self.newest(model).identity)
+            return plain.rows((state or self.newest()).identity)
         finally:
             plain.close()
 
     def assert_equal(self) -> None:
         """0 missing, 0 orphaned, 0 stale, 0 duplicated: by our verify, and by hand."""
         for model in self.models:
-            self.assert_exact(model)
+            self.assert_exact(self.newest(model))
         target = self.server.open()
         try:
             for model in self.models:
@@ -214,9 +222,10 @@ class World:
         finally:
             target.close()
 
-    def assert_exact(self, model: str = MODEL) -> None:
+    def assert_exact(self, state: GenerationState | None = None) -> None:
         """By the plain SDK and the corpus alone, without our code between them."""
-        rows = self.rows(model)
+        rows = self.rows(state)
+        model = state.model_version if state else MODEL
         wanted = {i: row for i, row in self.corpus.items() if not is_hopeless(row)}
         copies = Counter(row["id"] for row in rows)
         assert [i for i, count in copies.items() if count > 1] == [], "duplicated"

@@ -53,8 +53,8 @@ class Deployment:
             run_id="run",
         )
 
-    def pointer(self, backend: BackendName = "milvus") -> LivePointer:
-        return LivePointer(self.lake, backend, "documents")
+    def pointer(self, backend: BackendName = "milvus", **keep: int) -> LivePointer:
+        return LivePointer(self.lake, backend, "documents", **keep)
 
     def served(self, backend: BackendName = "milvus") -> set[str]:
         """Ids that readers of the live generation can find."""

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from vector_platform.lake.contract import RELEASES
 from vector_platform.lake.tables import CommitConflict
 from vector_platform.releases.pointer import NothingLive, NotPromotable, Release
+from vector_platform_tests.lake.building import START
 from vector_platform_tests.releases.deployment import Deployment
 
 
@@ -95,3 +99,46 @@ def test_the_live_the_previous_and_each_models_newest_are_kept(world: Deployment
     kept = {"g0001", "g0002", "g0004", "g0005"}
     everything = {state.generation for state in world.sync().states.present()}
     assert {state.generation for state in world.pointer().collectable()} == everything - kept
+
+
+def five_promoted(world: Deployment) -> None:
+    for number in range(1, 6):
+        world.sync().build("old.v1")
+        promote(world, f"g000{number}")
+
+
+def collectable(world: Deployment, **keep: int) -> list[str]:
+    return [state.generation for state in world.pointer(**keep).collectable()]
+
+
+def test_as_many_earlier_generations_are_kept_as_the_policy_says(world: Deployment) -> None:
+    five_promoted(world)
+    assert collectable(world) == ["g0001", "g0002", "g0003"]
+    assert collectable(world, keep_generations=3) == ["g0001"]
+    promote(world, "g0002")  # live again: the others move up
+    assert collectable(world, keep_generations=2) == ["g0001", "g0003"]
+
+
+def test_a_generation_is_kept_for_days_after_it_was_last_live(world: Deployment) -> None:
+    five_promoted(world)
+    assert collectable(world, keep_days=3) == []
+    for release in world.pointer().history():
+        # Live from day 5, 4, 3, 2 before today, and since day 1.
+        backdated = vars(release) | {
+            "released_at": release.released_at - timedelta(days=6 - release.sequence)
+        }
+        world.lake.releases.merge(pa.Table.from_pylist([backdated], schema=RELEASES.schema))
+    assert collectable(world, keep_days=5) == []
+    assert collectable(world, keep_days=3) == ["g0001", "g0002"]
+    assert collectable(world, keep_days=1) == ["g0001", "g0002", "g0003"]
+
+
+def test_a_half_built_generation_is_kept_until_a_newer_one_exists(world: Deployment) -> None:
+    world.sync().build("old.v1")
+    promote(world, "g0001")
+    world.sync().build("new.v1")
+    model = world.lake.model_version("new.v1")
+    world.sync().states.begin(model, spec="{}", run_id="killed", now=START)
+    assert collectable(world) == [], "the half-built one may be continued, g0002 released"
+    world.sync().build("new.v1")
+    assert collectable(world) == ["g0002", "g0003"]

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from vector_platform.indexes.lock import SyncInProgress
+from vector_platform.releases.following import sync_followers
 from vector_platform.releases.promotion import (
     NothingToPromote,
     NothingToRollBackTo,
     Outcome,
     ReleaseShrinks,
     promote_model,
+    release_generation,
     roll_back,
 )
 from vector_platform_tests.releases.deployment import MODELS, Deployment
@@ -39,9 +42,21 @@ def promote(world: Deployment, model: str | None = None, *, allow_shrink: bool =
     )
 
 
-def rollback(world: Deployment) -> Outcome:
-    common: dict[str, Any] = {"actor": "ann", "reason": "worse answers", "run_id": "run"}
-    return roll_back(world.pointer(), world.target(), world.sync(), **common)
+COMMON: dict[str, Any] = {"actor": "ann", "reason": "worse answers", "run_id": "run"}
+
+
+def rollback(world: Deployment, *, allow_shrink: bool = False) -> Outcome:
+    return roll_back(
+        world.pointer(), world.target(), world.sync(), allow_shrink=allow_shrink, **COMMON
+    )
+
+
+def follow(world: Deployment, model: str, *, allow_delete: int = 0) -> None:
+    sync_followers(world.sync(), world.pointer(), model, allow_delete=allow_delete)
+
+
+def delete(world: Deployment, *numbers: int) -> None:
+    world.put(delete=tuple(f"s:{number}" for number in numbers))
 
 
 def test_without_an_evaluation_nothing_is_chosen(world: Deployment) -> None:
@@ -144,3 +159,65 @@ def test_a_rebuild_from_an_emptied_lake_never_reaches_readers_unasked(world: Dep
     assert len(world.served()) == 12
     assert promote(world, "old.v1", allow_shrink=True).moved
     assert world.served() == set()
+
+
+def test_a_release_of_what_was_built_before_an_erasure_does_not_bring_it_back(
+    world: Deployment,
+) -> None:
+    world.sync().sync("old.v1")
+    promote(world, "old.v1")
+    built = world.sync().build("old.v1").generation
+    delete(world, 1)
+    follow(world, "old.v1")
+    release_generation(world.pointer(), world.target(), world.sync(), built, evidence={}, **COMMON)
+    assert world.pointer().live_generation().generation == built.generation
+    assert world.served() == {f"s:{number}#0" for number in range(12) if number != 1}
+
+
+def test_a_live_generation_follows_the_lake_while_a_newer_one_waits(world: Deployment) -> None:
+    world.sync().sync("old.v1")
+    promote(world, "old.v1")
+    world.sync().build("old.v1")
+    delete(world, 1)
+    follow(world, "old.v1")
+    assert len(world.served()) == 11
+    snapshots = {state.snapshot for state in world.sync().states.present()}
+    assert snapshots == {world.lake.snapshot()}
+
+
+def test_a_rollback_to_what_is_far_behind_is_let_through(world: Deployment) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+        promote(world, model)
+    delete(world, *range(8))
+    follow(world, "new.v1", allow_delete=8)
+    assert rollback(world).moved
+    assert world.served() == {f"s:{number}#0" for number in range(8, 12)}
+
+
+def test_a_rollback_that_would_empty_what_readers_see_is_refused(world: Deployment) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+        promote(world, model)
+    delete(world, *range(12))
+    with pytest.raises(ReleaseShrinks, match="--allow-shrink"):
+        rollback(world)
+    assert world.pointer().live_generation().model_version == "new.v1"
+    assert len(world.served()) == 12
+    assert all(state.rows == 12 for state in world.sync().states.present()), "nothing was deleted"
+    assert rollback(world, allow_shrink=True).moved
+    assert world.served() == set()
+
+
+def test_no_pointer_moves_while_somebody_writes_the_index(world: Deployment) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+        promote(world, model)
+    moves = len(world.pointer().history())
+    with world.sync().exclusively():
+        with pytest.raises(SyncInProgress):
+            rollback(world)
+        with pytest.raises(SyncInProgress):
+            promote(world, "old.v1")
+    assert len(world.pointer().history()) == moves
+    assert rollback(world).moved

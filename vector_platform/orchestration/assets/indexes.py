@@ -1,7 +1,8 @@
 """Index assets: each backend brought to the lake's newest snapshot, per model version.
 
 Belongs here: `milvus/documents` and `pinecone/documents`. Does not belong here: what a sync does
-(`indexes/sync.py`). These assets never flip the live pointer; a release does.
+(`indexes/sync.py`). These assets never flip the live pointer; a release does. They do collect the
+generations that nobody needs any more, so that the nightly sweep lets go of what grew too old.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -12,6 +13,8 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.releases.following import sync_followers
+from vector_platform.releases.promotion import collect
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
 
@@ -51,53 +54,24 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
         platform: dg.ResourceParam[Platform],
     ) -> dg.MaterializeResult:
         with retry_by_type():
+            sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
+            pointer = platform.live_pointer(backend)
             reports = sync_followers(
-                platform,
-                backend,
-                context.partition_key,
-                run_id=context.run_id,
-                allow_delete=config.allow_delete,
-                progress=context.log.info,
+                sync, pointer, context.partition_key, allow_delete=config.allow_delete
             )
+            collected = collect(pointer, sync)
         newest = reports[-1]
         return dg.MaterializeResult(
             metadata={
                 **newest.facts(),
                 "generations_synced": len(reports),
+                "generations_collected": len(collected),
                 "summary": dg.MetadataValue.md(_summary(reports)),
             },
             data_version=dg.DataVersion(str(newest.generation.snapshot)),
         )
 
     return index
-
-
-def sync_followers(
-    platform: Platform,
-    backend: BackendName,
-    model_version: str,
-    *,
-    run_id: str,
-    allow_delete: int = 0,
-    progress: object = None,
-) -> list[SyncReport]:
-    """Sync the generations of a model version that follow the lake: the live one and the newest.
-
-    A newer generation may be waiting for its release while readers still see the live one; both
-    follow. The newest comes last; when there is none, it is built.
-    """
-    log = progress if callable(progress) else (lambda line: None)
-    sync = platform.index_sync(backend, run_id=run_id, progress=log)
-    reports = []
-    live = platform.live_pointer(backend).live()
-    newest = sync.states.newest(model_version)
-    waiting = newest is not None and live is not None and live.generation != newest.generation
-    if live and waiting and live.model_version == model_version:
-        reports.append(
-            sync.sync(model_version, generation=live.generation, allow_delete=allow_delete)
-        )
-    reports.append(sync.sync(model_version, allow_delete=allow_delete))
-    return reports
 
 
 def _summary(reports: list[SyncReport]) -> str:

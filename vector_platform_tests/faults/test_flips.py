@@ -1,0 +1,202 @@
+"""Readers at full speed while the live pointer moves, and moves that are killed half-way.
+
+Belongs here: releases and rollbacks on both backends, seen by readers in processes of their own
+through the search path of the platform. Does not belong here: what is promoted and why
+(`releases/test_promotion.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import median
+from typing import Any
+
+import pytest
+
+from vector_platform.releases.pointer import LivePointer
+from vector_platform_tests.faults.reader import ERASED, STOP
+from vector_platform_tests.faults.runner import INDEX
+from vector_platform_tests.faults.servers import PLAIN
+from vector_platform_tests.faults.worlds import PATIENCE_SECONDS, Outcome, Runs, World
+from vector_platform_tests.lake.building import MODEL
+
+READERS = 2
+SAMPLE, ALL = 3, 20
+# Two moves forwards, one back. The models take turns, so that a move changes the model or not.
+MODELS = [MODEL, "small.v2"]
+# What a move of the pointer may take: it is one commit.
+MOVE_SECONDS = 1.0
+
+
+class Reader:
+    """A process that searches until told, followed by a thread."""
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        self.outcome = Outcome()
+        self._runs = runs
+        self._seen = ""
+        self._changed = threading.Condition()
+        runs.start(world.job("read"))
+        self._thread = threading.Thread(target=self._follow)
+        self._thread.start()
+
+    def await_generation(self, name: str) -> None:
+        """Return when it has been answered from a generation; at once if it was the last."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._seen == name, PATIENCE_SECONDS), (
+                f"readers saw {self._seen!r}, never {name!r}: {self.outcome.facts}"
+            )
+
+    def join(self) -> Outcome:
+        self._thread.join()
+        return self.outcome
+
+    def _follow(self) -> None:
+        def note(_: int, line: str, __: int) -> None:
+            kind, _, name = line.partition(" ")
+            if kind == "generation":
+                with self._changed:
+                    self._seen = json.loads(name)
+                    self._changed.notify_all()
+
+        self.outcome = self._runs.finish(note, patience_seconds=10 * PATIENCE_SECONDS)
+
+
+@contextmanager
+def readers(world: World) -> Iterator[list[Reader]]:
+    with ExitStack() as stack:
+        runners = [stack.enter_context(Runs()) for _ in range(READERS)]
+        started = [Reader(world, runs) for runs in runners]
+        try:
+            yield started
+        finally:
+            (world.folder / STOP).touch()
+            for reader in started:
+                reader.join()
+
+
+def say_erased(world: World, pairs: set[tuple[str, str]]) -> None:
+    """Whole or not at all: readers look at it all the time."""
+    fresh = world.folder / "erased.new"
+    fresh.write_text(json.dumps(sorted(pairs)))
+    fresh.replace(world.folder / ERASED)
+
+
+def contents(world: World) -> set[tuple[str, str]]:
+    return {(row_id, row["text"]) for row_id, row in world.corpus.items()}
+
+
+def move(world: World, verb: str, model: str) -> dict[str, Any]:
+    outcome = world.run(verb, models=[model])
+    assert outcome.kind == "done", (outcome.facts, outcome.lines[-5:])
+    facts: dict[str, Any] = outcome.facts
+    return facts
+
+
+def begun(world: World) -> None:
+    """Two models indexed, the first one live."""
+    world.models = MODELS
+    world.normal_run()
+    move(world, "release", MODELS[0])
+
+
+def flip_under_readers(world: World, flips: int) -> None:
+    begun(world)
+    plain = PLAIN[world.server.backend](world.server.url)
+    beside = world.live().identity
+    plain.plant(beside)
+    erased: set[tuple[str, str]] = set()
+    say_erased(world, erased)
+    moves = []
+    with readers(world) as found:
+        for number in range(flips):
+            for reader in found:
+                reader.await_generation(world.live().generation)
+            before = contents(world)
+            world.change()
+            world.normal_run()
+            # From here on no reader may see it again, whatever becomes live.
+            erased |= before - contents(world)
+            say_erased(world, erased)
+            verb = "rollback" if number % 3 == 2 else "release"
+            was = world.live().generation
+            moves.append(move(world, verb, MODELS[(number + 1) % 2]))
+            assert world.live().generation != was
+            world.assert_exact(world.live())
+        for reader in found:
+            reader.await_generation(world.live().generation)
+    assert len(erased) > 4 * flips
+    for reader in found:
+        assert reader.outcome.kind == "done", reader.outcome.facts
+        facts = reader.outcome.facts
+        print(f"\n{world.server.backend} reader: {facts}")
+        assert facts["reads"] > flips
+        assert (facts["failed"], facts["empty"], facts["risen"]) == (0, 0, []), facts
+    took = sorted(one["pointer_seconds"] for one in moves)
+    print(f"{len(took)} moves: median {median(took):.3f} s, longest {took[-1]:.3f} s")
+    # A busy machine may hold up a single one.
+    assert median(took) < MOVE_SECONDS
+    assert plain.planted(beside), "something that is not ours was touched"
+    plain.uproot(beside)
+    plain.close()
+
+
+@pytest.mark.integration
+def test_readers_notice_nothing_of_a_few_moves(world: World) -> None:
+    flip_under_readers(world, SAMPLE)
+
+
+@pytest.mark.faults
+def test_readers_notice_nothing_of_twenty_moves(world: World) -> None:
+    flip_under_readers(world, ALL)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("verb", ["release", "rollback"])
+def test_a_move_killed_at_any_step_leaves_readers_a_whole_index(world: World, verb: str) -> None:
+    """Half-built generations are collected by a later release; nothing is left on the backend."""
+    begun(world)
+    move(world, "release", MODELS[1])
+    step, killed = 0, True
+    places = []
+    while killed:
+        step += 1
+        world.change()
+        world.normal_run()
+        was = world.live().generation
+        outcome = world.run(verb, models=[MODELS[step % 2]], kill_at=step)
+        killed = outcome.kind == "killed"
+        places.append(outcome.last_step)
+        moved = "after merge releases" in outcome.steps
+        assert (world.live().generation != was) == moved
+        world.assert_exact(world.live())
+    assert {"before merge releases", "after merge releases", "after point"} <= set(places)
+    for model in MODELS:
+        move(world, "release", model)
+    present = world.states.present()
+    assert [state.status for state in present] == ["proven", "proven"]
+    target = world.server.open()
+    try:
+        assert target.generation_names(INDEX) == [state.generation for state in present]
+    finally:
+        target.close()
+    pointer = LivePointer(world.lake, world.server.backend, INDEX)
+    assert pointer.collectable() == []
+
+
+@pytest.mark.faults
+def test_a_half_built_generation_is_not_seen_and_is_collected(world: World) -> None:
+    begun(world)
+    live = world.live()
+    killed = world.run("build", models=[MODEL], kill_at=8)
+    assert killed.kind == "killed" and "after upsert" in killed.steps
+    half = world.newest()
+    assert (half.status, half.generation != live.generation) == ("building", True)
+    assert world.live() == live
+    world.assert_exact(live)
+    move(world, "release", MODEL)
+    assert half.generation not in {state.generation for state in world.states.present()}
+    world.assert_exact(world.live())
