@@ -10,6 +10,7 @@ again on the next move, and `mirror` can be called at any time.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -147,8 +148,13 @@ class LivePointer:
         """Repeat the pointer in the backend's own alias, for readers outside the platform."""
         target.point(self.live_generation().identity)
 
-    def collectable(self) -> list[GenerationState]:
-        """Generations nobody needs: neither live, nor the one before, nor a model's newest."""
+    def collectable(self, *, replaced: Collection[str] = ()) -> list[GenerationState]:
+        """Generations nobody needs: neither live, nor the one before, nor a model's newest.
+
+        Args:
+            replaced: Model versions that others have replaced: of these only a live generation
+                is kept.
+        """
         release = self.live()
         keep = {release.generation, release.previous_generation} if release else set()
         newest: dict[str, str] = {}
@@ -156,4 +162,12 @@ class LivePointer:
         for state in present:
             newest[state.model_version] = state.generation
         keep |= set(newest.values())
-        return [state for state in present if state.generation not in keep]
+        return [
+            state
+            for state in present
+            if state.generation not in keep
+            or (
+                state.model_version in replaced
+                and (release is None or state.generation != release.generation)
+            )
+        ]
