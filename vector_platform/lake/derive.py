@@ -64,6 +64,70 @@ def count_missing(chunks: ds.Dataset, vectors: ds.Dataset) -> int:
     return int(row[0]) if row else 0
 
 
+def untranslated(
+    chunks: ds.Dataset, source: ds.Dataset, translated: ds.Dataset, *, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Vectors of contents of chunks that one model version has and another lacks.
+
+    Batches of (content_hash, vector). The join keeps hashes and streams the vectors.
+    """
+    with spilling_duckdb() as db:
+        db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        db.register("chunks", scan(chunks, ["content_hash"]))
+        db.register("translated", scan(translated, ["content_hash"]))
+        db.execute(
+            "CREATE TEMP TABLE wanted AS SELECT DISTINCT content_hash FROM chunks "
+            "WHERE content_hash NOT IN (SELECT content_hash FROM translated)"
+        )
+        db.register("source", scan(source, ["content_hash", "vector"]))
+        yield from stream(
+            db,
+            "SELECT content_hash, vector FROM source SEMI JOIN wanted USING (content_hash)",
+            batch_rows=batch_rows,
+        )
+
+
+def sample_contents(
+    chunks: ds.Dataset, vectors: ds.Dataset, *, rows: int, doc_ids: pa.Array | None
+) -> pa.Table:
+    """Chunks whose content has a vector: (doc_id, content_hash, text), whole documents together.
+
+    Documents come in the order of their ids' hashes, which is random and always the same.
+    """
+    with spilling_duckdb() as db:
+        db.register("chunks", scan(chunks, ["chunk_id", "doc_id", "content_hash", "title", "text"]))
+        db.register("vectors", scan(vectors, ["content_hash"]))
+        chosen = ""
+        if doc_ids is not None:
+            db.register("chosen", pa.table({"doc_id": doc_ids.cast(pa.string())}))
+            chosen = "SEMI JOIN chosen USING (doc_id)"
+        return db.sql(
+            f"""
+            SELECT doc_id, content_hash,
+                   CASE WHEN title = '' THEN text ELSE title || chr(10) || text END AS text
+            FROM chunks {chosen} SEMI JOIN vectors USING (content_hash)
+            ORDER BY sha256(doc_id), chunk_id LIMIT {rows}
+            """
+        ).to_arrow_table()
+
+
+def vectors_of(vectors: ds.Dataset, content_hashes: pa.Array) -> pa.Table:
+    """Vectors of some contents: (content_hash, vector), ordered by hash; absent ones are left out.
+
+    For thousands of contents, not for a lake of them: the vectors are in memory.
+    """
+    with spilling_duckdb() as db:
+        wanted = content_hashes.cast(pa.string())
+        db.register("wanted", pa.table({"content_hash": wanted}))
+        if len(wanted) <= _FEW:
+            vectors = holding(vectors, "content_hash", wanted)
+        db.register("vectors", scan(vectors, ["content_hash", "vector"]))
+        return db.sql(
+            "SELECT content_hash, vector FROM vectors SEMI JOIN wanted USING (content_hash) "
+            "ORDER BY content_hash"
+        ).to_arrow_table()
+
+
 def index_keys(chunks: ds.Dataset, fingerprint: str) -> Iterator[pa.RecordBatch]:
     """Batches of (id, tenant, digest). Reads no vector."""
     with spilling_duckdb() as db:

@@ -10,7 +10,7 @@ function of a snapshot and a model version; `index_rows` is that function. The S
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -135,6 +135,47 @@ class Lake:
         return derive.count_missing(
             self.chunks.dataset(snapshot.chunks), self.vectors(model_version, snapshot.embeddings)
         )
+
+    def untranslated(
+        self, source: str, translated: str, *, chunks_version: int, batch_rows: int = 16_384
+    ) -> Iterator[pa.RecordBatch]:
+        """Vectors of `source` for contents of the chunks that `translated` has none for yet.
+
+        Batches of (content_hash, vector). Each content comes once.
+        """
+        yield from derive.untranslated(
+            self.chunks.dataset(chunks_version),
+            self.vectors(source),
+            self.vectors(translated),
+            batch_rows=batch_rows,
+        )
+
+    def sample_contents(
+        self,
+        model_version: str,
+        *,
+        chunks_version: int,
+        rows: int,
+        doc_ids: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Some chunks whose content has a vector: (doc_id, content_hash, text).
+
+        A random choice of documents that is the same every time, or the documents that are
+        named; at most `rows` chunks of them.
+        """
+        return derive.sample_contents(
+            self.chunks.dataset(chunks_version),
+            self.vectors(model_version),
+            rows=rows,
+            doc_ids=pa.array(doc_ids, pa.string()) if doc_ids is not None else None,
+        )
+
+    def vectors_of(self, model_version: str, content_hashes: Sequence[str]) -> pa.Table:
+        """Vectors of some contents: (content_hash, vector), ordered by hash.
+
+        A content without a vector is left out. For thousands, not for a lake of them.
+        """
+        return derive.vectors_of(self.vectors(model_version), pa.array(content_hashes, pa.string()))
 
     # -- what an index is made of -----------------------------------------------------------
 

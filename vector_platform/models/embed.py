@@ -119,8 +119,8 @@ def embed_missing(
         before = time.perf_counter()
         embedded = embedder.embed_documents(contents, on_batch=count)
         encode_seconds += time.perf_counter() - before
-        _check_vectors(embedder, hashes, embedded.vectors)
-        commit(_table(embedder, hashes, embedded.vectors, run_id=run_id))
+        check_vectors(embedder, hashes, embedded.vectors)
+        commit(vector_table(embedder, hashes, embedded.vectors, run_id=run_id))
         texts = committed = committed + len(hashes)
         tokens += embedded.tokens
         truncated += embedded.truncated
@@ -161,7 +161,12 @@ def _check_contents(embedder: Embedder, hashes: list[str], texts: list[str]) -> 
         raise ContractError(f"contents to embed with model {embedder.name}", violations)
 
 
-def _check_vectors(embedder: Embedder, hashes: list[str], vectors: Vectors) -> None:
+def check_vectors(embedder: Embedder, hashes: list[str], vectors: Vectors) -> None:
+    """Refuse vectors that break the contract.
+
+    Raises:
+        ContractError: Names every content whose vector does.
+    """
     if len(vectors) != len(hashes):
         raise ContractError(
             f"vectors of model {embedder.name}",
@@ -173,7 +178,10 @@ def _check_vectors(embedder: Embedder, hashes: list[str], vectors: Vectors) -> N
         raise ContractError(f"vectors of model {embedder.name}", lines)
 
 
-def _table(embedder: Embedder, hashes: list[str], vectors: Vectors, *, run_id: str) -> pa.Table:
+def vector_table(
+    embedder: Embedder, hashes: list[str], vectors: Vectors, *, run_id: str
+) -> pa.Table:
+    """Vectors of contents under a model version, as rows of the lake."""
     schema = EMBEDDINGS.schema
     rows, dimension = vectors.shape
     offsets = pa.array(range(0, rows * dimension + 1, dimension), pa.int32())

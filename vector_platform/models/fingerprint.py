@@ -16,6 +16,7 @@ either: bits are promised on one machine.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -51,6 +52,7 @@ class Fingerprint:
         query_prompt: Put before every query.
         backend: Inference backend and precision.
         runtime: Library and release that compute, e.g. `torch 2.13, transformers 5`.
+        lineage: Of a version made from others: which, and how; None for weights of its own.
     """
 
     kind: str
@@ -65,11 +67,12 @@ class Fingerprint:
     query_prompt: str
     backend: str
     runtime: str
+    lineage: Mapping[str, Any] | None = None
 
     @property
     def details(self) -> dict[str, Any]:
         """The fields by name, ready for JSON and for people."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @cached_property
     def digest(self) -> str:

@@ -6,9 +6,15 @@ Opening imports no inference library and loads no weights; it hashes files, once
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+
+from vector_platform.lake.contract import MODEL_VERSIONS, canonical_json
 from vector_platform.models.base import Embedder
+from vector_platform.models.derived import open_derived
 from vector_platform.models.errors import ModelError
 from vector_platform.models.fingerprint import fingerprint_of
 from vector_platform.models.folder import ModelFolder, read_folder
@@ -17,7 +23,14 @@ from vector_platform.models.static import StaticEmbedder
 from vector_platform.settings import Model
 
 
-def open_model(name: str, spec: Model, *, cache_dir: Path, root: Path | None = None) -> Embedder:
+def open_model(
+    name: str,
+    spec: Model,
+    *,
+    cache_dir: Path,
+    root: Path | None = None,
+    open_base: Callable[[str], Embedder] | None = None,
+) -> Embedder:
     """Open a model version.
 
     Args:
@@ -26,6 +39,8 @@ def open_model(name: str, spec: Model, *, cache_dir: Path, root: Path | None = N
         cache_dir: Folder for file hashes, conversions and exports; may be deleted at any time.
         root: What a relative `path` is relative to (`Settings.root`); the working directory
             when not given.
+        open_base: Opens the model versions that this one is made from, by name; needed only for
+            one that is.
 
     Returns:
         The embedder, not loaded yet.
@@ -36,6 +51,10 @@ def open_model(name: str, spec: Model, *, cache_dir: Path, root: Path | None = N
     """
     root = Path.cwd() if root is None else root
     weights = find_weights(name, spec, cache_dir=cache_dir, root=root)
+    if spec.bases:
+        if open_base is None:
+            raise ModelError(name, f"made from {', '.join(spec.bases)}, which nobody opens here")
+        return open_derived(name, spec, weights, cache_dir=cache_dir, open_base=open_base)
     folder = read_folder(name, weights)
     _check(name, spec, folder)
     fingerprint = fingerprint_of(name, spec, folder, cache_dir=cache_dir)
@@ -69,3 +88,16 @@ def _check(name: str, spec: Model, folder: ModelFolder) -> None:
         raise ModelError(
             name, "the model pools without its prompt, which is not supported; leave prompts empty"
         )
+
+
+def registration(embedder: Embedder, run_id: str) -> pa.Table:
+    """The row that binds a model version's name to its fingerprint in the lake."""
+    row = {
+        "model_version": embedder.name,
+        "fingerprint": embedder.fingerprint.digest,
+        "dimension": embedder.dimension,
+        "details": canonical_json(embedder.fingerprint.details),
+        "registered_at": datetime.now(UTC),
+        "run_id": run_id,
+    }
+    return pa.Table.from_pylist([row], schema=MODEL_VERSIONS.schema)

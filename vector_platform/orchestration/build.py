@@ -25,6 +25,8 @@ from vector_platform.orchestration.jobs import (
     build_rebuild_job,
 )
 from vector_platform.orchestration.logs import PROGRESS, progress_logger
+from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
+from vector_platform.orchestration.model_sensors import build_model_sensors
 from vector_platform.orchestration.schedules import build_schedules
 from vector_platform.orchestration.sensors import build_sensors
 from vector_platform.settings import Settings, load_settings
@@ -46,6 +48,7 @@ def build_definitions(
     settings = settings or load_settings()
     ingest_day = build_ingest_job(settings)
     rebuild_index = build_rebuild_job(settings)
+    replace_translation = build_replace_job()
     return dg.Definitions(
         assets=[
             *build_raw_assets(settings),
@@ -60,9 +63,18 @@ def build_definitions(
             *build_drift_checks(settings),
             *build_parity_checks(settings),
         ],
-        jobs=[ingest_day, rebuild_index, build_promote_job(settings)],
+        jobs=[
+            ingest_day,
+            rebuild_index,
+            build_promote_job(settings),
+            build_translate_job(),
+            replace_translation,
+        ],
         schedules=build_schedules(settings, ingest_day),
-        sensors=build_sensors(settings, rebuild_index),
+        sensors=[
+            *build_sensors(settings, rebuild_index),
+            *build_model_sensors(replace_translation),
+        ],
         loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger},
         resources={"platform": Platform(settings), **(resources or {})},
         # Steps of a run share a process: a model or a connection is opened once, not per step.

@@ -26,6 +26,7 @@ from vector_platform.orchestration.inputs import (
     staging_inputs,
 )
 from vector_platform.orchestration.jobs import PromoteConfig
+from vector_platform.orchestration.model_jobs import ReplaceConfig
 from vector_platform.orchestration.runs import RunOutcome, Runs
 from vector_platform.wiring import Platform
 
@@ -95,6 +96,9 @@ def converge(runs: Runs, day: date) -> Iterator[StageResult]:
             yield stage
         if not all(platform.live_pointer(name).live() for name in settings.indexes.backends):
             yield _promote(runs, model_version, "the first index that is ready")
+    for name, model in settings.active_models.items():
+        if model.translated is not None:
+            yield _replace(runs, name)
     if evaluated:
         # Only a new measurement may move the pointer: what a person has released stays.
         yield _promote(runs, None, "the best by its evaluation")
@@ -157,6 +161,20 @@ def _indexed(platform: Platform, model_version: str) -> bool:
         if not platform.target(backend).exists(state.identity):
             return False
     return True
+
+
+def _replace(runs: Runs, model_version: str) -> StageResult:
+    """Give a provisional version's place to the true one as soon as that is complete."""
+    config = ReplaceConfig(model_version=model_version)
+    done = runs.job("replace_translation", dg.RunConfig({"replace": config}))
+    settings = runs.platform.settings
+    return StageResult(
+        f"translation {model_version}",
+        True,
+        settings.models[model_version].retired,
+        done.outputs["replace"],
+        done.run_id,
+    )
 
 
 def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:

@@ -137,7 +137,7 @@ def build_promote_job(settings: Settings) -> dg.JobDefinition:
                     platform.target(backend),
                     platform.index_sync(backend, run_id=context.run_id),
                     model_version=config.model_version or None,
-                    candidates=list(settings.active_models),
+                    candidates=list(platform.settings.active_models),
                     metric=settings.quality.evaluation_metric,
                     actor=config.actor,
                     reason=config.reason,

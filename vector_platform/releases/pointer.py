@@ -10,6 +10,7 @@ again on the next move, and `mirror` can be called at any time.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -166,24 +167,32 @@ class LivePointer:
         """Repeat the pointer in the backend's own alias, for readers outside the platform."""
         target.point(self.live_generation().identity)
 
-    def collectable(self) -> list[GenerationState]:
+    def collectable(self, *, replaced: Collection[str] = ()) -> list[GenerationState]:
         """Generations that nobody needs and the policy does not keep, oldest first.
 
         Always kept are the live one, the one before, and of each model version the newest and
         the newest proven one: a sync continues the former, a release may choose the latter.
+
+        Args:
+            replaced: Model versions that others have replaced: of these only a live generation
+                is kept.
         """
         history = self.history()
         left: dict[str, datetime] = {}
         for release, following in pairwise(history):
             left.pop(release.generation, None)  # the last time it was live counts
             left[release.generation] = following.released_at
-        keep = {release.generation for release in history[-1:]}
-        left = {name: when for name, when in left.items() if name not in keep}
-        keep |= set(list(left)[-self._keep_generations :])
+        live = {release.generation for release in history[-1:]}
+        left = {name: when for name, when in left.items() if name not in live}
+        keep = live | set(list(left)[-self._keep_generations :])
         since = datetime.now(UTC) - self._keep_for
         keep |= {name for name, when in left.items() if when > since}
         present = self._states.present()
         newest = {state.model_version: state.generation for state in present}
         proven = {s.model_version: s.generation for s in present if s.status == "proven"}
         keep |= {*newest.values(), *proven.values()}
-        return [state for state in present if state.generation not in keep]
+        return [
+            state
+            for state in present
+            if state.generation not in (live if state.model_version in replaced else keep)
+        ]

@@ -6,17 +6,18 @@ killed run resumes where it was.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import dagster as dg
 import pyarrow as pa
 
-from vector_platform.lake.contract import EMBEDDINGS, MODEL_VERSIONS, canonical_json
+from vector_platform.lake.contract import EMBEDDINGS
 from vector_platform.lake.lake import run_metadata
-from vector_platform.models.base import Embedder
+from vector_platform.models.derived import DerivedEmbedder
 from vector_platform.models.embed import EmbedReport, embed_missing
+from vector_platform.models.registry import registration
+from vector_platform.models.translate import translate_missing
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_chunks
 from vector_platform.orchestration.columns import table_metadata
@@ -46,7 +47,9 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
         with retry_by_type():
-            report = embed(platform, context.partition_key, context.run_id, context.log.info)
+            report, translated = embed(
+                platform, context.partition_key, context.run_id, context.log.info
+            )
         snapshot = platform.lake.snapshot()
         price = platform.settings.models[context.partition_key].usd_per_million_tokens
         return dg.MaterializeResult(
@@ -55,6 +58,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
                 "seconds": round(report.seconds, 3),
                 "encode_seconds": round(report.encode_seconds, 3),
                 "texts_per_second": round(report.texts_per_second, 1),
+                "translated": translated,
                 "cost_usd": round(report.tokens * price / 1e6, 6),
                 "lake_version": snapshot.embeddings,
                 "snapshot": str(snapshot),
@@ -67,34 +71,59 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
 
 def embed(
     platform: Platform, model_version: str, run_id: str, log: Callable[[str], None]
-) -> EmbedReport:
-    """Register the model version and embed every content it lacks."""
+) -> tuple[EmbedReport, int]:
+    """Register the model version and give every content that lacks a vector one.
+
+    An adapter has no vectors of its own. A translated version takes over what its old model has,
+    and embeds only what that model has not seen either.
+
+    Returns:
+        What was embedded, and how many vectors were translated.
+    """
     lake = platform.lake
     embedder = platform.embedder(model_version)
-    lake.register_model(_registration(embedder, run_id))
-    metadata = run_metadata(run_id, f"embed {model_version}")
+    lake.register_model(registration(embedder, run_id))
+    chunks_version = lake.chunks.version()
+    spec = platform.settings.models[model_version]
+    translated = 0
+    if spec.adapter_of is not None:
+        return EmbedReport(0, 0, 0, 0, 0.0, 0.0), translated
+    if spec.translated is not None:
+        assert isinstance(embedder, DerivedEmbedder)
+        translated = translate_missing(
+            embedder,
+            lake.untranslated(spec.translated.source, model_version, chunks_version=chunks_version),
+            run_id=run_id,
+            commit=_committer(platform, model_version, run_id),
+            on_progress=lambda done: log(f"{done} vectors translated"),
+        ).vectors
+    missing = lake.missing_contents(model_version, chunks_version=chunks_version)
+    return embed_contents(platform, model_version, missing, run_id, log), translated
 
-    def commit(rows: pa.Table) -> None:
-        lake.embeddings.append(rows, metadata)
 
+def embed_contents(
+    platform: Platform,
+    model_version: str,
+    contents: Iterable[pa.RecordBatch],
+    run_id: str,
+    log: Callable[[str], None],
+) -> EmbedReport:
+    """Embed contents that have no vector yet: batches of (content_hash, text)."""
     return embed_missing(
-        embedder,
-        lake.missing_contents(model_version, chunks_version=lake.chunks.version()),
+        platform.embedder(model_version),
+        contents,
         run_id=run_id,
-        commit=commit,
+        commit=_committer(platform, model_version, run_id),
         on_progress=lambda progress: log(
             f"{progress.texts} texts embedded, {progress.texts_per_second:.0f} a second"
         ),
     )
 
 
-def _registration(embedder: Embedder, run_id: str) -> pa.Table:
-    row = {
-        "model_version": embedder.name,
-        "fingerprint": embedder.fingerprint.digest,
-        "dimension": embedder.dimension,
-        "details": canonical_json(embedder.fingerprint.details),
-        "registered_at": datetime.now(UTC),
-        "run_id": run_id,
-    }
-    return pa.Table.from_pylist([row], schema=MODEL_VERSIONS.schema)
+def _committer(platform: Platform, model_version: str, run_id: str) -> Callable[[pa.Table], None]:
+    metadata = run_metadata(run_id, f"embed {model_version}")
+
+    def commit(rows: pa.Table) -> None:
+        platform.lake.embeddings.append(rows, metadata)
+
+    return commit

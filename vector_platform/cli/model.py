@@ -1,0 +1,100 @@
+"""`vector-platform model`: model versions, and those that the platform makes itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vector_platform.cli.choices import chosen_models
+from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+
+app = typer.Typer(no_args_is_help=True, help="See, make and retire model versions.")
+
+
+@app.command("list")
+def list_models(as_json: JsonFlag = False) -> None:
+    """Every model version, what it is made from, and what the lake knows of it."""
+    from vector_platform.models.own import read_card
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    registered = {
+        row["model_version"]: row
+        for row in platform.lake.model_versions.read(
+            ["model_version", "fingerprint", "dimension"]
+        ).to_pylist()
+    }
+    models = [
+        {
+            "model_version": name,
+            "state": "retired" if spec.retired else "active",
+            "dimension": registered.get(name, {}).get("dimension"),
+            "fingerprint": registered.get(name, {}).get("fingerprint"),
+            "made_from": list(spec.bases),
+            "description": spec.description,
+            "card": read_card(platform.data_dir, name),
+        }
+        for name, spec in platform.settings.models.items()
+    ]
+    if as_json:
+        say_json(models)
+        return
+    say_table(
+        "Model versions",
+        ["model", "state", "dimension", "made from", "description"],
+        [
+            [
+                model["model_version"],
+                model["state"],
+                model["dimension"] or "not embedded yet",
+                ", ".join(model["made_from"]) or "-",
+                model["description"],
+            ]
+            for model in models
+        ],
+    )
+
+
+@app.command()
+def translate(
+    source: Annotated[str, typer.Option("--from", help="Model version whose vectors are there.")],
+    to: Annotated[str, typer.Option("--to", help="Model version to be served.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a provisional version of a new model from stored vectors, as a Dagster run.
+
+    A map is fitted on contents embedded with both models and judged on others. Below
+    upgrades.translation_floor it is refused. No pointer moves.
+    """
+    import dagster as dg
+
+    from vector_platform.orchestration.model_jobs import TranslateConfig
+    from vector_platform.orchestration.runs import Runs
+    from vector_platform.wiring import Platform
+
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    config = TranslateConfig(
+        old=chosen_models(settings, source)[0], new=chosen_models(settings, to)[0]
+    )
+    outcome = runs.job("translate_model", dg.RunConfig({"translate": config}))
+    made = outcome.outputs["translate"]
+    if as_json:
+        say_json(made)
+        return
+    say(f"{made['model_version']}: {made['translated']} vectors translated")
+    say(runs.platform.settings.models[made["model_version"]].description)
+    say(f"release it: vector-platform release promote {made['model_version']}")
+
+
+@app.command()
+def retire(
+    model: Annotated[str, typer.Argument(help="A model version that the platform made.")],
+) -> None:
+    """Stop embedding and indexing a model version that the platform made itself."""
+    from vector_platform.models.own import retire_model
+    from vector_platform.settings import load_settings
+
+    retire_model(load_settings().data_dir, model)
+    say(f"{model} is retired; its vectors stay in the lake")

@@ -1,0 +1,236 @@
+"""Jobs that make and replace model versions.
+
+Belongs here: `translate_model` and `replace_translation`, thin ops around plain functions. Does
+not belong here: how a map is judged (`releases/translation.py`) or how vectors are translated
+(`models`). A job that makes a model version ends with a proven, unreleased generation: what
+readers see is decided elsewhere.
+"""
+
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from vector_platform.models.own import read_card, retire_model
+from vector_platform.models.registry import registration
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.assets.embeddings import embed, embed_contents
+from vector_platform.orchestration.assets.quality import evaluate_model
+from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.releases.following import sync_followers
+from vector_platform.releases.promotion import release_generation
+from vector_platform.releases.translation import choose_sample, keep_translation, try_translation
+from vector_platform.settings import Translation
+from vector_platform.wiring import NotConfigured, Platform
+
+
+class TranslateConfig(dg.Config):
+    """Whose vectors to translate, and into which model's space.
+
+    Attributes:
+        old: Model version whose vectors are in the lake.
+        new: Model version that is to be served.
+    """
+
+    old: str
+    new: str
+
+
+class ReplaceConfig(dg.Config):
+    """Which provisional model version to replace by its true one.
+
+    Attributes:
+        model_version: The provisional one, `new~from-old`.
+    """
+
+    model_version: str
+
+
+def build_translate_job() -> dg.JobDefinition:
+    """`translate_model`: a provisional version of a new model, from vectors in the lake."""
+
+    @dg.op(pool="lake_embeddings")
+    def translate(
+        context: dg.OpExecutionContext,
+        config: TranslateConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        with retry_by_type():
+            name = make_translation(
+                platform, config.old, config.new, context.run_id, context.log.info
+            )
+            facts = index_model(platform, name, context)
+        return {"model_version": name, "trial": read_card(platform.data_dir, name), **facts}
+
+    @dg.job(
+        name="translate_model",
+        description="Fit a map from an old to a new model version, judge it on held-out contents, "
+        "translate the stored vectors and build the indexes of the provisional version.",
+    )
+    def translate_model() -> None:
+        translate()
+
+    return translate_model
+
+
+def build_replace_job() -> dg.JobDefinition:
+    """`replace_translation`: from a provisional version to the true one."""
+
+    @dg.op(pool="promote")
+    def replace(
+        context: dg.OpExecutionContext,
+        config: ReplaceConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> str:
+        with retry_by_type():
+            told = replace_translation(
+                platform, config.model_version, context.run_id, context.log.info
+            )
+        context.log.info(told)
+        return told
+
+    @dg.job(
+        name="replace_translation",
+        description="Once the true vectors of a model are complete: serve them where readers see "
+        "the translated ones, then retire the provisional version and drop its generations.",
+    )
+    def replace_translation_job() -> None:
+        replace()
+
+    return replace_translation_job
+
+
+def make_translation(
+    platform: Platform, old: str, new: str, run_id: str, log: Callable[[str], None]
+) -> str:
+    """Make the provisional model version `new~from-old`. Returns its name.
+
+    One that was made before is kept as it is: a model version is immutable.
+
+    Raises:
+        TranslationRefused: The held-out contents say no; nothing is kept but true vectors.
+    """
+    for model_version in (old, new):
+        if platform.settings.models[platform.embedder(model_version).name].bases:
+            raise NotConfigured(f"{model_version} is made from other model versions itself")
+    name = Translation.model_validate({"from": old, "to": new}).name
+    if name in platform.settings.models:
+        return name
+    lake, upgrades = platform.lake, platform.settings.upgrades
+    lake.register_model(registration(platform.embedder(new), run_id))
+    sample = choose_sample(lake, old, upgrades)
+    contents = pa.concat_tables([sample.fitted, sample.held_out])
+    embed_contents(platform, new, _without_vectors(platform, new, contents), run_id, log)
+    vector_map, trial = try_translation(
+        lake,
+        platform.embedder(old),
+        platform.embedder(new),
+        sample,
+        metric=platform.settings.quality.evaluation_metric,
+    )
+    log(f"{name}: {trial.describe()}")
+    keep_translation(
+        platform.data_dir,
+        platform.embedder(old),
+        platform.embedder(new),
+        vector_map,
+        trial,
+        floor=upgrades.translation_floor,
+    )
+    platform.follow_own_models()
+    return name
+
+
+def index_model(
+    platform: Platform, model_version: str, context: dg.OpExecutionContext
+) -> dict[str, Any]:
+    """Vectors, proven generations and an evaluation of a model version that is new here.
+
+    The assets of its partition are materialised by this run: Dagster learns of new partitions
+    only when the code location is loaded again.
+    """
+    settings, run_id = platform.settings, context.run_id
+    report, translated = embed(platform, model_version, run_id, context.log.info)
+    facts: dict[str, Any] = {"texts": report.texts, "translated": translated}
+    _materialised(context, keys.EMBEDDINGS, model_version, facts)
+    documents = settings.documents_of(model_version)
+    for backend in settings.indexes.backends:
+        sync = platform.index_sync(backend, run_id=run_id, progress=context.log.info)
+        newest = sync_followers(sync, platform.live_pointer(backend), documents)[-1]
+        _materialised(context, keys.index(backend, settings), documents, newest.facts())
+        facts[backend] = newest.generation.generation
+    if settings.golden_queries:
+        found = evaluate_model(platform, model_version, run_id)
+        _materialised(context, keys.RETRIEVAL, model_version, found)
+        facts[settings.quality.evaluation_metric] = found[settings.quality.evaluation_metric]
+    return facts
+
+
+def replace_translation(
+    platform: Platform, model_version: str, run_id: str, log: Callable[[str], None]
+) -> str:
+    """Put the true model version in a provisional one's place; says what was done.
+
+    While true vectors are missing, nothing changes.
+    """
+    spec = platform.settings.models.get(model_version)
+    if spec is None or spec.translated is None:
+        raise NotConfigured(f"{model_version} is no translated model version")
+    if spec.retired:
+        return f"{model_version} is retired already"
+    lake, target = platform.lake, spec.translated.target
+    missing = lake.count_missing(target, lake.snapshot())
+    if missing:
+        return f"{model_version} stays: {missing} contents have no vector under {target} yet"
+    for backend in platform.settings.indexes.backends:
+        sync = platform.index_sync(backend, run_id=run_id, progress=log)
+        pointer = platform.live_pointer(backend)
+        state = sync.sync(target).generation
+        live = pointer.live()
+        if live is not None and live.model_version == model_version:
+            release_generation(
+                pointer,
+                platform.target(backend),
+                sync,
+                state,
+                actor="replace_translation",
+                reason=f"the true vectors of {target} are complete",
+                evidence={"replaces": model_version, "proven_at": str(state.snapshot)},
+                run_id=run_id,
+            )
+    retire_model(platform.data_dir, model_version)
+    platform.follow_own_models()
+    for backend in platform.settings.indexes.backends:
+        sync = platform.index_sync(backend, run_id=run_id, progress=log)
+        for old in platform.live_pointer(backend).collectable(replaced=[model_version]):
+            sync.drop(old)
+    return f"{model_version} is retired: {target} has vectors of its own for every content"
+
+
+def _without_vectors(
+    platform: Platform, model_version: str, contents: pa.Table
+) -> list[pa.RecordBatch]:
+    """Each content once that the model version has no vector for yet."""
+    texts = dict(
+        zip(
+            contents.column("content_hash").to_pylist(),
+            contents.column("text").to_pylist(),
+            strict=True,
+        )
+    )
+    known = platform.lake.vectors_of(model_version, sorted(texts)).column("content_hash")
+    missing = sorted(set(texts) - set(known.to_pylist()))
+    return [
+        pa.RecordBatch.from_pydict(
+            {"content_hash": missing, "text": [texts[one] for one in missing]},
+            schema=pa.schema([("content_hash", pa.string()), ("text", pa.string())]),
+        )
+    ]
+
+
+def _materialised(
+    context: dg.OpExecutionContext, key: dg.AssetKey, partition: str, facts: dict[str, Any]
+) -> None:
+    context.log_event(dg.AssetMaterialization(asset_key=key, partition=partition, metadata=facts))

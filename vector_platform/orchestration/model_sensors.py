@@ -1,0 +1,64 @@
+"""Sensors of model versions: when a provisional one has done its service.
+
+Belongs here: `replace_when_complete`. Does not belong here: what replacing means
+(`model_jobs.py`), or the drift sensors (`sensors.py`).
+"""
+
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+import dagster as dg
+
+from vector_platform.lake.lake import Lake
+from vector_platform.orchestration.model_jobs import ReplaceConfig
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+# A look costs the hashes of the lake when it has changed, and two log files when it has not.
+SENSOR_SECONDS = 60
+
+
+def build_model_sensors(replace_translation: dg.JobDefinition) -> list[dg.SensorDefinition]:
+    """`replace_when_complete`, running by default."""
+
+    @dg.sensor(
+        job=replace_translation,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=SENSOR_SECONDS,
+        description="Puts a model's true vectors in the place of translated ones as soon as every "
+        "content has one.",
+    )
+    def replace_when_complete(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.SensorResult | dg.SkipReason:
+        # Versions may have been made since the code location was loaded.
+        platform.follow_own_models()
+        provisional = provisional_versions(platform.settings)
+        if not provisional:
+            return dg.SkipReason("no model version is provisional")
+        state = f"{platform.lake.snapshot()} {' '.join(provisional)}"
+        if context.cursor == state:
+            return dg.SkipReason("nothing was embedded since the last look")
+        requests = [
+            dg.RunRequest(
+                run_key=f"replace:{name}:{state}",
+                run_config=dg.RunConfig({"replace": ReplaceConfig(model_version=name)}),
+            )
+            for name, target in provisional.items()
+            if is_complete(platform.lake, target)
+        ]
+        return dg.SensorResult(run_requests=requests, cursor=state)
+
+    return [replace_when_complete]
+
+
+def provisional_versions(settings: Settings) -> dict[str, str]:
+    """Active translated model versions, and the ones that they stand in for."""
+    return {
+        name: model.translated.target
+        for name, model in settings.active_models.items()
+        if model.translated is not None
+    }
+
+
+def is_complete(lake: Lake, model_version: str) -> bool:
+    """Whether every content of the newest chunks has a vector under a model version."""
+    return lake.count_missing(model_version, lake.snapshot()) == 0
