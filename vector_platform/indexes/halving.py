@@ -38,6 +38,8 @@ def write_or_refuse(
     Raises:
         IndexRejected: No row can be the cause, or every row of many is refused alike.
     """
+    if not rows:
+        return {}  # a server may refuse an empty request, and there is nothing to halve
     refused = _write(write, rows, key, reason)
     if len(rows) >= _NOT_THE_ROWS and len(refused) == len(rows) and len(set(refused.values())) == 1:
         raise IndexRejected(f"all {len(rows)} rows of a write are refused: {refused[rows[0][key]]}")

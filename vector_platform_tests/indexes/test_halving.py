@@ -66,3 +66,10 @@ def test_an_unavailable_backend_is_not_halved() -> None:
     with pytest.raises(IndexUnavailable):
         write_or_refuse(down, [{"id": "a"}, {"id": "b"}], key="id", reason=str)
     assert len(calls) == 1
+
+
+def test_nothing_to_write_is_no_request() -> None:
+    def full(rows: list[dict[str, Any]]) -> None:
+        raise IndexRejected("a request without rows")
+
+    assert write_or_refuse(full, [], key="id", reason=str) == {}
