@@ -87,12 +87,12 @@ def rollback(
     allow_shrink: AllowShrink = False,
 ) -> None:
     """Make the previous generation live again, after bringing it to the newest snapshot."""
-    from vector_platform.releases.promotion import roll_back
+    from vector_platform.releases.flip import roll_back
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
     for name in chosen_backends(platform.settings, backend):
-        outcome = roll_back(
+        release = roll_back(
             platform.live_pointer(name),
             platform.target(name),
             platform.index_sync(name, run_id="cli"),
@@ -101,4 +101,4 @@ def rollback(
             run_id="cli",
             allow_shrink=allow_shrink,
         )
-        say(outcome.describe())
+        say(f"{release.model_version} {release.generation} is now live, rolled back: {reason}")

@@ -15,7 +15,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.releases.promotion import promote_model, release_generation
+from vector_platform.releases.flip import release_generation
+from vector_platform.releases.promotion import promote_model
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 

@@ -1,7 +1,7 @@
 """Which generations follow the lake between releases: the live one, and each model's newest.
 
 Belongs here: that choice. Does not belong here: what a sync does (`indexes/sync.py`), or moving
-the live pointer (`promotion.py`). All other generations stay as they were; a release brings the
+the live pointer (`flip.py`). All other generations stay as they were; a release brings the
 one it takes up to date first.
 """
 

@@ -13,8 +13,8 @@ from typing import Any
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.quality.shadow import ShadowQuery, ShadowReport, Side, compare_sides
+from vector_platform.releases.flip import release_generation
 from vector_platform.releases.pointer import LivePointer
-from vector_platform.releases.promotion import release_generation
 
 
 @dataclass(frozen=True)

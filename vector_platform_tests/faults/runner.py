@@ -25,9 +25,9 @@ from vector_platform.errors import TransientError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.lake.lake import Lake
+from vector_platform.releases.flip import collect, release_generation, roll_back
 from vector_platform.releases.following import sync_followers
 from vector_platform.releases.pointer import LivePointer, Release
-from vector_platform.releases.promotion import collect, release_generation, roll_back
 from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.reader import read_until_told

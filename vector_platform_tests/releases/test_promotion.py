@@ -6,16 +6,15 @@ from typing import Any
 import pytest
 
 from vector_platform.indexes.lock import SyncInProgress
-from vector_platform.releases.following import sync_followers
-from vector_platform.releases.promotion import (
-    NothingToPromote,
+from vector_platform.releases.flip import (
     NothingToRollBackTo,
-    Outcome,
     ReleaseShrinks,
-    promote_model,
     release_generation,
     roll_back,
 )
+from vector_platform.releases.following import sync_followers
+from vector_platform.releases.pointer import Release
+from vector_platform.releases.promotion import NothingToPromote, Outcome, promote_model
 from vector_platform_tests.releases.deployment import MODELS, Deployment
 
 WORSE, BETTER = [0.4, 0.5] * 30, [0.6, 0.7] * 30
@@ -45,7 +44,7 @@ def promote(world: Deployment, model: str | None = None, *, allow_shrink: bool =
 COMMON: dict[str, Any] = {"actor": "ann", "reason": "worse answers", "run_id": "run"}
 
 
-def rollback(world: Deployment, *, allow_shrink: bool = False) -> Outcome:
+def rollback(world: Deployment, *, allow_shrink: bool = False) -> Release:
     return roll_back(
         world.pointer(), world.target(), world.sync(), allow_shrink=allow_shrink, **COMMON
     )
@@ -125,8 +124,7 @@ def test_a_rollback_brings_back_the_previous_generation_without_what_was_deleted
         promote(world, model)
     world.put("s:late", delete=("s:1",))
     world.sync().sync("new.v1")
-    outcome = rollback(world)
-    assert (outcome.model_version, outcome.moved) == ("old.v1", True)
+    assert rollback(world).model_version == "old.v1"
     assert "s:1#0" not in world.served()
     assert "s:late#0" in world.served()
 
@@ -191,7 +189,7 @@ def test_a_rollback_to_what_is_far_behind_is_let_through(world: Deployment) -> N
         promote(world, model)
     delete(world, *range(8))
     follow(world, "new.v1", allow_delete=8)
-    assert rollback(world).moved
+    assert rollback(world).generation == "g0001"
     assert world.served() == {f"s:{number}#0" for number in range(8, 12)}
 
 
@@ -205,7 +203,7 @@ def test_a_rollback_that_would_empty_what_readers_see_is_refused(world: Deployme
     assert world.pointer().live_generation().model_version == "new.v1"
     assert len(world.served()) == 12
     assert all(state.rows == 12 for state in world.sync().states.present()), "nothing was deleted"
-    assert rollback(world, allow_shrink=True).moved
+    assert rollback(world, allow_shrink=True).generation == "g0001"
     assert world.served() == set()
 
 
@@ -220,4 +218,4 @@ def test_no_pointer_moves_while_somebody_writes_the_index(world: Deployment) -> 
         with pytest.raises(SyncInProgress):
             promote(world, "old.v1")
     assert len(world.pointer().history()) == moves
-    assert rollback(world).moved
+    assert rollback(world).generation == "g0001"

@@ -13,8 +13,8 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.releases.flip import collect
 from vector_platform.releases.following import sync_followers
-from vector_platform.releases.promotion import collect
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
 
