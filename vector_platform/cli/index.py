@@ -18,6 +18,7 @@ from vector_platform.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from vector_platform.indexes.verify import Verification
     from vector_platform.wiring import Platform
 
 app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")
@@ -178,32 +179,31 @@ def verify(
     for name in chosen_backends(platform.settings, backend):
         checker = platform.index_sync(name, run_id="cli")
         for model_version in chosen_models(platform.settings, model):
-            state = checker.states.newest(model_version)
-            if state is None:
-                continue
-            proof = checker.verify(state)
-            facts.append(
-                {
-                    "backend": name,
-                    "generation": state.generation,
-                    "model_version": model_version,
-                    "clean": proof.clean,
-                    **proof.facts(),
-                }
-            )
-            if not as_json:
-                say(
-                    f"{name} {model_version} {state.generation}: "
-                    f"{'equal to' if proof.clean else 'DIFFERS from'} {proof.snapshot} "
-                    f"({proof.describe()})"
+            for state in platform.live_pointer(name).following(model_version):
+                proof = checker.verify(state)
+                facts.append(
+                    {
+                        "backend": name,
+                        "generation": state.generation,
+                        "model_version": model_version,
+                        "clean": proof.clean,
+                        **proof.facts(),
+                    }
                 )
-                for kind, names in proof.facts()["samples"].items():
-                    if names:
-                        say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
+                if not as_json:
+                    _say_proof(f"{name} {model_version} {state.generation}", proof)
     if as_json:
         say_json(facts)
     if not all(fact["clean"] for fact in facts):
         raise typer.Exit(2)
+
+
+def _say_proof(name: str, proof: Verification) -> None:
+    verdict = "equal to" if proof.clean else "DIFFERS from"
+    say(f"{name}: {verdict} {proof.snapshot} ({proof.describe()})")
+    for kind, names in proof.facts()["samples"].items():
+        if names:
+            say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
 
 
 @app.command()
@@ -217,14 +217,12 @@ def repair(
     for name in chosen_backends(platform.settings, backend):
         fixer = platform.index_sync(name, run_id=f"cli:{getpass.getuser()}", progress=say)
         for model_version in chosen_models(platform.settings, model):
-            state = fixer.states.newest(model_version)
-            if state is None:
-                continue
-            report = fixer.repair(state, allow_delete=allow_delete)
-            say(
-                f"{name} {model_version} {state.generation}: {report.upserted} rewritten, "
-                f"{report.deleted} deleted, equal to {report.generation.snapshot}"
-            )
+            for state in platform.live_pointer(name).following(model_version):
+                report = fixer.repair(state, allow_delete=allow_delete)
+                say(
+                    f"{name} {model_version} {state.generation}: {report.upserted} rewritten, "
+                    f"{report.deleted} deleted, equal to {report.generation.snapshot}"
+                )
 
 
 @app.command()
