@@ -201,7 +201,7 @@ def pages(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def key_batch(rows: Sequence[tuple[str, str, str]]) -> pa.RecordBatch:
+def key_batch(rows: Sequence[tuple[str, str, str | None]]) -> pa.RecordBatch:
     """`INDEX_KEY` batch of (id, tenant, digest) triples."""
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
     return pa.RecordBatch.from_arrays([pa.array(c, pa.string()) for c in columns], schema=INDEX_KEY)
