@@ -114,21 +114,17 @@ def plan(
     backend: BackendOption = "both", model: ModelOption = None, as_json: JsonFlag = False
 ) -> None:
     """Say what a sync would write and delete, and what it would cost. Writes nothing."""
-    from vector_platform.lake.lake import UnknownModelVersion
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
     facts = []
     for model_version in chosen_models(platform.settings, model):
         to_embed = _to_embed(platform, model_version)
+        dimension = platform.embedder(model_version).dimension
         for name in chosen_backends(platform.settings, backend):
-            fact: dict[str, Any] = {"backend": name, "model_version": model_version, **to_embed}
-            try:
-                sync = platform.index_sync(name, run_id="plan")
-                fact |= sync.forecast(model_version).facts()
-            except UnknownModelVersion:
-                fact |= {"mode": "build", "reason": "the model version is not embedded yet"}
-            facts.append(fact)
+            sync = platform.index_sync(name, run_id="plan")
+            found = sync.forecast(model_version, dimension=dimension)
+            facts.append({"backend": name, **found.facts(), **to_embed})
     if as_json:
         say_json(facts)
         return
@@ -140,11 +136,14 @@ def plan(
 
 def _forecast_line(fact: dict[str, Any]) -> str:
     name = f"{fact['backend']} {fact['model_version']} {fact.get('generation') or '(new)'}"
-    embed = (
-        f"; first {fact['texts_to_embed']:,} texts to embed, {fact['tokens_to_embed']:,} tokens"
-        if fact["texts_to_embed"]
-        else ""
-    )
+    embed = ""
+    if fact["texts_to_embed"]:
+        sampled = fact["texts_sampled_for_tokens"]
+        about = f" (estimated from {sampled:,})" if sampled < fact["texts_to_embed"] else ""
+        embed = (
+            f"; first {fact['texts_to_embed']:,} texts to embed, "
+            f"{fact['tokens_to_embed']:,} tokens{about}"
+        )
     if not fact.get("rows_to_write") and not fact.get("rows_to_delete"):
         return f"{name}: nothing to write ({fact['reason']}){embed}"
     seconds = fact["estimated_seconds"]
@@ -157,14 +156,24 @@ def _forecast_line(fact: dict[str, Any]) -> str:
     )
 
 
-def _to_embed(platform: Platform, model_version: str) -> dict[str, int]:
-    """Texts that have no vector yet, and their tokens as the chunker counts them."""
-    texts = tokens = 0
-    version = platform.lake.chunks.version()
-    for batch in platform.lake.missing_contents(model_version, chunks_version=version):
-        texts += batch.num_rows
-        tokens += sum(platform.chunker.tokens(text) for text in batch.column("text").to_pylist())
-    return {"texts_to_embed": texts, "tokens_to_embed": tokens}
+def _to_embed(platform: Platform, model_version: str) -> dict[str, Any]:
+    """Texts that have no vector yet, and their tokens as the model's own tokenizer cuts them."""
+    from vector_platform.models.cost import SAMPLED_TEXTS, embedding_cost
+
+    lake = platform.lake
+    snapshot = lake.snapshot()
+    missing = lake.missing_contents(
+        model_version, chunks_version=snapshot.chunks, batch_rows=SAMPLED_TEXTS
+    )
+    # They come in the order of their hashes, so that the first stand for all.
+    first = next(missing, None)
+    cost = embedding_cost(
+        platform.embedder(model_version),
+        lake.count_missing(model_version, snapshot),
+        first.column("text").to_pylist() if first else [],
+    )
+    price = platform.settings.models[model_version].usd_per_million_tokens
+    return cost.facts(usd_per_million_tokens=price)
 
 
 @app.command()

@@ -156,8 +156,11 @@ def _pinecone_problem(row_id: str, metadata: Mapping[str, Any]) -> str | None:
         return f"id is not 1 to {PINECONE_ID_LENGTH} ASCII characters, Pinecone takes no other"
     size = len(orjson.dumps(metadata))
     if size > PINECONE_METADATA_BYTES:
+        sizes = {name: len(orjson.dumps(value)) for name, value in metadata.items()}
+        longest = max(sizes, key=lambda name: sizes[name])
         return (
-            f"the row without its vector has {size} bytes, Pinecone takes {PINECONE_METADATA_BYTES}"
+            f"the row without its vector has {size} bytes, Pinecone takes "
+            f"{PINECONE_METADATA_BYTES}; its largest field is {longest} with {sizes[longest]}"
         )
     return None
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -178,18 +178,33 @@ class IndexSync:
             self._target.drop(state.identity)
             self.states.mark_dropped(state, run_id=self._run_id, now=_now())
 
-    def forecast(self, model_version: str) -> Forecast:
+    def forecast(self, model_version: str, *, dimension: int | None = None) -> Forecast:
         """What `sync` would do to the newest generation of a model version. Writes nothing.
 
+        Args:
+            model_version: Whose vectors.
+            dimension: Length of the vectors, for a model version that has none in the lake yet.
+
         Raises:
-            UnknownModelVersion: Nothing of the model is embedded yet.
+            UnknownModelVersion: The lake knows no vector of the model, and no dimension is given.
         """
         state = self.states.newest(model_version)
-        decision = self._decide(state, model_version)
+        return self._forecast(state, model_version, self._decide(state, model_version), dimension)
+
+    def _forecast(
+        self,
+        state: GenerationState | None,
+        model_version: str,
+        decision: _Decision,
+        dimension: int | None = None,
+    ) -> Forecast:
+        if state is not None:
+            dimension = state.dimension
         return forecast(
             self._lake,
             self.states,
             model_version=model_version,
+            dimension=dimension or self._lake.model_version(model_version).dimension,
             generation=state.generation if state else None,
             mode=decision.mode,
             reason=decision.reason,
@@ -237,16 +252,19 @@ class IndexSync:
     ) -> SyncReport:
         started = time.monotonic()
         decision = self._decide(state, model_version)
+        forecast = self._forecast(state, model_version, decision)
         if state is None:
-            return self._build(model_version, started)
+            return replace(self._build(model_version, started), forecast=forecast)
         if decision.plan is None:
             elapsed = time.monotonic() - started
-            return SyncReport(state, decision.mode, decision.reason, 0, 0, elapsed, None)
+            none = SyncReport(state, decision.mode, decision.reason, 0, 0, elapsed, None)
+            return replace(none, forecast=forecast)
         if not self._target.exists(state.identity):
             # What it was proven equal to is no longer there, whatever happens from here on.
             state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
             self._target.create(state.identity)
-        return self._apply(state, decision, decision.plan, allow_delete, started)
+        report = self._apply(state, decision, decision.plan, allow_delete, started)
+        return replace(report, forecast=forecast)
 
     def _build(self, model_version: str, started: float) -> SyncReport:
         model = self._lake.model_version(model_version)

@@ -1,8 +1,8 @@
 """Which generations follow the lake between releases: the live one, and each model's newest.
 
 Belongs here: syncing them. Does not belong here: which they are (`pointer.py`), what a sync does
-(`indexes/sync.py`), or moving the live pointer (`promotion.py`). All other generations stay as they were; a release brings the
-one it takes up to date first.
+(`indexes/sync.py`), or moving the live pointer (`promotion.py`). All other generations stay as
+they were; a release brings the one it takes up to date first.
 """
 
 from __future__ import annotations

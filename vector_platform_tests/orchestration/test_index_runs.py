@@ -311,6 +311,13 @@ def test_allow_delete_lets_that_many_deletes_through_and_no_more(runs: Runs) -> 
     assert memory(runs).count(_generation(runs)) == CHUNKS - 5
 
 
+def test_an_index_asset_tells_its_plan_beside_what_it_did(runs: Runs) -> None:
+    told = runs.materialize([MILVUS], partition=OLD).metadata["milvus/documents"]
+    assert (told["planned_rows_to_write"], told["rows_upserted"]) == (CHUNKS, CHUNKS)
+    assert told["plan"]["tenants"] == {"acme": {"write": CHUNKS, "delete": 0}}
+    assert told["plan"]["mode"] == "build"
+
+
 def test_chunks_without_vectors_reach_no_index_even_when_launched_by_hand(runs: Runs) -> None:
     runs.materialize([MILVUS], partition=OLD)
     building.put(runs.platform.lake, building.chunk("guides:new", "not embedded yet"))
