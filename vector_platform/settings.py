@@ -250,6 +250,13 @@ class PineconeIndex(_Section):
     region: str = "us-east-1"
     batch_rows: int = Field(default=200, ge=1, le=1000)
     max_parallel_requests: int = Field(default=4, ge=1, le=32)
+    verify_fetch_share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the digests that a verify fetches, another one each time; all ids "
+        "are listed. A fetch costs a read unit a row.",
+    )
 
 
 class Indexes(_Section):

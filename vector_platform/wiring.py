@@ -116,6 +116,7 @@ class Platform:
         """The sync of one backend."""
         from vector_platform.indexes.sync import IndexSync
 
+        section = getattr(self.settings.indexes, backend)
         return IndexSync(
             self.lake,
             self.target(backend),
@@ -123,7 +124,9 @@ class Platform:
             spec=self.index_spec(backend),
             max_delete_share=self.settings.guard.max_delete_share,
             full_proof_hours=self.settings.guard.full_proof_hours,
-            batch_rows=getattr(self.settings.indexes, backend).batch_rows,
+            # Milvus has no such setting: reading costs nothing there.
+            verify_fetch_share=getattr(section, "verify_fetch_share", 1.0),
+            batch_rows=section.batch_rows,
             lock_dir=self.data_dir / "locks",
             run_id=run_id,
             progress=progress,

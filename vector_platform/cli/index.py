@@ -18,6 +18,7 @@ from vector_platform.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from vector_platform.indexes.verify import Verification
     from vector_platform.wiring import Platform
 
 app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")
@@ -113,21 +114,17 @@ def plan(
     backend: BackendOption = "both", model: ModelOption = None, as_json: JsonFlag = False
 ) -> None:
     """Say what a sync would write and delete, and what it would cost. Writes nothing."""
-    from vector_platform.lake.lake import UnknownModelVersion
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
     facts = []
     for model_version in chosen_models(platform.settings, model):
         to_embed = _to_embed(platform, model_version)
+        dimension = platform.embedder(model_version).dimension
         for name in chosen_backends(platform.settings, backend):
-            fact: dict[str, Any] = {"backend": name, "model_version": model_version, **to_embed}
-            try:
-                sync = platform.index_sync(name, run_id="plan")
-                fact |= sync.forecast(model_version).facts()
-            except UnknownModelVersion:
-                fact |= {"mode": "build", "reason": "the model version is not embedded yet"}
-            facts.append(fact)
+            sync = platform.index_sync(name, run_id="plan")
+            found = sync.forecast(model_version, dimension=dimension)
+            facts.append({"backend": name, **found.facts(), **to_embed})
     if as_json:
         say_json(facts)
         return
@@ -139,11 +136,14 @@ def plan(
 
 def _forecast_line(fact: dict[str, Any]) -> str:
     name = f"{fact['backend']} {fact['model_version']} {fact.get('generation') or '(new)'}"
-    embed = (
-        f"; first {fact['texts_to_embed']:,} texts to embed, {fact['tokens_to_embed']:,} tokens"
-        if fact["texts_to_embed"]
-        else ""
-    )
+    embed = ""
+    if fact["texts_to_embed"]:
+        sampled = fact["texts_sampled_for_tokens"]
+        about = f" (estimated from {sampled:,})" if sampled < fact["texts_to_embed"] else ""
+        embed = (
+            f"; first {fact['texts_to_embed']:,} texts to embed, "
+            f"{fact['tokens_to_embed']:,} tokens{about}"
+        )
     if not fact.get("rows_to_write") and not fact.get("rows_to_delete"):
         return f"{name}: nothing to write ({fact['reason']}){embed}"
     seconds = fact["estimated_seconds"]
@@ -156,14 +156,24 @@ def _forecast_line(fact: dict[str, Any]) -> str:
     )
 
 
-def _to_embed(platform: Platform, model_version: str) -> dict[str, int]:
-    """Texts that have no vector yet, and their tokens as the chunker counts them."""
-    texts = tokens = 0
-    version = platform.lake.chunks.version()
-    for batch in platform.lake.missing_contents(model_version, chunks_version=version):
-        texts += batch.num_rows
-        tokens += sum(platform.chunker.tokens(text) for text in batch.column("text").to_pylist())
-    return {"texts_to_embed": texts, "tokens_to_embed": tokens}
+def _to_embed(platform: Platform, model_version: str) -> dict[str, Any]:
+    """Texts that have no vector yet, and their tokens as the model's own tokenizer cuts them."""
+    from vector_platform.models.cost import SAMPLED_TEXTS, embedding_cost
+
+    lake = platform.lake
+    snapshot = lake.snapshot()
+    missing = lake.missing_contents(
+        model_version, chunks_version=snapshot.chunks, batch_rows=SAMPLED_TEXTS
+    )
+    # They come in the order of their hashes, so that the first stand for all.
+    first = next(missing, None)
+    cost = embedding_cost(
+        platform.embedder(model_version),
+        lake.count_missing(model_version, snapshot),
+        first.column("text").to_pylist() if first else [],
+    )
+    price = platform.settings.models[model_version].usd_per_million_tokens
+    return cost.facts(usd_per_million_tokens=price)
 
 
 @app.command()
@@ -178,32 +188,31 @@ def verify(
     for name in chosen_backends(platform.settings, backend):
         checker = platform.index_sync(name, run_id="cli")
         for model_version in chosen_models(platform.settings, model):
-            state = checker.states.newest(model_version)
-            if state is None:
-                continue
-            proof = checker.verify(state)
-            facts.append(
-                {
-                    "backend": name,
-                    "generation": state.generation,
-                    "model_version": model_version,
-                    "clean": proof.clean,
-                    **proof.facts(),
-                }
-            )
-            if not as_json:
-                say(
-                    f"{name} {model_version} {state.generation}: "
-                    f"{'equal to' if proof.clean else 'DIFFERS from'} {proof.snapshot} "
-                    f"({proof.describe()})"
+            for state in platform.live_pointer(name).following(model_version):
+                proof = checker.verify(state)
+                facts.append(
+                    {
+                        "backend": name,
+                        "generation": state.generation,
+                        "model_version": model_version,
+                        "clean": proof.clean,
+                        **proof.facts(),
+                    }
                 )
-                for kind, names in proof.facts()["samples"].items():
-                    if names:
-                        say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
+                if not as_json:
+                    _say_proof(f"{name} {model_version} {state.generation}", proof)
     if as_json:
         say_json(facts)
     if not all(fact["clean"] for fact in facts):
         raise typer.Exit(2)
+
+
+def _say_proof(name: str, proof: Verification) -> None:
+    verdict = "equal to" if proof.clean else "DIFFERS from"
+    say(f"{name}: {verdict} {proof.snapshot} ({proof.describe()})")
+    for kind, names in proof.facts()["samples"].items():
+        if names:
+            say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
 
 
 @app.command()
@@ -217,14 +226,12 @@ def repair(
     for name in chosen_backends(platform.settings, backend):
         fixer = platform.index_sync(name, run_id=f"cli:{getpass.getuser()}", progress=say)
         for model_version in chosen_models(platform.settings, model):
-            state = fixer.states.newest(model_version)
-            if state is None:
-                continue
-            report = fixer.repair(state, allow_delete=allow_delete)
-            say(
-                f"{name} {model_version} {state.generation}: {report.upserted} rewritten, "
-                f"{report.deleted} deleted, equal to {report.generation.snapshot}"
-            )
+            for state in platform.live_pointer(name).following(model_version):
+                report = fixer.repair(state, allow_delete=allow_delete)
+                say(
+                    f"{name} {model_version} {state.generation}: {report.upserted} rewritten, "
+                    f"{report.deleted} deleted, equal to {report.generation.snapshot}"
+                )
 
 
 @app.command()

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.indexes.contract import Generation, Hit
+from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.settings import BackendName
 
 
@@ -71,11 +72,17 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def keys(
-        self, generation: Generation, tenant: str, ids: Sequence[str] | None = None
+        self,
+        generation: Generation,
+        tenant: str,
+        ids: Sequence[str] | None = None,
+        *,
+        sample: DigestSample = EVERY_DIGEST,
     ) -> Iterator[pa.RecordBatch]:
         """Rows of a tenant as `INDEX_KEY` batches, read through the path queries use.
 
-        All of them, or those of some ids; ids that are not there are left out.
+        All of them, or those of some ids; ids that are not there are left out. Of all, digests of
+        rows that the sample has not may be null, where reading them costs.
         """
 
     @abstractmethod

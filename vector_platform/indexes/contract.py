@@ -30,8 +30,11 @@ INDEX_ROW = pa.schema(
     ]
 )
 
-# What is compared between lake and index: who a row is, whose it is, what it was made from.
-INDEX_KEY = pa.schema([INDEX_ROW.field("id"), INDEX_ROW.field("tenant"), INDEX_ROW.field("digest")])
+# What is compared between lake and index: who a row is, whose it is, what it was made from. An
+# index that was not asked for a digest leaves it null: the row is there, made from who knows what.
+INDEX_KEY = pa.schema(
+    [INDEX_ROW.field("id"), INDEX_ROW.field("tenant"), pa.field("digest", pa.string())]
+)
 
 
 @dataclass(frozen=True)

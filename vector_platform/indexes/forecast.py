@@ -39,7 +39,7 @@ class Forecast:
         deletes: Rows to delete, by tenant.
         bytes: Vectors and texts to send, estimated from a sample of rows.
         requests: Write and delete requests.
-        seconds: Estimate from this index's recent syncs; None without any.
+        seconds: Estimate from this index's recent syncs, proof included; None without any.
     """
 
     model_version: str
@@ -81,6 +81,7 @@ def forecast(
     states: IndexStates,
     *,
     model_version: str,
+    dimension: int,
     generation: str | None,
     mode: Mode,
     reason: str,
@@ -90,10 +91,14 @@ def forecast(
 ) -> Forecast:
     """Count what a decided sync would do. Reads the lake, writes nothing.
 
+    A model version that nothing is embedded under yet can be forecast, too: an index has a row
+    for every chunk, and what a vector weighs follows from its dimension.
+
     Args:
         lake: Where rows would come from.
         states: Whose history tells the speed.
         model_version: Whose index.
+        dimension: Length of its vectors.
         generation: Generation that would be touched, if it exists.
         mode: What was decided.
         reason: Why.
@@ -104,11 +109,12 @@ def forecast(
     if plan is not None:
         upserts, deletes = _by_tenant([plan.upserts]), _by_tenant([plan.deletes])
     elif mode == "build":
-        upserts, deletes = _by_tenant(lake.index_keys(model_version, snapshot)), {}
+        tenants = lake.chunks.batches(["tenant"], version=snapshot.chunks)
+        upserts, deletes = _by_tenant(tenants), {}
     else:
         upserts, deletes = {}, {}
     writes, removals = sum(upserts.values()), sum(deletes.values())
-    speed = states.speed()
+    speed = states.speed() if writes or removals else None
     return Forecast(
         model_version=model_version,
         generation=generation,
@@ -117,7 +123,7 @@ def forecast(
         snapshot=snapshot,
         upserts=upserts,
         deletes=deletes,
-        bytes=writes * _row_bytes(lake, model_version) if writes else 0,
+        bytes=writes * _row_bytes(lake, dimension) if writes else 0,
         requests=math.ceil(writes / batch_rows) + math.ceil(removals / batch_rows),
         seconds=round((writes + removals) / speed, 1) if speed else None,
     )
@@ -130,11 +136,10 @@ def _by_tenant(batches: Iterable[pa.RecordBatch | pa.Table]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _row_bytes(lake: Lake, model_version: str) -> int:
+def _row_bytes(lake: Lake, dimension: int) -> int:
     """Mean size of a row: its vector, and the text and attributes of the first rows read."""
     sampled, size = 0, 0
     for batch in lake.chunks.batches(["title", "text", "attributes"], batch_rows=SAMPLED_ROWS):
         sampled, size = batch.num_rows, batch.nbytes
         break
-    vector = lake.model_version(model_version).dimension * FLOAT_BYTES
-    return vector + (size // sampled if sampled else 0)
+    return dimension * FLOAT_BYTES + (size // sampled if sampled else 0)

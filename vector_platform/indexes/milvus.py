@@ -28,6 +28,7 @@ from vector_platform.indexes.contract import (
     IndexUnavailable,
     RowsRejected,
 )
+from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.milvus_terms import (
     among,
@@ -265,9 +266,14 @@ class MilvusVectorIndex(VectorIndex):
             known |= found
 
     def keys(
-        self, generation: Generation, tenant: str, ids: Sequence[str] | None = None
+        self,
+        generation: Generation,
+        tenant: str,
+        ids: Sequence[str] | None = None,
+        *,
+        sample: DigestSample = EVERY_DIGEST,
     ) -> Iterator[pa.RecordBatch]:
-        """Ids and digests through the tenant filter that searches use.
+        """Ids and all digests, which cost nothing, through the tenant filter that searches use.
 
         Milvus stores an id as often as it is inserted, counts every copy and answers one. Where
         it counts more rows of a tenant than it answers, ids are named once for each copy.

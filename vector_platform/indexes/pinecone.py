@@ -39,6 +39,7 @@ from vector_platform.indexes.contract import (
     IndexUnavailable,
     RowsRejected,
 )
+from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.naming import generation_marker, namespace_name
 from vector_platform.indexes.parallel import Parallel
@@ -328,27 +329,39 @@ class PineconeVectorIndex(VectorIndex):
         return sorted(tenant for tenant, name in found if counts[name] or has_rows(name))
 
     def keys(
-        self, generation: Generation, tenant: str, ids: Sequence[str] | None = None
+        self,
+        generation: Generation,
+        tenant: str,
+        ids: Sequence[str] | None = None,
+        *,
+        sample: DigestSample = EVERY_DIGEST,
     ) -> Iterator[pa.RecordBatch]:
         """Every id that the namespace lists, with the digest and tenant that a fetch shows.
 
-        An id that lists and cannot be fetched has an empty digest: whatever it is, it differs.
-        Ids that are asked for by name are fetched without being listed.
+        A fetch costs a read unit a row, so of listed ids only the sample's are fetched. One that
+        lists and cannot be fetched has an empty digest: whatever it is, it differs. Ids that are
+        asked for by name are fetched without being listed.
         """
         index = self._open(generation)
         namespace = namespace_name(tenant, generation.name)
 
         def fetch(some: Sequence[str]) -> pa.RecordBatch:
+            wanted = [row_id for row_id in some if ids is not None or sample.has(row_id)]
             stored: dict[str, Any] = {}
-            with self._if_there("fetch digests"):
-                stored = index.documents.fetch(
-                    namespace=namespace, ids=list(some), include_fields=["digest", "tenant"]
-                ).documents
-            shown = some if ids is None else [row_id for row_id in some if row_id in stored]
-            rows = [(i, stored[i].to_dict() if i in stored else {}) for i in shown]
-            return key_batch(
-                [(i, row.get("tenant") or tenant, row.get("digest") or "") for i, row in rows]
-            )
+            if wanted:
+                with self._if_there("fetch digests"):
+                    stored = index.documents.fetch(
+                        namespace=namespace, ids=wanted, include_fields=["digest", "tenant"]
+                    ).documents
+            unread = dict.fromkeys(some) if ids is None else {}
+            keys: dict[str, tuple[str, str, str | None]] = {i: (i, tenant, None) for i in unread}
+            for row_id in wanted:
+                if row_id in stored:
+                    row = stored[row_id].to_dict()
+                    keys[row_id] = (row_id, row.get("tenant") or tenant, row.get("digest") or "")
+                elif ids is None:
+                    keys[row_id] = (row_id, tenant, "")
+            return key_batch(list(keys.values()))
 
         asked = self._listed(index, namespace) if ids is None else pages(ids, REQUEST_IDS)
         yield from self._parallel.ahead(fetch, asked)

@@ -6,7 +6,8 @@ an index), and the guard over it. Does not belong here: reading either side or a
 Both sides are streams of (id, tenant, digest). A row is *missing* when the index lacks its
 (id, tenant), *stale* when it is there with another digest, *orphaned* when the lake knows
 nothing of its (id, tenant), and *moved* when it is orphaned in one tenant while the lake has
-the same id in another: then the orphan is the old copy of a row that changed hands.
+the same id in another: then the orphan is the old copy of a row that changed hands. A row of the
+index whose digest was not read (null) is there, and is neither known to be stale nor not to be.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Plan:
         orphaned: Rows the lake does not know, moved ones not counted.
         moved: Old copies of rows that belong to another tenant now.
         duplicated: Surplus copies of one (id, tenant) in the index.
+        digests_read: Rows of the index whose digest was read.
     """
 
     upserts: pa.Table
@@ -48,6 +50,7 @@ class Plan:
     orphaned: int
     moved: int
     duplicated: int
+    digests_read: int
 
     @property
     def empty(self) -> bool:
@@ -66,7 +69,7 @@ class Plan:
         return (
             f"{self.desired} desired, {self.actual} actual: {self.missing} missing, "
             f"{self.stale} stale, {self.orphaned} orphaned, {self.moved} in the wrong tenant, "
-            f"{self.duplicated} duplicated"
+            f"{self.duplicated} duplicated, {self.digests_read} of {self.actual} digests read"
         )
 
 
@@ -113,7 +116,8 @@ def compare(desired: Iterable[pa.RecordBatch], actual: Iterable[pa.RecordBatch])
         counts = db.execute(
             """
             SELECT (SELECT count(*) FROM desired_side), (SELECT count(*) FROM actual_side),
-                   (SELECT coalesce(sum(copies - 1), 0)::BIGINT FROM present)
+                   (SELECT coalesce(sum(copies - 1), 0)::BIGINT FROM present),
+                   (SELECT count(digest) FROM actual_side)
             """
         ).fetchone()
     assert counts is not None
@@ -129,6 +133,7 @@ def compare(desired: Iterable[pa.RecordBatch], actual: Iterable[pa.RecordBatch])
         orphaned=deletes.num_rows - moved,
         moved=moved,
         duplicated=int(counts[2]),
+        digests_read=int(counts[3]),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vector_platform.indexes.forecast import Mode
+from vector_platform.indexes.forecast import Forecast, Mode
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.verify import Verification
 
@@ -26,6 +26,7 @@ class SyncReport:
         deleted: Rows removed.
         seconds: Wall time.
         verification: The proof; None when nothing had to be done.
+        forecast: What the sync was expected to do, of a sync that plans; None of a repair.
     """
 
     generation: GenerationState
@@ -35,6 +36,7 @@ class SyncReport:
     deleted: int
     seconds: float
     verification: Verification | None
+    forecast: Forecast | None = None
 
     def facts(self) -> dict[str, Any]:
         """Numbers first, for metadata and JSON."""

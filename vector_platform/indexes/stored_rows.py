@@ -156,8 +156,11 @@ def _pinecone_problem(row_id: str, metadata: Mapping[str, Any]) -> str | None:
         return f"id is not 1 to {PINECONE_ID_LENGTH} ASCII characters, Pinecone takes no other"
     size = len(orjson.dumps(metadata))
     if size > PINECONE_METADATA_BYTES:
+        sizes = {name: len(orjson.dumps(value)) for name, value in metadata.items()}
+        longest = max(sizes, key=lambda name: sizes[name])
         return (
-            f"the row without its vector has {size} bytes, Pinecone takes {PINECONE_METADATA_BYTES}"
+            f"the row without its vector has {size} bytes, Pinecone takes "
+            f"{PINECONE_METADATA_BYTES}; its largest field is {longest} with {sizes[longest]}"
         )
     return None
 
@@ -201,7 +204,7 @@ def pages(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def key_batch(rows: Sequence[tuple[str, str, str]]) -> pa.RecordBatch:
+def key_batch(rows: Sequence[tuple[str, str, str | None]]) -> pa.RecordBatch:
     """`INDEX_KEY` batch of (id, tenant, digest) triples."""
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
     return pa.RecordBatch.from_arrays([pa.array(c, pa.string()) for c in columns], schema=INDEX_KEY)

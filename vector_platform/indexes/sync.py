@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import RowsRejected
+from vector_platform.indexes.digest_sample import DigestTurns
 from vector_platform.indexes.forecast import Forecast, Mode, forecast
 from vector_platform.indexes.lock import IndexLock, SyncInProgress
 from vector_platform.indexes.plan import Plan, compare, guard_deletes
@@ -78,6 +79,7 @@ class IndexSync:
         spec: How the backend builds it, as JSON; recorded with each generation.
         max_delete_share: Guard, see `plan.guard_deletes`.
         full_proof_hours: Age of the last full proof at which a sync of changes reads all back.
+        verify_fetch_share: Share of the digests that a proof of all reads, see `digest_sample.py`.
         batch_rows: Rows in one request of the backend, for forecasts.
         lock_dir: Folder of the lock that keeps a second writer out.
         run_id: Recorded with every change of state.
@@ -93,6 +95,7 @@ class IndexSync:
         spec: str,
         max_delete_share: float,
         full_proof_hours: float = 24,
+        verify_fetch_share: float = 1.0,
         batch_rows: int = 1000,
         lock_dir: Path,
         run_id: str,
@@ -104,6 +107,7 @@ class IndexSync:
         self._spec = spec
         self.max_delete_share = max_delete_share
         self._full_proof_age = timedelta(hours=full_proof_hours)
+        self._verify_fetch_share = verify_fetch_share
         self._batch_rows = batch_rows
         self._lock = IndexLock(lock_dir, target.backend, index)
         self._run_id = run_id
@@ -148,7 +152,8 @@ class IndexSync:
 
     def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
         """Compare a generation with the snapshot it is proven equal to, or with another one."""
-        return self._proof(state, snapshot or state.snapshot or self._lake.snapshot())
+        against = snapshot or state.snapshot or self._lake.snapshot()
+        return self._proof(state, against, self._verify_fetch_share)
 
     def full_proof_is_due(self, state: GenerationState) -> bool:
         """Whether all of a generation was last read back too long ago."""
@@ -173,18 +178,33 @@ class IndexSync:
             self._target.drop(state.identity)
             self.states.mark_dropped(state, run_id=self._run_id, now=_now())
 
-    def forecast(self, model_version: str) -> Forecast:
+    def forecast(self, model_version: str, *, dimension: int | None = None) -> Forecast:
         """What `sync` would do to the newest generation of a model version. Writes nothing.
 
+        Args:
+            model_version: Whose vectors.
+            dimension: Length of the vectors, for a model version that has none in the lake yet.
+
         Raises:
-            UnknownModelVersion: Nothing of the model is embedded yet.
+            UnknownModelVersion: The lake knows no vector of the model, and no dimension is given.
         """
         state = self.states.newest(model_version)
-        decision = self._decide(state, model_version)
+        return self._forecast(state, model_version, self._decide(state, model_version), dimension)
+
+    def _forecast(
+        self,
+        state: GenerationState | None,
+        model_version: str,
+        decision: _Decision,
+        dimension: int | None = None,
+    ) -> Forecast:
+        if state is not None:
+            dimension = state.dimension
         return forecast(
             self._lake,
             self.states,
             model_version=model_version,
+            dimension=dimension or self._lake.model_version(model_version).dimension,
             generation=state.generation if state else None,
             mode=decision.mode,
             reason=decision.reason,
@@ -232,16 +252,19 @@ class IndexSync:
     ) -> SyncReport:
         started = time.monotonic()
         decision = self._decide(state, model_version)
+        forecast = self._forecast(state, model_version, decision)
         if state is None:
-            return self._build(model_version, started)
+            return replace(self._build(model_version, started), forecast=forecast)
         if decision.plan is None:
             elapsed = time.monotonic() - started
-            return SyncReport(state, decision.mode, decision.reason, 0, 0, elapsed, None)
+            none = SyncReport(state, decision.mode, decision.reason, 0, 0, elapsed, None)
+            return replace(none, forecast=forecast)
         if not self._target.exists(state.identity):
             # What it was proven equal to is no longer there, whatever happens from here on.
             state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
             self._target.create(state.identity)
-        return self._apply(state, decision, decision.plan, allow_delete, started)
+        report = self._apply(state, decision, decision.plan, allow_delete, started)
+        return replace(report, forecast=forecast)
 
     def _build(self, model_version: str, started: float) -> SyncReport:
         model = self._lake.model_version(model_version)
@@ -293,7 +316,9 @@ class IndexSync:
         if decision.changes is not None and not self.full_proof_is_due(state):
             proof = self._proof_of_changes(state, snapshot, *decision.changes)
         if proof is None or not proof.clean:
-            proof = self._proof(state, snapshot)
+            # Where anything is wrong, or everything was compared to begin with, all is read.
+            routine = proof is None and decision.mode != "full"
+            proof = self._proof(state, snapshot, self._verify_fetch_share if routine else 1.0)
         if not proof.clean:
             self._progress(f"repairing: {proof.describe()}")
             guard_deletes(
@@ -310,7 +335,7 @@ class IndexSync:
             rows = self._lake.index_rows(state.model_version, snapshot, ids=ids)
             more, gone = self._write_then_delete(state, rows, proof.plan, snapshot)
             written, deleted = written + more, deleted + gone
-            proof = self._proof(state, snapshot)
+            proof = self._proof(state, snapshot, 1.0)
         if not proof.clean:
             raise IndexDiverged(
                 f"{self._target.backend} {self._index} {state.generation} differs from "
@@ -332,9 +357,20 @@ class IndexSync:
         )
         return SyncReport(state, decision.mode, decision.reason, written, deleted, elapsed, proof)
 
-    def _proof(self, state: GenerationState, snapshot: Snapshot) -> Verification:
+    def _proof(self, state: GenerationState, snapshot: Snapshot, share: float) -> Verification:
+        turns = DigestTurns(self._lake, state)
+        sample = turns.next(share)
         excused = RejectedRows(self._lake, state).held()
-        return verify(self._lake, self._target, state.identity, snapshot, excused)
+        proof = verify(self._lake, self._target, state.identity, snapshot, excused, sample)
+        turns.taken(
+            sample,
+            snapshot,
+            compared=proof.plan.digests_read,
+            differing=proof.plan.upserts.num_rows + proof.plan.deletes.num_rows,
+            run_id=self._run_id,
+            now=_now(),
+        )
+        return proof
 
     def _proof_of_changes(
         self, state: GenerationState, snapshot: Snapshot, now: pa.Table, before: pa.Table

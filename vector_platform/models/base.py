@@ -109,6 +109,17 @@ class Embedder(ABC):
         prompted = [self.fingerprint.document_prompt + text for text in texts]
         return self._encode(prompted, stable=True, on_batch=on_batch)
 
+    def count_tokens(self, texts: Sequence[str]) -> int:
+        """Tokens the model would read of these documents, cut at its longest input.
+
+        Loads a tokenizer, never weights.
+        """
+        return self._count([self.fingerprint.document_prompt + text for text in texts])
+
+    @abstractmethod
+    def _count(self, texts: list[str]) -> int:
+        """Tokens of prompted texts, each cut at the longest input."""
+
     @abstractmethod
     def _encode(
         self, texts: list[str], *, stable: bool, on_batch: Callable[[int], None] | None

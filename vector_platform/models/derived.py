@@ -55,6 +55,9 @@ class DerivedEmbedder(Embedder):
         self.documents, self.queries = documents, queries
         self.document_map, self.query_map = document_map, query_map
 
+    def _count(self, texts: list[str]) -> int:
+        return self.documents._count(texts)
+
     def _encode(
         self, texts: list[str], *, stable: bool, on_batch: Callable[[int], None] | None
     ) -> Embedded:

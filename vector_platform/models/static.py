@@ -38,14 +38,22 @@ class StaticEmbedder(Embedder):
         with self._lock:
             if self._loaded is None:
                 from safetensors.numpy import load_file
-                from tokenizers import Tokenizer
 
-                tokenizer = Tokenizer.from_file(str(self._folder.root / "tokenizer.json"))
-                tokenizer.no_padding()
-                tokenizer.no_truncation()
                 weights = load_file(self._folder.weights[0])["embedding.weight"]
-                self._loaded = tokenizer, weights.astype(np.float32, copy=False)
+                self._loaded = self._tokenizer(), weights.astype(np.float32, copy=False)
             return self._loaded
+
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._folder.root / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+    def _count(self, texts: list[str]) -> int:
+        encodings = self._tokenizer().encode_batch_fast(texts, add_special_tokens=False)
+        return sum(min(len(encoding), self.max_tokens) for encoding in encodings)
 
     def _encode(
         self, texts: list[str], *, stable: bool, on_batch: Callable[[int], None] | None

@@ -66,6 +66,18 @@ class TransformerEmbedder(Embedder):
                 self._runner = runner
             return self._runner
 
+    def _count(self, texts: list[str]) -> int:
+        file = next((f for f in self._folder.tokenizer if f.name == "tokenizer.json"), None)
+        if file is None:  # only the libraries know how to make one from older files
+            tokenizer = self._loaded().tokenizer
+        else:
+            from tokenizers import Tokenizer
+
+            tokenizer = Tokenizer.from_file(str(file))
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(self.max_tokens)
+        return sum(len(encoding) for encoding in tokenizer.encode_batch_fast(texts))
+
     def _encode(
         self, texts: list[str], *, stable: bool, on_batch: Callable[[int], None] | None
     ) -> Embedded:

@@ -23,6 +23,7 @@ from vector_platform.orchestration.jobs import (
     build_ingest_job,
     build_promote_job,
     build_rebuild_job,
+    build_repair_job,
 )
 from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
@@ -66,6 +67,7 @@ def build_definitions(
         jobs=[
             ingest_day,
             rebuild_index,
+            build_repair_job(settings),
             build_promote_job(settings),
             build_translate_job(),
             replace_translation,

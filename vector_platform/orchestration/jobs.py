@@ -13,6 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from vector_platform.orchestration import keys
+from vector_platform.orchestration.checks.parity import proof_metadata
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.releases.flip import release_generation
@@ -37,6 +38,20 @@ class RebuildConfig(dg.Config):
     reason: str = "asked for by hand"
     actor: str = "person"
     allow_shrink: bool = False
+
+
+class RepairConfig(dg.Config):
+    """What to repair.
+
+    Attributes:
+        model_version: Whose indexes; every active model version when empty.
+        backends: Which backends; all configured ones when empty.
+        allow_delete: Deletes let through the guard this once, in each index.
+    """
+
+    model_version: str = ""
+    backends: list[str] = []
+    allow_delete: int = 0
 
 
 class PromoteConfig(dg.Config):
@@ -118,6 +133,60 @@ def build_rebuild_job(settings: Settings) -> dg.JobDefinition:
         rebuild()
 
     return rebuild_index
+
+
+def build_repair_job(settings: Settings) -> dg.JobDefinition:
+    """`repair_index`: what differs from the lake is rewritten, nothing else, and proven."""
+
+    @dg.op(pool="repair_index")
+    def repair(
+        context: dg.OpExecutionContext,
+        config: RepairConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        done: dict[str, Any] = {}
+        asked = [config.model_version] if config.model_version else list(settings.active_models)
+        for backend in _backends(settings, config.backends):
+            sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
+            for model_version in asked:
+                with retry_by_type():
+                    reports = [
+                        sync.repair(state, allow_delete=config.allow_delete)
+                        for state in platform.live_pointer(backend).following(model_version)
+                    ]
+                if not reports:
+                    continue
+                proof = reports[-1].verification
+                assert proof is not None, "a repair compares in full and always proves"
+                context.log_event(
+                    dg.AssetMaterialization(
+                        asset_key=keys.index(backend, settings),
+                        partition=model_version,
+                        metadata=reports[-1].facts(),
+                    )
+                )
+                # Dagster takes it at any time; its annotation names only the other events.
+                context.log_event(
+                    dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                        asset_key=keys.index(backend, settings),
+                        check_name=keys.INDEX_MATCHES,
+                        passed=True,
+                        partition=model_version,
+                        metadata=proof_metadata(proof),
+                    )
+                )
+                done[f"{backend}/{model_version}"] = [report.facts() for report in reports]
+        return done
+
+    @dg.job(
+        name="repair_index",
+        description="Read indexes back, rewrite exactly what differs from the lake, and prove them "
+        "equal to it. The way out of a failed check index_matches_lake.",
+    )
+    def repair_index() -> None:
+        repair()
+
+    return repair_index
 
 
 def build_promote_job(settings: Settings) -> dg.JobDefinition:

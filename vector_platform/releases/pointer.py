@@ -119,6 +119,24 @@ class LivePointer:
             )
         return next(s for s in self._states.all() if s.generation == release.generation)
 
+    def following(self, model_version: str) -> list[GenerationState]:
+        """Generations of a model version that must equal the lake; the newest comes last.
+
+        Usually one. While a newer generation waits for its release, or after a rollback, readers
+        see an older one: then that one follows as well.
+        """
+        newest = self._states.newest(model_version)
+        if newest is None:
+            return []
+        release = self.live()
+        if (
+            release is None
+            or release.model_version != model_version
+            or release.generation == newest.generation
+        ):
+            return [newest]
+        return [self.live_generation(), newest]
+
     def promote(
         self,
         state: GenerationState,

@@ -21,6 +21,7 @@ from vector_platform.indexes.contract import (
     IndexUnavailable,
     RowsRejected,
 )
+from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.settings import BackendName
 
 Key = tuple[str, str]
@@ -140,11 +141,20 @@ class MemoryIndex(VectorIndex):
         return sorted({tenant for tenant, _ in self._visible[_place(generation)]})
 
     def keys(
-        self, generation: Generation, tenant: str, ids: Sequence[str] | None = None
+        self,
+        generation: Generation,
+        tenant: str,
+        ids: Sequence[str] | None = None,
+        *,
+        sample: DigestSample = EVERY_DIGEST,
     ) -> Iterator[pa.RecordBatch]:
         self.fuse.burn("keys")
         rows = [
-            {"id": row["id"], "tenant": owner, "digest": row["digest"]}
+            {
+                "id": row["id"],
+                "tenant": owner,
+                "digest": row["digest"] if ids is not None or sample.has(row["id"]) else None,
+            }
             for (owner, _), row in self._visible[_place(generation)].items()
             if owner == tenant and (ids is None or row["id"] in ids)
         ]

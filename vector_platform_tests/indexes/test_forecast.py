@@ -71,6 +71,23 @@ def test_a_generation_that_is_gone_is_forecast_as_written_again(world: World) ->
     assert not world.target.exists(state.identity)
 
 
-def test_a_model_that_was_never_embedded_cannot_be_forecast(world: World) -> None:
+def test_a_model_that_was_never_embedded_is_forecast_by_its_dimension(world: World) -> None:
     with pytest.raises(UnknownModelVersion):
         world.sync.forecast("other.v1")
+    narrow = world.sync.forecast("other.v1", dimension=10)
+    wide = world.sync.forecast("other.v1", dimension=110)
+    assert (narrow.mode, narrow.generation) == ("build", None)
+    assert narrow.upserts == {"t0": 67, "t1": 67, "t2": 66}
+    assert wide.bytes - narrow.bytes == 200 * 100 * 4
+
+
+def test_a_sync_reports_what_was_forecast_beside_what_it_did(world: World) -> None:
+    build = world.sync.sync(MODEL)
+    assert build.forecast is not None
+    assert sum(build.forecast.upserts.values()) == build.upserted == 200
+    world.put(chunk("s:1", "another text", tenant="t1"))
+    report = world.sync.sync(MODEL)
+    assert report.forecast is not None
+    assert report.forecast.facts()["tenants"] == {"t1": {"write": 1, "delete": 0}}
+    again = world.sync.sync(MODEL)
+    assert again.forecast is not None and again.forecast.upserts == {}

@@ -9,6 +9,7 @@ import pytest
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexUnavailable
+from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.local.pinecone_server.server import PineconeServer
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, keys_of, unit_vectors
@@ -94,4 +95,21 @@ def test_a_fence_gives_up_in_bounded_time(server: PineconeServer) -> None:
     index.upsert(GENERATION, batch_of({"id": "a"}))
     with pytest.raises(IndexUnavailable, match="fetches of namespace 'default@g0001'"):
         index.fence(GENERATION)
+    index.close()
+
+
+def test_only_the_digests_of_a_sample_are_fetched_and_all_ids_are_listed(
+    server: PineconeServer,
+) -> None:
+    index = adapter(server)
+    index.create(GENERATION)
+    index.upsert(GENERATION, batch_of(*({"id": f"d{n}#0"} for n in range(300))))
+    index.fence(GENERATION)
+    for sample in (DigestSample(0.2, 3), DigestSample(0), EVERY_DIGEST):
+        found = index.keys(GENERATION, "default", sample=sample)
+        rows = [row for keys in found for row in keys.to_pylist()]
+        assert {row["id"] for row in rows} == {f"d{n}#0" for n in range(300)}
+        for row in rows:
+            read = f"digest of {row['id']}" if sample.has(row["id"]) else None
+            assert row["digest"] == read
     index.close()

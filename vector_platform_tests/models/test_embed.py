@@ -132,6 +132,9 @@ class Spoiled(Embedder):
         super().__init__(inner.name, inner.fingerprint)
         self.inner, self.damage = inner, damage
 
+    def _count(self, texts: list[str]) -> int:
+        return self.inner.count_tokens(texts)
+
     def _encode(self, texts: list[str], *, stable: bool, on_batch: object) -> Embedded:
         vectors = self.inner.encode_documents(texts).copy()
         return Embedded(self.damage(vectors), len(texts), 0)

@@ -14,7 +14,8 @@ import pytest
 
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys, retries
-from vector_platform.orchestration.jobs import PromoteConfig, RebuildConfig
+from vector_platform.orchestration.check_results import results_since
+from vector_platform.orchestration.jobs import PromoteConfig, RebuildConfig, RepairConfig
 from vector_platform.orchestration.runs import RunFailed, Runs
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
@@ -144,6 +145,102 @@ def test_a_rebuild_on_a_backend_that_is_not_configured_fails_before_it_builds(ru
     assert states(runs, OLD) == {}
 
 
+# -- repair ---------------------------------------------------------------------------------
+
+
+def lose_rows(runs: Runs, generation: Any, count: int) -> None:
+    """Rows vanish from an index behind the platform's back."""
+    rows = memory(runs).rows(generation)
+    for key in sorted(rows)[:count]:
+        del rows[key]
+    memory(runs).damaged(generation)
+
+
+def add_rows(runs: Runs, generation: Any, count: int) -> None:
+    """Rows appear in an index behind the platform's back."""
+    rows = memory(runs).rows(generation)
+    (tenant, row_id), row = min(rows.items(), key=lambda item: item[0])
+    for number in range(count):
+        rows[tenant, f"{row_id}/{number}"] = row | {"id": f"{row_id}/{number}"}
+    memory(runs).damaged(generation)
+
+
+def check(runs: Runs, backend: str = "milvus", model_version: str = OLD) -> bool:
+    """Run `index_matches_lake` alone, in a run of its own, and return its verdict."""
+    key = dg.AssetCheckKey(dg.AssetKey([backend, "documents"]), keys.INDEX_MATCHES)
+    selection = dg.AssetSelection.checks(key)
+    job = dg.define_asset_job("check_index", selection=selection).resolve(
+        asset_graph=runs.definitions.resolve_asset_graph()
+    )
+    done = job.execute_in_process(
+        instance=runs.instance,
+        resources={"platform": runs.platform},
+        # Not `partition_key`: that asks the assets of a job for their partitions, and it has none.
+        tags={"dagster/partition": model_version},
+    )
+    (evaluation,) = done.get_asset_check_evaluations()
+    return evaluation.passed
+
+
+def repair(runs: Runs, **config: Any) -> Any:
+    done = runs.job("repair_index", dg.RunConfig({"repair": RepairConfig(**config)}))
+    return done.outputs["repair"]
+
+
+def test_a_repair_job_mends_what_a_check_has_found_and_nothing_else(runs: Runs) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    lose_rows(runs, _generation(runs), 3)
+    assert not check(runs)
+    done = repair(runs, model_version=OLD, backends=["milvus"])
+    assert [facts["rows_upserted"] for facts in done["milvus/words.v1"]] == [3]
+    key = dg.AssetCheckKey(MILVUS, keys.INDEX_MATCHES)
+    newest = results_since(runs.instance, key, after_id=0).results[-1]
+    assert (newest.passed, newest.partition, newest.metadata["rows_actual"]) == (True, OLD, CHUNKS)
+    assert check(runs)
+    assert memory(runs).count(_generation(runs)) == CHUNKS
+
+
+def test_a_repair_of_everything_takes_every_backend_and_model(runs: Runs) -> None:
+    both = [keys.index(name, runs.platform.settings) for name in ("milvus", "pinecone")]
+    for model_version in (OLD, NEW):
+        runs.materialize(both, partition=model_version)
+    lose_rows(runs, _generation(runs), 1)
+    done = repair(runs)
+    written = {name: [f["rows_upserted"] for f in facts] for name, facts in done.items()}
+    assert written == {
+        "milvus/words.v1": [1],
+        "milvus/words.v2": [0],
+        "pinecone/words.v1": [0],
+        "pinecone/words.v2": [0],
+    }
+
+
+def test_a_repair_deletes_no_more_than_it_may(runs: Runs) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    add_rows(runs, _generation(runs), 4)
+    with pytest.raises(RunFailed, match="--allow-delete 4"):
+        repair(runs, model_version=OLD, backends=["milvus"])
+    assert memory(runs).count(_generation(runs)) == CHUNKS + 4
+    repair(runs, model_version=OLD, backends=["milvus"], allow_delete=4)
+    assert check(runs)
+
+
+def test_damage_of_the_generation_readers_see_is_found_while_a_newer_one_waits(
+    runs: Runs,
+) -> None:
+    runs.materialize([MILVUS], partition=OLD)
+    promote_on_milvus = PromoteConfig(model_version=OLD, backends=["milvus"], actor="test")
+    runs.job("promote", dg.RunConfig({"promote_op": promote_on_milvus}))
+    seen_by_readers = _generation(runs)
+    runs.platform.index_sync("milvus", run_id="test").build(OLD)
+    assert (live(runs), _generation(runs).name) == ("g0001", "g0002")
+    lose_rows(runs, seen_by_readers, 2)
+    assert not check(runs)
+    done = repair(runs, model_version=OLD, backends=["milvus"])
+    assert [facts["rows_upserted"] for facts in done["milvus/words.v1"]] == [2, 0]
+    assert check(runs)
+
+
 # -- retries --------------------------------------------------------------------------------
 
 
@@ -212,6 +309,13 @@ def test_allow_delete_lets_that_many_deletes_through_and_no_more(runs: Runs) -> 
     done = runs.materialize([MILVUS], partition=OLD, config=sync_config(allow_delete=5))
     assert done.metadata["milvus/documents"]["rows_deleted"] == 5
     assert memory(runs).count(_generation(runs)) == CHUNKS - 5
+
+
+def test_an_index_asset_tells_its_plan_beside_what_it_did(runs: Runs) -> None:
+    told = runs.materialize([MILVUS], partition=OLD).metadata["milvus/documents"]
+    assert (told["planned_rows_to_write"], told["rows_upserted"]) == (CHUNKS, CHUNKS)
+    assert told["plan"]["tenants"] == {"acme": {"write": CHUNKS, "delete": 0}}
+    assert told["plan"]["mode"] == "build"
 
 
 def test_chunks_without_vectors_reach_no_index_even_when_launched_by_hand(runs: Runs) -> None:

@@ -66,6 +66,22 @@ def test_backends_have_pointers_of_their_own(world: Deployment) -> None:
     assert world.pointer("pinecone").live() is None
 
 
+def test_the_live_generation_follows_the_lake_while_a_newer_one_waits(world: Deployment) -> None:
+    def following() -> list[str]:
+        return [state.generation for state in world.pointer().following("old.v1")]
+
+    assert following() == []
+    world.sync().build("old.v1")
+    assert following() == ["g0001"]
+    promote(world, "g0001")
+    assert following() == ["g0001"]
+    world.sync().build("old.v1")
+    assert following() == ["g0001", "g0002"]
+    world.sync().sync("new.v1")
+    promote(world, "g0003")
+    assert following() == ["g0002"]
+
+
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(world: Deployment) -> None:
     world.sync().sync("old.v1")
     world.sync().sync("new.v1")

@@ -118,8 +118,9 @@ def _field(name: str, field: Any, *, classic: bool) -> dict[str, Any]:
         raise invalid(
             "The schema only accepts fields used for search (field types `dense_vector`, "
             "`sparse_vector`, and `string` with `full_text_search` configuration). To use field "
-            f"'{name}' for filtering, omit it from the schema and include it in documents. It "
-            "will be indexed automatically."
+            f"'{name}' for filtering (field types `boolean`, `float`, `string`, or "
+            "`string_list`), omit it from the schema and include it in documents. It will be "
+            "indexed automatically."
         )
     raise undeserializable(f"unknown field type {kind!r} of field `{name}`")
 

@@ -6,6 +6,8 @@ generations that nobody needs any more, so that the nightly sweep lets go of wha
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from typing import Any
+
 import dagster as dg
 
 from vector_platform.indexes.sync import SyncReport
@@ -64,6 +66,7 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
         return dg.MaterializeResult(
             metadata={
                 **newest.facts(),
+                **forecast_metadata(newest),
                 "generations_synced": len(reports),
                 "generations_collected": len(collected),
                 "summary": dg.MetadataValue.md(_summary(reports)),
@@ -72,6 +75,18 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
         )
 
     return index
+
+
+def forecast_metadata(report: SyncReport) -> dict[str, Any]:
+    """What `index plan` would have said before the sync, beside what the sync did."""
+    if report.forecast is None:
+        return {}
+    facts = report.forecast.facts()
+    numbers = ("rows_to_write", "rows_to_delete", "size_bytes", "requests", "estimated_seconds")
+    return {
+        **{f"planned_{name}": facts[name] for name in numbers if facts[name] is not None},
+        "plan": dg.MetadataValue.json(facts),
+    }
 
 
 def _summary(reports: list[SyncReport]) -> str:

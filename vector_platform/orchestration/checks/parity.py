@@ -6,11 +6,13 @@ never a failed check.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from typing import Any
+
 import dagster as dg
 
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.verify import Verification
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
@@ -32,9 +34,9 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
         asset=keys.index(backend, settings),
         name=keys.INDEX_MATCHES,
         partitions_def=model_versions(settings),
-        description="Every id and digest of the newest generation, read back per tenant through "
-        "the path queries use, equals the lake; sampled vectors too. After a sync of changes, "
-        "what it touched.",
+        description="Every id and digest of the live and of the newest generation, read back per "
+        "tenant through the path queries use, equals the lake; sampled vectors too. After a sync "
+        "of changes, what it touched.",
     )
     def index_matches_lake(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
@@ -42,19 +44,25 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
         model_version = context.partition_key
         with retry_by_type():
             sync = platform.index_sync(backend, run_id=context.run.run_id)
-            state = _newest(sync, backend, model_version)
-            if state.run_id == context.run.run_id and not sync.full_proof_is_due(state):
-                return _proven_by_its_sync(state)
-            proof = sync.verify(state)
-        facts = proof.facts()
+            states = _following(platform, backend, model_version)
+            unread = [
+                state
+                for state in states
+                if state.run_id != context.run.run_id or sync.full_proof_is_due(state)
+            ]
+            if not unread:
+                return _proven_by_its_sync(states[-1])
+            proofs = {state.generation: sync.verify(state) for state in unread}
+        # Of several generations, the numbers are those of the first that differs.
+        shown = min(proofs, key=lambda name: proofs[name].clean)
         return dg.AssetCheckResult(
-            passed=proof.clean,
+            passed=all(proof.clean for proof in proofs.values()),
             metadata={
-                **{key: value for key, value in facts.items() if key != "samples"},
-                "generation": state.generation,
-                "samples": dg.MetadataValue.json(facts["samples"]),
+                **proof_metadata(proofs[shown]),
+                "generation": shown,
+                "generations_compared": len(proofs),
                 "what_to_do": f"vector-platform index repair --backend {backend} "
-                f"--model {model_version} rewrites exactly what differs.",
+                f"--model {model_version}, or the job repair_index, rewrites exactly what differs.",
             },
         )
 
@@ -87,21 +95,20 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
         asset=keys.index(backend, settings),
         name=keys.EVERY_ROW_INDEXED,
         partitions_def=model_versions(settings),
-        description="The backend has refused no row of the newest generation; refused ones are in "
-        "the lake table rejected_rows, with the backend's reason.",
+        description="The backend has refused no row of the live and of the newest generation; "
+        "refused ones are in the lake table rejected_rows, with the backend's reason.",
     )
     def every_row_is_indexed(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         with retry_by_type():
-            sync = platform.index_sync(backend, run_id=context.run.run_id)
-            state = _newest(sync, backend, context.partition_key)
-            rows = RejectedRows(platform.lake, state).rows()
+            states = _following(platform, backend, context.partition_key)
+            rows = [row for state in states for row in RejectedRows(platform.lake, state).rows()]
         return dg.AssetCheckResult(
             passed=not rows,
             metadata={
                 "refused": len(rows),
-                "generation": state.generation,
+                "generations": ", ".join(state.generation for state in states),
                 "sample": dg.MetadataValue.json(
                     [{name: row[name] for name in ("id", "tenant", "reason")} for row in rows[:10]]
                 ),
@@ -113,8 +120,17 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
     return every_row_is_indexed
 
 
-def _newest(sync: IndexSync, backend: BackendName, model_version: str) -> GenerationState:
-    state = sync.states.newest(model_version)
-    if state is None:
+def proof_metadata(proof: Verification) -> dict[str, Any]:
+    """A proof as metadata of a check: numbers first, samples as JSON."""
+    facts = proof.facts()
+    samples = facts.pop("samples")
+    return facts | {"samples": dg.MetadataValue.json(samples)}
+
+
+def _following(
+    platform: Platform, backend: BackendName, model_version: str
+) -> list[GenerationState]:
+    states = platform.live_pointer(backend).following(model_version)
+    if not states:
         raise dg.Failure(f"{backend} has no generation of {model_version} to check")
-    return state
+    return states
