@@ -325,7 +325,18 @@ class Schedules(_Section):
 class Quality(_Section):
     """Bars of the checks."""
 
-    drift_alpha: float = Field(default=0.001, gt=0, lt=0.5)
+    drift_false_alarms_a_year: float = Field(
+        default=0.01, gt=0, lt=0.5, description="Chance of any false drift alarm in a year."
+    )
+    drift_false_discovery_rate: float = Field(
+        default=0.05, gt=0, lt=0.5, description="Share of alarming slices that may be false."
+    )
+    drift_least_new_mass: float = Field(
+        default=0.05, ge=0, lt=1, description="Share of new content from which an alarm acts."
+    )
+    drift_reference_days: int = Field(
+        default=56, ge=28, description="Days that the first reference of a model version has."
+    )
     drift_min_rows: int = Field(default=50, ge=10)
     evaluation_metric: Literal["nDCG@10", "R@10", "RR@10"] = "nDCG@10"
     max_reject_share: float = Field(default=0.05, ge=0, le=1)

@@ -28,6 +28,8 @@ from vector_platform.lake.rules import (
 __all__ = [
     "CHUNKS",
     "DOCUMENTS",
+    "DRIFT_REFERENCES",
+    "DRIFT_SKETCHES",
     "EMBEDDINGS",
     "EVALUATIONS",
     "GOLDEN_QUERIES",
@@ -352,4 +354,62 @@ EVALUATIONS = TableSpec(
     ),
     keys=("evaluation_id", "metric"),
     description="Append-only measurements: retrieval quality per model, drift statistics.",
+)
+
+# Arrays of the feature map of `quality/feature_map.py`, row by row; `centre` gives the dimension.
+FEATURE_MAP = (
+    "centre",
+    "components",
+    "directions",
+    "phases",
+    "wave_centre",
+    "wave_slope",
+    "wave_axes",
+    "anchors",
+    "topics",
+    "cells",
+    "trigrams",
+    "ranks",
+)
+
+DRIFT_REFERENCES = TableSpec(
+    name="drift_references",
+    schema=pa.schema(
+        [
+            _required("model_version", pa.string()),
+            _required("sequence", pa.int64()),
+            _required("map_version", pa.string()),
+            _required("first_day", pa.date32()),
+            _required("last_day", pa.date32()),
+            *(_required(name, pa.list_(pa.float32())) for name in FEATURE_MAP),
+            _required("calibration", pa.list_(pa.string())),
+            _required("actor", pa.string()),
+            _required("reason", pa.string()),
+            pa.field("evaluation_id", pa.string()),
+            _required("run_id", pa.string()),
+            _required("accepted_at", TIMESTAMP),
+        ]
+    ),
+    keys=("model_version", "sequence"),
+    description="Days that count as normal, the feature map fitted on a slice of them, who "
+    "accepted them and why; the highest sequence of a model version holds.",
+)
+
+DRIFT_SKETCHES = TableSpec(
+    name="drift_sketches",
+    schema=pa.schema(
+        [
+            _required("model_version", pa.string()),
+            _required("day", pa.date32()),
+            _required("tenant", pa.string()),
+            _required("source", pa.string()),
+            _required("map_version", pa.string()),
+            _required("rows", pa.int64()),
+            _required("sums", pa.list_(pa.float64())),
+        ]
+    ),
+    keys=("model_version", "day", "tenant", "source"),
+    partition_by=("model_version",),
+    description="Sums of the features of a day's chunks: they merge and subtract, so drift is "
+    "judged without reading vectors.",
 )

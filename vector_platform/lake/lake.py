@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from vector_platform.lake import contract, derive
+from vector_platform.lake import contract, dated, derive
+from vector_platform.lake.dated import DatedVersions
 from vector_platform.lake.snapshots import (
     FingerprintChanged,
     ModelVersion,
@@ -26,6 +27,7 @@ from vector_platform.lake.snapshots import (
 from vector_platform.lake.tables import HistoryUnavailable, Metadata, Table
 
 __all__ = [
+    "DatedVersions",
     "FingerprintChanged",
     "Lake",
     "ModelVersion",
@@ -59,6 +61,8 @@ class Lake:
         self.rejected_rows = self._table(contract.REJECTED_ROWS)
         self.releases = self._table(contract.RELEASES)
         self.evaluations = self._table(contract.EVALUATIONS)
+        self.drift_references = self._table(contract.DRIFT_REFERENCES)
+        self.drift_sketches = self._table(contract.DRIFT_SKETCHES)
 
     def raw(self, source: str) -> Table:
         """The raw table of a source."""
@@ -245,6 +249,68 @@ class Lake:
         """One model version's rows of the embeddings, as a dataset to scan."""
         # Of the files of its partition; so no row needs to be looked at.
         return self.embeddings.dataset(version, where=[("model_version", "==", model_version)])
+
+    # -- what counts on which day -----------------------------------------------------------
+
+    def dated_contents(
+        self,
+        model_version: str,
+        until: DatedVersions,
+        *,
+        after: DatedVersions | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Which contents count on which day, each with its vector (`dated.dated_contents`).
+
+        Args:
+            model_version: Whose vectors; the newest ones.
+            until: Which chunks and documents.
+            after: Return only what changed since these; None for everything.
+
+        Raises:
+            HistoryUnavailable: The feeds do not reach back to `after`; count everything instead.
+        """
+        feeds = None
+        if after is not None:
+            if not after.precedes(until):
+                raise HistoryUnavailable(f"{after} is not an earlier state of {until}")
+            feeds = dated.Feeds(
+                self.chunks.changes(after.chunks, until.chunks, dated.CHUNK_COLUMNS),
+                self.documents.changes(after.documents, until.documents, dated.DOCUMENT_COLUMNS),
+            )
+            if feeds.chunks.num_rows == feeds.documents.num_rows == 0:
+                return
+        yield from dated.dated_contents(
+            self.chunks.dataset(until.chunks),
+            self.documents.dataset(until.documents),
+            self.vectors(model_version),
+            feeds=feeds,
+        )
+
+    def sample_of_days(
+        self, model_version: str, versions: DatedVersions, *, first: int, last: int, limit: int
+    ) -> pa.Table:
+        """Some chunks of some days, with their vectors (`dated.sample_of_days`)."""
+        return dated.sample_of_days(
+            self.chunks.dataset(versions.chunks),
+            self.documents.dataset(versions.documents),
+            self.vectors(model_version),
+            first=first,
+            last=last,
+            limit=limit,
+        )
+
+    def count_days(self, versions: DatedVersions) -> pa.Table:
+        """Chunks of every day: (day, rows), oldest first. Reads no vector and no text."""
+        return dated.count_days(
+            self.chunks.dataset(versions.chunks), self.documents.dataset(versions.documents)
+        )
+
+    def dated_versions(self, chunks_version: int | None = None) -> DatedVersions:
+        """The newest chunks (or a version of them), with the newest documents."""
+        chunks_id, newest = self.chunks.identity()
+        documents_id, documents = self.documents.identity()
+        chunks = newest if chunks_version is None else chunks_version
+        return DatedVersions(chunks_id, chunks, documents_id, documents)
 
     # -- care -------------------------------------------------------------------------------
 

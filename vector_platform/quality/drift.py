@@ -1,246 +1,261 @@
-"""Has the distribution of vectors changed? A two-sample test with an exact permutation null.
+"""The verdict on a model version's stream: has its distribution moved, where, and by how much?
 
-Belongs here: the test and its effect size, over two arrays. Does not belong here: which rows are
-the two samples (`windows.py`), pictures (`plots.py`), or what to do about drift.
+Belongs here: putting reference, sketches, calendar and bound together, for the whole stream and
+for every tenant and source. Does not belong here: the parts, pictures and examples
+(`explanation.py`), or what is done about it.
 
-The statistic looks at two things. The difference of means in the whitened principal directions
-of the pooled sample sees shifts that are small beside the spread of a corpus; the difference of
-means of random Fourier features (an approximate maximum mean discrepancy, Rahimi and Recht 2007,
-Gretton et al. 2012) sees changes of shape. Each is standardised over all permutations and the
-larger counts. Features depend on the pooled sample only and the observed split is one of the
-permutations, so the p-value is valid for any sample size as long as rows are exchangeable when
-nothing has changed. Rows are the unit: a batch that differs from day to day by habit will alarm.
+The stream as a whole comes first: it alarms when its newest windows reach a score that a year
+without change reaches with a chance of `false_alarms_a_year`. A slice (tenant, source) has its
+own reference days and the same kind of yearly p-value; all slices together are held to a false
+discovery rate (Benjamini and Hochberg 1995). An alarm *acts* when the part of the window that the
+reference does not explain is larger than policy allows: a small change, surely seen, is news, not
+work. Too few days or rows is its own outcome, never an alarm.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from vector_platform.quality.features import fourier, reduced, row_hashes, whitened
+from vector_platform.lake.lake import Lake
+from vector_platform.quality.calendar import WEEK, Calendar, Days, Looks
+from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
+from vector_platform.quality.new_mass import new_mass_low
+from vector_platform.quality.references import EPOCH, Reference, newest_reference
+from vector_platform.quality.sketches import Series, read_series
 
-Floats = npt.NDArray[np.float32]
 Outcome = Literal["drifted", "stable", "not enough data"]
+Slice = tuple[str, str]
 
-# Permutations: p = alpha is reached by the fifth most extreme of them, 199 at the least.
-EXTREMES_AT_ALPHA = 5
-MIN_PERMUTATIONS = 199
-# Permutations multiplied at a time: 250 x 4,000 float32 are 4 MB.
-PERMUTATION_BLOCK = 250
-EFFECT_RESAMPLES = 500
-# Spread of distances a row that float32 sums of equal rows have by themselves: about 1e-8.
-ROUNDING_SPREAD = 1e-6
-FARTHEST = 10
+# Below this many rows a day, means of a slice are too far from Gaussian for the yearly tail.
+MIN_ROWS_A_DAY = 10
 
 
 @dataclass(frozen=True)
-class DriftResult:
-    """The outcome of a two-sample test.
+class DriftPolicy:
+    """What an alarm is, and what is done about one.
 
     Attributes:
-        outcome: `drifted` when p <= alpha; `not enough data` is never an alarm.
-        statistic: Larger of the two standardised distances; 0 when not measured.
-        p_value: Of the permutation test; 1 when not measured.
-        effect: Chance that a current row lies further along the direction of change than a
-            reference row (area under the ROC curve of a cross-fitted linear witness); .5 means
-            no difference.
-        effect_low: Lower end of its 95 % bootstrap interval.
-        effect_high: Upper end.
-        reference_rows: Reference rows that entered the test.
-        current_rows: Current rows that entered the test.
-        alpha: Level of the test.
-        evaluation_id: Hash of everything the result depends on: the same data, the same id.
-        farthest: Current rows that resemble no reference row, the strangest first.
+        false_alarms_a_year: Chance of any false alarm of the whole stream in a year.
+        false_discovery_rate: Of the slices that alarm, the share that may be false.
+        least_new_mass: Share of the window that must be new before an alarm acts.
+        min_rows: Rows below which a window is not judged.
+    """
+
+    false_alarms_a_year: float = 0.01
+    false_discovery_rate: float = 0.05
+    least_new_mass: float = 0.05
+    min_rows: int = 50
+
+
+@dataclass(frozen=True, eq=False)
+class DriftVerdict:
+    """What was found.
+
+    Attributes:
+        outcome: `drifted` when the stream or a slice alarms.
+        reason: Why there is not enough data; empty otherwise.
+        evaluation_id: Hash of everything the verdict depends on: same data, same id.
+        global_alarm: Whether the stream as a whole alarms.
+        statistic: Largest score of the newest windows, -log10 of a chance; 0 when not judged.
+        threshold: Score from which it alarms.
+        p_value: Chance that a year without change holds a score as large.
+        new_mass_low: Lower bound of the share of the window that is new.
+        window_days: Length of the window that stands out most.
+        block: Features that stand out most.
+        window_rows: Rows of that window.
+        reference_rows: Rows of the reference.
+        reference_days: Days of the reference.
+        slices_judged: Slices with data enough.
+        slices_alarmed: Slices that alarm, the clearest first.
+        day: The newest day.
+        policy: What it was judged by.
+        reference: What it was judged against; None before there is one.
+        looks: Every score since the reference, for a time line.
     """
 
     outcome: Outcome
-    statistic: float
-    p_value: float
-    effect: float
-    effect_low: float
-    effect_high: float
-    reference_rows: int
-    current_rows: int
-    alpha: float
     evaluation_id: str
-    farthest: tuple[str, ...] = ()
+    policy: DriftPolicy
+    reason: str = ""
+    global_alarm: bool = False
+    statistic: float = 0.0
+    threshold: float = 0.0
+    p_value: float = 1.0
+    new_mass_low: float = 0.0
+    window_days: int = 0
+    block: str = ""
+    window_rows: int = 0
+    reference_rows: int = 0
+    reference_days: int = 0
+    slices_judged: int = 0
+    slices_alarmed: tuple[Slice, ...] = ()
+    day: date | None = None
+    reference: Reference | None = None
+    series: Series | None = None
+    looks: Looks | None = None
 
     @property
     def drifted(self) -> bool:
-        """Whether this is an alarm."""
+        """Whether anything alarms."""
         return self.outcome == "drifted"
+
+    @property
+    def acts(self) -> bool:
+        """Whether the alarm is one of the whole stream and large enough to act on."""
+        return self.global_alarm and self.new_mass_low > self.policy.least_new_mass
 
     def facts(self) -> dict[str, Any]:
         """Numbers first, for metadata and JSON."""
         return {
             "statistic": round(self.statistic, 4),
+            "threshold": round(self.threshold, 4),
             "p_value": self.p_value,
-            "effect_auc": round(self.effect, 4),
-            "effect_auc_low": round(self.effect_low, 4),
-            "effect_auc_high": round(self.effect_high, 4),
+            "budget": self.policy.false_alarms_a_year,
+            "new_mass_low": round(self.new_mass_low, 4),
+            "window_days": self.window_days,
+            "window_rows": self.window_rows,
+            "reference_days": self.reference_days,
             "reference_rows": self.reference_rows,
-            "current_rows": self.current_rows,
-            "alpha": self.alpha,
+            "slices_judged": self.slices_judged,
+            "global_alarm": self.global_alarm,
+            "acts": self.acts,
             "outcome": self.outcome,
+            "reason": self.reason,
+            "block": self.block,
+            "day": self.day.isoformat() if self.day else "",
+            "reference": self.reference.sequence if self.reference else 0,
             "evaluation_id": self.evaluation_id,
-            "farthest": list(self.farthest),
+            "slices_alarmed": [
+                {"tenant": tenant, "source": source} for tenant, source in self.slices_alarmed
+            ],
         }
 
 
-def two_sample(
-    reference: Floats,
-    current: Floats,
-    *,
-    alpha: float,
-    seed: int = 0,
-    min_rows: int = 50,
-    current_ids: Sequence[str] | None = None,
-) -> DriftResult:
-    """Test whether two samples of vectors come from one distribution.
-
-    Deterministic, and independent of the order of the rows: a side with more than
-    `features.MAX_ROWS` rows is reduced to those with the smallest seeded hashes.
-
-    Args:
-        reference: Vectors taken as normal, shape (rows, dimension).
-        current: Vectors to judge, same dimension.
-        alpha: Chance of a false alarm that is accepted.
-        seed: Of features, permutations and row hashes.
-        min_rows: A side with fewer rows gives `not enough data`.
-        current_ids: Names of the current rows for `farthest`; their places when not given.
-    """
-    names = list(current_ids) if current_ids is not None else [str(i) for i in range(len(current))]
-    reference, _ = reduced(np.asarray(reference, np.float32), seed)
-    current, chosen = reduced(np.asarray(current, np.float32), seed)
-    names = [names[place] for place in chosen]
-    evaluation_id = _evaluation_id(reference, current, alpha, seed, min_rows)
-    if min(len(reference), len(current)) < max(min_rows, 2):
-        return DriftResult(
+def judge_drift(lake: Lake, model_version: str, policy: DriftPolicy) -> DriftVerdict:
+    """Judge the newest windows of a model version. Reads sketches, no vectors."""
+    reference = newest_reference(lake, model_version)
+    if reference is None:
+        return DriftVerdict(
             "not enough data",
-            0.0,
-            1.0,
-            *(0.5, 0.0, 1.0),
-            len(reference),
-            len(current),
-            alpha,
-            evaluation_id,
+            _evaluation_id(model_version, policy, None, None),
+            policy,
+            reason="the lake does not hold the days of a first reference yet",
         )
-    rng = np.random.default_rng(seed)
-    pooled = np.concatenate([reference, current])
-    order = np.argsort(row_hashes(pooled, seed), kind="stable")
-    pooled, is_current = pooled[order], order >= len(reference)
-    components = whitened(pooled)
-    statistic, p_value = _permutation_test(
-        (components, fourier(pooled, rng)), is_current, alpha, rng
+    return judge_series(read_series(lake, model_version), reference, policy)
+
+
+def judge_series(series: Series, reference: Reference, policy: DriftPolicy) -> DriftVerdict:
+    """Judge the newest windows of series that have been read."""
+    evaluation_id = _evaluation_id(reference.model_version, policy, reference, series)
+    total = series.total
+    normal = total.between(*reference.days)
+    facts: dict[str, Any] = {
+        "reference": reference,
+        "series": series,
+        "reference_rows": int(normal.rows.sum()),
+        "reference_days": len(normal.dates),
+    }
+    reason = ""
+    if len(normal.dates) < MIN_REFERENCE_DAYS:
+        reason = f"{len(normal.dates)} reference days have rows; judging needs {MIN_REFERENCE_DAYS}"
+    elif total.dates[-1] <= reference.days[1]:
+        reason = "no day has come since the reference"
+    if reason:
+        return DriftVerdict("not enough data", evaluation_id, policy, reason=reason, **facts)
+    calendar = Calendar(normal, reference.map.blocks, min_rows=policy.min_rows)
+    looks = calendar.looks(total)
+    newest = int(total.dates[-1])
+    facts |= {"looks": looks, "day": EPOCH + timedelta(days=newest)}
+    facts["threshold"] = calendar.null.threshold(policy.false_alarms_a_year)
+    if (
+        not len(looks.dates)
+        or looks.dates[-1] != newest
+        or (looks.rows[-1] < policy.min_rows).all()
+    ):
+        reason = (
+            f"no window that ends on the newest day has {policy.min_rows} rows on weekdays that "
+            "the reference knows"
+        )
+        return DriftVerdict("not enough data", evaluation_id, policy, reason=reason, **facts)
+    best = int(looks.scores[-1].argmax())
+    score, width = float(looks.scores[-1, best]), looks.windows[best]
+    window = total.between(max(newest - width, reference.days[1]) + 1, newest)
+    columns = reference.map.columns
+    alarmed, judged = alarmed_slices(series, reference, policy)
+    global_alarm = score >= facts["threshold"]
+    return DriftVerdict(
+        "drifted" if global_alarm or alarmed else "stable",
+        evaluation_id,
+        policy,
+        global_alarm=global_alarm,
+        statistic=score,
+        p_value=calendar.null.p_value(score),
+        new_mass_low=new_mass_low(normal, window, events=columns["events"], cells=columns["cells"]),
+        window_days=width,
+        window_rows=int(looks.rows[-1, best]),
+        block=reference.map.blocks[int(looks.blocks[-1, best])].name,
+        slices_judged=judged,
+        slices_alarmed=alarmed,
+        **facts,
     )
-    effect, low, high = _witness_auc(components, is_current, rng)
-    return DriftResult(
-        outcome="drifted" if p_value <= alpha else "stable",
-        statistic=statistic,
-        p_value=p_value,
-        effect=effect,
-        effect_low=low,
-        effect_high=high,
-        reference_rows=len(reference),
-        current_rows=len(current),
-        alpha=alpha,
-        evaluation_id=evaluation_id,
-        farthest=tuple(names[place] for place in _farthest(reference, current)),
+
+
+def alarmed_slices(
+    series: Series, reference: Reference, policy: DriftPolicy
+) -> tuple[tuple[Slice, ...], int]:
+    """Slices that alarm together, the clearest first, and how many were judged.
+
+    A slice is judged when it had rows in the newest week, and reference days and rows enough. Of
+    a stream that is one slice there is nothing to add to its own verdict.
+    """
+    if len(series.slices) < 2:
+        return (), 0
+    newest = int(series.total.dates[-1])
+    found: list[tuple[float, Slice]] = []
+    for name, days in series.slices.items():
+        p_value = _slice_p_value(days, reference, policy, newest)
+        if p_value is not None:
+            found.append((p_value, name))
+    found.sort()
+    accepted = 0
+    for rank, (p_value, _) in enumerate(found, start=1):
+        if p_value <= policy.false_discovery_rate * rank / len(found):
+            accepted = rank
+    return tuple(name for _, name in found[:accepted]), len(found)
+
+
+def _slice_p_value(
+    days: Days, reference: Reference, policy: DriftPolicy, newest: int
+) -> float | None:
+    normal = days.between(*reference.days)
+    enough = (
+        len(normal.dates) >= MIN_REFERENCE_DAYS
+        and normal.rows.sum() >= MIN_ROWS_A_DAY * len(normal.dates)
+        and days.dates[-1] > max(newest - WEEK, reference.days[1])
     )
+    if not enough:
+        return None
+    calendar = Calendar(normal, reference.map.blocks, min_rows=policy.min_rows)
+    looks = calendar.looks(days.between(newest - 2 * max(calendar.windows), newest))
+    if not len(looks.dates) or (looks.rows[-1] < policy.min_rows).all():
+        return None
+    return calendar.null.p_value(float(looks.scores[-1].max()))
 
 
 def _evaluation_id(
-    reference: Floats, current: Floats, alpha: float, seed: int, min_rows: int
+    model_version: str, policy: DriftPolicy, reference: Reference | None, series: Series | None
 ) -> str:
-    digest = hashlib.sha256(repr((alpha, seed, min_rows, reference.shape, current.shape)).encode())
-    digest.update(reference.tobytes())
-    digest.update(current.tobytes())
+    digest = hashlib.sha256(repr((model_version, asdict(policy))).encode())
+    if reference is not None:
+        digest.update(repr((reference.map.version, reference.sequence, reference.days)).encode())
+    if series is not None:
+        for name, days in series.slices.items():
+            digest.update(repr(name).encode())
+            for values in (days.dates, days.rows, days.sums):
+                digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:32]
-
-
-def _permutation_test(
-    features: tuple[Floats, ...],
-    is_current: npt.NDArray[np.bool_],
-    alpha: float,
-    rng: np.random.Generator,
-) -> tuple[float, float]:
-    """The largest standardised distance of means, and its place among permuted splits.
-
-    Features are centred, so the distance of the two means is, up to a constant that no
-    permutation changes, the length of the sum over the current rows.
-    """
-    permutations = max(MIN_PERMUTATIONS, round(EXTREMES_AT_ALPHA / alpha) - 1)
-    labels = is_current.astype(np.float32)
-    distances = [np.empty(1 + permutations) for _ in features]
-    for start in range(0, 1 + permutations, PERMUTATION_BLOCK):
-        size = min(PERMUTATION_BLOCK, 1 + permutations - start)
-        splits = rng.permuted(np.tile(labels, (size, 1)), axis=1)
-        if start == 0:
-            splits[0] = labels
-        for values, out in zip(features, distances, strict=True):
-            out[start : start + size] = np.square(splits @ values, dtype=np.float64).sum(axis=1)
-    # Standardising over all splits, the observed one included, treats them alike.
-    largest = np.max([_standardised(out, len(labels)) for out in distances], axis=0)
-    # Rounding must not make a tie look like a smaller value.
-    extreme = int((largest[1:] >= largest[0] - 1e-6 * (1 + abs(largest[0]))).sum())
-    return float(largest[0]), (1 + extreme) / (1 + permutations)
-
-
-def _standardised(distances: npt.NDArray[np.float64], rows: int) -> npt.NDArray[np.float64]:
-    """Distances of all splits in standard deviations; zero where rounding is all their spread.
-
-    Features have about unit variance, so real distances spread in proportion to the rows.
-    """
-    spread = distances.std()
-    if spread <= ROUNDING_SPREAD * rows:
-        return np.zeros_like(distances)
-    return np.asarray((distances - distances.mean()) / spread)
-
-
-def _witness_auc(
-    components: Floats, is_current: npt.NDArray[np.bool_], rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """Cross-fitted AUC of the direction between the means, with a bootstrap interval.
-
-    The direction is found on one half of the rows and judged on the other, both ways.
-    """
-    halves = []
-    for judged in (0, 1):
-        fitted = slice(1 - judged, None, 2)
-        side = is_current[fitted]
-        if side.all() or not side.any():
-            return 0.5, 0.0, 1.0
-        direction = components[fitted][side].mean(axis=0) - components[fitted][~side].mean(axis=0)
-        scores = components[judged::2] @ direction
-        halves.append((scores[~is_current[judged::2]], scores[is_current[judged::2]]))
-    if any(min(len(old), len(new)) == 0 for old, new in halves):
-        return 0.5, 0.0, 1.0
-    resampled = [
-        np.mean([_auc(rng.choice(old, len(old)), rng.choice(new, len(new))) for old, new in halves])
-        for _ in range(EFFECT_RESAMPLES)
-    ]
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return float(np.mean([_auc(*half) for half in halves])), float(low), float(high)
-
-
-def _auc(old: Floats, new: Floats) -> float:
-    """Share of pairs in which the new score is larger; ties count half (Mann-Whitney)."""
-    old = np.sort(old)
-    below = np.searchsorted(old, new, "left") + np.searchsorted(old, new, "right")
-    return float(below.mean() / (2 * len(old)))
-
-
-def _farthest(reference: Floats, current: Floats) -> npt.NDArray[np.intp]:
-    """Current rows with the smallest similarity to their nearest reference row."""
-    nearest = np.concatenate(
-        [
-            (current[start : start + 512] @ reference.T).max(axis=1)
-            for start in range(0, len(current), 512)
-        ]
-    )
-    return np.argsort(nearest, kind="stable")[:FARTHEST]

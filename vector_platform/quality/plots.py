@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.float64]
 
 # Points drawn of each side: more make a bigger file and no clearer picture.
 MAX_POINTS = 600
 DOTS_PER_INCH = 80
+LINE_COLOURS = ("#9aa5b1", "#74c0fc", "#4c6ef5", "#5f3dc4", "#212529")
 
 
 def as_markdown(png: bytes, alt: str = "") -> str:
@@ -59,6 +62,33 @@ def projection(reference: Floats, current: Floats, *, title: str = "") -> bytes:
             points[:, 0], points[:, -1], s=5, c=colour, alpha=0.6, label=label, linewidths=0
         )
     plot.legend(frameon=False, fontsize=8)
+    plot.set_title(title, fontsize=9)
+    return _png(figure)
+
+
+def score_timeline(
+    days: Sequence[date], scores: Mapping[str, Numbers], *, threshold: float, title: str = ""
+) -> bytes:
+    """A statistic day by day, one line a window, with the threshold of the year.
+
+    Args:
+        days: When.
+        scores: Name of a line -> its values.
+        threshold: From where it alarms.
+        title: Above the picture.
+    """
+    figure, plot = _canvas(6.4, 2.8)
+    # Matplotlib counts dates in days from 1970-01-01.
+    when = [float((day - date(1970, 1, 1)).days) for day in days]
+    for (name, values), colour in zip(scores.items(), LINE_COLOURS, strict=False):
+        plot.plot(when, values, color=colour, label=name, linewidth=1.2, marker=".", markersize=3)
+    plot.axhline(threshold, color="#d9480f", linestyle="--", linewidth=1)
+    plot.text(when[0], threshold, "alarm", color="#d9480f", fontsize=8, va="bottom")
+    plot.xaxis_date()
+    plot.set_ylabel("-log10 p", fontsize=8)
+    plot.set_ylim(bottom=0)
+    plot.tick_params(axis="x", rotation=30)
+    plot.legend(frameon=False, fontsize=7, ncols=len(scores))
     plot.set_title(title, fontsize=9)
     return _png(figure)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from vector_platform.indexes.naming import collection_name
+from vector_platform.orchestration.converge import StageResult
 from vector_platform_tests.integration.deployments import (
     BACKENDS,
     WORDS,
@@ -22,10 +23,12 @@ from vector_platform_tests.integration.deployments import (
 
 pytestmark = pytest.mark.integration
 
-DAYS = [date(2026, 1, day) for day in range(5, 8)]
+# The first landing brings the reference days, which lie before it, and one day more.
+DAYS = [date(2026, 2, day) for day in range(5, 8)]
+REFERENCE_DAYS = 28
 EMBEDDED = f"embeddings and indexes {WORDS}"
 DRIFT = "lake/embeddings:distribution_has_not_drifted"
-ROWS_A_DAY = 120
+ROWS_A_DAY = 60
 
 SERVERS = {
     "subject": ["The load balancer", "A database replica", "The message queue", "Our cache node"],
@@ -41,24 +44,30 @@ KITCHEN = {
 }
 
 
-NUMBERS = random.Random(0).sample(range(1000), 3 * ROWS_A_DAY)
-
-
-def add_cases(root: Path, words: dict[str, list[str]], *, day: int) -> None:
+def add_cases(root: Path, words: dict[str, list[str]], day: date) -> None:
     """A day's cases, each of its own text; nothing but the words tells the days apart."""
-    drawn = random.Random(day)
+    drawn = random.Random(day.toordinal())
     with (root / "cases.jsonl").open("a", encoding="utf-8") as file:
-        for number in NUMBERS[day * ROWS_A_DAY : (day + 1) * ROWS_A_DAY]:
-            text = " ".join(drawn.choice(part) for part in words.values()) + f", case {number}."
-            file.write(json.dumps({"id": f"c{number}", "text": text}) + "\n")
+        for number in range(ROWS_A_DAY):
+            case = f"{day:%m%d}-{number}"
+            text = " ".join(drawn.choice(part) for part in words.values())
+            row = {"id": case, "text": f"{text}, case {drawn.random():.6f}.", "at": f"{day}T12:00Z"}
+            file.write(json.dumps(row) + "\n")
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     root = tmp_path_factory.mktemp("drift")
-    fields = {"key": "id", "text": "text"}
+    for back in range(REFERENCE_DAYS, 0, -1):
+        add_cases(root, SERVERS, DAYS[0] - timedelta(days=back))
+    fields = {"key": "id", "text": "text", "time": "at"}
     source = {"kind": "files", "path": "cases.jsonl", "fields": fields}
-    with running(root, sources={"cases": source}) as deployment:
+    with running(
+        root,
+        start_date=DAYS[0].isoformat(),
+        sources={"cases": source},
+        quality={"drift_reference_days": REFERENCE_DAYS},
+    ) as deployment:
         yield deployment
 
 
@@ -80,25 +89,45 @@ class Ticks:
         return list(answer.run_requests or [])
 
 
+def verdict_of(home: Deployment, stage: StageResult) -> dict[str, Any]:
+    """Metadata of the drift check in the run of a stage."""
+    for record in home.runs.instance.all_logs(stage.run_id):
+        event = record.dagster_event
+        if event and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            if found.check_name == DRIFT.partition(":")[2]:
+                return {name: value.value for name, value in found.metadata.items()}
+    raise AssertionError(f"{stage.name} did not evaluate {DRIFT}")
+
+
 @pytest.fixture(scope="module")
 def tick() -> Ticks:
     return Ticks()
 
 
 def test_more_of_the_same_is_no_drift(home: Deployment, tick: Ticks) -> None:
-    for number, day in enumerate(DAYS[:2]):
-        add_cases(home.root, SERVERS, day=number)
+    for day in DAYS[:2]:
+        add_cases(home.root, SERVERS, day)
         stages = home.converge(day)
         assert DRIFT not in stages[EMBEDDED].failed_checks
+        verdict = verdict_of(home, stages[EMBEDDED])
+        assert verdict["outcome"] == "stable"
+        assert verdict["reference_days"] == REFERENCE_DAYS
     assert tick(home) == []
 
 
 def test_another_domain_is_drift_and_asks_once_for_a_new_generation(
     home: Deployment, tick: Ticks
 ) -> None:
-    add_cases(home.root, KITCHEN, day=2)
+    add_cases(home.root, KITCHEN, DAYS[2])
     stages = home.converge(DAYS[2])
     assert stages[EMBEDDED].failed_checks == (DRIFT,)
+    verdict = verdict_of(home, stages[EMBEDDED])
+    assert verdict["global_alarm"] and verdict["acts"]
+    assert verdict["window_days"] == 1 and verdict["new_mass_low"] > 0.5
+    (cell, *_) = verdict["what_moved"]["cells"]
+    assert all("0207-" in example for example in cell["examples"])
+    assert {"timeline", "picture"} <= set(verdict)
     requests = tick(home)
     assert len(requests) == 1
     assert tick(home) == []

@@ -1,185 +1,252 @@
+"""The verdict: alarms on the right day, in the right slice, with a bound that does not boast."""
+
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
+from vector_platform.lake.lake import Lake
 from vector_platform.quality import plots
-from vector_platform.quality.drift import two_sample
-from vector_platform.quality.features import MAX_ROWS
+from vector_platform.quality.calendar import Days
+from vector_platform.quality.calibration import first_reference
+from vector_platform.quality.drift import DriftPolicy, DriftVerdict, judge_drift, judge_series
+from vector_platform.quality.explanation import explain
+from vector_platform.quality.feature_map import fit
+from vector_platform.quality.new_mass import new_mass_low
+from vector_platform.quality.references import Reference
+from vector_platform.quality.sketches import Series, sync_sketches
 from vector_platform.quality.statistics import Estimate
-from vector_platform.quality.windows import measure_drift, reference_and_current
-from vector_platform_tests.lake.building import MODEL, append_vectors, open_lake, register
+from vector_platform_tests.lake.building import MODEL, open_lake
+from vector_platform_tests.quality.streams import (
+    ABROAD,
+    EPOCH,
+    FIRST,
+    Stream,
+    date_of,
+    mixed,
+    texts,
+    vectors,
+)
+
+POLICY = DriftPolicy()
+REFERENCE_DAYS, A_DAY = 42, 100
+START = (FIRST - EPOCH).days
 
 
-def topics(seed: int, count: int, dimension: int = 64) -> np.ndarray:
-    drawn = np.random.default_rng(seed).standard_normal((count, dimension))
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+def days_of(features: np.ndarray, first: int, *, rows: int = A_DAY) -> Days:
+    """Rows of features, as days of equal size from a day on."""
+    sums = features.reshape(-1, rows, features.shape[1]).sum(axis=1, dtype=np.float64)
+    return Days(START + first + np.arange(len(sums)), np.full(len(sums), float(rows)), sums)
 
 
-HOME, ABROAD = topics(1, 12), topics(2, 2)
+def joined(*parts: Days) -> Days:
+    return Days(*(np.concatenate(values) for values in zip(*map(fields, parts), strict=True)))
 
 
-def texts(rng: np.random.Generator, count: int, centres: np.ndarray = HOME) -> np.ndarray:
-    """Unit vectors around topics, as spread out as those of real texts."""
-    chosen = centres[rng.integers(0, len(centres), count)]
-    drawn = chosen + 0.8 * rng.standard_normal(chosen.shape) / np.sqrt(chosen.shape[1])
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+def fields(days: Days) -> tuple[np.ndarray, ...]:
+    return days.dates, days.rows, days.sums
 
 
-def contaminated(rng: np.random.Generator, count: int, share: float) -> np.ndarray:
-    foreign = int(share * count)
-    return np.concatenate([texts(rng, count - foreign), texts(rng, foreign, ABROAD)])
+class Home:
+    """A fitted map, reference days, and days to come."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.map = fit(vectors(rng, 600), texts(rng, 600))
+        self.reference = Reference(
+            MODEL, 1, date_of(0), date_of(REFERENCE_DAYS - 1), self.map, (), "platform", ""
+        )
+
+    def features(self, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
+        return self.map(rows, texts(rng, len(rows)))
+
+    def days(self, rng: np.random.Generator, first: int, count: int, share: float = 0) -> Days:
+        rows = np.concatenate([mixed(rng, A_DAY, share) for _ in range(count)])
+        return days_of(self.features(rng, rows), first)
 
 
-def test_false_alarms_stay_within_the_level() -> None:
-    rng, trials, alpha = np.random.default_rng(0), 100, 0.05
-    alarms = sum(
-        two_sample(texts(rng, 70), texts(rng, 50), alpha=alpha, seed=trial).drifted
-        for trial in range(trials)
-    )
-    # The chance of more alarms than this, when the level holds, is one in a thousand ...
-    assert alarms <= binom.ppf(0.999, trials, alpha)
-    # ... and so is that of fewer: the test is exact, not merely cautious.
-    assert alarms >= max(1, binom.ppf(0.001, trials, alpha))
+@pytest.fixture(scope="module")
+def home() -> Home:
+    return Home()
 
 
-def test_a_fifth_from_another_domain_is_found_in_300_rows() -> None:
+def one(days: Days) -> Series:
+    return Series(days, {("acme", "s"): days})
+
+
+def test_a_fifth_from_abroad_alarms_on_its_first_day_and_acts(home: Home) -> None:
     rng = np.random.default_rng(1)
-    for seed in range(4):
-        result = two_sample(texts(rng, 1500), contaminated(rng, 300, 0.2), alpha=0.001, seed=seed)
-        assert result.drifted
-        assert result.effect_low > 0.5
+    calm = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 14))
+    verdict = judge_series(one(calm), home.reference, POLICY)
+    assert (verdict.outcome, verdict.global_alarm, verdict.acts) == ("stable", False, False)
+    assert verdict.new_mass_low < 0.02
+    moved = joined(calm, home.days(rng, REFERENCE_DAYS + 14, 1, share=0.2))
+    verdict = judge_series(one(moved), home.reference, POLICY)
+    assert (verdict.outcome, verdict.global_alarm, verdict.acts) == ("drifted", True, True)
+    assert verdict.statistic >= verdict.threshold and verdict.p_value <= 0.01
+    assert 0.05 < verdict.new_mass_low <= 0.2
+    assert verdict.day == date_of(REFERENCE_DAYS + 14)
 
 
-def test_a_change_of_shape_with_the_same_mean_is_found() -> None:
+def test_an_alarm_below_the_policy_does_not_act(home: Home) -> None:
     rng = np.random.default_rng(2)
-    wide = rng.standard_normal((600, 16)).astype(np.float32)
-    narrow = 0.6 * rng.standard_normal((300, 16)).astype(np.float32)
-    assert two_sample(wide, narrow, alpha=0.001).drifted
+    days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 14, share=0.15))
+    verdict = judge_series(one(days), home.reference, replace(POLICY, least_new_mass=0.3))
+    assert verdict.global_alarm and verdict.drifted and not verdict.acts
 
 
-def test_the_order_of_the_rows_changes_nothing_and_neither_does_a_second_run() -> None:
+def test_the_bound_stays_below_the_truth(home: Home) -> None:
     rng = np.random.default_rng(3)
-    reference, current = texts(rng, 200), contaminated(rng, 100, 0.1)
-    first = two_sample(reference, current, alpha=0.01, current_ids=[f"c{i}" for i in range(100)])
-    order = rng.permutation(100)
-    second = two_sample(
-        reference[::-1], current[order], alpha=0.01, current_ids=[f"c{i}" for i in order]
-    )
-    assert first == second
-    np.random.seed(99)
-    assert first == two_sample(
-        reference, current, alpha=0.01, current_ids=[f"c{i}" for i in range(100)]
-    )
+    columns = home.map.columns
+    places = {"events": columns["events"], "cells": columns["cells"]}
+    wrong = 0
+    for share in (0.0, 0.0, 0.1, 0.2, 0.4):
+        for days in (1, 7, 14):
+            reference = home.days(rng, 0, REFERENCE_DAYS)
+            low = new_mass_low(reference, home.days(rng, 50, days, share=share), **places)
+            wrong += low > share
+            if share == 0.4 and days >= 7:
+                assert low > 0.2
+    assert wrong <= 2
 
 
-def test_the_evaluation_id_follows_the_data_and_the_settings() -> None:
+def test_only_the_slice_that_moved_alarms_and_the_whole_stays_quiet(home: Home) -> None:
     rng = np.random.default_rng(4)
-    reference, current = texts(rng, 60), texts(rng, 60)
-    ids = {
-        two_sample(reference, current, alpha=0.01).evaluation_id,
-        two_sample(reference, current[1:], alpha=0.01).evaluation_id,
-        two_sample(reference[1:], current, alpha=0.01).evaluation_id,
-        two_sample(reference, current, alpha=0.02).evaluation_id,
-        two_sample(reference, current, alpha=0.01, seed=1).evaluation_id,
-    }
-    assert len(ids) == 5
+    slices = {}
+    for number in range(6):
+        share = 0.5 if number == 3 else 0.0
+        days = joined(
+            home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 2, share=share)
+        )
+        slices[f"t{number}", "s"] = Days(days.dates, days.rows, days.sums)
+    total = Days(
+        days.dates,
+        sum(each.rows for each in slices.values()),
+        sum(each.sums for each in slices.values()),
+    )
+    verdict = judge_series(Series(total, slices), home.reference, POLICY)
+    assert verdict.slices_alarmed == (("t3", "s"),)
+    assert verdict.slices_judged == 6
+    assert verdict.outcome == "drifted"
+    assert verdict.facts()["slices_alarmed"] == [{"tenant": "t3", "source": "s"}]
 
 
-@pytest.mark.parametrize(("old", "new"), [(49, 500), (500, 49), (0, 100), (100, 0)])
-def test_too_few_rows_are_never_an_alarm(old: int, new: int) -> None:
+def test_a_slice_with_few_rows_or_days_is_not_judged(home: Home) -> None:
     rng = np.random.default_rng(5)
-    result = two_sample(texts(rng, old), texts(rng, new, ABROAD), alpha=0.05, min_rows=50)
-    assert result.outcome == "not enough data" and not result.drifted
-    assert (result.reference_rows, result.current_rows) == (old, new)
+    days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 2))
+    sparse = Days(days.dates, days.rows / 50, days.sums / 50)
+    young = Days(days.dates[-12:], days.rows[-12:], days.sums[-12:])
+    slices = {("a", "s"): days, ("sparse", "s"): sparse, ("young", "s"): young}
+    verdict = judge_series(Series(days, slices), home.reference, POLICY)
+    assert verdict.slices_judged == 1
 
 
-def test_equal_rows_are_no_drift_and_no_error() -> None:
-    same = np.tile(HOME[:1].astype(np.float32), (80, 1))
-    assert two_sample(same, same, alpha=0.05).outcome == "stable"
-
-
-def test_the_strangest_rows_are_named_first() -> None:
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [
+        (slice(0, REFERENCE_DAYS), "no day has come"),
+        (slice(20, None), "reference days have rows"),
+    ],
+)
+def test_too_few_days_are_never_an_alarm(home: Home, kept: slice, reason: str) -> None:
     rng = np.random.default_rng(6)
-    current = np.concatenate([texts(rng, 95), texts(rng, 5, ABROAD)])
-    names = [f"home{i}" for i in range(95)] + [f"abroad{i}" for i in range(5)]
-    result = two_sample(texts(rng, 400), current, alpha=0.05, current_ids=names)
-    assert {name[:6] for name in result.farthest[:5]} == {"abroad"}
+    days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 3, share=1.0))
+    few = Days(days.dates[kept], days.rows[kept], days.sums[kept])
+    verdict = judge_series(one(few), home.reference, POLICY)
+    assert verdict.outcome == "not enough data" and not verdict.global_alarm and not verdict.acts
+    assert reason in verdict.reason
 
 
-def test_a_large_side_is_reduced_to_the_same_rows_every_time() -> None:
+def test_a_newest_day_with_few_rows_waits(home: Home) -> None:
     rng = np.random.default_rng(7)
-    many = texts(rng, 4 * MAX_ROWS)
-    result = two_sample(many, texts(rng, 200), alpha=0.05)
-    assert result.reference_rows == MAX_ROWS
-    assert two_sample(many[::-1], texts(rng, 200), alpha=0.05).reference_rows == MAX_ROWS
+    reference = home.days(rng, 0, REFERENCE_DAYS)
+    strange = days_of(home.features(rng, vectors(rng, 20, ABROAD)), REFERENCE_DAYS, rows=20)
+    verdict = judge_series(one(joined(reference, strange)), home.reference, POLICY)
+    assert verdict.outcome == "not enough data" and "50 rows" in verdict.reason
 
 
-# -- windows of the lake --------------------------------------------------------------------
-
-
-def hashes(start: int, count: int) -> list[str]:
-    return [f"{(i * 2654435761) % 2**32:08x}{i:024x}" for i in range(start, start + count)]
-
-
-def test_the_newest_runs_that_hold_enough_rows_are_current(tmp_path: Path) -> None:
-    lake = open_lake(tmp_path)
-    register(lake, dimension=64)
-    register(lake, "other.v1", dimension=64)
+def test_the_evaluation_id_follows_everything_the_verdict_depends_on(home: Home) -> None:
     rng = np.random.default_rng(8)
-    for day, (run, start, count) in enumerate(
-        [("r1", 0, 200), ("r2", 200, 60), ("r3", 260, 30), ("r4", 290, 30)]
-    ):
-        vectors = dict(zip(hashes(start, count), texts(rng, count), strict=True))
-        append_vectors(lake, MODEL, vectors, run_id=run, day=day)
-        append_vectors(lake, "other.v1", vectors, run_id="x", day=9)
-    reference, current = reference_and_current(lake, MODEL, min_rows=50)
-    assert (reference.runs, current.runs) == (("r1", "r2"), ("r3", "r4"))
-    assert (reference.total, current.total) == (260, 60)
-    assert set(current.content_hashes) == set(hashes(260, 60))
-    assert current.vectors.shape == (60, 64)
-    earlier = reference_and_current(lake, MODEL, min_rows=50, embeddings_version=3)
-    assert earlier[1].runs == ("r2",)
+    days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 3))
+    more = Days(days.dates, days.rows + 1, days.sums)
+    verdicts = [
+        judge_series(one(days), home.reference, POLICY),
+        judge_series(one(more), home.reference, POLICY),
+        judge_series(one(days), replace(home.reference, sequence=2), POLICY),
+        judge_series(one(days), home.reference, replace(POLICY, false_alarms_a_year=0.02)),
+        judge_series(Series(days, {("other", "s"): days}), home.reference, POLICY),
+    ]
+    assert len({verdict.evaluation_id for verdict in verdicts}) == 5
+    again = judge_series(one(days), home.reference, POLICY)
+    assert again.evaluation_id == verdicts[0].evaluation_id
 
 
-def test_the_first_embedding_of_a_corpus_is_not_judged(tmp_path: Path) -> None:
-    lake = open_lake(tmp_path)
-    register(lake, dimension=64)
-    vectors = texts(np.random.default_rng(9), 100)
-    append_vectors(lake, MODEL, dict(zip(hashes(0, 100), vectors, strict=True)))
-    assert measure_drift(lake, MODEL, alpha=0.05, min_rows=50).outcome == "not enough data"
+# -- in the lake ----------------------------------------------------------------------------
 
 
-def test_drift_is_measured_once_for_the_same_lake_and_anew_after_a_batch(tmp_path: Path) -> None:
-    lake = open_lake(tmp_path)
-    register(lake, dimension=64)
-    rng = np.random.default_rng(10)
-    for day, vectors in enumerate([texts(rng, 400), texts(rng, 100, ABROAD), texts(rng, 100)]):
-        named = dict(zip(hashes(day * 1000, len(vectors)), vectors, strict=True))
-        append_vectors(lake, MODEL, named, run_id=f"r{day}", day=day)
-        if day == 1:
-            drifted = measure_drift(lake, MODEL, alpha=0.001, min_rows=50)
-            assert drifted.drifted
-            assert set(drifted.farthest) <= set(named)
-            assert drifted == measure_drift(lake, MODEL, alpha=0.001, min_rows=50)
-    after = measure_drift(lake, MODEL, alpha=0.001, min_rows=50)
-    assert after.evaluation_id != drifted.evaluation_id
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Six calm weeks and a calm day, then two days with foreign content from one tenant."""
+    stream = Stream(open_lake(tmp_path_factory.mktemp("drift")))
+    rng = np.random.default_rng(9)
+    days = range(REFERENCE_DAYS + 1)
+    stream.add_days({day: vectors(rng, 60) for day in days})
+    stream.add_days({day: vectors(rng, 40) for day in days}, tenant="other", source="t")
+    sketch(stream.lake)
+    stream.calm = judge_drift(stream.lake, MODEL, POLICY)  # type: ignore[attr-defined]
+    for day in (REFERENCE_DAYS + 1, REFERENCE_DAYS + 2):
+        stream.add(day, vectors(rng, 60))
+        stream.add(day, vectors(rng, 40, ABROAD), tenant="other", source="t")
+    sketch(stream.lake)
+    stream.lake.calm = stream.calm  # type: ignore[attr-defined]
+    return stream.lake
 
 
-def test_a_large_partition_is_sampled_by_its_smallest_hashes(tmp_path: Path) -> None:
-    lake = open_lake(tmp_path)
-    register(lake, dimension=64)
-    rng = np.random.default_rng(11)
-    names = hashes(0, MAX_ROWS + 50)
-    append_vectors(lake, MODEL, dict(zip(names, texts(rng, len(names)), strict=True)))
-    new = dict(zip(hashes(9000, 60), texts(rng, 60), strict=True))
-    append_vectors(lake, MODEL, new, run_id="new", day=1)
-    reference, _ = reference_and_current(lake, MODEL, min_rows=50)
-    assert reference.total == MAX_ROWS + 50
-    assert list(reference.content_hashes) == sorted(names)[:MAX_ROWS]
+def sketch(lake: Lake) -> None:
+    versions = lake.dated_versions()
+    reference = first_reference(lake, MODEL, versions, days=REFERENCE_DAYS, run_id="r")
+    assert reference is not None
+    sync_sketches(lake, reference, versions, run_id="r")
+
+
+def test_a_lake_without_a_reference_is_not_enough_data(tmp_path: Path) -> None:
+    verdict = judge_drift(open_lake(tmp_path), MODEL, POLICY)
+    assert verdict.outcome == "not enough data" and "first reference" in verdict.reason
+
+
+def test_the_lake_is_calm_and_then_drifts(lake: Lake) -> None:
+    calm: DriftVerdict = lake.calm  # type: ignore[attr-defined]
+    assert calm.outcome == "stable"
+    verdict = judge_drift(lake, MODEL, POLICY)
+    assert verdict.global_alarm and verdict.acts
+    assert ("other", "t") in verdict.slices_alarmed and ("acme", "s") not in verdict.slices_alarmed
+    assert json.dumps(verdict.facts())
+
+
+def test_a_verdict_reads_no_vector(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("vectors were read")
+
+    monkeypatch.setattr(lake.embeddings, "dataset", refuse)
+    assert judge_drift(lake, MODEL, POLICY).drifted
+
+
+def test_what_moved_is_named_with_examples_old_and_new(lake: Lake) -> None:
+    verdict = judge_drift(lake, MODEL, POLICY)
+    moved = explain(lake, verdict)
+    top = moved.cells[0]
+    assert top["share_now"] > top["share_before"]
+    tenants = lake.chunks.read(["chunk_id", "tenant", "text"]).to_pylist()
+    of = {row["chunk_id"]: row for row in tenants}
+    assert {of[example]["tenant"] for example in top["examples"]} == {"other"}
+    assert of[top["nearest_old_chunk"]]["text"] == top["nearest_old_text"]
+    assert moved.reference.shape[1] == moved.window.shape[1] == 32
+    assert json.dumps(moved.facts())
 
 
 # -- pictures -------------------------------------------------------------------------------
@@ -187,9 +254,12 @@ def test_a_large_partition_is_sampled_by_its_smallest_hashes(tmp_path: Path) -> 
 
 def test_pictures_are_small_pngs_that_fit_into_markdown() -> None:
     rng = np.random.default_rng(12)
+    days = [FIRST + timedelta(days=day) for day in range(90)]
+    scores = {f"{width} days": rng.exponential(1, 90) for width in (1, 7, 28)}
     for png in (
-        plots.projection(texts(rng, 3000), contaminated(rng, 500, 0.3), title="drift"),
+        plots.projection(vectors(rng, 3000), mixed(rng, 500, 0.3), title="drift"),
         plots.metric_bars({"a.v1": Estimate(0.6, 0.5, 0.7, 9)}, metric="nDCG@10"),
+        plots.score_timeline(days, scores, threshold=6.5, title="calm"),
     ):
         assert png.startswith(b"\x89PNG")
         assert len(png) < 60_000

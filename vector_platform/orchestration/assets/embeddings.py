@@ -13,7 +13,7 @@ import dagster as dg
 import pyarrow as pa
 
 from vector_platform.lake.contract import EMBEDDINGS
-from vector_platform.lake.lake import run_metadata
+from vector_platform.lake.lake import DatedVersions, run_metadata
 from vector_platform.models.derived import DerivedEmbedder
 from vector_platform.models.embed import EmbedReport, embed_missing
 from vector_platform.models.registry import registration
@@ -23,6 +23,8 @@ from vector_platform.orchestration.automation import follow_chunks
 from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.calibration import first_reference
+from vector_platform.quality.sketches import sync_sketches
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -47,9 +49,12 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
         with retry_by_type():
+            # Chunks that come while this runs may have no vectors: they are the next run's.
+            versions = platform.lake.dated_versions()
             report, translated = embed(
                 platform, context.partition_key, context.run_id, context.log.info
             )
+            sketched = sketch(platform, context.partition_key, versions, context.run_id)
         snapshot = platform.lake.snapshot()
         price = platform.settings.models[context.partition_key].usd_per_million_tokens
         return dg.MaterializeResult(
@@ -60,6 +65,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
                 "texts_per_second": round(report.texts_per_second, 1),
                 "translated": translated,
                 "cost_usd": round(report.tokens * price / 1e6, 6),
+                **sketched,
                 "lake_version": snapshot.embeddings,
                 "snapshot": str(snapshot),
             },
@@ -127,3 +133,21 @@ def _committer(platform: Platform, model_version: str, run_id: str) -> Callable[
         platform.lake.embeddings.append(rows, metadata)
 
     return commit
+
+
+def sketch(
+    platform: Platform, model_version: str, versions: DatedVersions, run_id: str
+) -> dict[str, int]:
+    """Bring the drift sketches up to these chunks; says what was counted.
+
+    An adapter has no vectors, and so no stream of its own.
+    """
+    lake = platform.lake
+    if platform.settings.models[model_version].adapter_of is not None:
+        return {"sketched_rows": 0}
+    days = platform.settings.quality.drift_reference_days
+    reference = first_reference(lake, model_version, versions, days=days, run_id=run_id)
+    if reference is None:
+        return {"sketched_rows": 0}
+    report = sync_sketches(lake, reference, versions, run_id=run_id)
+    return {"sketched_rows": report.sketched_rows, "sketches_written": report.sketches_written}

@@ -1,0 +1,353 @@
+"""Is a window of days unlike the reference days? A test whose unit is the day, for a whole year.
+
+Belongs here: the arithmetic over days, their threshold and p-values, without a lake. Does not
+belong here: what a day's features are (`feature_map.py`), or what is done about an alarm.
+
+The mean of a day's features varies by more than its rows explain: topics wobble, weekdays have
+habits. So days are the sample. For each *block* of features the reference days give a mean for
+every weekday and one covariance S of what is left, with `nu` = days - weekdays degrees of
+freedom. The distance of a window from the reference is Hotelling's
+
+    T2 = d' S^-1 d / variance factor,    T2 (nu - q + 1) / (nu q)  ~  F(q, nu - q + 1)
+
+(q features a block, d the window's mean minus what its weekdays lead one to expect). It does not
+depend on how days vary, only on how many were seen: S is estimated and the F-distribution pays
+for that, which is what keeps the far tail honest when the reference is short. For the same reason
+the largest T2 of a year over all days and windows, one reference for all of them, has a
+distribution that is simulated once for a number of days and serves every stream. Blocks are
+combined as if they were independent; centred Gaussian blocks that are not only alarm less (the
+Gaussian correlation inequality, Royen 2014).
+
+Days of unequal size: a day's variance is proportional to 1 / rows + tau, where tau, the share of
+the day itself, is estimated a block by moments. With equal sizes it cancels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+WINDOWS = (1, 3, 7, 14, 28)
+# Features have unit variance a row. A direction that hardly varied in the reference (a mark that
+# nearly no text has) would make an alarm of two odd rows; taking its variance for larger than it
+# was only makes distances smaller.
+LEAST_VARIANCE = 0.5
+YEAR = 365
+WEEK = 7
+# Simulated years, and the share of them to whose scores the tail is fitted. Scores are logarithms
+# of chances, so the tail is exponential; 500 years put its rate within 5 %.
+YEARS = 10_000
+_TAIL = 0.05
+_BATCH = 500
+_SEED = 20
+# Simulated years: the 1 in 1,000 year of a block rests on 20 of them, rarer ones on the fit of
+# the tail, which is straight in the logarithm.
+YEARS = 10_000
+_BATCH = 500
+_SEED = 20
+
+
+@dataclass(frozen=True)
+class Days:
+    """A series of days, oldest first, each once; days without rows are left out.
+
+    Attributes:
+        dates: Days since 1970-01-01.
+        rows: Rows of each day.
+        sums: Sums of their features, shape (days, features).
+    """
+
+    dates: Ints
+    rows: Floats
+    sums: Floats
+
+    def between(self, first: int, last: int) -> Days:
+        """The days from `first` to `last`, both included."""
+        chosen = slice(*np.searchsorted(self.dates, [first, last + 1]))
+        return Days(self.dates[chosen], self.rows[chosen], self.sums[chosen])
+
+    @cached_property
+    def weekdays(self) -> Ints:
+        """0 for a Monday (1970-01-01 was a Thursday)."""
+        return (self.dates + 3) % WEEK
+
+
+@dataclass(frozen=True)
+class Block:
+    """Features that are tested together.
+
+    Attributes:
+        name: What they are.
+        columns: Where they are among the features.
+        kind: `joint`: one distance for all of them; `single`: each on its own; `count`: each on
+            its own, and it is a share of rows.
+    """
+
+    name: str
+    columns: slice
+    kind: Literal["joint", "single", "count"]
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return int(self.columns.stop - self.columns.start)
+
+    @property
+    def tests(self) -> tuple[int, ...]:
+        """Features of every test that the block is."""
+        return (self.size,) if self.kind == "joint" else (1,) * self.size
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Every window that ends on each of some days.
+
+    Attributes:
+        dates: The days on which windows end, shape (days,).
+        windows: Lengths in days, shape (windows,).
+        rows: Rows in each window, shape (days, windows).
+        scores: -log10 p of the test that stands out most, 0 where not judged; same shape.
+        blocks: Which block that test is of; same shape.
+    """
+
+    dates: Ints
+    windows: tuple[int, ...]
+    rows: Floats
+    scores: Floats
+    blocks: Ints
+
+
+class Calendar:
+    """What the reference days say of a stream: block by block, weekday by weekday.
+
+    Args:
+        reference: The days taken as normal.
+        blocks: What is tested.
+        windows: Lengths in days of what is compared.
+        min_rows: Rows below which a window is not judged.
+    """
+
+    def __init__(
+        self,
+        reference: Days,
+        blocks: tuple[Block, ...],
+        *,
+        windows: tuple[int, ...] = WINDOWS,
+        min_rows: int = 1,
+    ) -> None:
+        self.blocks = blocks
+        self.windows = windows
+        self._min_rows = min_rows
+        self._last = int(reference.dates[-1])
+        self._present = np.isin(np.arange(WEEK), reference.weekdays)
+        self.freedom = len(reference.dates) - int(self._present.sum())
+        self._fits = [_Fit(reference, block, self.freedom) for block in blocks]
+
+    def looks(self, days: Days) -> Looks:
+        """Compare every window that ends on a day after the reference.
+
+        A window never reaches back into the reference: in its first weeks it is shorter. Days
+        of a weekday that the reference has never seen are left out.
+        """
+        known = self._present[days.weekdays] & (days.dates > self._last)
+        days = Days(days.dates[known], days.rows[known], days.sums[known])
+        shape = (len(days.dates), len(self.windows))
+        rows, scores, blocks = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
+        firsts = [np.searchsorted(days.dates, days.dates - width + 1) for width in self.windows]
+        for at, first in enumerate(firsts):
+            rows[:, at] = _over_windows(days.rows, first)
+        for number, fit in enumerate(self._fits):
+            found = fit.scores(days, firsts)
+            better = found > scores
+            scores[better], blocks[better] = found[better], number
+        scores[rows < self._min_rows] = 0
+        return Looks(days.dates, self.windows, rows, scores, blocks)
+
+    @cached_property
+    def null(self) -> YearNull:
+        """What the largest score of a year looks like when nothing changes."""
+        tests = sum(len(block.tests) for block in self.blocks)
+        # Scores of more degrees of freedom reach a little higher: rounding up is on the safe side,
+        # and lets slices share a simulation.
+        return YearNull(tests, -(-self.freedom // 14) * 14, self.windows)
+
+
+class _Fit:
+    """One block of the reference."""
+
+    def __init__(self, reference: Days, block: Block, freedom: int) -> None:
+        self.block = block
+        self.freedom = freedom
+        means = reference.sums[:, block.columns] / reference.rows[:, None]
+        member = np.arange(WEEK)[:, None] == reference.weekdays
+        # Features have unit variance a row, so what exceeds 1 / rows is the day's own; with days
+        # of one size a wrong share changes nothing.
+        plain = (member / np.maximum(member.sum(axis=1, keepdims=True), 1)) @ means
+        excess = np.square(means - plain[reference.weekdays]).sum(axis=0) / freedom
+        if block.kind == "count":
+            self.floor = 0.5 / reference.rows.sum()
+            share = np.clip(reference.sums[:, block.columns].sum(axis=0), 0.5, None)
+            share /= reference.rows.sum()
+            self.least = share * (1 - np.minimum(share, 0.5))
+            excess = excess / self.least
+        else:
+            self.least = np.full(block.size, LEAST_VARIANCE)
+        if block.kind == "joint":
+            excess = np.full(block.size, excess.mean())
+        self.tau = np.maximum(0.0, excess - (1 / reference.rows).mean())
+        weights = 1 / (1 / reference.rows[:, None] + self.tau)
+        total = np.stack([weights[days].sum(axis=0) for days in member])
+        seen = np.where(total > 0, total, 1)
+        self.means = np.stack([(weights * means)[days].sum(axis=0) for days in member]) / seen
+        self.variances = 1 / seen
+        left = (means - self.means[reference.weekdays]) * np.sqrt(weights)
+        if block.kind == "joint":
+            variances, axes = np.linalg.eigh(left.T @ left / freedom)
+            self.scale = axes / np.sqrt(np.maximum(variances, LEAST_VARIANCE))
+        else:
+            self.scale = 1 / np.sqrt(np.maximum((left**2).sum(axis=0) / freedom, self.least))
+
+    def scores(self, days: Days, firsts: list[Ints]) -> Floats:
+        """-log10 p of every window's most striking test, shape (days, windows)."""
+        means = days.sums[:, self.block.columns] / days.rows[:, None]
+        weights = 1 / (1 / days.rows[:, None] + self.tau)
+        expected = self.means[days.weekdays]
+        joint = self.block.kind == "joint"
+        if joint:
+            means, expected = means @ self.scale, expected @ self.scale
+            weights = weights[:, :1]
+        of_weekday = (np.arange(WEEK) == days.weekdays[:, None])[:, :, None] * weights[:, None]
+        out = np.empty((len(means), len(firsts)))
+        for at, first in enumerate(firsts):
+            total = _over_windows(weights, first)
+            found = _over_windows(weights * means, first) / total
+            normal = _over_windows(weights * expected, first) / total
+            shares = _over_windows(of_weekday, first) / total[:, None]
+            variance = 1 / total + (shares**2 * self.variances[:, : total.shape[1]]).sum(axis=1)
+            if joint:
+                distance = np.square(found - normal).sum(axis=1) / variance[:, 0]
+            else:
+                moved = (
+                    self._symmetric(found, normal)
+                    if self.block.kind == "count"
+                    else (found - normal)
+                )
+                distance = (np.square(moved * self.scale) / variance).max(axis=1)
+            out[:, at] = score_of(distance, self.block.tests[0], self.freedom)
+        return out
+
+    def _symmetric(self, found: Floats, normal: Floats) -> Floats:
+        """Difference of shares on a scale where rare counts are not skewed.
+
+        The power 2/3 takes the skewness from a Poisson count (Anscombe 1953); the slope at the
+        normal share keeps small differences as they are.
+        """
+        normal, found = np.maximum(normal, self.floor), np.maximum(found, 0)
+        return np.asarray(1.5 * (found ** (2 / 3) - normal ** (2 / 3)) * normal ** (1 / 3))
+
+
+def _over_windows(values: Floats, first: Ints) -> Floats:
+    """Sums of `values` (along axis 0) from `first[i]` to i, both included."""
+    running = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
+    return np.asarray(running[1:] - running[first])
+
+
+def score_of(distances: Floats, size: int, freedom: int) -> Floats:
+    """-log10 of the chance of a Hotelling T2 at least this large.
+
+    The F-distribution's upper tail as a regularised incomplete beta function: unlike a
+    survival function, its logarithm does not stop at 1e-16.
+    """
+    second = freedom - size + 1
+    # P(F > f) = I(second / (second + size f); second / 2, size / 2), f = T2 second / (nu size).
+    point = freedom / (freedom + distances)
+    chance = special.betainc(second / 2, size / 2, point)
+    return np.asarray(-np.log10(np.maximum(chance, 1e-300)))
+
+
+@dataclass(frozen=True)
+class YearNull:
+    """The largest score of a year without change, over all days, windows and tests.
+
+    Attributes:
+        tests: Number of tests; they count as independent.
+        freedom: Degrees of freedom of the reference.
+        windows: Lengths in days.
+    """
+
+    tests: int
+    freedom: int
+    windows: tuple[int, ...] = WINDOWS
+
+    def p_value(self, score: float) -> float:
+        """Chance that a year without change holds a score at least this large."""
+        return float(-np.expm1(self.tests * np.log1p(-self._one(score))))
+
+    def threshold(self, budget: float) -> float:
+        """The score that a year without change reaches with chance `budget`."""
+        low, high = 0.0, 300.0
+        while high - low > 1e-4:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.p_value(middle) > budget else (low, middle)
+        return high
+
+    def _one(self, score: float) -> float:
+        """Share of simulated years above a score; beyond the last 5 %, the fitted tail."""
+        maxima, start, rate = _simulated(self.freedom, self.windows)
+        if score <= start:
+            return float(1 - (1 + np.searchsorted(maxima, score)) / (len(maxima) + 2))
+        return float(_TAIL * np.exp(-rate * (score - start)))
+
+
+@lru_cache(maxsize=256)
+def _simulated(freedom: int, windows: tuple[int, ...]) -> tuple[Floats, float, float]:
+    """Sorted largest scores of years of Gaussian days, where the tail starts, and its rate."""
+    rng = np.random.default_rng([_SEED, freedom])
+    maxima = np.sort(
+        np.concatenate([years(rng, 1, freedom, windows) for _ in range(YEARS // _BATCH)])
+    )
+    start = float(np.quantile(maxima, 1 - _TAIL))
+    return maxima, start, 1 / float((maxima[maxima > start] - start).mean())
+
+
+def years(rng: np.random.Generator, size: int, freedom: int, windows: tuple[int, ...]) -> Floats:
+    """Largest score of each of some years without change, every one with its own reference.
+
+    Args:
+        rng: Source of the days.
+        size: Features of the one test.
+        freedom: Degrees of freedom of the reference.
+        windows: Lengths in days.
+    """
+    count = freedom + WEEK
+    weekdays = np.arange(count + YEAR) % WEEK
+    days = rng.standard_normal((_BATCH, count + YEAR, size), dtype=np.float32)
+    member = np.arange(WEEK)[:, None] == weekdays[:count]
+    seen = member.sum(axis=1)
+    means = (member / seen[:, None]).astype(np.float32) @ days[:, :count]
+    left = days - means[:, weekdays]
+    reference = left[:, :count].astype(np.float64)
+    covariance = np.swapaxes(reference, 1, 2) @ reference / freedom
+    root = np.linalg.inv(np.linalg.cholesky(covariance)).astype(np.float32)
+    running = np.zeros((_BATCH, YEAR + 1, size), np.float32)
+    np.cumsum(left[:, count:] @ np.swapaxes(root, 1, 2), axis=1, out=running[:, 1:])
+    counts = np.cumsum(np.arange(WEEK)[:, None] == np.r_[-1, weekdays[count:]], axis=1)
+    end = np.arange(1, YEAR + 1)
+    largest = np.zeros(_BATCH)
+    for width in windows:
+        first = np.maximum(end - width, 0)
+        inside = (end - first).astype(np.float32)
+        shares = (counts[:, end] - counts[:, first]) / inside
+        variance = 1 / inside + (shares**2 / seen[:, None]).sum(axis=0)
+        distance = (running[:, end] - running[:, first]) / inside[:, None]
+        squares = np.square(distance).sum(axis=2) / variance
+        largest = np.maximum(largest, squares.max(axis=1))
+    return score_of(largest, size, freedom)
