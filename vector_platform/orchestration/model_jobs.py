@@ -19,8 +19,8 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.assets.embeddings import embed, embed_contents
 from vector_platform.orchestration.assets.quality import evaluate_model
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.releases.flip import release_generation
 from vector_platform.releases.following import sync_followers
-from vector_platform.releases.promotion import release_generation
 from vector_platform.releases.translation import choose_sample, keep_translation, try_translation
 from vector_platform.settings import Translation
 from vector_platform.wiring import NotConfigured, Platform
