@@ -12,7 +12,7 @@ index whose digest was not read (null) is there, and is neither known to be stal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -135,6 +135,19 @@ def compare(desired: Iterable[pa.RecordBatch], actual: Iterable[pa.RecordBatch])
         duplicated=int(counts[2]),
         digests_read=int(counts[3]),
     )
+
+
+def overlooking(actual: Iterable[pa.RecordBatch], rows: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The actual side without some rows (id, tenant), so that a plan writes them again.
+
+    For rows whose vector changed while their digest did not.
+    """
+    doomed = set(zip(rows["id"].to_pylist(), rows["tenant"].to_pylist(), strict=True))
+    for batch in actual:
+        if doomed:
+            keys = zip(batch["id"].to_pylist(), batch["tenant"].to_pylist(), strict=True)
+            batch = batch.filter(pa.array([key not in doomed for key in keys], pa.bool_()))
+        yield batch
 
 
 def guard_deletes(plan: Plan, *, index_rows: int, max_share: float, allowed: int) -> None:

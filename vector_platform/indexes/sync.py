@@ -29,7 +29,7 @@ from vector_platform.indexes.contract import RowsRejected
 from vector_platform.indexes.digest_sample import DigestTurns
 from vector_platform.indexes.forecast import Forecast, Mode, forecast
 from vector_platform.indexes.lock import IndexLock, SyncInProgress
-from vector_platform.indexes.plan import Plan, compare, guard_deletes
+from vector_platform.indexes.plan import Plan, compare, guard_deletes, overlooking
 from vector_platform.indexes.rejected import RejectedRows, RowKey
 from vector_platform.indexes.report import SyncReport
 from vector_platform.indexes.state import GenerationState, IndexStates
@@ -224,7 +224,8 @@ class IndexSync:
             return self._decide_in_full(state, "the generation was gone", gone=True)
         if state.status != "proven" or state.snapshot is None:
             return self._decide_in_full(state, "an earlier run did not finish")
-        if (state.snapshot.chunks, state.snapshot.chunks_id) == (
+        rewrites = self._lake.distrusted_rows(model_version, snapshot, since=state.snapshot)
+        if not rewrites.num_rows and (state.snapshot.chunks, state.snapshot.chunks_id) == (
             snapshot.chunks,
             snapshot.chunks_id,
         ):
@@ -234,16 +235,19 @@ class IndexSync:
         except HistoryUnavailable as gap:
             self._progress(f"comparing in full: {gap}")
             return self._decide_in_full(state, str(gap))
-        plan = compare(now.to_batches(), before.to_batches())
+        if rewrites.num_rows:
+            now = pa.concat_tables([now, rewrites]).group_by(rewrites.column_names).aggregate([])
+        plan = compare(now.to_batches(), overlooking(before.to_batches(), rewrites))
         return _Decision("changes", "change feed", snapshot, plan, (now, before))
 
     def _decide_in_full(
         self, state: GenerationState, reason: str, *, gone: bool = False
     ) -> _Decision:
         snapshot = self._lake.snapshot()
+        rewrites = self._lake.distrusted_rows(state.model_version, snapshot, since=state.snapshot)
+        actual = iter(()) if gone else actual_keys(self._target, state.identity)
         plan = compare(
-            self._lake.index_keys(state.model_version, snapshot),
-            iter(()) if gone else actual_keys(self._target, state.identity),
+            self._lake.index_keys(state.model_version, snapshot), overlooking(actual, rewrites)
         )
         return _Decision("full", reason, snapshot, plan)
 

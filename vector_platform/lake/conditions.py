@@ -31,6 +31,24 @@ def file_filter(conditions: Sequence[Condition], schema: pa.Schema) -> ds.Expres
     return reduce(and_, (_compare(c, schema, cast=False) for c in conditions))
 
 
+def sql_predicate(conditions: Sequence[Condition]) -> str:
+    """The same conditions on text columns as the SQL that delta-rs writes by; None is null."""
+    return " AND ".join(map(_in_sql, conditions))
+
+
+def _in_sql(condition: Condition) -> str:
+    name, operator, value = condition
+    if value is None:
+        return f"{name} IS {'NOT ' if operator == '!=' else ''}NULL"
+    if operator == "in":
+        return f"{name} IN ({', '.join(map(_quoted, value))})"
+    return f"{name} {'=' if operator == '==' else operator} {_quoted(value)}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _compare(condition: Condition, schema: pa.Schema, *, cast: bool) -> ds.Expression:
     name, operator, value = condition
     kind = schema.field(name).type

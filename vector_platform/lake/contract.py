@@ -26,6 +26,7 @@ from vector_platform.lake.rules import (
 )
 
 __all__ = [
+    "CANARIES",
     "CHUNKS",
     "DOCUMENTS",
     "DRIFT_REFERENCES",
@@ -40,6 +41,7 @@ __all__ = [
     "MAX_ID_BYTES",
     "MAX_TENANT_BYTES",
     "MODEL_VERSIONS",
+    "QUARANTINED_VECTORS",
     "RAW_REJECTS",
     "RELATIONS",
     "RELEASES",
@@ -232,7 +234,22 @@ EMBEDDINGS = TableSpec(
     ),
     keys=("model_version", "content_hash"),
     partition_by=("model_version",),
-    description="Vectors of contents under a model version. Append-only: a vector is a fact.",
+    description="Vectors of contents under a model version. A vector is a fact: it is added once, "
+    "and leaves only for quarantined_vectors.",
+)
+
+QUARANTINED_VECTORS = TableSpec(
+    name="quarantined_vectors",
+    schema=pa.schema(
+        [
+            *EMBEDDINGS.schema,
+            _required("quarantined_at", TIMESTAMP),
+            pa.field("removed_version", pa.int64()),
+        ]
+    ),
+    keys=("model_version", "content_hash", "run_id"),
+    partition_by=("model_version",),
+    description="Vectors that a model wrote while it did not answer as registered.",
 )
 
 MODEL_VERSIONS = TableSpec(
@@ -249,6 +266,24 @@ MODEL_VERSIONS = TableSpec(
     ),
     keys=("model_version",),
     description="The immutable binding of a model version's name to its fingerprint.",
+)
+
+CANARIES = TableSpec(
+    name="canaries",
+    schema=pa.schema(
+        [
+            _required("model_version", pa.string()),
+            _required("runtime", pa.string()),
+            _required("ordinal", pa.int32()),
+            _required("text", pa.string()),
+            _required("vector", pa.list_(pa.float32())),
+            _required("tolerance", pa.float64()),
+            _required("run_id", pa.string()),
+            _required("registered_at", TIMESTAMP),
+        ]
+    ),
+    keys=("model_version", "runtime", "ordinal"),
+    description="Texts with the vectors that a model version gave them when it was registered.",
 )
 
 GOLDEN_QUERIES = TableSpec(

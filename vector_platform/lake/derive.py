@@ -18,6 +18,9 @@ from vector_platform.lake.joins import scan, spilling_duckdb, stream
 # Columns of the chunks that a change of an index can depend on.
 FEED_COLUMNS = ("chunk_id", "tenant", "region", "attributes", "content_hash")
 
+# What tells an index row from another, for none.
+NO_KEYS = pa.schema([(name, pa.string()) for name in ("id", "tenant", "digest")]).empty_table()
+
 # Columns of the chunks that an index row is made of.
 _ROW_COLUMNS = (*FEED_COLUMNS, "doc_id", "title", "text")
 # Looking for the row groups that hold so many rows pays; for more, all of them are read.
@@ -166,6 +169,18 @@ def index_changes(feed: pa.Table, fingerprint: str) -> tuple[pa.Table, pa.Table]
             )
         )
     return now, before
+
+
+def keys_of_contents(chunks: ds.Dataset, contents: pa.Table, fingerprint: str) -> pa.Table:
+    """(id, tenant, digest) of the chunks with one of the contents (a column `content_hash`)."""
+    with spilling_duckdb() as db:
+        db.register("chunks", scan(chunks, FEED_COLUMNS))
+        db.register("contents", contents)
+        return db.sql(
+            f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest "
+            "FROM chunks c SEMI JOIN contents USING (content_hash)",
+            params={"fingerprint": fingerprint},
+        ).to_arrow_table()
 
 
 def index_rows(

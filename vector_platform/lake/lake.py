@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from vector_platform.lake import contract, dated, derive
@@ -55,7 +56,9 @@ class Lake:
         self.relations = self._table(contract.RELATIONS)
         self.chunks = self._table(contract.CHUNKS)
         self.embeddings = self._table(contract.EMBEDDINGS)
+        self.quarantined_vectors = self._table(contract.QUARANTINED_VECTORS)
         self.model_versions = self._table(contract.MODEL_VERSIONS)
+        self.canaries = self._table(contract.CANARIES)
         self.golden_queries = self._table(contract.GOLDEN_QUERIES)
         self.index_state = self._table(contract.INDEX_STATE)
         self.rejected_rows = self._table(contract.REJECTED_ROWS)
@@ -243,6 +246,39 @@ class Lake:
             model.fingerprint,
             ids=ids,
             batch_rows=batch_rows,
+        )
+
+    def distrusted_rows(
+        self, model_version: str, snapshot: Snapshot, *, since: Snapshot | None
+    ) -> pa.Table:
+        """Rows of a snapshot whose vector may have been another one at an older snapshot.
+
+        A vector that is embedded again after a quarantine changes no digest, so an index that
+        holds the old one is not seen to differ. These are the rows to write again.
+
+        Args:
+            model_version: Whose vectors.
+            snapshot: Which chunks.
+            since: The snapshot an index is equal to; None when it is not known.
+
+        Returns:
+            Table of (id, tenant, digest), one row an id.
+        """
+        moved = self.quarantined_vectors.read(
+            ["content_hash", "removed_version"], where=[("model_version", "==", model_version)]
+        )
+        if since is not None:
+            versions = moved.column("removed_version")
+            # Not removed yet: the move was cut off, and every snapshot still holds the vector.
+            moved = moved.filter(
+                pc.or_kleene(pc.is_null(versions), pc.greater(versions, since.embeddings))
+            )
+        if moved.num_rows == 0:
+            return derive.NO_KEYS
+        return derive.keys_of_contents(
+            self.chunks.dataset(snapshot.chunks),
+            moved.select(["content_hash"]),
+            self.model_version(model_version).fingerprint,
         )
 
     def vectors(self, model_version: str, version: int | None = None) -> ds.Dataset:

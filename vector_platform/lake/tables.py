@@ -21,7 +21,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, wr
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vector_platform.errors import ContractError, TransientError
-from vector_platform.lake.conditions import Condition, file_filter, row_filter
+from vector_platform.lake.conditions import Condition, file_filter, row_filter, sql_predicate
 from vector_platform.lake.contract import TableSpec
 from vector_platform.lake.fragments import described
 from vector_platform.lake.joins import scan, spilling_duckdb
@@ -245,6 +245,37 @@ class Table:
                 .when_matched_update(columns, "s._delete = false")
                 .when_not_matched_insert(columns, "s._delete = false")
                 .execute()
+            )
+        return int(table.version())
+
+    def remove(self, where: Sequence[Condition], metadata: Metadata | None = None) -> int:
+        """Remove the rows of these conditions, on text columns, in one commit.
+
+        Returns:
+            The version without them; the current one when there was nothing to remove.
+        """
+        if not self.exists():
+            return self.version()
+        table = self._open()
+        with self._commit_errors():
+            table.delete(
+                sql_predicate(where),
+                writer_properties=_LAYOUT,
+                commit_properties=_properties(metadata),
+            )
+        return int(table.version())
+
+    def amend(
+        self, column: str, value: int, where: Sequence[Condition], metadata: Metadata | None = None
+    ) -> int:
+        """Set a number in the rows of these conditions, on text columns, in one commit."""
+        table = self._open()
+        with self._commit_errors():
+            table.update(
+                new_values={column: value},
+                predicate=sql_predicate(where),
+                writer_properties=_LAYOUT,
+                commit_properties=_properties(metadata),
             )
         return int(table.version())
 

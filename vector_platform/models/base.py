@@ -109,6 +109,14 @@ class Embedder(ABC):
         prompted = [self.fingerprint.document_prompt + text for text in texts]
         return self._encode(prompted, stable=True, on_batch=on_batch)
 
+    def embed_few(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of a few documents, unchecked: no fill-up, so up to ten times cheaper.
+
+        Within float rounding of `embed_documents`; the bits may depend on the other texts.
+        """
+        prompted = [self.fingerprint.document_prompt + text for text in texts]
+        return self._encode(prompted, stable=False, on_batch=None).vectors
+
     def count_tokens(self, texts: Sequence[str]) -> int:
         """Tokens the model would read of these documents, cut at its longest input.
 

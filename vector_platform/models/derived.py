@@ -12,12 +12,12 @@ own, over the matrix, the card that says how it was made, and the fingerprints o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vector_platform.models.base import Embedded, Embedder
+from vector_platform.models.base import Embedded, Embedder, Vectors
 from vector_platform.models.errors import ModelError, ModelUnavailableError
 from vector_platform.models.fingerprint import Fingerprint
 from vector_platform.models.hashing import hash_file
@@ -54,6 +54,11 @@ class DerivedEmbedder(Embedder):
         super().__init__(name, fingerprint)
         self.documents, self.queries = documents, queries
         self.document_map, self.query_map = document_map, query_map
+
+    def embed_few(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of a few documents, by way of the embedder of documents."""
+        vectors = self.documents.embed_few(texts)
+        return vectors if self.document_map is None else self.document_map.apply(vectors)
 
     def _count(self, texts: list[str]) -> int:
         return self.documents._count(texts)

@@ -18,6 +18,7 @@ from vector_platform.orchestration.assets.raw import build_raw_assets
 from vector_platform.orchestration.assets.staging import build_staging_assets
 from vector_platform.orchestration.checks.contract import build_contract_checks
 from vector_platform.orchestration.checks.drift import build_drift_checks
+from vector_platform.orchestration.checks.model import build_model_checks
 from vector_platform.orchestration.checks.parity import build_parity_checks
 from vector_platform.orchestration.jobs import (
     build_ingest_job,
@@ -61,6 +62,7 @@ def build_definitions(
         ],
         asset_checks=[
             *build_contract_checks(settings),
+            *build_model_checks(settings),
             *build_drift_checks(settings),
             *build_parity_checks(settings),
         ],

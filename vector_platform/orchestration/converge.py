@@ -158,6 +158,8 @@ def _indexed(platform: Platform, model_version: str) -> bool:
         proven = (state.snapshot.chunks_id, state.snapshot.chunks)
         if proven != (snapshot.chunks_id, snapshot.chunks):
             return False
+        if platform.lake.distrusted_rows(model_version, snapshot, since=state.snapshot).num_rows:
+            return False
         if not platform.target(backend).exists(state.identity):
             return False
     return True

@@ -48,11 +48,15 @@ def golden_inputs(platform: Platform) -> str:
 
 
 def retrieval_inputs(platform: Platform) -> str:
-    """Versions of chunks and golden queries; vectors of a model never change for a content."""
+    """Versions of chunks, golden queries and the quarantine.
+
+    A vector of a model changes for a content only by way of the quarantine.
+    """
     return canonical_json(
         {
             "chunks": platform.lake.chunks.identity(),
             "golden_queries": platform.lake.golden_queries.identity(),
+            "quarantine": platform.lake.quarantined_vectors.identity(),
         }
     )
 

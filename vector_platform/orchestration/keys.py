@@ -18,7 +18,10 @@ EMBEDDINGS = dg.AssetKey(["lake", "embeddings"])
 GOLDEN_QUERIES = dg.AssetKey(["lake", "golden_queries"])
 RETRIEVAL = dg.AssetKey(["quality", "retrieval"])
 
+MODEL_ANSWERS = "model_answers_as_registered"
 NO_DRIFT = "distribution_has_not_drifted"
+RECALL_HOLDS = "index_recall_holds"
+QUALITY_HOLDS = "retrieval_quality_holds"
 INDEX_MATCHES = "index_matches_lake"
 EVERY_ROW_INDEXED = "every_row_is_indexed"
 

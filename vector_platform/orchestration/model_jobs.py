@@ -13,10 +13,15 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from vector_platform.models.errors import ModelError
 from vector_platform.models.own import read_card, retire_model
 from vector_platform.models.registry import registration
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.assets.embeddings import embed, embed_contents
+from vector_platform.orchestration.assets.embeddings import (
+    EmbedOutcome,
+    embed,
+    embed_contents,
+)
 from vector_platform.orchestration.assets.quality import evaluate_model
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.releases.flip import release_generation
@@ -122,7 +127,8 @@ def make_translation(
     lake.register_model(registration(platform.embedder(new), run_id))
     sample = choose_sample(lake, old, upgrades)
     contents = pa.concat_tables([sample.fitted, sample.held_out])
-    embed_contents(platform, new, _without_vectors(platform, new, contents), run_id, log)
+    missing = _without_vectors(platform, new, contents)
+    _trusted(embed_contents(platform, new, missing, run_id, log), new)
     vector_map, trial = try_translation(
         lake,
         platform.embedder(old),
@@ -143,6 +149,16 @@ def make_translation(
     return name
 
 
+def _trusted(done: EmbedOutcome, model_version: str) -> None:
+    """Go on only when the model answered its canaries as registered."""
+    if not done.verdict.passed:
+        raise ModelError(
+            model_version,
+            f"{done.verdict.canaries_differing} of its {done.verdict.canaries} canaries got other "
+            "vectors than at registration: restore the model, or give it a new name",
+        )
+
+
 def index_model(
     platform: Platform, model_version: str, context: dg.OpExecutionContext
 ) -> dict[str, Any]:
@@ -152,8 +168,9 @@ def index_model(
     only when the code location is loaded again.
     """
     settings, run_id = platform.settings, context.run_id
-    report, translated = embed(platform, model_version, run_id, context.log.info)
-    facts: dict[str, Any] = {"texts": report.texts, "translated": translated}
+    done = embed(platform, model_version, run_id, context.log.info)
+    _trusted(done, model_version)
+    facts: dict[str, Any] = {"texts": done.report.texts, "translated": done.translated}
     _materialised(context, keys.EMBEDDINGS, model_version, facts)
     documents = settings.documents_of(model_version)
     for backend in settings.indexes.backends:

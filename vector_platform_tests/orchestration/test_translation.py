@@ -217,8 +217,8 @@ def test_a_killed_translation_goes_on_where_it_was(
         embed(platform, NAME, "run", killed)
     committed = stored(platform, NAME)
     assert 0 < len(committed) < DOCUMENTS
-    _, translated = embed(platform, NAME, "run", quiet)
-    assert translated == DOCUMENTS - len(committed)
+    done = embed(platform, NAME, "run", quiet)
+    assert done.translated == DOCUMENTS - len(committed)
     table = platform.lake.embeddings.read(where=[("model_version", "==", NAME)])
     assert table.num_rows == len(set(table["content_hash"].to_pylist())) == DOCUMENTS
     # The bits are those of the embedder: new contents, never seen by the old partition, fit in.

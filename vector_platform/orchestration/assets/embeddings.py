@@ -2,12 +2,13 @@
 
 Belongs here: the asset `lake/embeddings`, partitioned by model version. Does not belong here:
 models and batching (`models`). Only missing contents are embedded, and every commit counts, so a
-killed run resumes where it was.
+killed run resumes where it was. A model that does not answer as registered embeds nothing, and what
+came since it last did is quarantined; the check `model_answers_as_registered` says so.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import dagster as dg
 import pyarrow as pa
@@ -18,6 +19,7 @@ from vector_platform.models.derived import DerivedEmbedder
 from vector_platform.models.embed import EmbedReport, embed_missing
 from vector_platform.models.registry import registration
 from vector_platform.models.translate import translate_missing
+from vector_platform.models.watch import ModelWatch, Verdict
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_chunks
 from vector_platform.orchestration.columns import table_metadata
@@ -51,10 +53,13 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
         with retry_by_type():
             # Chunks that come while this runs may have no vectors: they are the next run's.
             versions = platform.lake.dated_versions()
-            report, translated = embed(
-                platform, context.partition_key, context.run_id, context.log.info
+            done = embed(platform, context.partition_key, context.run_id, context.log.info)
+            sketched = (
+                sketch(platform, context.partition_key, versions, context.run_id)
+                if done.verdict.passed
+                else {}
             )
-            sketched = sketch(platform, context.partition_key, versions, context.run_id)
+        report = done.report
         snapshot = platform.lake.snapshot()
         price = platform.settings.models[context.partition_key].usd_per_million_tokens
         return dg.MaterializeResult(
@@ -63,9 +68,11 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
                 "seconds": round(report.seconds, 3),
                 "encode_seconds": round(report.encode_seconds, 3),
                 "texts_per_second": round(report.texts_per_second, 1),
-                "translated": translated,
+                "translated": done.translated,
                 "cost_usd": round(report.tokens * price / 1e6, 6),
                 **sketched,
+                "canaries_differing": done.verdict.canaries_differing,
+                "vectors_quarantined": done.quarantined,
                 "lake_version": snapshot.embeddings,
                 "snapshot": str(snapshot),
             },
@@ -75,36 +82,58 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
     return embeddings
 
 
+@dataclass(frozen=True)
+class EmbedOutcome:
+    """What a run did to a model version.
+
+    Attributes:
+        report: What was embedded; nothing when the model did not answer as registered.
+        translated: Vectors translated from another model version's.
+        verdict: How the model answered its canaries, at the end.
+        quarantined: Vectors moved into quarantine.
+    """
+
+    report: EmbedReport
+    translated: int
+    verdict: Verdict
+    quarantined: int
+
+
+NOTHING = EmbedReport(0, 0, 0, 0, 0.0, 0.0)
+
+
 def embed(
     platform: Platform, model_version: str, run_id: str, log: Callable[[str], None]
-) -> tuple[EmbedReport, int]:
+) -> EmbedOutcome:
     """Register the model version and give every content that lacks a vector one.
 
     An adapter has no vectors of its own. A translated version takes over what its old model has,
     and embeds only what that model has not seen either.
-
-    Returns:
-        What was embedded, and how many vectors were translated.
     """
     lake = platform.lake
     embedder = platform.embedder(model_version)
     lake.register_model(registration(embedder, run_id))
     chunks_version = lake.chunks.version()
     spec = platform.settings.models[model_version]
-    translated = 0
-    if spec.adapter_of is not None:
-        return EmbedReport(0, 0, 0, 0, 0.0, 0.0), translated
-    if spec.translated is not None:
-        assert isinstance(embedder, DerivedEmbedder)
-        translated = translate_missing(
-            embedder,
-            lake.untranslated(spec.translated.source, model_version, chunks_version=chunks_version),
-            run_id=run_id,
-            commit=_committer(platform, model_version, run_id),
-            on_progress=lambda done: log(f"{done} vectors translated"),
-        ).vectors
-    missing = lake.missing_contents(model_version, chunks_version=chunks_version)
-    return embed_contents(platform, model_version, missing, run_id, log), translated
+
+    def write() -> tuple[EmbedReport, int]:
+        translated = 0
+        if spec.adapter_of is not None:
+            return NOTHING, translated
+        if spec.translated is not None:
+            assert isinstance(embedder, DerivedEmbedder)
+            old = spec.translated.source
+            translated = translate_missing(
+                embedder,
+                lake.untranslated(old, model_version, chunks_version=chunks_version),
+                run_id=run_id,
+                commit=_committer(platform, model_version, run_id),
+                on_progress=lambda done: log(f"{done} vectors translated"),
+            ).vectors
+        missing = lake.missing_contents(model_version, chunks_version=chunks_version)
+        return _embed(platform, model_version, missing, run_id, log), translated
+
+    return _between_probes(platform, model_version, run_id, write)
 
 
 def embed_contents(
@@ -113,8 +142,40 @@ def embed_contents(
     contents: Iterable[pa.RecordBatch],
     run_id: str,
     log: Callable[[str], None],
+) -> EmbedOutcome:
+    """Embed some contents that have no vector yet: batches of (content_hash, text)."""
+    return _between_probes(
+        platform,
+        model_version,
+        run_id,
+        lambda: (_embed(platform, model_version, contents, run_id, log), 0),
+    )
+
+
+def _between_probes(
+    platform: Platform,
+    model_version: str,
+    run_id: str,
+    write: Callable[[], tuple[EmbedReport, int]],
+) -> EmbedOutcome:
+    """Write vectors while the model answers its canaries as registered, and ask once more after."""
+    watch = ModelWatch(platform.lake, platform.embedder(model_version), run_id=run_id)
+    quarantined = watch.carry_out()  # what a killed run has condemned and not moved
+    verdict = watch.probe()
+    report, translated = write() if verdict.passed else (NOTHING, 0)
+    if report.texts or translated:
+        verdict = watch.probe()
+    watch.record(verdict)
+    return EmbedOutcome(report, translated, verdict, quarantined + watch.carry_out())
+
+
+def _embed(
+    platform: Platform,
+    model_version: str,
+    contents: Iterable[pa.RecordBatch],
+    run_id: str,
+    log: Callable[[str], None],
 ) -> EmbedReport:
-    """Embed contents that have no vector yet: batches of (content_hash, text)."""
     return embed_missing(
         platform.embedder(model_version),
         contents,
