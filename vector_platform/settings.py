@@ -339,6 +339,7 @@ class Quality(_Section):
     )
     drift_min_rows: int = Field(default=50, ge=10)
     evaluation_metric: Literal["nDCG@10", "R@10", "RR@10"] = "nDCG@10"
+    recall_floor: float = Field(default=0.90, gt=0, lt=1)
     max_reject_share: float = Field(default=0.05, ge=0, le=1)
 
 

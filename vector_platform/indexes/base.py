@@ -95,6 +95,10 @@ class VectorIndex(ABC):
     def count(self, generation: Generation) -> int:
         """Number of rows, as the backend counts them."""
 
+    def deleted_share(self, generation: Generation) -> float | None:
+        """Share of stored rows that are deleted and not yet removed; None where nobody knows."""
+        return None
+
     @abstractmethod
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None

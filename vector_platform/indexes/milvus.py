@@ -310,6 +310,17 @@ class MilvusVectorIndex(VectorIndex):
         """Rows as `count(*)` has them; collection statistics still count deleted ones."""
         return self._count(collection_name(generation), "", "Strong")
 
+    def deleted_share(self, generation: Generation) -> float | None:
+        """From the collection's statistics, which count a deleted row until it is compacted away.
+
+        Milvus Lite keeps no such statistics.
+        """
+        if self._is_lite:
+            return None
+        name = collection_name(generation)
+        stored = int(self._call("get_collection_stats", name)["row_count"])
+        return max(0.0, 1 - self.count(generation) / stored) if stored else 0.0
+
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
     ) -> list[Hit]:

@@ -20,6 +20,7 @@ from vector_platform.orchestration.checks.contract import build_contract_checks
 from vector_platform.orchestration.checks.drift import build_drift_checks
 from vector_platform.orchestration.checks.model import build_model_checks
 from vector_platform.orchestration.checks.parity import build_parity_checks
+from vector_platform.orchestration.checks.retrieval import build_retrieval_checks
 from vector_platform.orchestration.jobs import (
     build_ingest_job,
     build_promote_job,
@@ -65,6 +66,7 @@ def build_definitions(
             *build_model_checks(settings),
             *build_drift_checks(settings),
             *build_parity_checks(settings),
+            *build_retrieval_checks(settings),
         ],
         jobs=[
             ingest_day,

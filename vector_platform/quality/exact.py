@@ -88,10 +88,10 @@ def exact_top_k(
     confined = list(tenants) if tenants is not None else [None] * len(queries)
     if len(confined) != len(queries):
         raise ValueError(f"{len(confined)} tenants for {len(queries)} queries")
-    groups = _by_tenant(confined)
+    groups = by_tenant(confined)
     tops = [_Top(k) for _ in range(len(queries))]
     for batch in lake.index_rows(model_version, snapshot):
-        vectors = _vectors(batch, dimension)
+        vectors = vectors_of(batch, dimension)
         doc_ids = np.asarray(batch.column("doc_id").to_pylist(), dtype=object)
         owners = np.asarray(batch.column("tenant").to_pylist(), dtype=object)
         for tenant, members in groups:
@@ -125,7 +125,8 @@ class _Top:
         return best_per_document(self._best.items(), self.k)
 
 
-def _by_tenant(tenants: list[str | None]) -> list[tuple[str | None, npt.NDArray[np.intp]]]:
+def by_tenant(tenants: list[str | None]) -> list[tuple[str | None, npt.NDArray[np.intp]]]:
+    """Places of the queries of each tenant; None stands for queries of all tenants."""
     order = sorted(range(len(tenants)), key=lambda i: (tenants[i] is not None, tenants[i] or "", i))
     return [
         (tenant, np.fromiter(members, np.intp))
@@ -133,7 +134,8 @@ def _by_tenant(tenants: list[str | None]) -> list[tuple[str | None, npt.NDArray[
     ]
 
 
-def _vectors(batch: pa.RecordBatch, dimension: int) -> Floats:
+def vectors_of(batch: pa.RecordBatch, dimension: int) -> Floats:
+    """The vectors of a batch of index rows as one float32 array."""
     flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(flat.reshape(batch.num_rows, dimension), dtype=np.float32)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
@@ -50,29 +51,36 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The newest evaluation of a model version: its mean and its score on every query."""
+    """An evaluation of a model version: its mean and its score on every query."""
 
     model_version: str
     evaluation_id: str
     value: float
     scores: dict[str, float]
+    evaluated_at: datetime
 
 
-def newest_evaluations(lake: Lake, metric: str) -> dict[str, Evaluation]:
-    """The newest retrieval evaluation of each model version, by model version."""
+def evaluations_of(lake: Lake, metric: str) -> list[Evaluation]:
+    """Every retrieval evaluation, oldest first."""
     wanted: list[Condition] = [("kind", "==", "retrieval"), ("metric", "==", metric)]
     rows = sorted(
         lake.evaluations.read(where=wanted).to_pylist(), key=lambda row: row["evaluated_at"]
     )
-    return {
-        row["model_version"]: Evaluation(
+    return [
+        Evaluation(
             row["model_version"],
             row["evaluation_id"],
             row["value"],
             json.loads(row["details"])["scores"],
+            row["evaluated_at"],
         )
         for row in rows
-    }
+    ]
+
+
+def newest_evaluations(lake: Lake, metric: str) -> dict[str, Evaluation]:
+    """The newest retrieval evaluation of each model version, by model version."""
+    return {found.model_version: found for found in evaluations_of(lake, metric)}
 
 
 def promote_model(

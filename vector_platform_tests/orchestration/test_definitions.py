@@ -64,7 +64,13 @@ def test_contract_checks_block_and_drift_and_parity_do_not(shipped: dg.Definitio
         "model_answers_as_registered",
     ):
         assert blocking[name], name
-    for name in ("distribution_has_not_drifted", "index_matches_lake", "every_row_lands"):
+    for name in (
+        "distribution_has_not_drifted",
+        "index_matches_lake",
+        "index_recall_holds",
+        "retrieval_quality_holds",
+        "every_row_lands",
+    ):
         assert not blocking[name], name
 
 

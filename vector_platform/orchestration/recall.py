@@ -1,0 +1,115 @@
+"""Measuring the recall of a generation, and keeping the result.
+
+Belongs here: the queries, the measurement and its record for one generation of a deployment. Does
+not belong here: dagster, or what a measurement is (`quality/fidelity.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pyarrow as pa
+
+from vector_platform.errors import TerminalError
+from vector_platform.indexes.state import GenerationState
+from vector_platform.lake.contract import EVALUATIONS, canonical_json, hash_text
+from vector_platform.lake.lake import run_metadata
+from vector_platform.quality.fidelity import Fidelity, measure
+from vector_platform.quality.index_queries import (
+    golden_index_queries,
+    stored_queries,
+    together,
+)
+from vector_platform.quality.retrieval import golden_set
+from vector_platform.settings import BackendName
+from vector_platform.wiring import Platform
+
+KIND = "index_recall"
+METRIC = "recall@10"
+# Golden queries asked; of more, those with the smallest hashes.
+GOLDEN_QUERIES = 100
+
+
+class NothingProven(TerminalError):
+    """There is no generation that is proven equal to a snapshot, so nothing to compare with."""
+
+
+@dataclass(frozen=True)
+class RecallVerdict:
+    """A measurement of a generation.
+
+    Attributes:
+        evaluation_id: Its record in `evaluations`.
+        state: The generation, and the snapshot it was compared with.
+        fidelity: What it finds.
+        deleted_share: Deleted rows that the backend still stores; None where nobody knows.
+    """
+
+    evaluation_id: str
+    state: GenerationState
+    fidelity: Fidelity
+    deleted_share: float | None
+
+
+def measure_recall(
+    platform: Platform, backend: BackendName, model_version: str, *, run_id: str
+) -> RecallVerdict:
+    """Measure the newest generation of a model version and record the result.
+
+    Raises:
+        NothingProven: No generation has been proven yet.
+        IndexUnavailable: The backend does not answer.
+    """
+    lake = platform.lake
+    state = platform.index_sync(backend, run_id=run_id).states.newest(model_version)
+    if state is None or state.snapshot is None:
+        raise NothingProven(f"{backend} has no proven generation of {model_version} to measure")
+    queries = stored_queries(lake, model_version, state.snapshot, built_at=state.created_at)
+    golden = lake.golden_queries.read()
+    if golden.num_rows:
+        judged = golden_set(golden)
+        order = sorted(range(len(judged.texts)), key=lambda at: hash_text(judged.query_ids[at]))
+        chosen = sorted(order[:GOLDEN_QUERIES])
+        vectors = platform.embedder(model_version).encode_queries(
+            [judged.texts[at] for at in chosen]
+        )
+        queries = together(
+            queries, golden_index_queries(vectors, [judged.tenants[at] for at in chosen])
+        )
+    target = platform.target(backend)
+    found = measure(
+        lake,
+        target,
+        state.identity,
+        state.snapshot,
+        queries,
+        floor=platform.settings.quality.recall_floor,
+    )
+    verdict = RecallVerdict(uuid4().hex, state, found, target.deleted_share(state.identity))
+    lake.evaluations.append(
+        _row(verdict, run_id), run_metadata(run_id, f"recall {state.generation}")
+    )
+    return verdict
+
+
+def _row(verdict: RecallVerdict, run_id: str) -> pa.Table:
+    state, found = verdict.state, verdict.fidelity
+    assert state.snapshot is not None
+    row = {
+        "evaluation_id": verdict.evaluation_id,
+        "kind": KIND,
+        "subject": f"{state.backend}/{state.index}/{state.generation}",
+        "model_version": state.model_version,
+        "metric": METRIC,
+        "value": found.recall,
+        "sample_size": found.queries,
+        "chunks_version": state.snapshot.chunks,
+        "details": canonical_json(
+            {**found.facts(), "deleted_share": verdict.deleted_share, "slices": found.rows()}
+        ),
+        "run_id": run_id,
+        "evaluated_at": datetime.now(UTC),
+    }
+    return pa.Table.from_pylist([row], schema=EVALUATIONS.schema)

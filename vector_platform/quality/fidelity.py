@@ -1,0 +1,234 @@
+"""Index fidelity: what an index finds of what exact search over the lake finds, slice by slice.
+
+Belongs here: asking an index, exact scores, recall@k of every slice, and the verdict. Does not
+belong here: choosing queries (`index_queries.py`), the interval (`intervals.py`), or an action.
+
+An index is asked first. Then one pass over the lake keeps the k best scores of every query and
+the scores of the rows that the index returned. A returned row counts when it scores no less than
+the k-th best, so rows of equal text, which tie, are equally right. A row that is not in the
+lake, or of another tenant, has no score and counts as missed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Generation
+from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.quality.exact import QUERY_BLOCK, by_tenant, vectors_of
+from vector_platform.quality.index_queries import IndexQueries
+from vector_platform.quality.intervals import Recall, holm_rejects, recall_interval
+
+TOP_K = 10
+# Two float32 products of the same unit vectors differ by less than this, in any block.
+TIE = 1e-6
+# A slice of fewer queries is shown and not judged.
+MIN_QUERIES = 30
+# One-sided level of the verdict over all slices together: that of a two-sided 95 % interval.
+LEVEL = 0.025
+# Rows multiplied at a time: 1,024 x 4,096 float32 scores are 16 MiB.
+ROWS = 4096
+
+
+@dataclass(frozen=True)
+class SliceRecall:
+    """Recall of one slice.
+
+    Attributes:
+        name: The slice.
+        recall: Mean with its interval.
+        below: Whether it is below the floor, all slices judged together.
+    """
+
+    name: str
+    recall: Recall
+    below: bool
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What an index finds of the exact neighbours.
+
+    Attributes:
+        recall: Mean recall@k over the stored rows; a cell of age and tenant counts by its rows.
+        slices: The slices, worst first.
+        floor: Least recall that is accepted.
+        queries: Queries asked.
+        p95_latency_ms: 95th percentile of a search.
+    """
+
+    recall: float
+    slices: tuple[SliceRecall, ...]
+    floor: float
+    queries: int
+    p95_latency_ms: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether no slice is below the floor."""
+        return not any(found.below for found in self.slices)
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers first, for metadata and JSON."""
+        worst = self.slices[0] if self.slices else None
+        return {
+            "recall": round(self.recall, 6),
+            "floor": self.floor,
+            "worst_recall": round(worst.recall.mean, 6) if worst else self.recall,
+            "worst_recall_low": round(worst.recall.low, 6) if worst else self.recall,
+            "worst_recall_high": round(worst.recall.high, 6) if worst else self.recall,
+            "queries": self.queries,
+            "slices_below": sum(found.below for found in self.slices),
+            "p95_latency_ms": round(self.p95_latency_ms, 3),
+            "worst_slice": worst.name if worst else "",
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The slices as plain rows."""
+        return [
+            {
+                "slice": found.name,
+                "recall": round(found.recall.mean, 6),
+                "low": round(found.recall.low, 6),
+                "high": round(found.recall.high, 6),
+                "queries": found.recall.queries,
+                "below": found.below,
+            }
+            for found in self.slices
+        ]
+
+
+def measure(
+    lake: Lake,
+    target: VectorIndex,
+    generation: Generation,
+    snapshot: Snapshot,
+    queries: IndexQueries,
+    *,
+    floor: float,
+    k: int = TOP_K,
+) -> Fidelity:
+    """Ask an index all queries and compare with exact search over a snapshot.
+
+    Args:
+        lake: Where the vectors are.
+        target: The backend.
+        generation: What is judged.
+        snapshot: What it is proven equal to.
+        queries: See `index_queries.py`.
+        floor: Least recall that is accepted.
+        k: Neighbours.
+
+    Raises:
+        IndexUnavailable: The backend does not answer; that is no verdict.
+    """
+    answers, seconds = [], []
+    for vector, tenant, own in zip(queries.vectors, queries.tenants, queries.own_ids, strict=True):
+        started = time.perf_counter()
+        # One more, since the row that the query is made of comes first and is no answer.
+        hits = target.search(generation, vector, k=k + (own is not None), tenant=tenant)
+        seconds.append(time.perf_counter() - started)
+        answers.append([row for row in dict.fromkeys(hit.id for hit in hits) if row != own][:k])
+    recalls = recall_of(lake, generation.model_version, snapshot, queries, answers, k=k)
+    return judge(queries, recalls, np.array(seconds), floor=floor, k=k)
+
+
+def judge(
+    queries: IndexQueries,
+    recalls: npt.NDArray[np.float64],
+    seconds: npt.NDArray[np.float64],
+    *,
+    floor: float,
+    k: int,
+) -> Fidelity:
+    """Recall by slice, and which slices are below the floor (Holm over those that are judged).
+
+    Queries without any neighbour have a recall of NaN and are left out.
+    """
+    by_slice: dict[str, list[float]] = defaultdict(list)
+    for names, recall in zip(queries.slices, recalls, strict=True):
+        for name in names:
+            if not np.isnan(recall):
+                by_slice[name].append(float(recall))
+    found = {name: recall_interval(np.array(values), k=k) for name, values in by_slice.items()}
+    judged = [name for name, recall in found.items() if recall.queries >= MIN_QUERIES]
+    rejected = holm_rejects([found[name].p_below(floor) for name in judged], level=LEVEL)
+    below = {name for name, low in zip(judged, rejected, strict=True) if low}
+    slices = [SliceRecall(name, recall, name in below) for name, recall in found.items()]
+    some = ~np.isnan(recalls)
+    weights = np.array(queries.weights)[some]
+    return Fidelity(
+        recall=float(np.average(recalls[some], weights=weights)) if weights.sum() else 1.0,
+        slices=tuple(
+            sorted(slices, key=lambda each: (not each.below, each.recall.mean, each.name))
+        ),
+        floor=floor,
+        queries=int(some.sum()),
+        p95_latency_ms=float(np.percentile(seconds, 95)) * 1000 if len(seconds) else 0.0,
+    )
+
+
+def recall_of(
+    lake: Lake,
+    model_version: str,
+    snapshot: Snapshot,
+    queries: IndexQueries,
+    answers: list[list[str]],
+    *,
+    k: int,
+) -> npt.NDArray[np.float64]:
+    """Share of each query's k exact neighbours that its answer holds; NaN where it has none.
+
+    One pass over the lake; memory is a batch of rows and a block of scores, whatever it holds.
+    """
+    dimension = lake.model_version(model_version).dimension
+    best = np.full((len(answers), k), -np.inf, np.float32)
+    found = np.full((len(answers), k), -np.inf, np.float32)
+    returned: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for query, ids in enumerate(answers):
+        for place, row_id in enumerate(ids):
+            returned[row_id].append((query, place))
+    own: dict[str, list[int]] = defaultdict(list)
+    for query, own_id in enumerate(queries.own_ids):
+        if own_id is not None:
+            own[own_id].append(query)
+    groups = by_tenant(list(queries.tenants))
+    for batch in lake.index_rows(model_version, snapshot, batch_rows=ROWS):
+        vectors = vectors_of(batch, dimension)
+        ids = batch.column("id").to_pylist()
+        owners = np.asarray(batch.column("tenant").to_pylist(), dtype=object)
+        for tenant, members in groups:
+            rows = np.arange(len(ids)) if tenant is None else np.flatnonzero(owners == tenant)
+            if not len(rows):
+                continue
+            column_of = {ids[row]: column for column, row in enumerate(rows)}
+            for start in range(0, len(members), QUERY_BLOCK):
+                block = members[start : start + QUERY_BLOCK]
+                scores = queries.vectors[block] @ vectors[rows].T
+                line_of = {int(member): line for line, member in enumerate(block)}
+                for row_id in own.keys() & column_of.keys():
+                    for query in own[row_id]:
+                        if query in line_of:
+                            scores[line_of[query], column_of[row_id]] = -np.inf
+                both = np.concatenate([best[block], scores], axis=1)
+                best[block] = np.partition(both, both.shape[1] - k, axis=1)[:, -k:]
+                for row_id in returned.keys() & column_of.keys():
+                    for query, place in returned[row_id]:
+                        if query in line_of:
+                            found[query, place] = scores[line_of[query], column_of[row_id]]
+    there = np.isfinite(best)
+    expected = there.sum(axis=1)
+    least = np.where(there, best, np.inf).min(axis=1)
+    hits = (np.isfinite(found) & (found >= least[:, None] - TIE)).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        shares: npt.NDArray[np.float64] = np.where(
+            expected > 0, np.minimum(hits, expected) / np.maximum(expected, 1), np.nan
+        )
+    return shares
