@@ -80,8 +80,8 @@ def embed(
 ) -> tuple[EmbedReport, int]:
     """Register the model version and give every content that lacks a vector one.
 
-    An adapter has no vectors of its own. A translated version takes over what its old model has,
-    and embeds only what that model has not seen either.
+    An adapter has no vectors of its own: its base gets those that are missing. A translated
+    version takes over what its old model has, and embeds only what that has not seen either.
 
     Returns:
         What was embedded, and how many vectors were translated.
@@ -93,7 +93,7 @@ def embed(
     spec = platform.settings.models[model_version]
     translated = 0
     if spec.adapter_of is not None:
-        return EmbedReport(0, 0, 0, 0, 0.0, 0.0), translated
+        return embed(platform, spec.adapter_of, run_id, log)
     if spec.translated is not None:
         assert isinstance(embedder, DerivedEmbedder)
         translated = translate_missing(
