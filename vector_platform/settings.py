@@ -197,8 +197,8 @@ class Model(_Section):
     )
     adapter_of: ModelVersion | None = Field(
         default=None,
-        description="Model version whose document vectors and indexes this one shares; it "
-        "differs in how queries are embedded.",
+        description="Model version whose document vectors this one shares; it differs in how "
+        "queries are embedded.",
     )
     translated: Translation | None = Field(
         default=None, description="The vectors are a map of another model version's vectors."
@@ -360,6 +360,30 @@ class Upgrades(_Section):
     )
 
 
+class Retraining(_Section):
+    """How a new model version is trained from golden queries and feedback."""
+
+    feedback: str | None = Field(
+        default=None,
+        description="JSONL file of {query, doc_id, label}; golden queries alone if none.",
+    )
+    methods: list[Literal["adapter", "fine-tune"]] = Field(
+        default=["adapter", "fine-tune"],
+        min_length=1,
+        description="Tried in this order; the first that wins on the held-out queries is proposed.",
+    )
+    held_out_share: float = Field(
+        default=0.3, gt=0, lt=1, description="Documents whose queries judge and never train."
+    )
+    pool_contents: int = Field(
+        default=2000, ge=100, description="Contents among which held-out answers must be found."
+    )
+    steps: int = Field(default=100, ge=1, description="Batches of a fine-tuning.")
+    batch_pairs: int = Field(default=32, ge=2, description="Pairs in one batch.")
+    seed: int = 0
+    threads: int = Field(default=2, ge=1, description="Of training; part of what its bits are.")
+
+
 class Lake(_Section):
     """Where the Delta tables are. Credentials come from the store's own environment variables."""
 
@@ -387,6 +411,7 @@ class Settings(_Section):
     schedules: Schedules = Schedules()
     quality: Quality = Quality()
     upgrades: Upgrades = Upgrades()
+    retraining: Retraining = Retraining()
     _root: Path = PrivateAttr(default=Path())
     _own: frozenset[str] = PrivateAttr(default=frozenset())
 
@@ -428,11 +453,6 @@ class Settings(_Section):
     def own_models_dir(self) -> Path:
         """Folder of the model versions that the platform made itself, one folder each."""
         return self.data_dir / OWN_MODELS
-
-    def documents_of(self, model_version: str) -> str:
-        """The model version whose document vectors and indexes a model version uses."""
-        model = self.models.get(model_version)
-        return (model.adapter_of if model else None) or model_version
 
 
 def _misnamed_models(models: Mapping[str, Model]) -> Iterator[str]:

@@ -96,6 +96,17 @@ class Platform:
             )
         return self._embedders[model_version]
 
+    def weights_of(self, model_version: str) -> Path:
+        """The sentence-transformers folder of a model version with weights of its own."""
+        from vector_platform.models.origins import find_weights
+
+        return find_weights(
+            model_version,
+            self.settings.models[model_version],
+            cache_dir=self.data_dir / "models",
+            root=self.settings.root,
+        )
+
     def target(self, backend: BackendName) -> VectorIndex:
         """A backend, connected."""
         if backend not in self._targets:

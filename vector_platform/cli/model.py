@@ -89,6 +89,43 @@ def translate(
 
 
 @app.command()
+def retrain(
+    model: Annotated[
+        str | None, typer.Argument(help="Model version to improve; default: the live one.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Recorded with the run.")] = "asked for by hand",
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a new model version from golden queries and feedback, as a Dagster run.
+
+    It must be better than its base on every gated metric, on queries whose documents were held
+    out; else it is refused. The winner is embedded, indexed and proven. No pointer moves.
+    """
+    import getpass
+
+    import dagster as dg
+
+    from vector_platform.orchestration.retraining import RetrainConfig
+    from vector_platform.orchestration.runs import Runs
+    from vector_platform.wiring import Platform
+
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    config = RetrainConfig(
+        model_version=chosen_models(settings, model)[0] if model else "",
+        reason=reason,
+        actor=getpass.getuser(),
+    )
+    made = runs.job("retrain", dg.RunConfig({"train": config})).outputs["train"]
+    if as_json:
+        say_json(made)
+        return
+    name = made["model_version"]
+    say(f"{name}: {runs.platform.settings.models[name].description}")
+    say(f"release it: vector-platform release promote {name}")
+
+
+@app.command()
 def retire(
     model: Annotated[str, typer.Argument(help="A model version that the platform made.")],
 ) -> None:

@@ -10,7 +10,9 @@ function of a snapshot and a model version; `index_rows` is that function. The S
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -99,7 +101,7 @@ class Lake:
                 f"model version {name!r} is not in the lake yet: materialise lake/embeddings "
                 f"for the partition {name}"
             )
-        return ModelVersion(name, rows[0]["fingerprint"], rows[0]["dimension"])
+        return _model_version(rows[0])
 
     def register_model(self, row: pa.Table) -> ModelVersion:
         """Bind a model version to its fingerprint, or confirm the binding.
@@ -116,7 +118,7 @@ class Lake:
         if not known:
             # A merge, not an append: of two first registrations at once, one conflicts.
             self.model_versions.merge(row, metadata={"run_id": new["run_id"]})
-            return ModelVersion(name, new["fingerprint"], new["dimension"])
+            return _model_version(new)
         if known[0]["fingerprint"] != new["fingerprint"]:
             raise FingerprintChanged(
                 f"model version {name!r} is registered with fingerprint "
@@ -124,7 +126,7 @@ class Lake:
                 f"{new['fingerprint']} ({new['details']}). A model version is immutable: restore "
                 "the old model, or give the new one a new name in platform.yaml."
             )
-        return ModelVersion(name, new["fingerprint"], new["dimension"])
+        return _model_version(new)
 
     def missing_contents(
         self, model_version: str, *, chunks_version: int, batch_rows: int = 4096
@@ -282,9 +284,15 @@ class Lake:
         )
 
     def vectors(self, model_version: str, version: int | None = None) -> ds.Dataset:
-        """One model version's rows of the embeddings, as a dataset to scan."""
-        # Of the files of its partition; so no row needs to be looked at.
-        return self.embeddings.dataset(version, where=[("model_version", "==", model_version)])
+        """The rows of the embeddings that a model version uses, as a dataset to scan."""
+        registered = self.model_versions.read(where=[("model_version", "==", model_version)])
+        partition = (
+            _model_version(registered.to_pylist()[0]).vectors_of
+            if registered.num_rows
+            else model_version
+        )
+        # Of the files of a partition; so no row needs to be looked at.
+        return self.embeddings.dataset(version, where=[("model_version", "==", partition)])
 
     # -- what counts on which day -----------------------------------------------------------
 
@@ -376,6 +384,13 @@ class Lake:
             table.spec.name: len(table.vacuum(keep.get(table.spec.name, []), retention_hours))
             for table in self.tables()
         }
+
+
+def _model_version(row: Mapping[str, Any]) -> ModelVersion:
+    """A row of `model_versions`. One that shares another's vectors says so in its lineage."""
+    lineage = json.loads(row["details"]).get("lineage") or {}
+    name = row["model_version"]
+    return ModelVersion(name, row["fingerprint"], row["dimension"], lineage.get("vectors_of", name))
 
 
 def run_metadata(run_id: str, what: str) -> Metadata:

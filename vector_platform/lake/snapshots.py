@@ -31,11 +31,19 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """The registered binding of a model version to its fingerprint."""
+    """The registered binding of a model version to its fingerprint.
+
+    Attributes:
+        name: The model version.
+        fingerprint: What its name is bound to.
+        dimension: Length of its vectors.
+        vectors_of: The model version whose document vectors it uses; mostly itself.
+    """
 
     name: str
     fingerprint: str
     dimension: int
+    vectors_of: str
 
 
 class SnapshotIncomplete(TerminalError):

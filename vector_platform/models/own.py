@@ -28,7 +28,6 @@ def keep_model(
     name: str,
     *,
     settings: Mapping[str, Any],
-    card: Mapping[str, Any],
     fill: Callable[[Path], None],
 ) -> Path:
     """Write the folder of a new model version; one that is there already is left as it is.
@@ -37,17 +36,20 @@ def keep_model(
         data_dir: The data folder.
         name: The model version.
         settings: Its entry under `models`, without `path`, which is the folder.
-        card: How it was made. No clock and no place of a machine: equal inputs, equal bytes.
-        fill: Writes the weights or the matrix into the folder.
+        fill: Writes the card, and the weights or the matrix, into the folder.
     """
 
     def build(folder: Path) -> None:
         fill(folder)
-        text = json.dumps(card, indent=2, sort_keys=True) + "\n"
-        (folder / CARD_FILE).write_text(text, encoding="utf-8")
         _write_settings(folder, settings)
 
     return build_once(data_dir / OWN_MODELS / name, build)
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write how a model version was made; without clock or place: equal inputs, equal bytes."""
+    text = json.dumps(card, indent=2, sort_keys=True) + "\n"
+    (folder / CARD_FILE).write_text(text, encoding="utf-8")
 
 
 def retire_model(data_dir: Path, name: str) -> None:

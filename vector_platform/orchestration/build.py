@@ -30,6 +30,7 @@ from vector_platform.orchestration.jobs import (
 from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
 from vector_platform.orchestration.model_sensors import build_model_sensors
+from vector_platform.orchestration.retraining import build_retrain_job
 from vector_platform.orchestration.schedules import build_schedules
 from vector_platform.orchestration.sensors import build_sensors
 from vector_platform.settings import Settings, load_settings
@@ -74,6 +75,7 @@ def build_definitions(
             build_repair_job(settings),
             build_promote_job(settings),
             build_translate_job(),
+            build_retrain_job(),
             replace_translation,
         ],
         schedules=build_schedules(settings, ingest_day),

@@ -172,11 +172,10 @@ def index_model(
     _trusted(done, model_version)
     facts: dict[str, Any] = {"texts": done.report.texts, "translated": done.translated}
     _materialised(context, keys.EMBEDDINGS, model_version, facts)
-    documents = settings.documents_of(model_version)
     for backend in settings.indexes.backends:
         sync = platform.index_sync(backend, run_id=run_id, progress=context.log.info)
-        newest = sync_followers(sync, platform.live_pointer(backend), documents)[-1]
-        _materialised(context, keys.index(backend, settings), documents, newest.facts())
+        newest = sync_followers(sync, platform.live_pointer(backend), model_version)[-1]
+        _materialised(context, keys.index(backend, settings), model_version, newest.facts())
         facts[backend] = newest.generation.generation
     if settings.golden_queries:
         found = evaluate_model(platform, model_version, run_id)

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from vector_platform.errors import TerminalError
 from vector_platform.lake.lake import Lake
 from vector_platform.models.base import Embedder, Vectors
-from vector_platform.models.own import keep_model
+from vector_platform.models.own import keep_model, write_card
 from vector_platform.models.translate import matrix_of
 from vector_platform.models.vector_map import VectorMap, agreement, fit_translation
 from vector_platform.quality.retrieval import (
@@ -230,6 +230,11 @@ def keep_translation(
         "floor": floor,
         **trial.facts(),
     }
+
+    def fill(folder: Path) -> None:
+        vector_map.save(folder)
+        write_card(folder, card)
+
     keep_model(
         data_dir,
         ends.name,
@@ -237,8 +242,7 @@ def keep_translation(
             "translated": {"from": old.name, "to": new.name},
             "description": f"Provisional: vectors of {old.name} translated; {trial.describe()}.",
         },
-        card=card,
-        fill=vector_map.save,
+        fill=fill,
     )
     return ends.name
 

@@ -107,19 +107,20 @@ def embed(
 ) -> EmbedOutcome:
     """Register the model version and give every content that lacks a vector one.
 
-    An adapter has no vectors of its own. A translated version takes over what its old model has,
-    and embeds only what that model has not seen either.
+    An adapter has no vectors of its own: its base gets those that are missing, and is the one to
+    answer canaries. A translated version takes over what its old model has, and embeds only what
+    that has not seen either.
     """
     lake = platform.lake
     embedder = platform.embedder(model_version)
     lake.register_model(registration(embedder, run_id))
     chunks_version = lake.chunks.version()
     spec = platform.settings.models[model_version]
+    if spec.adapter_of is not None:
+        return embed(platform, spec.adapter_of, run_id, log)
 
     def write() -> tuple[EmbedReport, int]:
         translated = 0
-        if spec.adapter_of is not None:
-            return NOTHING, translated
         if spec.translated is not None:
             assert isinstance(embedder, DerivedEmbedder)
             old = spec.translated.source

@@ -60,7 +60,8 @@ def build_contract_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         with retry_by_type():
-            return _result(audit_vectors(platform.lake, context.partition_key))
+            vectors_of = platform.lake.model_version(context.partition_key).vectors_of
+            return _result(audit_vectors(platform.lake, vectors_of))
 
     return [chunks_keep_the_contract, every_chunk_is_embedded, vectors_keep_the_contract]
 
