@@ -12,6 +12,7 @@ from vector_platform.cli.output import JsonFlag, say, say_json, say_table
 
 if TYPE_CHECKING:
     from vector_platform.quality.shadow import ShadowQuery
+    from vector_platform.releases.migration import MigrationReport
     from vector_platform.wiring import Platform
 
 # Enough for a stable mean of overlap@10 (its standard error is below 0.02), quick to ask.
@@ -55,6 +56,7 @@ def migrate(
             sync=platform.index_sync(new, run_id=f"cli:{getpass.getuser()}", progress=say),
             queries=_queries(platform, platform.live_pointer(old).live_generation().model_version),
             k=k,
+            tell=(lambda report: None) if as_json else _say_report,
             release=release,
             actor=getpass.getuser(),
             reason=reason,
@@ -65,17 +67,21 @@ def migrate(
     if as_json:
         say_json(report.facts())
         return
-    shadow = report.shadow
+    say(f"{new} is now live" if release else "no pointer has moved (--release moves it)")
+
+
+def _say_report(report: MigrationReport) -> None:
+    shadow, proof = report.shadow, report.sync.verification
     say(
         f"{shadow.new}: {report.sync.generation.rows} rows from the lake "
-        f"({report.sync.mode}: {report.sync.reason}), proven equal to "
-        f"{report.sync.generation.snapshot}"
+        f"({report.sync.mode}: {report.sync.reason}), equal to {report.sync.generation.snapshot}"
+        f"{f' ({proof.describe()})' if proof else ''}"
     )
     say_table(
         f"Shadow comparison, {shadow.queries} golden queries",
         ["", shadow.old, shadow.new],
         [
-            [f"overlap@{k}", "", f"{shadow.overlap:.3f}"],
+            [f"overlap@{shadow.k}", "", f"{shadow.overlap:.3f}"],
             ["identical answers", "", f"{shadow.identical:.1%}"],
             ["rank correlation (tau-b)", "", f"{shadow.rank_correlation:.3f}"],
             ["latency p50, ms", f"{shadow.old_p50_ms:.1f}", f"{shadow.new_p50_ms:.1f}"],
@@ -85,7 +91,6 @@ def migrate(
     for text, overlap in shadow.worst:
         if overlap < 1:
             say(f"  overlap {overlap:.2f}: {text[:90]}")
-    say(f"{new} is now live" if release else "no pointer has moved (--release moves it)")
 
 
 def _queries(platform: Platform, model_version: str) -> list[ShadowQuery]:

@@ -336,11 +336,11 @@ class PineconeVectorIndex(VectorIndex):
         *,
         sample: DigestSample = EVERY_DIGEST,
     ) -> Iterator[pa.RecordBatch]:
-        """Every id that the namespace lists, with the digest and tenant that a fetch shows.
+        """Every id that the namespace lists, with the digest that a fetch shows.
 
         A fetch costs a read unit a row, so of listed ids only the sample's are fetched. One that
-        lists and cannot be fetched has an empty digest: whatever it is, it differs. Ids that are
-        asked for by name are fetched without being listed.
+        lists and cannot be fetched, or says it is another tenant's, has an empty digest: whatever
+        it is, it differs. Ids that are asked for by name are fetched without being listed.
         """
         index = self._open(generation)
         namespace = namespace_name(tenant, generation.name)
@@ -353,15 +353,14 @@ class PineconeVectorIndex(VectorIndex):
                     stored = index.documents.fetch(
                         namespace=namespace, ids=wanted, include_fields=["digest", "tenant"]
                     ).documents
-            unread = dict.fromkeys(some) if ids is None else {}
-            keys: dict[str, tuple[str, str, str | None]] = {i: (i, tenant, None) for i in unread}
-            for row_id in wanted:
-                if row_id in stored:
-                    row = stored[row_id].to_dict()
-                    keys[row_id] = (row_id, row.get("tenant") or tenant, row.get("digest") or "")
-                elif ids is None:
-                    keys[row_id] = (row_id, tenant, "")
-            return key_batch(list(keys.values()))
+            shown = some if ids is None else [row_id for row_id in wanted if row_id in stored]
+            digests: dict[str, str | None] = dict.fromkeys(shown)
+            for row_id in digests.keys() & set(wanted):
+                row = stored[row_id].to_dict() if row_id in stored else {}
+                # The namespace decides whom a row is served to, whatever the row says of itself.
+                own = row.get("tenant") == tenant
+                digests[row_id] = (row.get("digest") or "") if own else ""
+            return key_batch([(row_id, tenant, digest) for row_id, digest in digests.items()])
 
         asked = self._listed(index, namespace) if ids is None else pages(ids, REQUEST_IDS)
         yield from self._parallel.ahead(fetch, asked)

@@ -72,6 +72,7 @@ class RejectedRows:
             "index": self._state.index,
             "generation": self._state.generation,
         }
+        origins = self._origins({doc_id for _, doc_id, _ in refused.values()})
         rows = [
             {
                 **place,
@@ -79,6 +80,7 @@ class RejectedRows:
                 "tenant": tenant,
                 "digest": digest,
                 "doc_id": doc_id,
+                **origins.get(doc_id, {}),
                 "reason": reason,
                 "run_id": run_id,
                 "rejected_at": now,
@@ -91,6 +93,15 @@ class RejectedRows:
             [(*place.values(), *key) for key in gone],
             {"run_id": run_id, "what": f"{len(rows)} refused, {len(gone)} let go"},
         )
+
+    def _origins(self, doc_ids: set[str]) -> dict[str, dict[str, Any]]:
+        """Where documents came from: doc_id -> source and uri, of those the lake still has."""
+        if not doc_ids:
+            return {}
+        rows = self._lake.documents.read(
+            ["doc_id", "source", "uri"], where=[("doc_id", "in", sorted(doc_ids))]
+        ).to_pylist()
+        return {row.pop("doc_id"): row for row in rows}
 
     def _wanted(self, keys: set[RowKey], snapshot: Snapshot) -> set[RowKey]:
         """Which of these rows the lake still wants under their tenant."""

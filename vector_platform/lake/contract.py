@@ -340,6 +340,8 @@ REJECTED_ROWS = TableSpec(
             _required("tenant", pa.string()),
             _required("digest", pa.string()),
             _required("doc_id", pa.string()),
+            pa.field("source", pa.string()),
+            pa.field("uri", pa.string()),
             _required("reason", pa.string()),
             _required("run_id", pa.string()),
             _required("rejected_at", TIMESTAMP),

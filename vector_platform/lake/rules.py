@@ -82,6 +82,6 @@ def attribute_problem(value: Any) -> str | None:
     if isinstance(value, float):
         return None if math.isfinite(value) else f"{value} is not a finite number"
     if isinstance(value, list):
-        odd = next((item for item in value if not isinstance(item, str)), None)
-        return None if odd is None else f"list holds {type(odd).__name__}, only strings fit"
+        odd = [item for item in value if not isinstance(item, str)]
+        return f"list holds {type(odd[0]).__name__}, only strings fit" if odd else None
     return f"type {type(value).__name__} fits no backend"

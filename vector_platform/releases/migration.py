@@ -7,7 +7,8 @@ the old index: the lake holds all that the new one needs. The old index is only 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vector_platform.indexes.base import VectorIndex
@@ -50,12 +51,15 @@ def migrate(
     sync: IndexSync,
     queries: list[ShadowQuery],
     k: int = 10,
+    tell: Callable[[MigrationReport], None] = lambda report: None,
     release: bool = False,
     actor: str,
     reason: str,
     run_id: str,
 ) -> MigrationReport:
     """Bring the model that is live on one backend to another backend.
+
+    An index that is there already is read back in full and repaired where it differs.
 
     Args:
         old: Backend that serves now.
@@ -65,6 +69,7 @@ def migrate(
         sync: Sync of the new backend.
         queries: Recorded or golden queries, embedded by the live model.
         k: Hits to compare.
+        tell: Called with the report before any pointer moves.
         release: Move the new backend's live pointer after the comparison.
         actor: Recorded with the release.
         reason: Recorded with the release.
@@ -75,10 +80,12 @@ def migrate(
         NothingToCompare: There are no queries.
     """
     serving = old_pointer.live_generation()
-    report = sync.sync(serving.model_version)
+    report = _proven(sync, serving.model_version)
     shadow = compare_sides(
         Side(old, serving.identity), Side(new, report.generation.identity), queries, k=k
     )
+    found = MigrationReport(report, shadow, released=False)
+    tell(found)
     if release:
         release_generation(
             new_pointer,
@@ -90,4 +97,13 @@ def migrate(
             evidence={"migration": shadow.facts()},
             run_id=run_id,
         )
-    return MigrationReport(report, shadow, release)
+    return replace(found, released=release)
+
+
+def _proven(sync: IndexSync, model_version: str) -> SyncReport:
+    """A generation equal to the lake, by a proof of everything and not by what is on record."""
+    report = sync.sync(model_version)
+    proof = report.verification
+    if proof is None or proof.scope != "all":
+        proof = sync.verify(report.generation)
+    return replace(report, verification=proof) if proof.clean else sync.repair(report.generation)

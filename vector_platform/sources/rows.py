@@ -6,6 +6,7 @@ the lake (`landing.py`), or changing it: the payload stays as the source gave it
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -84,7 +85,7 @@ def check_row(
     gone = _is_deleted(values, fields.deleted, found) if fields.deleted else False
     _check_text(values, fields, found, gone)
     _check_tenant(values, fields, found)
-    _check_attributes(values, fields, found)
+    _check_attributes(row.values, values, fields, found)
     _check_relations(values, fields, found)
     payload = canonical_json(values)
     return CheckedRow(
@@ -173,11 +174,14 @@ def _check_tenant(values: dict[str, Any], fields: FieldMapping, found: list[str]
             found.append(f"{role} too long: {where} has more than {MAX_TENANT_BYTES} bytes")
 
 
-def _check_attributes(values: dict[str, Any], fields: FieldMapping, found: list[str]) -> None:
+def _check_attributes(
+    read: dict[str, Any], values: dict[str, Any], fields: FieldMapping, found: list[str]
+) -> None:
+    # A NaN has no JSON form and lands as null, which would be an attribute lost in silence.
     given = {
-        name: values[column]
+        name: read[column] if _is_nan(read.get(column)) else values[column]
         for name, column in fields.attributes.items()
-        if values.get(column) is not None
+        if read.get(column) is not None
     }
     problems = {name: attribute_problem(value) for name, value in given.items()}
     found += [f"bad attribute: {name}: {problem}" for name, problem in problems.items() if problem]
@@ -203,6 +207,10 @@ def _check_relations(values: dict[str, Any], fields: FieldMapping, found: list[s
 
 def _is_name(value: Any) -> bool:
     return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _kind(value: Any) -> str:

@@ -150,7 +150,12 @@ class Deployment:
 
     def milvus(self) -> MilvusClient:
         """A plain client; the caller closes it."""
-        return MilvusClient(services.endpoint(self.data_dir, "milvus").uri)
+        # The server hangs up on a client that pings it more often than every five minutes.
+        return MilvusClient(
+            services.endpoint(self.data_dir, "milvus").uri,
+            dedicated=True,
+            grpc_options={"grpc.keepalive_time_ms": 300_000},
+        )
 
     def pinecone(self) -> Pinecone:
         """A plain client; the caller closes it."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pinecone import Pinecone
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexUnavailable
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.naming import namespace_name, pinecone_index_name
 from vector_platform.local.pinecone_server.server import PineconeServer
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, keys_of, unit_vectors
@@ -112,4 +115,26 @@ def test_only_the_digests_of_a_sample_are_fetched_and_all_ids_are_listed(
         for row in rows:
             read = f"digest of {row['id']}" if sample.has(row["id"]) else None
             assert row["digest"] == read
+    index.close()
+
+
+def test_a_row_in_a_namespace_of_another_tenant_is_that_tenants_and_differs(
+    server: PineconeServer,
+) -> None:
+    index = adapter(server)
+    index.create(GENERATION)
+    index.upsert(GENERATION, batch_of({"id": "a"}, {"id": "b"}, {"id": "c", "tenant": "other"}))
+    index.fence(GENERATION)
+    with closing(Pinecone(api_key=API_KEY, host=server.url)) as client:
+        documents = client.index(pinecone_index_name("documents", "tiny-1.0")).documents
+        ours, theirs = (namespace_name(tenant, "g0001") for tenant in ("default", "other"))
+        row = documents.fetch(namespace=ours, ids=["a"]).documents["a"].to_dict()
+        documents.upsert(namespace=theirs, documents=[row])
+        documents.update(namespace=ours, documents=[{"_id": "b", "tenant": "other"}])
+    assert keys_of(adapter(server), GENERATION) == {
+        ("a", "default", "digest of a"),
+        ("b", "default", ""),
+        ("a", "other", ""),
+        ("c", "other", "digest of c"),
+    }
     index.close()

@@ -93,6 +93,7 @@ def test_what_both_backends_hold_is_an_attribute(value: object) -> None:
         (-(2**53) - 1, "beyond 2^53"),
         (float("nan"), "not a finite"),
         (float("inf"), "not a finite"),
+        (["a", None], "list holds NoneType"),
         (["a", 1], "list holds int"),
         ([["a"]], "list holds list"),
         ({"a": 1}, "type dict"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,11 @@ def queries(world: Deployment) -> list[ShadowQuery]:
 
 
 def move(
-    world: Deployment, *, release: bool = False, asked: list[ShadowQuery] | None = None
+    world: Deployment,
+    *,
+    release: bool = False,
+    asked: list[ShadowQuery] | None = None,
+    tell: Callable[[MigrationReport], None] = lambda report: None,
 ) -> MigrationReport:
     return migrate(
         old=world.target("milvus"),
@@ -33,6 +38,7 @@ def move(
         sync=world.sync("pinecone"),
         queries=queries(world) if asked is None else asked,
         k=5,
+        tell=tell,
         release=release,
         actor="ann",
         reason="cheaper",
@@ -99,3 +105,33 @@ def test_there_is_nothing_to_migrate_before_a_release_and_nothing_to_compare_wit
     go_live(world)
     with pytest.raises(NothingToCompare, match="golden_queries"):
         move(world, asked=[])
+
+
+def test_the_comparison_is_told_before_any_pointer_moves(world: Deployment) -> None:
+    go_live(world)
+    told: list[tuple[float, bool]] = []
+    report = move(
+        world,
+        release=True,
+        tell=lambda report: told.append(
+            (report.shadow.overlap, world.pointer("pinecone").live() is None)
+        ),
+    )
+    assert told == [(1.0, True)]
+    assert report.released
+    assert world.pointer("pinecone").live() is not None
+
+
+def test_an_index_that_is_there_already_is_read_back_and_mended(world: Deployment) -> None:
+    go_live(world)
+    move(world)
+    state = world.sync("pinecone").states.newest("old.v1")
+    assert state is not None
+    rows = world.target("pinecone").rows(state.identity)
+    rows.pop(min(rows))
+    world.target("pinecone").damaged(state.identity)
+    report = move(world)
+    assert (report.sync.upserted, report.shadow.overlap) == (1, 1.0)
+    again = move(world)
+    assert again.sync.mode == "none"
+    assert again.sync.verification is not None and again.sync.verification.scope == "all"

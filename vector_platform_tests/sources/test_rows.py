@@ -71,6 +71,8 @@ def test_a_good_row_has_no_problem_and_its_payload_is_its_columns() -> None:
         ({"gone": 1.0}, "wrong type: deleted 'gone' holds 1.0"),
         ({"cost": {"eur": 1}}, "bad attribute: price: type dict fits no backend"),
         ({"cost": MAX_EXACT_INT + 1}, "bad attribute: price: integer 9007199254740993 is beyond"),
+        ({"cost": float("nan")}, "bad attribute: price: nan is not a finite number"),
+        ({"tags": ["a", float("nan")]}, "bad attribute: tags: list holds NoneType"),
         ({"tags": ["a", 1]}, "bad attribute: tags: list holds int"),
         ({"tags": "x" * 20_000}, "bad attribute: all together take 20011 bytes"),
         ({"refs": [1.5]}, "bad relation: cites: column 'refs' holds float"),

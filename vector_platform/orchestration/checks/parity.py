@@ -110,7 +110,10 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
                 "refused": len(rows),
                 "generations": ", ".join(state.generation for state in states),
                 "sample": dg.MetadataValue.json(
-                    [{name: row[name] for name in ("id", "tenant", "reason")} for row in rows[:10]]
+                    [
+                        {name: row[name] for name in ("id", "tenant", "uri", "reason")}
+                        for row in rows[:10]
+                    ]
                 ),
                 "what_to_do": "Mend the documents at their source: a changed row is tried again "
                 "and leaves the table by itself.",
