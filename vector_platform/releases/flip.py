@@ -7,14 +7,17 @@ Does not belong here: which generation is to go live (`promotion.py`), or the po
 
 from __future__ import annotations
 
+import logging
 from math import ceil
 
-from vector_platform.errors import TerminalError
+from vector_platform.errors import TerminalError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.releases.pointer import LivePointer, Release
+
+logger = logging.getLogger(__name__)
 
 
 class ReleaseShrinks(TerminalError):
@@ -37,7 +40,7 @@ def release_generation(
     run_id: str,
     allow_shrink: bool = False,
 ) -> Release:
-    """Catch a generation up, move the pointer, mirror it, and collect what nobody needs.
+    """Catch a generation up, move the pointer, and tidy up after it.
 
     The index's lock is held throughout. What readers have stopped seeing was gone from the lake
     before, so a generation that is caught up under the lock does not hold it, and nothing more
@@ -65,13 +68,30 @@ def release_generation(
         release = pointer.promote(
             state, actor=actor, reason=reason, evidence=evidence, run_id=run_id
         )
-        pointer.mirror(target)
-        collect(pointer, sync)
+        try:
+            tidy_up(pointer, target, sync)
+        except VectorPlatformError as error:
+            # Not a failure of the release: whoever repeats a rollback would undo it.
+            logger.warning(
+                "%s %s is live; the next sync does what is left to do: %s",
+                target.backend,
+                state.generation,
+                error,
+            )
     return release
 
 
-def collect(pointer: LivePointer, sync: IndexSync) -> list[GenerationState]:
-    """Drop the generations that nobody needs and the policy does not keep; returns them."""
+def tidy_up(pointer: LivePointer, target: VectorIndex, sync: IndexSync) -> list[GenerationState]:
+    """Mirror the pointer, and drop what nobody needs and the policy does not keep.
+
+    After every release, and again after every sync: a release may have been killed half-way, a
+    tenant may be new, a generation may have grown too old.
+
+    Returns:
+        The generations that were dropped.
+    """
+    if pointer.live() is not None:
+        pointer.mirror(target)
     doomed = pointer.collectable()
     for state in doomed:
         sync.drop(state)

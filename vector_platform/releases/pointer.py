@@ -4,8 +4,8 @@ Belongs here: the append-only history in `releases`, promotion and rollback. Doe
 here: building generations (`indexes`) or judging them (`quality`).
 
 The platform's own record is the truth: one Delta commit moves it, every reader of ours follows
-it. The backend's alias mirrors it for readers outside; a run that dies in between mirrors it
-again on the next move, and `mirror` can be called at any time.
+it. The backend's alias mirrors it for readers outside. What dies in between is made good by the
+next sync, which mirrors it again.
 """
 
 from __future__ import annotations

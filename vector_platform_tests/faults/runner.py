@@ -25,7 +25,7 @@ from vector_platform.errors import TransientError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.flip import collect, release_generation, roll_back
+from vector_platform.releases.flip import release_generation, roll_back, tidy_up
 from vector_platform.releases.following import sync_followers
 from vector_platform.releases.pointer import LivePointer, Release
 from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex
@@ -35,7 +35,7 @@ from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import open_lake
 
 INDEX = "documents"
-Verb = Literal["run", "build", "repair", "collect", "publish", "release", "rollback", "read"]
+Verb = Literal["run", "build", "repair", "publish", "release", "rollback", "read"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,12 @@ class Job:
         folder: Holds the lake, the locks and `corpus.json`.
         backend: Which backend.
         url: Its server.
-        verb: `run` publishes the corpus and syncs what follows the lake; `build` publishes and
-            builds a new generation; `repair` publishes and compares all; `collect` drops what
-            nobody needs; `publish` writes the lake only; `release` builds a new generation and
-            makes it live; `rollback` takes the last move back; `read` searches until the file
-            `stop` is there.
+        verb: `run` publishes the corpus, syncs what follows the lake and tidies up; `build`
+            publishes and builds a new generation; `repair` publishes and compares all; `publish`
+            writes the lake only; `release` builds a new generation and makes it live; `rollback`
+            takes the last move back; `read` searches until the file `stop` is there.
         models: Model versions, in order.
-        kill_at: Number of the step to die at; None to live.
+        kill_at: Number of the step to die at, or its name; None to live.
         allow_delete: Deletes let through the guard.
         timeout_seconds: Of a request.
         file_bytes: Largest file this process may write: a disk that is full.
@@ -64,7 +63,7 @@ class Job:
     url: str
     verb: Verb
     models: list[str] = field(default_factory=lambda: ["tiny.v1"])
-    kill_at: int | None = None
+    kill_at: int | str | None = None
     allow_delete: int = 0
     timeout_seconds: float = 20.0
     file_bytes: int | None = None
@@ -82,7 +81,7 @@ def say(kind: str, what: Any) -> None:
 class Steps:
     """Numbers the steps of a job; dies at one of them."""
 
-    def __init__(self, kill_at: int | None) -> None:
+    def __init__(self, kill_at: int | str | None) -> None:
         self._kill_at = kill_at
         self._taken = 0
 
@@ -101,7 +100,7 @@ class Steps:
     def take(self, name: str) -> None:
         self._taken += 1
         say("step", name)
-        if self._taken == self._kill_at:
+        if self._kill_at in (self._taken, name):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -152,9 +151,10 @@ def do(job: Job) -> Any:
     pointer = TimedPointer(lake, job.backend, INDEX)
     if job.verb in ("release", "rollback"):
         return _move(sync, pointer, target, job)
-    if job.verb == "collect":
-        return [state.generation for state in collect(pointer, sync)]
-    return [_report(_sync(sync, pointer, job, model)) for model in job.models]
+    reports = [_report(_sync(sync, pointer, job, model)) for model in job.models]
+    if job.verb == "run":
+        tidy_up(pointer, target, sync)
+    return reports
 
 
 class TimedPointer(LivePointer):

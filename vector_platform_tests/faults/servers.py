@@ -25,12 +25,15 @@ from pymilvus import MilvusClient
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.naming import (
+    collection_alias,
     collection_name,
+    namespace_alias,
     namespace_name,
     parse_namespace,
     pinecone_index_name,
 )
 from vector_platform.settings import BackendName
+from vector_platform_tests.faults.corpus import TENANTS
 from vector_platform_tests.integration.conftest import API_KEY, Server, free_port, open_index
 
 Row = dict[str, Any]
@@ -152,6 +155,11 @@ class PlainMilvus:
         aliases = self._client.list_aliases(name)["aliases"]
         return len(rows) == 1 and list(aliases) == [STRANGER]
 
+    def mirrored(self, generation: Generation) -> bool:
+        """Whether readers outside the platform are led to a generation."""
+        alias = self._client.describe_alias(collection_alias(generation.index))
+        return str(alias["collection_name"]) == collection_name(generation)
+
     def uproot(self, generation: Generation) -> None:
         self._client.drop_alias(STRANGER)
         self._client.drop_collection(f"{generation.index}_{STRANGER}")
@@ -218,6 +226,15 @@ class PlainPinecone:
         """Whether it is still there, untouched."""
         found = self._index(generation).documents.list(namespace=STRANGER)
         return [row.id for row in found] == ["1"]
+
+    def mirrored(self, generation: Generation) -> bool:
+        """Whether readers outside the platform are led to a generation, as far as names fit."""
+        answer = self._index(generation)._http.get("/namespace-aliases").json()
+        found = {one["name"]: one["target_namespace"] for one in answer["namespace_aliases"]}
+        fitting = [tenant for tenant in TENANTS if namespace_alias(tenant)]
+        return len(fitting) > 1 and all(
+            found.get(tenant) == namespace_name(tenant, generation.name) for tenant in fitting
+        )
 
     def uproot(self, generation: Generation) -> None:
         self._client.indexes.delete(pinecone_index_name(generation.index, generation.model_version))

@@ -67,6 +67,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.world = make()
         self.is_damaged = False
         self.has_run = False
+        self.indexed = self.world.corpus
 
     def _change(self, seed: int, change: Callable[..., dict[str, Any]]) -> None:
         rng, corpus = random.Random(seed), dict(self.world.corpus)
@@ -97,6 +98,12 @@ class AnyOrder(RuleBasedStateMachine):
             del corpus[row_id]
         self.world.set(corpus)
 
+    @precondition(lambda self: self.has_run)
+    @rule()
+    def take_all_changes_back(self) -> None:
+        """What a crashed run wrote is then in no difference between two proven snapshots."""
+        self.world.set(self.indexed)
+
     @precondition(lambda self: len(self.world.models) < len(MODELS))
     @rule()
     def add_a_model_version(self) -> None:
@@ -116,6 +123,7 @@ class AnyOrder(RuleBasedStateMachine):
     def run(self) -> None:
         self.world.heal(repair=self.is_damaged)
         self.is_damaged, self.has_run = False, True
+        self.indexed = self.world.corpus
         self.world.assert_equal()
 
     def teardown(self) -> None:

@@ -11,6 +11,7 @@ from vector_platform.releases.flip import (
     ReleaseShrinks,
     release_generation,
     roll_back,
+    tidy_up,
 )
 from vector_platform.releases.following import sync_followers
 from vector_platform.releases.pointer import Release
@@ -219,3 +220,20 @@ def test_no_pointer_moves_while_somebody_writes_the_index(world: Deployment) -> 
             promote(world, "old.v1")
     assert len(world.pointer().history()) == moves
     assert rollback(world).generation == "g0001"
+
+
+def test_a_flip_whose_tidying_up_fails_is_a_flip_and_the_next_sync_ends_it(
+    world: Deployment,
+) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+        promote(world, model)
+    target = world.target()
+    target.fuse.reset()
+    world.sync().sync("old.v1")
+    # The calls of a sync that finds nothing to do, and then the alias.
+    target.fuse.reset(len(target.fuse.calls) + 1)
+    assert rollback(world).generation == "g0001"
+    assert target.pointed == world.sync().states.all()[1].identity, "the alias still says g0002"
+    tidy_up(world.pointer(), target, world.sync())
+    assert target.pointed == world.pointer().live_generation().identity

@@ -1,8 +1,8 @@
 """Index assets: each backend brought to the lake's newest snapshot, per model version.
 
 Belongs here: `milvus/documents` and `pinecone/documents`. Does not belong here: what a sync does
-(`indexes/sync.py`). These assets never flip the live pointer; a release does. They do collect the
-generations that nobody needs any more, so that the nightly sweep lets go of what grew too old.
+(`indexes/sync.py`). These assets never flip the live pointer; a release does. They do tidy up
+after it, so that the nightly sweep ends what a killed release began and drops what grew too old.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -15,7 +15,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.releases.flip import collect
+from vector_platform.releases.flip import tidy_up
 from vector_platform.releases.following import sync_followers
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
@@ -61,7 +61,7 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
             reports = sync_followers(
                 sync, pointer, context.partition_key, allow_delete=config.allow_delete
             )
-            collected = collect(pointer, sync)
+            collected = tidy_up(pointer, platform.target(backend), sync)
         newest = reports[-1]
         return dg.MaterializeResult(
             metadata={
