@@ -48,11 +48,15 @@ YEARS = 10_000
 _TAIL = 0.05
 _BATCH = 500
 _SEED = 20
+# Degrees of freedom that are simulated; beyond the last the distributions are one.
+_FREEDOMS = (28, 42, 56, 77, 105, 161, 301, 1001)
 # Simulated years: the 1 in 1,000 year of a block rests on 20 of them, rarer ones on the fit of
 # the tail, which is straight in the logarithm.
 YEARS = 10_000
 _BATCH = 500
 _SEED = 20
+# Degrees of freedom that are simulated; beyond the last the distributions are one.
+_FREEDOMS = (28, 42, 56, 77, 105, 161, 301, 1001)
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,9 @@ class Calendar:
         self._min_rows = min_rows
         self._last = int(reference.dates[-1])
         self._present = np.isin(np.arange(WEEK), reference.weekdays)
-        self.freedom = len(reference.dates) - int(self._present.sum())
-        self._fits = [_Fit(reference, block, self.freedom) for block in blocks]
+        self.days = len(reference.dates)
+        freedom = self.days - int(self._present.sum())
+        self._fits = [_Fit(reference, block, freedom) for block in blocks]
 
     def looks(self, days: Days) -> Looks:
         """Compare every window that ends on a day after the reference.
@@ -174,10 +179,16 @@ class Calendar:
     @cached_property
     def null(self) -> YearNull:
         """What the largest score of a year looks like when nothing changes."""
-        tests = sum(len(block.tests) for block in self.blocks)
-        # Scores of more degrees of freedom reach a little higher: rounding up is on the safe side,
-        # and lets slices share a simulation.
-        return YearNull(tests, -(-self.freedom // 14) * 14, self.windows)
+        tests = tuple((len(fit.block.tests), _rounded_up(fit.freedom)) for fit in self._fits)
+        return YearNull(tests, self.days // WEEK * WEEK, self.windows)
+
+
+def _rounded_up(freedom: float) -> int:
+    """Degrees of freedom on a coarse scale, so that slices share a simulation.
+
+    Scores of more degrees of freedom reach a little higher in a year: up is the safe side.
+    """
+    return next((step for step in _FREEDOMS if step >= freedom), _FREEDOMS[-1])
 
 
 class _Fit:
@@ -185,24 +196,25 @@ class _Fit:
 
     def __init__(self, reference: Days, block: Block, freedom: int) -> None:
         self.block = block
-        self.freedom = freedom
+        self.freedom: float = freedom
         means = reference.sums[:, block.columns] / reference.rows[:, None]
         member = np.arange(WEEK)[:, None] == reference.weekdays
         # Features have unit variance a row, so what exceeds 1 / rows is the day's own; with days
         # of one size a wrong share changes nothing.
         plain = (member / np.maximum(member.sum(axis=1, keepdims=True), 1)) @ means
         excess = np.square(means - plain[reference.weekdays]).sum(axis=0) / freedom
+        self.chance = float((1 / reference.rows).mean())
         if block.kind == "count":
             self.floor = 0.5 / reference.rows.sum()
             share = np.clip(reference.sums[:, block.columns].sum(axis=0), 0.5, None)
             share /= reference.rows.sum()
-            self.least = share * (1 - np.minimum(share, 0.5))
-            excess = excess / self.least
-        else:
-            self.least = np.full(block.size, LEAST_VARIANCE)
-        if block.kind == "joint":
+            binomial = share * (1 - np.minimum(share, 0.5))
+            ratio, more = moderated(excess / binomial / self.chance, freedom)
+            self.freedom = freedom + more
+            excess = ratio * self.chance
+        elif block.kind == "joint":
             excess = np.full(block.size, excess.mean())
-        self.tau = np.maximum(0.0, excess - (1 / reference.rows).mean())
+        self.tau = np.maximum(0.0, excess - self.chance)
         weights = 1 / (1 / reference.rows[:, None] + self.tau)
         total = np.stack([weights[days].sum(axis=0) for days in member])
         seen = np.where(total > 0, total, 1)
@@ -212,8 +224,11 @@ class _Fit:
         if block.kind == "joint":
             variances, axes = np.linalg.eigh(left.T @ left / freedom)
             self.scale = axes / np.sqrt(np.maximum(variances, LEAST_VARIANCE))
+        elif block.kind == "single":
+            self.scale = 1 / np.sqrt(np.maximum((left**2).sum(axis=0) / freedom, LEAST_VARIANCE))
         else:
-            self.scale = 1 / np.sqrt(np.maximum((left**2).sum(axis=0) / freedom, self.least))
+            # tau holds all that varies more than chance does.
+            self.scale = 1 / np.sqrt(binomial)
 
     def scores(self, days: Days, firsts: list[Ints]) -> Floats:
         """-log10 p of every window's most striking test, shape (days, windows)."""
@@ -245,13 +260,46 @@ class _Fit:
         return out
 
     def _symmetric(self, found: Floats, normal: Floats) -> Floats:
-        """Difference of shares on a scale where rare counts are not skewed.
+        """Difference of shares on a scale where what grows is not skewed.
 
-        The power 2/3 takes the skewness from a Poisson count (Anscombe 1953); the slope at the
-        normal share keeps small differences as they are.
+        The power 2/3 takes the skewness from a Poisson count (Anscombe 1953), the power 1/3 from
+        a share that wobbles in proportion to itself, as a gamma variable does (Wilson and
+        Hilferty 1931); between them decides how much of the variance is the day's own. The slope
+        at the normal share keeps small differences as they are, and a share that falls has no
+        long tail to be taken from it.
         """
         normal, found = np.maximum(normal, self.floor), np.maximum(found, 0)
-        return np.asarray(1.5 * (found ** (2 / 3) - normal ** (2 / 3)) * normal ** (1 / 3))
+        power = 2 / 3 - self.tau / (self.tau + self.chance) / 3
+        grown = (found**power - normal**power) * normal ** (1 - power) / power
+        return np.where(found > normal, grown, found - normal)
+
+
+def moderated(ratios: Floats, freedom: int) -> tuple[Floats, float]:
+    """Variances of many tests that learn from each other, and the degrees of freedom gained.
+
+    Empirical Bayes for variances (Smyth 2004): if the ratios scatter no more than estimates of
+    one number would, they are one number, well known; the more they truly differ, the less is
+    borrowed. Each then has the t-distribution of `freedom` plus what is gained.
+
+    Args:
+        ratios: Estimated variances, each relative to what it should be, at least two.
+        freedom: Degrees of freedom of each.
+    """
+    logs = np.log(np.maximum(ratios, 1e-9)) - special.digamma(freedom / 2) + np.log(freedom / 2)
+    scatter = float(logs.var(ddof=1)) - float(special.polygamma(1, freedom / 2))
+    prior = 2 * _inverse_trigamma(scatter) if scatter > 0 else float(_FREEDOMS[-1])
+    prior = min(prior, float(_FREEDOMS[-1]))
+    common = np.exp(logs.mean() + special.digamma(prior / 2) - np.log(prior / 2))
+    return np.asarray((prior * common + freedom * ratios) / (prior + freedom)), prior
+
+
+def _inverse_trigamma(value: float) -> float:
+    """The x whose trigamma is `value`: Newton on 1 / trigamma, which is nearly straight."""
+    x = 0.5 + 1 / value
+    for _ in range(20):
+        trigamma = float(special.polygamma(1, x))
+        x += trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
+    return x
 
 
 def _over_windows(values: Floats, first: Ints) -> Floats:
@@ -260,7 +308,7 @@ def _over_windows(values: Floats, first: Ints) -> Floats:
     return np.asarray(running[1:] - running[first])
 
 
-def score_of(distances: Floats, size: int, freedom: int) -> Floats:
+def score_of(distances: Floats, size: int, freedom: float) -> Floats:
     """-log10 of the chance of a Hotelling T2 at least this large.
 
     The F-distribution's upper tail as a regularised incomplete beta function: unlike a
@@ -278,18 +326,19 @@ class YearNull:
     """The largest score of a year without change, over all days, windows and tests.
 
     Attributes:
-        tests: Number of tests; they count as independent.
-        freedom: Degrees of freedom of the reference.
+        tests: How many tests have how many degrees of freedom; they count as independent.
+        days: Reference days.
         windows: Lengths in days.
     """
 
-    tests: int
-    freedom: int
+    tests: tuple[tuple[int, int], ...]
+    days: int
     windows: tuple[int, ...] = WINDOWS
 
     def p_value(self, score: float) -> float:
         """Chance that a year without change holds a score at least this large."""
-        return float(-np.expm1(self.tests * np.log1p(-self._one(score))))
+        calm = sum(count * np.log1p(-self._one(score, freedom)) for count, freedom in self.tests)
+        return float(-np.expm1(calm))
 
     def threshold(self, budget: float) -> float:
         """The score that a year without change reaches with chance `budget`."""
@@ -299,47 +348,62 @@ class YearNull:
             low, high = (middle, high) if self.p_value(middle) > budget else (low, middle)
         return high
 
-    def _one(self, score: float) -> float:
+    def _one(self, score: float, freedom: int) -> float:
         """Share of simulated years above a score; beyond the last 5 %, the fitted tail."""
-        maxima, start, rate = _simulated(self.freedom, self.windows)
+        maxima, start, rate = _simulated(self.days, freedom, self.windows)
         if score <= start:
             return float(1 - (1 + np.searchsorted(maxima, score)) / (len(maxima) + 2))
         return float(_TAIL * np.exp(-rate * (score - start)))
 
 
 @lru_cache(maxsize=256)
-def _simulated(freedom: int, windows: tuple[int, ...]) -> tuple[Floats, float, float]:
+def _simulated(
+    reference_days: int, freedom: int, windows: tuple[int, ...]
+) -> tuple[Floats, float, float]:
     """Sorted largest scores of years of Gaussian days, where the tail starts, and its rate."""
-    rng = np.random.default_rng([_SEED, freedom])
+    rng = np.random.default_rng([_SEED, reference_days, freedom])
     maxima = np.sort(
-        np.concatenate([years(rng, 1, freedom, windows) for _ in range(YEARS // _BATCH)])
+        np.concatenate(
+            [years(rng, 1, reference_days, freedom, windows) for _ in range(YEARS // _BATCH)]
+        )
     )
     start = float(np.quantile(maxima, 1 - _TAIL))
     return maxima, start, 1 / float((maxima[maxima > start] - start).mean())
 
 
-def years(rng: np.random.Generator, size: int, freedom: int, windows: tuple[int, ...]) -> Floats:
+def years(
+    rng: np.random.Generator,
+    size: int,
+    reference_days: int,
+    freedom: int,
+    windows: tuple[int, ...],
+) -> Floats:
     """Largest score of each of some years without change, every one with its own reference.
 
     Args:
         rng: Source of the days.
         size: Features of the one test.
-        freedom: Degrees of freedom of the reference.
+        reference_days: Days of the reference, in whole weeks.
+        freedom: Degrees of freedom of its covariance, at least those of the reference.
         windows: Lengths in days.
     """
-    count = freedom + WEEK
-    weekdays = np.arange(count + YEAR) % WEEK
-    days = rng.standard_normal((_BATCH, count + YEAR, size), dtype=np.float32)
-    member = np.arange(WEEK)[:, None] == weekdays[:count]
+    weekdays = np.arange(reference_days + YEAR) % WEEK
+    days = rng.standard_normal((_BATCH, reference_days + YEAR, size), dtype=np.float32)
+    member = np.arange(WEEK)[:, None] == weekdays[:reference_days]
     seen = member.sum(axis=1)
-    means = (member / seen[:, None]).astype(np.float32) @ days[:, :count]
+    means = (member / seen[:, None]).astype(np.float32) @ days[:, :reference_days]
     left = days - means[:, weekdays]
-    reference = left[:, :count].astype(np.float64)
-    covariance = np.swapaxes(reference, 1, 2) @ reference / freedom
+    known = left[:, :reference_days].astype(np.float64)
+    covariance = np.swapaxes(known, 1, 2) @ known
+    gained = max(freedom - (reference_days - WEEK), 0)
+    if gained:
+        more = rng.standard_normal((_BATCH, gained, size))
+        covariance += np.swapaxes(more, 1, 2) @ more
+    covariance /= reference_days - WEEK + gained
     root = np.linalg.inv(np.linalg.cholesky(covariance)).astype(np.float32)
     running = np.zeros((_BATCH, YEAR + 1, size), np.float32)
-    np.cumsum(left[:, count:] @ np.swapaxes(root, 1, 2), axis=1, out=running[:, 1:])
-    counts = np.cumsum(np.arange(WEEK)[:, None] == np.r_[-1, weekdays[count:]], axis=1)
+    np.cumsum(left[:, reference_days:] @ np.swapaxes(root, 1, 2), axis=1, out=running[:, 1:])
+    counts = np.cumsum(np.arange(WEEK)[:, None] == np.r_[-1, weekdays[reference_days:]], axis=1)
     end = np.arange(1, YEAR + 1)
     largest = np.zeros(_BATCH)
     for width in windows:
@@ -350,4 +414,4 @@ def years(rng: np.random.Generator, size: int, freedom: int, windows: tuple[int,
         distance = (running[:, end] - running[:, first]) / inside[:, None]
         squares = np.square(distance).sum(axis=2) / variance
         largest = np.maximum(largest, squares.max(axis=1))
-    return score_of(largest, size, freedom)
+    return score_of(largest, size, reference_days - WEEK + gained)

@@ -10,6 +10,7 @@ from vector_platform.quality.calendar import (
     Calendar,
     Days,
     YearNull,
+    moderated,
     score_of,
     years,
 )
@@ -77,8 +78,8 @@ def test_a_year_without_change_alarms_as_rarely_as_it_may(
 def test_a_single_year_alarms_exactly_as_often_as_the_budget_says() -> None:
     # One test, so that nothing is lost to counting tests as independent.
     rng = np.random.default_rng(6)
-    null = YearNull(1, 49)
-    found = np.concatenate([years(rng, 1, 49, null.windows) for _ in range(4)])
+    null = YearNull(((1, 49),), 56)
+    found = np.concatenate([years(rng, 1, 56, 49, null.windows) for _ in range(4)])
     alarms = int((found >= null.threshold(0.05)).sum())
     low, high = stats.binom.ppf([0.001, 0.999], len(found), 0.05)
     assert low <= alarms <= high
@@ -86,9 +87,22 @@ def test_a_single_year_alarms_exactly_as_often_as_the_budget_says() -> None:
 
 @pytest.mark.parametrize("size", [4, 16])
 def test_the_year_of_a_joint_distance_is_the_year_of_a_single_one(size: int) -> None:
-    null = YearNull(1, 49)
-    found = years(np.random.default_rng(7), size, 49, null.windows)
+    null = YearNull(((1, 49),), 56)
+    found = years(np.random.default_rng(7), size, 56, 49, null.windows)
     assert (found >= null.threshold(0.05)).mean() < 0.09
+
+
+@pytest.mark.parametrize(("differ", "least", "most"), [(0.0, 150, 1001), (1.0, 0, 12)])
+def test_variances_borrow_from_each_other_as_far_as_they_agree(
+    differ: float, least: float, most: float
+) -> None:
+    rng = np.random.default_rng(13)
+    truth = np.exp(differ * rng.standard_normal(60))
+    found = truth * rng.chisquare(49, 60) / 49
+    better, gained = moderated(found, 49)
+    assert least <= gained <= most
+    error, before = np.log(better / truth).std(), np.log(found / truth).std()
+    assert error < (0.4 * before if differ == 0 else 1.02 * before)
 
 
 def test_scores_are_the_tail_of_the_f_distribution() -> None:

