@@ -62,10 +62,24 @@ def measure_recall(
         NothingProven: No generation has been proven yet.
         IndexUnavailable: The backend does not answer.
     """
-    lake = platform.lake
     state = platform.index_sync(backend, run_id=run_id).states.newest(model_version)
-    if state is None or state.snapshot is None:
-        raise NothingProven(f"{backend} has no proven generation of {model_version} to measure")
+    if state is None:
+        raise NothingProven(f"{backend} has no generation of {model_version} to measure")
+    return measure_generation(platform, backend, state, run_id=run_id)
+
+
+def measure_generation(
+    platform: Platform, backend: BackendName, state: GenerationState, *, run_id: str
+) -> RecallVerdict:
+    """Measure a generation against the snapshot it is proven equal to, and record the result.
+
+    Raises:
+        NothingProven: It has not been proven yet.
+        IndexUnavailable: The backend does not answer.
+    """
+    lake, model_version = platform.lake, state.model_version
+    if state.snapshot is None:
+        raise NothingProven(f"{backend} {state.generation} is not proven equal to any snapshot")
     queries = stored_queries(lake, model_version, state.snapshot, built_at=state.created_at)
     golden = lake.golden_queries.read()
     if golden.num_rows:
