@@ -318,7 +318,9 @@ def _latency(evidence: Evidence, max_ratio: float) -> Gate:
     if low > max_ratio:
         why = f"p95 is {ratio:.2f} times that of the live generation"
         return Gate("latency", "fail", why, numbers)
-    if ratio > max_ratio or len(after) < MIN_LATENCIES:
+    # On a busy machine single moments make the ratio large though neither side is slower.
+    slower = ratio > max_ratio and low > 1
+    if slower or len(after) < MIN_LATENCIES:
         why = f"{len(after)} queries do not tell whether p95 is within {max_ratio:g} times"
         return Gate("latency", "undecided", why, numbers)
     return Gate("latency", "pass", f"p95 is {ratio:.2f} times that of the live one", numbers)

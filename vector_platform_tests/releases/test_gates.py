@@ -114,6 +114,15 @@ def test_latency_is_compared_with_the_live_generation(times: float, outcome: str
     assert gate("latency", slower, max_latency_ratio=2.0).outcome == outcome
 
 
+def test_a_busy_moment_of_the_machine_is_not_a_slow_index() -> None:
+    quiet = tuple(10.0 + number % 7 for number in range(60))
+    moments = tuple(ms * 9 if number % 17 == 0 else ms for number, ms in enumerate(quiet))
+    busy = evidence(champion_ms=quiet, challenger_ms=moments)
+    found = gate("latency", busy)
+    assert found.numbers["ratio"] > 2  # type: ignore[operator]
+    assert found.outcome == "pass"
+
+
 def test_latency_below_what_anybody_notices_passes_whatever_the_ratio() -> None:
     quick = evidence(champion_ms=(0.2,) * 60, challenger_ms=(2.0,) * 60)
     assert gate("latency", quick).outcome == "pass"
