@@ -10,7 +10,6 @@ only writes down what is missing. Settling a request that has ended changes noth
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,25 +24,22 @@ from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.decisions import Clock, Decision, Decisions, What, utc_now
+from vector_platform.releases.decisions import Clock, What, utc_now
 from vector_platform.releases.evaluations import keep_report, kept_evidence
 from vector_platform.releases.evidence import change_of, chunks_of, collect
 from vector_platform.releases.flip import ReleaseShrinks, catch_up, release_generation, roll_back
 from vector_platform.releases.gates import Evidence, GateReport, judge
-from vector_platform.releases.pointer import LivePointer, Release
+from vector_platform.releases.ledger import Ledger
+from vector_platform.releases.pointer import LivePointer, Release, rolled_back
 from vector_platform.releases.policy import (
     MayNotDecide,
     Override,
-    Standing,
-    State,
     may_approve,
-    may_override,
-    standing_of,
     stands_in_the_way,
     state_of,
 )
 from vector_platform.releases.probes import Probes
-from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
+from vector_platform.releases.requests import ReleaseRequest
 from vector_platform.settings import Releases
 
 # Who decides when nobody does: an expiry, a request that lost its generation.
@@ -119,8 +115,7 @@ class ReleaseDesk:
         self.sync = sync
         self.target = target
         self.policy = policy
-        self.requests = ReleaseRequests(lake)
-        self.decisions = Decisions(lake, run_id=run_id, clock=clock)
+        self.ledger = Ledger(lake, target.backend, index, policy=policy, run_id=run_id, clock=clock)
         self.probes = probes
         self.lake = lake
         self.metric = metric
@@ -144,7 +139,7 @@ class ReleaseDesk:
         """Ask for a generation to go live. Asking again for the same one gives the same request.
 
         An older open request for the same model is withdrawn: its generation is out of date. A
-        sensor's request for a generation that was rolled back is rejected at once.
+        sensor's request for a generation that was rolled back is rejected when it is settled.
 
         Args:
             state: The generation.
@@ -160,16 +155,25 @@ class ReleaseDesk:
         """
         overrides = overrides or {}
         for what in overrides:
-            self._check_override(what, actor, actor)
+            self.ledger.check_override(what, actor, actor)
         with self._locked():
             live = self.pointer.live()
             if live is not None and live.generation == state.generation:
                 raise AlreadyLive(f"{self.target.backend} {state.generation} is live already")
-            request = self._find(state, automatic)
-            if request is None:
-                request = self._open(state, actor, reason, automatic, evidence_ids)
+            request = self._find(state, automatic) or self.ledger.add(
+                state, actor=actor, reason=reason, automatic=automatic
+            )
+            self.ledger.register(
+                request, before=live.generation if live else None, evidence_ids=evidence_ids
+            )
+            for older in self.ledger.open():
+                if (
+                    older.model_version == state.model_version
+                    and older.request_id != request.request_id
+                ):
+                    self._end(older, "withdraw", PLATFORM, f"superseded by {request.request_id}")
             for what, why in overrides.items():
-                self._override(request, what, actor, why)
+                self.ledger.override(request, what, actor, why)
         return request
 
     def release(
@@ -205,14 +209,14 @@ class ReleaseDesk:
             RequestEnded: It was rejected or withdrawn, or has expired.
         """
         with self._locked():
-            request = self._mine(request_id)
+            request = self.ledger.get(request_id)
             if not may_approve(actor, request.requester, self.policy):
-                raise MayNotDecide(self._no_say(actor, request))
-            standing = self._standing(request)
+                raise MayNotDecide(self.ledger.no_say(actor, request))
+            standing = self.ledger.standing(request)
             if standing.end not in (None, "released"):
                 raise RequestEnded(f"{request_id} is {standing.end}: ask for the release again")
             if standing.end is None and actor not in standing.approvals:
-                self._decide("approve", request, actor, reason, after=request.generation)
+                self.ledger.decide("approve", request, actor, reason, after=request.generation)
         return self.settle(request_id)
 
     def reject(self, request_id: str, *, actor: str, reason: str) -> Settled:
@@ -223,11 +227,11 @@ class ReleaseDesk:
             RequestEnded: It has been released, or has expired.
         """
         with self._locked():
-            request = self._mine(request_id)
+            request = self.ledger.get(request_id)
             own = actor == request.requester
             if not own and not may_approve(actor, request.requester, self.policy):
-                raise MayNotDecide(self._no_say(actor, request))
-            end = self._standing(request).end
+                raise MayNotDecide(self.ledger.no_say(actor, request))
+            end = self.ledger.standing(request).end
             if end in ("released", "expired"):
                 raise RequestEnded(f"{request_id} is {end}")
             if end is None:
@@ -241,21 +245,21 @@ class ReleaseDesk:
             MayNotDecide: The policy does not let this person.
         """
         with self._locked():
-            request = self._mine(request_id)
-            self._check_override(what, actor, request.requester)
-            self._override(request, what, actor, reason)
+            request = self.ledger.get(request_id)
+            self.ledger.check_override(what, actor, request.requester)
+            self.ledger.override(request, what, actor, reason)
 
     # -- settling ---------------------------------------------------------------------------
 
     def settle_open(self) -> list[Settled]:
         """Settle every open request of this index, oldest first."""
         settled = []
-        for request in self.requests.open_of(self.target.backend, self.index):
+        for request in self.ledger.open():
             try:
                 settled.append(self.settle(request.request_id))
             except ReleaseShrinks:
                 # Written down in the request; it is no reason to let the others wait.
-                settled.append(Settled(self._mine(request.request_id), None, moved=False))
+                settled.append(Settled(self.ledger.get(request.request_id), None, moved=False))
         return settled
 
     def settle(self, request_id: str) -> Settled:
@@ -269,7 +273,7 @@ class ReleaseDesk:
             SyncInProgress: Somebody is writing the index.
         """
         with self._locked():
-            request = self._mine(request_id)
+            request = self.ledger.get(request_id)
             ended = self._finish(request) or self._out_of_date(request)
         if ended is not None:
             return ended
@@ -279,7 +283,11 @@ class ReleaseDesk:
             return ended or self._flip_if_nothing_is_in_the_way(request, evidence)
 
     def _out_of_date(self, request: ReleaseRequest) -> Settled | None:
-        """End a request that can no longer be released."""
+        """End a request that can no longer be released, or not by who asked."""
+        taken_back = rolled_back(self.pointer.history()).get(request.generation)
+        if request.automatic and taken_back is not None:
+            why = f"{request.generation} was rolled back ({taken_back}); a person may release it"
+            return self._end(request, "reject", PLATFORM, why)
         live = self.pointer.live()
         if live is not None and live.generation == request.generation:
             return self._end(request, "withdraw", PLATFORM, "it is live already")
@@ -298,13 +306,15 @@ class ReleaseDesk:
         live = self._live_state()
         report = judge(evidence, self.policy, moment=self.clock())
         change = change_of(state, live)
-        standing = self._standing(request)
+        standing = self.ledger.standing(request)
         reasons = stands_in_the_way(change, report, standing, self.policy)
         if not self._is_fresh(evidence, live):
             reasons.append("the lake or the live generation moved on; it is measured again")
         if reasons:
             now_is = state_of(change, report, standing, self.policy)
-            return Settled(self._mark(request, now_is, "; ".join(reasons)), report, moved=False)
+            return Settled(
+                self.ledger.mark(request, now_is, "; ".join(reasons)), report, moved=False
+            )
         release_generation(
             self.pointer,
             self.target,
@@ -331,14 +341,16 @@ class ReleaseDesk:
         The pointer's own history is asked first: a run that died after the flip has released
         the request, whether or not it lived to say so.
         """
-        release = _moved_by(self.pointer, request)
+        release = self.pointer.release_of(request.request_id)
         if release is None:
-            end = self._standing(request).end
-            return None if end is None else Settled(self._mark(request, end), None, moved=False)
-        if all(d.what != "release" for d in self.decisions.about(request.request_id)):
+            end = self.ledger.standing(request).end
+            return (
+                None if end is None else Settled(self.ledger.mark(request, end), None, moved=False)
+            )
+        if all(d.what != "release" for d in self.ledger.decisions.about(request.request_id)):
             if self.pointer.live() == release:
                 self.pointer.mirror(self.target)
-            self._decide(
+            self.ledger.decide(
                 "release",
                 request,
                 release.actor,
@@ -346,7 +358,7 @@ class ReleaseDesk:
                 before=release.previous_generation,
                 after=release.generation,
             )
-        return Settled(self._mark(request, "released"), None, moved=False)
+        return Settled(self.ledger.mark(request, "released"), None, moved=False)
 
     def _current_evidence(self, request: ReleaseRequest) -> tuple[Evidence, ReleaseRequest]:
         """The evidence of a request, measured again when the world has moved on."""
@@ -354,12 +366,12 @@ class ReleaseDesk:
         live = self._live_state()
         if known is not None and self._is_fresh(known, live):
             return known, request
-        allow_shrink = "shrink" in self._standing(request).overrides
+        allow_shrink = "shrink" in self.ledger.standing(request).overrides
         state = self._state(request)
         try:
             state = catch_up(self.pointer, self.sync, state, allow_shrink=allow_shrink)
         except ReleaseShrinks as error:
-            self._mark(request, "requested", str(error))
+            self.ledger.mark(request, "requested", str(error))
             raise
         now = self.clock()
         evidence = collect(
@@ -380,16 +392,18 @@ class ReleaseDesk:
         with self._locked():
             if known is not None:
                 self._reopen_if_worse(request, judge(known, self.policy, moment=now), report)
-            saved = replace(self._mine(request.request_id), evidence_id=evidence_id, updated_at=now)
-            return evidence, self.requests.save(saved)
+            saved = replace(
+                self.ledger.get(request.request_id), evidence_id=evidence_id, updated_at=now
+            )
+            return evidence, self.ledger.requests.save(saved)
 
     def _reopen_if_worse(self, request: ReleaseRequest, old: GateReport, new: GateReport) -> None:
         """Approvals were given to what the gates said; a gate that cannot tell any more was not."""
         unsure = sorted(set(new.named("undecided")) - set(old.named("undecided")))
-        standing = self._standing(request)
+        standing = self.ledger.standing(request)
         if unsure and (standing.approvals or "undecided" in standing.overrides):
             why = f"measured again: {', '.join(unsure)} undecided now; earlier approvals are void"
-            self._decide("reopen", request, PLATFORM, why)
+            self.ledger.decide("reopen", request, PLATFORM, why)
 
     def _is_fresh(self, evidence: Evidence, live: GenerationState | None) -> bool:
         age = self.clock() - datetime.fromisoformat(evidence.measured_at)
@@ -422,7 +436,7 @@ class ReleaseDesk:
         what: What = "return" if automatic else "rollback"
 
         def decided(before: str, after: str) -> None:
-            self.decisions.record(
+            self.ledger.decisions.record(
                 what,
                 self._subject(before),
                 actor=actor,
@@ -448,126 +462,16 @@ class ReleaseDesk:
 
     def _find(self, state: GenerationState, automatic: bool) -> ReleaseRequest | None:
         """The open request for a generation, or the one that a sensor has been refused."""
-        mine = self.requests.all(
-            ("backend", "==", self.target.backend),
-            ("index", "==", self.index),
-            ("generation", "==", state.generation),
-        )
-        for request in reversed(mine):
-            end = self._standing(request).end
-            if end is None and _moved_by(self.pointer, request) is None:
+        for request in reversed(self.ledger.of(state.generation)):
+            end = self.ledger.standing(request).end
+            if end is None and self.pointer.release_of(request.request_id) is None:
                 return request
             if end == "rejected" and automatic and request.automatic:
                 return request
         return None
 
-    def _open(
-        self,
-        state: GenerationState,
-        actor: str,
-        reason: str,
-        automatic: bool,
-        evidence_ids: tuple[str, ...],
-    ) -> ReleaseRequest:
-        request = self.requests.save(
-            ReleaseRequest.new(
-                backend=self.target.backend,
-                index=self.index,
-                generation=state.generation,
-                model_version=state.model_version,
-                requester=actor,
-                automatic=automatic,
-                reason=reason,
-                run_id=self.run_id,
-                requested_at=self.clock(),
-            )
-        )
-        live = self.pointer.live()
-        self.decisions.record(
-            "request",
-            request.request_id,
-            actor=actor,
-            why=reason,
-            evidence=evidence_ids,
-            before=live.generation if live else None,
-            after=state.generation,
-        )
-        for other in self.requests.open_of(self.target.backend, self.index):
-            same_model = other.model_version == state.model_version
-            if same_model and other.request_id != request.request_id:
-                why = f"superseded by {request.request_id}"
-                self._end(other, "withdraw", PLATFORM, why)
-        taken_back = _rolled_back(self.pointer.history()).get(state.generation)
-        if automatic and taken_back is not None:
-            why = f"{state.generation} was rolled back ({taken_back}); a person may release it"
-            return self._end(request, "reject", PLATFORM, why).request
-        return request
-
     def _end(self, request: ReleaseRequest, what: What, actor: str, reason: str) -> Settled:
-        self._decide(what, request, actor, reason)
-        end = self._standing(request).end
-        assert end is not None
-        return Settled(self._mark(request, end, reason), None, moved=False)
-
-    def _decide(
-        self,
-        what: What,
-        request: ReleaseRequest,
-        actor: str,
-        why: str,
-        *,
-        before: str | None = None,
-        after: str | None = None,
-    ) -> Decision:
-        return self.decisions.record(
-            what,
-            request.request_id,
-            actor=actor,
-            why=why,
-            evidence=[request.evidence_id] if request.evidence_id else [],
-            before=before,
-            after=after,
-        )
-
-    def _override(self, request: ReleaseRequest, what: Override, actor: str, why: str) -> None:
-        if self._standing(request).overrides.get(what) != (actor, why):
-            self._decide("override", request, actor, why, after=what)
-
-    def _check_override(self, what: Override, actor: str, requester: str) -> None:
-        if not may_override(what, actor, requester, self.policy):
-            raise MayNotDecide(
-                f"{actor} may not set aside {what!r}: that is for an approver other than the "
-                f"requester ({', '.join(self.policy.approvers)})"
-            )
-
-    def _no_say(self, actor: str, request: ReleaseRequest) -> str:
-        if actor == request.requester:
-            return (
-                f"{actor} asked for {request.request_id}, and nobody approves their own request"
-                + ("" if self.policy.approvers else ": `release promote` releases it")
-            )
-        return f"{actor} is not one of the approvers ({', '.join(self.policy.approvers)})"
-
-    def _mark(
-        self, request: ReleaseRequest, state: State, waits_for: str | None = None
-    ) -> ReleaseRequest:
-        """Repeat in the row what the decisions add up to, if it does not say so yet."""
-        said = request.waits_for if waits_for is None and not request.open else waits_for or ""
-        if (request.state, request.waits_for) == (state, said):
-            return request
-        return self.requests.save(
-            replace(request, state=state, waits_for=said, updated_at=self.clock())
-        )
-
-    def _mine(self, request_id: str) -> ReleaseRequest:
-        request = self.requests.get(request_id)
-        if (request.backend, request.index) != (self.target.backend, self.index):
-            raise MayNotDecide(f"{request_id} is about {request.backend} {request.index}")
-        return request
-
-    def _standing(self, request: ReleaseRequest) -> Standing:
-        decisions = self.decisions.about(request.request_id)
-        return standing_of(request.requester, decisions, self.policy)
+        return Settled(self.ledger.end(request, what, actor, reason), None, moved=False)
 
     def _state(self, request: ReleaseRequest) -> GenerationState:
         return next(s for s in self.sync.states.all() if s.generation == request.generation)
@@ -588,24 +492,3 @@ class ReleaseDesk:
             raise SyncInProgress(
                 f"somebody else is releasing {self.target.backend} {self.index}; run this again"
             ) from error
-
-
-def _request_of(release: Release) -> str | None:
-    """Id of the request that a move of the pointer fulfilled."""
-    found = json.loads(release.evidence).get("request")
-    return str(found) if found else None
-
-
-def _moved_by(pointer: LivePointer, request: ReleaseRequest) -> Release | None:
-    return next((r for r in pointer.history() if _request_of(r) == request.request_id), None)
-
-
-def _rolled_back(history: list[Release]) -> dict[str, str]:
-    """Generations that were taken back and not released by a person since -> why."""
-    taken: dict[str, str] = {}
-    for release in history:
-        taken.pop(release.generation, None)
-        back = json.loads(release.evidence).get("rolled_back")
-        if back:
-            taken[str(back)] = release.reason
-    return taken

@@ -115,10 +115,6 @@ class ReleaseRequests:
             )
         return found[0]
 
-    def open_of(self, backend: str, index: str) -> list[ReleaseRequest]:
-        """Open requests of one index, oldest first."""
-        return self.all(("backend", "==", backend), ("index", "==", index), ("state", "in", OPEN))
-
     def save(self, request: ReleaseRequest) -> ReleaseRequest:
         """Write a request's row."""
         rows = pa.Table.from_pylist([vars(request)], schema=self._table.spec.schema)

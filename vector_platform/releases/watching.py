@@ -6,7 +6,6 @@ here: the decision (`watch.py`) or when to look (a sensor).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -31,7 +30,7 @@ def watched_release(live: Release | None, now: datetime, watch_minutes: int) -> 
     """
     if live is None or live.previous_generation is None:
         return None
-    if json.loads(live.evidence).get("rolled_back"):
+    if live.known("rolled_back"):
         return None
     return live if now - live.released_at <= timedelta(minutes=watch_minutes) else None
 
@@ -74,7 +73,7 @@ def watch_live(desk: ReleaseDesk) -> Watched | None:
     if found.action == "return":
         desk.roll_back(actor=WATCHER, reason=found.why, automatic=True, evidence_ids=(kept,))
     else:
-        desk.decisions.record(
+        desk.ledger.decisions.record(
             "keep",
             f"{desk.target.backend}/{desk.index}/{live.generation}",
             actor=WATCHER,

@@ -43,7 +43,7 @@ def another_model(world: Deployment, quality: float = 0.02) -> GenerationState:
 
 
 def whats(world: Deployment) -> list[tuple[str, str]]:
-    return [(d.what, d.actor) for d in world.desk().decisions.about()]
+    return [(d.what, d.actor) for d in world.desk().ledger.decisions.about()]
 
 
 def live(world: Deployment) -> str:
@@ -59,13 +59,13 @@ def test_a_rebuild_whose_gates_pass_is_released_at_once(world: Deployment) -> No
     assert settled.report.evidence.recall[0].recall == 1.0
     assert live(world) == "g0002"
     assert whats(world) == [("request", "nightly"), ("release", "nightly")]
-    (released,) = world.desk().requests.all()
+    (released,) = world.desk().ledger.requests.all()
     assert (released.state, released.waits_for) == ("released", "")
 
 
 def test_every_decision_is_kept_with_its_evidence_and_what_changed(world: Deployment) -> None:
     world.desk().release(rebuilt(world), actor="nightly", reason="drift")
-    asked, released = world.desk().decisions.about()
+    asked, released = world.desk().ledger.decisions.about()
     assert (asked.before, asked.after, asked.why) == ("g0001", "g0002", "drift")
     assert (released.before, released.after) == ("g0001", "g0002")
     (evaluation,) = world.lake.evaluations.read(
@@ -111,7 +111,7 @@ def test_asking_twice_is_one_request_and_a_newer_generation_supersedes_it(
     again = desk.request(desk.sync.states.present()[-1], actor="nightly", reason="r")
     assert again.request_id == first.request_id
     second = desk.request(rebuilt(world), actor="nightly", reason="r")
-    states = {one.request_id: one.state for one in desk.requests.all()}
+    states = {one.request_id: one.state for one in desk.ledger.requests.all()}
     assert states == {first.request_id: "withdrawn", second.request_id: "requested"}
 
 
@@ -226,7 +226,7 @@ def test_a_freeze_is_overridden_with_a_reason_that_is_kept(world: Deployment) ->
         rebuilt(world), actor="ann", reason="r", overrides={"freeze": "it leaks"}
     )
     assert settled.moved
-    (kept,) = [d for d in world.desk().decisions.about() if d.what == "override"]
+    (kept,) = [d for d in world.desk().ledger.decisions.about() if d.what == "override"]
     assert (kept.actor, kept.after, kept.why) == ("ann", "freeze", "it leaks")
 
 
@@ -260,7 +260,7 @@ def test_what_was_rolled_back_is_not_released_again_by_a_sensor(world: Deploymen
 def test_a_rollback_is_recorded_and_asks_no_gate(world: Deployment) -> None:
     world.desk().release(rebuilt(world), actor="nightly", reason="r")
     world.desk(**TEAM, **FROZEN).roll_back(actor="dan", reason="complaints")
-    last = world.desk().decisions.about()[-1]
+    last = world.desk().ledger.decisions.about()[-1]
     assert (last.what, last.actor, last.before, last.after) == (
         "rollback",
         "dan",
@@ -277,15 +277,11 @@ class Killed(BaseException):
     """The process is gone; nothing may catch this."""
 
 
-@pytest.mark.parametrize("writes", range(1, 9))
-def test_a_kill_at_any_write_converges_and_releases_once(
-    world: Deployment, monkeypatch: pytest.MonkeyPatch, writes: int
-) -> None:
-    """Every write to the lake, in turn, is the last one of the process that approves."""
-    desk = world.desk(**TEAM)
-    asked = desk.release(another_model(world), actor="ann", reason="r").request
+def killed_after(
+    monkeypatch: pytest.MonkeyPatch, world: Deployment, writes: int, act: Callable[[], object]
+) -> bool:
+    """Act, and be killed right after a write to the lake; True if it ended before that."""
     left = [writes]
-    tables = (world.lake.decisions, world.lake.release_requests, world.lake.releases)
 
     def dying(write: Callable[..., int]) -> Callable[..., int]:
         def last(*args: Any, **kwargs: Any) -> int:
@@ -297,15 +293,47 @@ def test_a_kill_at_any_write_converges_and_releases_once(
 
         return last
 
-    with monkeypatch.context() as patched:
-        for table in tables:
+    with monkeypatch.context() as patched, suppress(Killed):
+        for table in (world.lake.decisions, world.lake.release_requests, world.lake.releases):
             patched.setattr(table, "append", dying(table.append))
             patched.setattr(table, "merge", dying(table.merge))
-        with suppress(Killed):
-            desk.approve(asked.request_id, actor="bob", reason="fine")
-        survived = left[0] > 0
+        act()
+    return left[0] > 0
+
+
+@pytest.mark.parametrize("writes", range(1, 7))
+def test_a_kill_at_any_write_of_a_request_converges_and_releases_once(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    state = rebuilt(world)
+
+    def ask() -> None:
+        world.desk().release(state, actor="nightly", reason="r", automatic=True)
+
+    killed_after(monkeypatch, world, writes, ask)
+    with suppress(AlreadyLive):
+        ask()
+    world.desk().settle_open()
+    (request,) = world.desk().ledger.requests.all()
+    assert request.state == "released" and live(world) == "g0002"
+    assert sorted(whats(world)) == [("release", "nightly"), ("request", "nightly")]
+
+
+@pytest.mark.parametrize("writes", range(1, 6))
+def test_a_kill_at_any_write_of_an_approval_converges_and_releases_once(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """Every write to the lake, in turn, is the last one of the process that approves."""
+    desk = world.desk(**TEAM)
+    asked = desk.release(another_model(world), actor="ann", reason="r").request
+    survived = killed_after(
+        monkeypatch,
+        world,
+        writes,
+        lambda: desk.approve(asked.request_id, actor="bob", reason="fine"),
+    )
     world.desk(**TEAM).approve(asked.request_id, actor="bob", reason="fine")
-    (request,) = world.desk().requests.all()
+    (request,) = world.desk().ledger.requests.all()
     assert request.state == "released" and live(world) == "g0002"
     assert world.target().pointed == world.pointer().live_generation().identity
     assert len(world.pointer().history()) == 2

@@ -86,7 +86,7 @@ def test_a_healthy_release_is_kept_and_that_is_recorded(world: Deployment) -> No
     found = watch_live(world.desk())
     assert found is not None and found.action == "keep"
     assert world.pointer().live_generation().generation == "g0002"
-    last = world.desk().decisions.about()[-1]
+    last = world.desk().ledger.decisions.about()[-1]
     assert (last.what, last.subject) == ("keep", "milvus/documents/g0002")
     (kept,) = world.lake.evaluations.read(
         where=[("evaluation_id", "in", list(last.evidence))]
@@ -101,7 +101,7 @@ def test_a_release_that_stops_answering_goes_back_and_stays_back(
     found = watch_live(world.desk())
     assert found is not None and found.action == "return"
     assert world.pointer().live_generation().generation == "g0001"
-    (back,) = [d for d in world.desk().decisions.about() if d.what == "return"]
+    (back,) = [d for d in world.desk().ledger.decisions.about() if d.what == "return"]
     assert (back.actor, back.before, back.after) == ("watch_releases", "g0002", "g0001")
     assert back.evidence
     assert watch_live(world.desk()) is None, "what came back is not watched into a seesaw"
