@@ -419,7 +419,6 @@ class Releases(_Section):
         le=2,
         description="Approvals of a new model, another index spec, or the first release.",
     )
-    recall_floor: float = Field(default=0.9, ge=0, le=1)
     quality_margin: float = Field(default=0.02, gt=0, lt=1)
     slice_margin: float = Field(default=0.05, gt=0, lt=1)
     max_latency_ratio: float = Field(default=2.0, ge=1)

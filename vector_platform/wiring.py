@@ -171,6 +171,7 @@ class Platform:
             index=self.settings.indexes.name,
             policy=self.settings.releases,
             metric=self.settings.quality.evaluation_metric,
+            recall_floor=self.settings.quality.recall_floor,
             probes=self.probes,
             lock_dir=self.data_dir / "locks",
             run_id=run_id,

@@ -29,13 +29,13 @@ from vector_platform.orchestration.jobs import (
 from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
 from vector_platform.orchestration.model_sensors import build_model_sensors
-from vector_platform.orchestration.retraining import build_retrain_job
 from vector_platform.orchestration.release_jobs import (
     build_release_jobs,
     build_settle_job,
     build_watch_job,
 )
 from vector_platform.orchestration.release_sensors import build_release_sensors
+from vector_platform.orchestration.retraining import build_retrain_job
 from vector_platform.orchestration.schedules import build_schedules
 from vector_platform.orchestration.sensors import build_sensors
 from vector_platform.settings import Settings, load_settings

@@ -90,6 +90,7 @@ class ReleaseDesk:
         index: Logical index.
         policy: Gates' bars and approvals.
         metric: Metric by which models are compared.
+        recall_floor: Least recall of a generation.
         probes: Queries under a model version.
         lock_dir: Folder of the lock that keeps two deciders of one request apart.
         run_id: Recorded with everything.
@@ -106,6 +107,7 @@ class ReleaseDesk:
         index: str,
         policy: Releases,
         metric: str,
+        recall_floor: float,
         probes: Probes,
         lock_dir: Path,
         run_id: str,
@@ -119,6 +121,7 @@ class ReleaseDesk:
         self.probes = probes
         self.lake = lake
         self.metric = metric
+        self.recall_floor = recall_floor
         self.index = index
         self.clock = clock
         self.run_id = run_id
@@ -382,6 +385,7 @@ class ReleaseDesk:
             live,
             index=self.index,
             metric=self.metric,
+            recall_floor=self.recall_floor,
             probes=self.probes,
             now=now,
         )

@@ -50,6 +50,7 @@ def collect(
     *,
     index: str,
     metric: str,
+    recall_floor: float,
     probes: Probes,
     now: datetime,
 ) -> Evidence:
@@ -91,6 +92,7 @@ def collect(
         differences="" if proof.clean else proof.describe(),
         rows=proof.plan.actual,
         recall=recall,
+        recall_floor=recall_floor,
         quality=None if same or live is None else _scores(lake, metric, live, state),
         same_vectors=same,
         champion_ms=tuple(round(ms, 3) for ms in before),

@@ -92,6 +92,7 @@ class Evidence:
         differences: What the comparison found; empty when equal.
         rows: Rows compared.
         recall: Recall by slice; empty when not measured.
+        recall_floor: Least recall that was accepted when it was measured.
         quality: Scores of both models; None when they were not scored, or are one model.
         same_vectors: Whether both generations hold vectors of one model fingerprint.
         champion_ms: Latency of each probe query on the live generation, milliseconds.
@@ -110,6 +111,7 @@ class Evidence:
     differences: str
     rows: int
     recall: tuple[SliceRecall, ...] = ()
+    recall_floor: float = 0.0
     quality: QualityScores | None = None
     same_vectors: bool = False
     champion_ms: tuple[float, ...] = ()
@@ -203,7 +205,7 @@ def judge(evidence: Evidence, policy: Releases, *, moment: datetime) -> GateRepo
         evidence,
         (
             _verify(evidence),
-            _recall(evidence.recall, policy.recall_floor),
+            _recall(evidence.recall, evidence.recall_floor),
             _quality(evidence, policy),
             _latency(evidence, policy.max_latency_ratio),
             _freeze(moment, policy),

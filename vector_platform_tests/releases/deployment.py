@@ -77,6 +77,7 @@ class Deployment:
             index="documents",
             policy=Releases(**policy),
             metric="nDCG@10",
+            recall_floor=0.9,
             probes=self.probes,
             lock_dir=self._folder / "locks",
             run_id="run",

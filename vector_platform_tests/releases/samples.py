@@ -28,6 +28,7 @@ def evidence(**changes: Any) -> Evidence:
         "differences": "",
         "rows": 120,
         "recall": (SliceRecall(EVERYTHING, 0.99, 0.97, 1.0, 200),),
+        "recall_floor": 0.9,
         "same_vectors": True,
         "champion_ms": tuple(10.0 + number % 7 for number in range(60)),
         "challenger_ms": tuple(11.0 + number % 7 for number in range(60)),
