@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from vector_platform.indexes.base import VectorIndex
     from vector_platform.indexes.sync import IndexSync, Progress
     from vector_platform.models.base import Embedder
+    from vector_platform.releases.desk import ReleaseDesk
     from vector_platform.releases.pointer import LivePointer
+    from vector_platform.releases.probes import Probe
     from vector_platform.serving.search import SearchService
     from vector_platform.sources.base import Source
 
@@ -154,6 +156,32 @@ class Platform:
             keep_generations=self.settings.releases.keep_generations,
             keep_days=self.settings.releases.keep_days,
         )
+
+    def release_desk(
+        self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None
+    ) -> ReleaseDesk:
+        """Where releases of one backend are asked for and decided."""
+        from vector_platform.releases.desk import ReleaseDesk
+
+        return ReleaseDesk(
+            self.lake,
+            self.live_pointer(backend),
+            self.target(backend),
+            self.index_sync(backend, run_id=run_id, progress=progress),
+            index=self.settings.indexes.name,
+            policy=self.settings.releases,
+            metric=self.settings.quality.evaluation_metric,
+            recall_floor=self.settings.quality.recall_floor,
+            probes=self.probes,
+            lock_dir=self.data_dir / "locks",
+            run_id=run_id,
+        )
+
+    def probes(self, model_version: str) -> list[Probe]:
+        """The queries that a release is tried with, under a model version."""
+        from vector_platform.releases.probes import probes_of
+
+        return probes_of(self.lake, model_version, self.embedder)
 
     @cached_property
     def search_service(self) -> SearchService:

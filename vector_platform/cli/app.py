@@ -21,6 +21,7 @@ from vector_platform.cli import (
     model,
     pipeline,
     release,
+    requests,
     search,
     services,
 )
@@ -43,6 +44,7 @@ app.add_typer(release.app, name="release")
 pipeline.register(app)
 search.register(app)
 migrate.register(app)
+requests.register(app, release.app)
 
 
 @app.callback()

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends
-from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+from vector_platform.cli.output import JsonFlag, OverrideFreeze, say, say_json, say_table
 
 if TYPE_CHECKING:
     from vector_platform.quality.shadow import ShadowQuery
     from vector_platform.releases.migration import MigrationReport
     from vector_platform.wiring import Platform
-
-# Enough for a stable mean of overlap@10 (its standard error is below 0.02), quick to ask.
-QUERIES = 200
 
 
 def register(app: typer.Typer) -> None:
@@ -29,15 +26,16 @@ def migrate(
     to: Annotated[str, typer.Option("--to", help="Backend to build on.")],
     k: Annotated[int, typer.Option("-k", help="Hits to compare.")] = 10,
     release: Annotated[
-        bool, typer.Option("--release", help="Move the new backend's live pointer afterwards.")
+        bool, typer.Option("--release", help="Ask for the new backend's release afterwards.")
     ] = False,
     reason: Annotated[str, typer.Option(help="Recorded with the release.")] = "migration",
+    override_freeze: OverrideFreeze = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Build the live model's index on another backend, from the lake alone, and compare both.
 
-    Golden queries go to both sides; overlap, rank correlation and latency are reported. Without
-    --release no pointer moves.
+    Golden queries go to both sides, or stored vectors where there are none; overlap, rank
+    correlation and latency are reported. Without --release no pointer moves.
     """
     from vector_platform.releases.migration import migrate as run_migration
     from vector_platform.wiring import Platform
@@ -51,23 +49,26 @@ def migrate(
         report = run_migration(
             old=platform.target(old),
             old_pointer=platform.live_pointer(old),
-            new=platform.target(new),
-            new_pointer=platform.live_pointer(new),
-            sync=platform.index_sync(new, run_id=f"cli:{getpass.getuser()}", progress=say),
+            desk=platform.release_desk(new, run_id=f"cli:{getpass.getuser()}", progress=say),
             queries=_queries(platform, platform.live_pointer(old).live_generation().model_version),
             k=k,
             tell=(lambda report: None) if as_json else _say_report,
             release=release,
             actor=getpass.getuser(),
             reason=reason,
-            run_id="cli",
+            overrides={"freeze": override_freeze} if override_freeze else {},
         )
     finally:
         platform.close()
     if as_json:
         say_json(report.facts())
         return
-    say(f"{new} is now live" if release else "no pointer has moved (--release moves it)")
+    if not release:
+        say("no pointer has moved (--release asks for it)")
+    elif report.release is None or report.release.moved:
+        say(f"{new} is now live")
+    else:
+        say(report.release.describe())
 
 
 def _say_report(report: MigrationReport) -> None:
@@ -78,7 +79,7 @@ def _say_report(report: MigrationReport) -> None:
         f"{f' ({proof.describe()})' if proof else ''}"
     )
     say_table(
-        f"Shadow comparison, {shadow.queries} golden queries",
+        f"Shadow comparison, {shadow.queries} queries",
         ["", shadow.old, shadow.new],
         [
             [f"overlap@{shadow.k}", "", f"{shadow.overlap:.3f}"],
@@ -94,16 +95,10 @@ def _say_report(report: MigrationReport) -> None:
 
 
 def _queries(platform: Platform, model_version: str) -> list[ShadowQuery]:
-    """The golden queries with the smallest hashes, embedded by the live model."""
-    from vector_platform.lake.contract import hash_text
-    from vector_platform.quality.retrieval import golden_set
+    """What a release would be tried with, too."""
     from vector_platform.quality.shadow import ShadowQuery
 
-    golden = golden_set(platform.lake.golden_queries.read())
-    places = sorted(range(len(golden.texts)), key=lambda place: hash_text(golden.query_ids[place]))
-    chosen = places[:QUERIES]
-    vectors = platform.embedder(model_version).encode_queries([golden.texts[p] for p in chosen])
     return [
-        ShadowQuery(golden.texts[place], vector, golden.tenants[place])
-        for place, vector in zip(chosen, vectors, strict=True)
+        ShadowQuery(probe.text, probe.vector, probe.tenant)
+        for probe in platform.probes(model_version)
     ]

@@ -13,6 +13,9 @@ import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 BackendOption = Annotated[str, typer.Option("--backend", help="milvus, pinecone, or both.")]
+OverrideFreeze = Annotated[
+    str, typer.Option("--override-freeze", help="Reason to release during a freeze; it is kept.")
+]
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="Model version; default: every active one.")
 ]

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from vector_platform.cli.choices import chosen_backends, chosen_models
-from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json, say_table
+from vector_platform.cli.output import (
+    BackendOption,
+    JsonFlag,
+    OverrideFreeze,
+    say,
+    say_json,
+    say_table,
+)
 
 app = typer.Typer(no_args_is_help=True, help="See and move the live pointer.")
 
@@ -57,12 +64,17 @@ def promote(
     ] = None,
     backend: BackendOption = "both",
     reason: Reason = "asked for by hand",
+    override_freeze: OverrideFreeze = "",
     allow_shrink: AllowShrink = False,
 ) -> None:
-    """Make a model version live, as a Dagster run."""
+    """Ask for a model version to go live, as a Dagster run; exit 2 when it may not yet.
+
+    What the policy lets through is live afterwards. Where no approvers are named, a gate that
+    cannot tell is yours to decide, and asking says yes.
+    """
     import dagster as dg
 
-    from vector_platform.orchestration.jobs import PromoteConfig
+    from vector_platform.orchestration.release_jobs import PromoteConfig
     from vector_platform.orchestration.runs import Runs
     from vector_platform.wiring import Platform
 
@@ -73,11 +85,14 @@ def promote(
         backends=list(chosen_backends(settings, backend)),
         reason=reason,
         actor=getpass.getuser(),
+        override_freeze=override_freeze,
         allow_shrink=allow_shrink,
     )
     outcome = runs.job("promote", dg.RunConfig({"promote_op": config}))
     for moved in outcome.outputs["promote_op"].values():
         say(moved["summary"])
+    if any(moved["waits"] for moved in outcome.outputs["promote_op"].values()):
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -87,18 +102,10 @@ def rollback(
     allow_shrink: AllowShrink = False,
 ) -> None:
     """Make the previous generation live again, after bringing it to the newest snapshot."""
-    from vector_platform.releases.flip import roll_back
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
     for name in chosen_backends(platform.settings, backend):
-        release = roll_back(
-            platform.live_pointer(name),
-            platform.target(name),
-            platform.index_sync(name, run_id="cli"),
-            actor=getpass.getuser(),
-            reason=reason,
-            run_id="cli",
-            allow_shrink=allow_shrink,
-        )
+        desk = platform.release_desk(name, run_id="cli")
+        release = desk.roll_back(actor=getpass.getuser(), reason=reason, allow_shrink=allow_shrink)
         say(f"{release.model_version} {release.generation} is now live, rolled back: {reason}")

@@ -28,6 +28,7 @@ from vector_platform.lake.rules import (
 __all__ = [
     "CANARIES",
     "CHUNKS",
+    "DECISIONS",
     "DOCUMENTS",
     "DRIFT_REFERENCES",
     "DRIFT_SKETCHES",
@@ -45,6 +46,7 @@ __all__ = [
     "RAW_REJECTS",
     "RELATIONS",
     "RELEASES",
+    "RELEASE_REQUESTS",
     "TIMESTAMP",
     "UNIT_NORM_TOLERANCE",
     "TableSpec",
@@ -370,6 +372,50 @@ RELEASES = TableSpec(
     ),
     keys=("backend", "index", "sequence"),
     description="Append-only history of the live pointer; the highest sequence is live.",
+)
+
+RELEASE_REQUESTS = TableSpec(
+    name="release_requests",
+    schema=pa.schema(
+        [
+            _required("request_id", pa.string()),
+            _required("backend", pa.string()),
+            _required("index", pa.string()),
+            _required("generation", pa.string()),
+            _required("model_version", pa.string()),
+            _required("requester", pa.string()),
+            _required("automatic", pa.bool_()),
+            _required("reason", pa.string()),
+            _required("run_id", pa.string()),
+            _required("requested_at", TIMESTAMP),
+            _required("state", pa.string()),
+            _required("waits_for", pa.string()),
+            pa.field("evidence_id", pa.string()),
+            _required("updated_at", TIMESTAMP),
+        ]
+    ),
+    keys=("request_id",),
+    description="Asked-for moves of the live pointer: who asked, and what became of it.",
+)
+
+DECISIONS = TableSpec(
+    name="decisions",
+    schema=pa.schema(
+        [
+            _required("decision_id", pa.string()),
+            _required("decided_at", TIMESTAMP),
+            _required("actor", pa.string()),
+            _required("what", pa.string()),
+            _required("subject", pa.string()),
+            _required("evidence", pa.list_(pa.string())),
+            pa.field("before", pa.string()),
+            pa.field("after", pa.string()),
+            _required("why", pa.string()),
+            _required("run_id", pa.string()),
+        ]
+    ),
+    keys=("decision_id",),
+    description="Append-only: who decided what about which subject, on what evidence, and why.",
 )
 
 EVALUATIONS = TableSpec(

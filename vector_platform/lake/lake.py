@@ -65,6 +65,8 @@ class Lake:
         self.index_state = self._table(contract.INDEX_STATE)
         self.rejected_rows = self._table(contract.REJECTED_ROWS)
         self.releases = self._table(contract.RELEASES)
+        self.release_requests = self._table(contract.RELEASE_REQUESTS)
+        self.decisions = self._table(contract.DECISIONS)
         self.evaluations = self._table(contract.EVALUATIONS)
         self.drift_references = self._table(contract.DRIFT_REFERENCES)
         self.drift_sketches = self._table(contract.DRIFT_SKETCHES)

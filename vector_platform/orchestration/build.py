@@ -23,13 +23,18 @@ from vector_platform.orchestration.checks.parity import build_parity_checks
 from vector_platform.orchestration.checks.retrieval import build_retrieval_checks
 from vector_platform.orchestration.jobs import (
     build_ingest_job,
-    build_promote_job,
     build_rebuild_job,
     build_repair_job,
 )
 from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
 from vector_platform.orchestration.model_sensors import build_model_sensors
+from vector_platform.orchestration.release_jobs import (
+    build_release_jobs,
+    build_settle_job,
+    build_watch_job,
+)
+from vector_platform.orchestration.release_sensors import build_release_sensors
 from vector_platform.orchestration.retraining import build_retrain_job
 from vector_platform.orchestration.schedules import build_schedules
 from vector_platform.orchestration.sensors import build_sensors
@@ -53,6 +58,7 @@ def build_definitions(
     ingest_day = build_ingest_job(settings)
     rebuild_index = build_rebuild_job(settings)
     replace_translation = build_replace_job()
+    settle, watch = build_settle_job(settings), build_watch_job(settings)
     return dg.Definitions(
         assets=[
             *build_raw_assets(settings),
@@ -73,7 +79,9 @@ def build_definitions(
             ingest_day,
             rebuild_index,
             build_repair_job(settings),
-            build_promote_job(settings),
+            *build_release_jobs(settings),
+            settle,
+            watch,
             build_translate_job(),
             build_retrain_job(),
             replace_translation,
@@ -81,6 +89,7 @@ def build_definitions(
         schedules=build_schedules(settings, ingest_day),
         sensors=[
             *build_sensors(settings, rebuild_index),
+            *build_release_sensors(settings, settle, watch),
             *build_model_sensors(replace_translation),
         ],
         loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger},

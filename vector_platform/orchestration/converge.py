@@ -25,8 +25,8 @@ from vector_platform.orchestration.inputs import (
     retrieval_inputs,
     staging_inputs,
 )
-from vector_platform.orchestration.jobs import PromoteConfig
 from vector_platform.orchestration.model_jobs import ReplaceConfig
+from vector_platform.orchestration.release_jobs import PromoteConfig
 from vector_platform.orchestration.runs import RunOutcome, Runs
 from vector_platform.wiring import Platform
 
@@ -180,7 +180,9 @@ def _replace(runs: Runs, model_version: str) -> StageResult:
 
 
 def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:
-    config = PromoteConfig(model_version=model_version or "", reason=reason, actor="converge")
+    config = PromoteConfig(
+        model_version=model_version or "", reason=reason, actor="converge", automatic=True
+    )
     done = runs.job("promote", dg.RunConfig({"promote_op": config}))
     outcomes = done.outputs["promote_op"]
     return StageResult(

@@ -1,7 +1,8 @@
 """Jobs: verbs that people, schedules and sensors launch.
 
-Belongs here: thin ops around plain functions. `ingest_day` materialises assets; the others
-act on indexes and the live pointer, which are not what an asset's materialisation means.
+Belongs here: thin ops around plain functions. `ingest_day` materialises assets; a rebuild acts on
+an index, which is not what an asset's materialisation means, and ends in a release request. Does
+not belong here: deciding over requests (`release_jobs.py`).
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -16,8 +17,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.checks.parity import proof_metadata
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.releases.flip import release_generation
-from vector_platform.releases.promotion import promote_model
+from vector_platform.releases.gate_report import as_markdown
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -30,6 +30,7 @@ class RebuildConfig(dg.Config):
         backends: Which backends; all configured ones when empty.
         reason: Recorded with the release.
         actor: Who asked.
+        automatic: Whether a sensor or a schedule asks, and not a person.
         allow_shrink: Let a release through that takes many rows away from readers.
     """
 
@@ -37,6 +38,7 @@ class RebuildConfig(dg.Config):
     backends: list[str] = []
     reason: str = "asked for by hand"
     actor: str = "person"
+    automatic: bool = False
     allow_shrink: bool = False
 
 
@@ -54,24 +56,6 @@ class RepairConfig(dg.Config):
     allow_delete: int = 0
 
 
-class PromoteConfig(dg.Config):
-    """What to make live, and why.
-
-    Attributes:
-        model_version: Which model; empty for the best by the newest evaluations.
-        backends: Which backends; all configured ones when empty.
-        reason: Recorded with the release.
-        actor: Who asked.
-        allow_shrink: Let a release through that takes many rows away from readers.
-    """
-
-    model_version: str = ""
-    backends: list[str] = []
-    reason: str = "asked for by hand"
-    actor: str = "person"
-    allow_shrink: bool = False
-
-
 def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
     """`ingest_day`: every source's rows of one day."""
     return dg.define_asset_job(
@@ -83,7 +67,7 @@ def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
 
 
 def build_rebuild_job(settings: Settings) -> dg.JobDefinition:
-    """`rebuild_index`: a new generation from the lake, released where its model is live."""
+    """`rebuild_index`: a new generation from the lake, and its release where its model is live."""
 
     @dg.op(pool="rebuild_index")
     def rebuild(
@@ -92,30 +76,31 @@ def build_rebuild_job(settings: Settings) -> dg.JobDefinition:
         platform: dg.ResourceParam[Platform],
     ) -> dict[str, Any]:
         built: dict[str, Any] = {}
-        for backend in _backends(settings, config.backends):
+        for backend in chosen_backends(settings, config.backends):
             with retry_by_type():
-                sync = platform.index_sync(
+                desk = platform.release_desk(
                     backend, run_id=context.run_id, progress=context.log.info
                 )
-                report = sync.build(config.model_version)
-                live = platform.live_pointer(backend).live()
+                report = desk.sync.build(config.model_version)
+                gates: dict[str, Any] = {}
+                live = desk.pointer.live()
                 if live and live.model_version == config.model_version:
-                    release_generation(
-                        platform.live_pointer(backend),
-                        platform.target(backend),
-                        sync,
+                    settled = desk.release(
                         report.generation,
                         actor=config.actor,
                         reason=config.reason,
-                        evidence={"rebuild": report.facts()},
-                        run_id=context.run_id,
-                        allow_shrink=config.allow_shrink,
+                        automatic=config.automatic,
+                        overrides={"shrink": config.reason} if config.allow_shrink else {},
                     )
+                    context.log.info(f"{backend}: {settled.describe()}")
+                    gates = {"release": settled.describe()}
+                    if settled.report is not None:
+                        gates["gates"] = dg.MetadataValue.md(as_markdown(settled.report))
             context.log_event(
                 dg.AssetMaterialization(
                     asset_key=keys.index(backend, settings),
                     partition=config.model_version,
-                    metadata=report.facts(),
+                    metadata={**report.facts(), **gates},
                 )
             )
             built[backend] = report.generation.generation
@@ -127,7 +112,7 @@ def build_rebuild_job(settings: Settings) -> dg.JobDefinition:
         # retries must not be the end of it.
         tags={"dagster/max_retries": "3"},
         description="Build a new generation of a model version beside the live one, prove it "
-        "equal to the lake, and release it where that model is live.",
+        "equal to the lake, and ask for its release where that model is live.",
     )
     def rebuild_index() -> None:
         rebuild()
@@ -146,7 +131,7 @@ def build_repair_job(settings: Settings) -> dg.JobDefinition:
     ) -> dict[str, Any]:
         done: dict[str, Any] = {}
         asked = [config.model_version] if config.model_version else list(settings.active_models)
-        for backend in _backends(settings, config.backends):
+        for backend in chosen_backends(settings, config.backends):
             sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
             for model_version in asked:
                 with retry_by_type():
@@ -189,47 +174,8 @@ def build_repair_job(settings: Settings) -> dg.JobDefinition:
     return repair_index
 
 
-def build_promote_job(settings: Settings) -> dg.JobDefinition:
-    """`promote`: move the live pointer to a model version's proven generation."""
-
-    @dg.op(pool="promote")
-    def promote_op(
-        context: dg.OpExecutionContext,
-        config: PromoteConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        moved: dict[str, Any] = {}
-        for backend in _backends(settings, config.backends):
-            with retry_by_type():
-                outcome = promote_model(
-                    platform.lake,
-                    platform.live_pointer(backend),
-                    platform.target(backend),
-                    platform.index_sync(backend, run_id=context.run_id),
-                    model_version=config.model_version or None,
-                    candidates=list(platform.settings.active_models),
-                    metric=settings.quality.evaluation_metric,
-                    actor=config.actor,
-                    reason=config.reason,
-                    run_id=context.run_id,
-                    allow_shrink=config.allow_shrink,
-                )
-            context.log.info(f"{backend}: {outcome.describe()}")
-            moved[backend] = {"moved": outcome.moved, "summary": outcome.describe()}
-        return moved
-
-    @dg.job(
-        name="promote",
-        description="Make a model version live on the backends; without a name, the best by the "
-        "newest evaluations on the golden queries.",
-    )
-    def promote() -> None:
-        promote_op()
-
-    return promote
-
-
-def _backends(settings: Settings, asked: list[str]) -> list[Any]:
+def chosen_backends(settings: Settings, asked: list[str]) -> list[Any]:
+    """The backends that a configuration names; all configured ones when it names none."""
     unknown = [name for name in asked if name not in settings.indexes.backends]
     if unknown:
         raise dg.Failure(f"backends not in platform.yaml: {', '.join(unknown)}")

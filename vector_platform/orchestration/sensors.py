@@ -75,5 +75,6 @@ def rebuilds(
                 model_version=str(model_version),
                 reason=f"drift evaluation {evaluation_id} failed",
                 actor="reindex_on_drift",
+                automatic=True,
             ),
         )

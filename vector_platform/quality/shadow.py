@@ -8,6 +8,7 @@ Both sides get the same query vector, so a difference is the index's, never the 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,7 +88,9 @@ class ShadowReport:
         """Numbers first, for metadata, JSON and the evidence of a release."""
         numbers = {name: value for name, value in vars(self).items() if name != "worst"}
         rounded = {
-            name: round(value, 4) if isinstance(value, float) else value
+            name: (round(value, 4) if math.isfinite(value) else None)
+            if isinstance(value, float)
+            else value
             for name, value in numbers.items()
         }
         return {**rounded, "worst": [list(pair) for pair in self.worst]}

@@ -59,18 +59,22 @@ def bootstrap_mean(values: Numbers, *, seed: int) -> Estimate:
     return Estimate(float(values.mean()), float(low), float(high), count)
 
 
-def sign_flip_p_value(differences: Numbers, *, seed: int) -> float:
-    """Two-sided randomisation test that paired differences are symmetric around zero.
+def sign_flip_p_value(differences: Numbers, *, seed: int, one_sided: bool = False) -> float:
+    """Randomisation test that paired differences are symmetric around zero.
+
+    `one_sided` counts only what speaks for a mean above zero.
 
     p = (1 + flips at least as extreme) / (1 + flips), which is never 0 and never too small
     (Phipson and Smyth, 2010).
     """
     rng = np.random.default_rng(seed)
-    observed = abs(differences.mean())
+    observed = differences.mean() if one_sided else abs(differences.mean())
     extreme = 0
     for _ in range(FLIPS // BLOCK):
         signs = rng.integers(0, 2, size=(BLOCK, len(differences)), dtype=np.int8) * 2.0 - 1.0
-        flipped = np.abs((signs * differences).mean(axis=1))
+        flipped = (signs * differences).mean(axis=1)
+        if not one_sided:
+            flipped = np.abs(flipped)
         # The tolerance counts a tie as a tie, whatever the order of the additions.
         extreme += int((flipped >= observed - 1e-12).sum())
     return (1 + extreme) / (1 + FLIPS)

@@ -18,8 +18,8 @@ from typing import Any
 from vector_platform.errors import TerminalError
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.comparison import Comparison, compare_scores
+from vector_platform.releases.evaluations import Evaluation, evaluations_of
 from vector_platform.releases.pointer import LivePointer
-from vector_platform.releases.promotion import Evaluation, evaluations_of
 
 
 class NotEvaluated(TerminalError):

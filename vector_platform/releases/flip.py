@@ -8,6 +8,7 @@ Does not belong here: which generation is to go live (`promotion.py`), or the po
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from math import ceil
 
 from vector_platform.errors import TerminalError, VectorPlatformError
@@ -39,6 +40,7 @@ def release_generation(
     evidence: dict[str, object],
     run_id: str,
     allow_shrink: bool = False,
+    deciding: Callable[[], None] = lambda: None,
 ) -> Release:
     """Catch a generation up, move the pointer, and tidy up after it.
 
@@ -49,22 +51,16 @@ def release_generation(
     The guard over deletes knows one generation. The guard here compares what goes live with what
     readers see: a source that returned nothing must not empty it.
 
+    `deciding` is called when nothing but the move itself is left to do: a decision that must be
+    on record before the pointer moves is written there.
+
     Raises:
         ReleaseShrinks: The generation would hold too few rows; no pointer has moved.
         SyncInProgress: Somebody is writing the index; no pointer has moved.
     """
     with sync.exclusively():
-        live, floor = pointer.live(), 0
-        if live is not None and not allow_shrink:
-            floor = ceil(pointer.live_generation().rows * (1 - sync.max_delete_share))
-        spare = max(0, state.rows - floor) if live is not None or allow_shrink else 0
-        state = _caught_up(sync, state, floor=floor, spare=spare)
-        if state.rows < floor:
-            raise ReleaseShrinks(
-                f"{target.backend} {state.generation} holds {state.rows} rows where readers must "
-                f"keep {floor}; the guard lets {sync.max_delete_share:.0%} go. No pointer has "
-                "moved. If it is right: --allow-shrink"
-            )
+        state = catch_up(pointer, sync, state, allow_shrink=allow_shrink)
+        deciding()
         release = pointer.promote(
             state, actor=actor, reason=reason, evidence=evidence, run_id=run_id
         )
@@ -107,8 +103,11 @@ def roll_back(
     reason: str,
     run_id: str,
     allow_shrink: bool = False,
+    deciding: Callable[[str, str], None] = lambda before, after: None,
 ) -> Release:
     """Make the previous generation live again, after bringing it to the lake's newest snapshot.
+
+    `deciding` is called with the live and the previous generation just before the move.
 
     Raises:
         NothingToRollBackTo: There is no previous generation, or it has been collected.
@@ -130,7 +129,31 @@ def roll_back(
             evidence={"rolled_back": live.generation},
             run_id=run_id,
             allow_shrink=allow_shrink,
+            deciding=lambda: deciding(live.generation, previous.generation),
         )
+
+
+def catch_up(
+    pointer: LivePointer, sync: IndexSync, state: GenerationState, *, allow_shrink: bool = False
+) -> GenerationState:
+    """Bring a generation to the newest snapshot, and make sure that readers would lose little.
+
+    Raises:
+        ReleaseShrinks: The generation would hold too few rows.
+        SyncInProgress: Somebody is writing the index.
+    """
+    live, floor = pointer.live(), 0
+    if live is not None and not allow_shrink:
+        floor = ceil(pointer.live_generation().rows * (1 - sync.max_delete_share))
+    spare = max(0, state.rows - floor) if live is not None or allow_shrink else 0
+    state = _caught_up(sync, state, floor=floor, spare=spare)
+    if state.rows < floor:
+        raise ReleaseShrinks(
+            f"{state.backend} {state.generation} holds {state.rows} rows where readers must "
+            f"keep {floor}; the guard lets {sync.max_delete_share:.0%} go. No pointer has "
+            "moved. If it is right: --allow-shrink"
+        )
+    return state
 
 
 def _caught_up(

@@ -7,15 +7,17 @@ the old index: the lake holds all that the new one needs. The old index is only 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.quality.shadow import ShadowQuery, ShadowReport, Side, compare_sides
-from vector_platform.releases.flip import release_generation
+from vector_platform.releases.desk import ReleaseDesk, Settled
+from vector_platform.releases.evaluations import SHADOW, keep
 from vector_platform.releases.pointer import LivePointer
+from vector_platform.releases.policy import Override
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,12 @@ class MigrationReport:
     Attributes:
         sync: How the new generation came to be, with its proof.
         shadow: The comparison of the answers.
-        released: Whether the new backend's live pointer was moved.
+        release: What became of the request for a release; None when there was nothing to ask for.
     """
 
     sync: SyncReport
     shadow: ShadowReport
-    released: bool
+    release: Settled | None
 
     def facts(self) -> dict[str, Any]:
         """Numbers for metadata and JSON."""
@@ -38,7 +40,8 @@ class MigrationReport:
             "build": self.sync.facts(),
             "proof": self.sync.verification.facts() if self.sync.verification else "already proven",
             "shadow": self.shadow.facts(),
-            "released": self.released,
+            "released": self.release is not None and self.release.moved,
+            "request": self.release.describe() if self.release else None,
         }
 
 
@@ -46,16 +49,14 @@ def migrate(
     *,
     old: VectorIndex,
     old_pointer: LivePointer,
-    new: VectorIndex,
-    new_pointer: LivePointer,
-    sync: IndexSync,
+    desk: ReleaseDesk,
     queries: list[ShadowQuery],
     k: int = 10,
     tell: Callable[[MigrationReport], None] = lambda report: None,
     release: bool = False,
     actor: str,
     reason: str,
-    run_id: str,
+    overrides: Mapping[Override, str] | None = None,
 ) -> MigrationReport:
     """Bring the model that is live on one backend to another backend.
 
@@ -64,40 +65,45 @@ def migrate(
     Args:
         old: Backend that serves now.
         old_pointer: Its live pointer.
-        new: Backend to build on.
-        new_pointer: Its live pointer.
-        sync: Sync of the new backend.
+        desk: Release desk of the backend to build on.
         queries: Recorded or golden queries, embedded by the live model.
         k: Hits to compare.
         tell: Called with the report before any pointer moves.
-        release: Move the new backend's live pointer after the comparison.
+        release: Ask for the release on the new backend after the comparison.
         actor: Recorded with the release.
         reason: Recorded with the release.
-        run_id: Recorded with the release.
+        overrides: What to set aside for the release -> why.
 
     Raises:
         NothingLive: The old backend serves nothing.
         NothingToCompare: There are no queries.
     """
     serving = old_pointer.live_generation()
-    report = _proven(sync, serving.model_version)
+    report = _proven(desk.sync, serving.model_version)
+    state = report.generation
     shadow = compare_sides(
-        Side(old, serving.identity), Side(new, report.generation.identity), queries, k=k
+        Side(old, serving.identity), Side(desk.target, state.identity), queries, k=k
     )
-    found = MigrationReport(report, shadow, released=False)
+    found = MigrationReport(report, shadow, None)
     tell(found)
-    if release:
-        release_generation(
-            new_pointer,
-            new,
-            sync,
-            report.generation,
-            actor=actor,
-            reason=reason,
-            evidence={"migration": shadow.facts()},
-            run_id=run_id,
-        )
-    return replace(found, released=release)
+    live = desk.pointer.live()
+    if not release or (live and live.generation == state.generation):
+        return found
+    compared = keep(
+        desk.lake,
+        kind=SHADOW,
+        subject=f"{shadow.old} {shadow.new}",
+        model_version=state.model_version,
+        value=shadow.overlap,
+        sample_size=shadow.queries,
+        details=shadow.facts(),
+        run_id=desk.run_id,
+        now=desk.clock(),
+    )
+    settled = desk.release(
+        state, actor=actor, reason=reason, overrides=overrides, evidence_ids=(compared,)
+    )
+    return replace(found, release=settled)
 
 
 def _proven(sync: IndexSync, model_version: str) -> SyncReport:

@@ -10,7 +10,8 @@ next sync, which mirrors it again.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -63,6 +64,11 @@ class Release:
     run_id: str
     released_at: datetime
 
+    def known(self, what: str) -> str | None:
+        """One text of the evidence: `request` it fulfilled, generation it `rolled_back`."""
+        found = json.loads(self.evidence).get(what)
+        return str(found) if found else None
+
 
 class LivePointer:
     """The live pointer of one index on one backend.
@@ -99,6 +105,10 @@ class LivePointer:
         ]
         rows = self._table.read(where=mine).to_pylist()
         return sorted((Release(**row) for row in rows), key=lambda release: release.sequence)
+
+    def release_of(self, request_id: str) -> Release | None:
+        """The move that fulfilled a release request, if there was one."""
+        return next((r for r in self.history() if r.known("request") == request_id), None)
 
     def live(self) -> Release | None:
         """The newest move, or None when nothing has been promoted yet."""
@@ -214,3 +224,14 @@ class LivePointer:
             for state in present
             if state.generation not in (live if state.model_version in replaced else keep)
         ]
+
+
+def rolled_back(history: Sequence[Release]) -> dict[str, str]:
+    """Generations that were taken back and have not been live since -> why, oldest move first."""
+    taken: dict[str, str] = {}
+    for release in history:
+        taken.pop(release.generation, None)
+        back = release.known("rolled_back")
+        if back:
+            taken[back] = release.reason
+    return taken

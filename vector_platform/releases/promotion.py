@@ -1,24 +1,19 @@
-"""Promotion: choosing a model version by its evaluations, and releasing its newest generation.
+"""Promotion: choosing a model version by its evaluations, and asking for its release.
 
-Belongs here: the choice. Does not belong here: measuring (`quality`) or the move of the live
-pointer (`flip.py`).
+Belongs here: the choice, and bringing the chosen generation up to date. Does not belong here:
+measuring (`quality`), the gates, or the move of the pointer (`desk.py`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from vector_platform.errors import TerminalError
-from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.sync import IndexSync
-from vector_platform.lake.conditions import Condition
-from vector_platform.lake.lake import Lake
 from vector_platform.quality.retrieval import compare_scores
-from vector_platform.releases.flip import release_generation
-from vector_platform.releases.pointer import LivePointer
+from vector_platform.releases.desk import ReleaseDesk
+from vector_platform.releases.evaluations import Evaluation, newest_evaluations
+from vector_platform.releases.policy import Override
 
 
 class NothingToPromote(TerminalError):
@@ -31,10 +26,12 @@ class Outcome:
 
     Attributes:
         backend: Whose pointer.
-        model_version: Model that is live afterwards.
-        generation: Generation that is live afterwards.
+        model_version: Model that is live afterwards, or whose release waits.
+        generation: Its generation.
         moved: Whether the pointer moved.
         why: What decided it.
+        request_id: The release request, when there was one.
+        waits: Whether the request is still open.
     """
 
     backend: str
@@ -42,97 +39,83 @@ class Outcome:
     generation: str
     moved: bool
     why: str
+    request_id: str = ""
+    waits: bool = False
 
     def describe(self) -> str:
         """One line for people."""
+        if self.request_id and not self.moved:
+            return self.why
         verb = "is now live" if self.moved else "stays live"
         return f"{self.model_version} {self.generation} {verb}, {self.why}"
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """An evaluation of a model version: its mean and its score on every query."""
-
-    model_version: str
-    evaluation_id: str
-    value: float
-    scores: dict[str, float]
-    evaluated_at: datetime
-
-
-def evaluations_of(lake: Lake, metric: str) -> list[Evaluation]:
-    """Every retrieval evaluation, oldest first."""
-    wanted: list[Condition] = [("kind", "==", "retrieval"), ("metric", "==", metric)]
-    rows = sorted(
-        lake.evaluations.read(where=wanted).to_pylist(), key=lambda row: row["evaluated_at"]
-    )
-    return [
-        Evaluation(
-            row["model_version"],
-            row["evaluation_id"],
-            row["value"],
-            json.loads(row["details"])["scores"],
-            row["evaluated_at"],
-        )
-        for row in rows
-    ]
-
-
-def newest_evaluations(lake: Lake, metric: str) -> dict[str, Evaluation]:
-    """The newest retrieval evaluation of each model version, by model version."""
-    return {found.model_version: found for found in evaluations_of(lake, metric)}
-
-
 def promote_model(
-    lake: Lake,
-    pointer: LivePointer,
-    target: VectorIndex,
-    sync: IndexSync,
+    desk: ReleaseDesk,
     *,
     model_version: str | None,
     candidates: Sequence[str],
-    metric: str,
     actor: str,
     reason: str,
-    run_id: str,
-    allow_shrink: bool = False,
+    automatic: bool = False,
+    accept_undecided: bool = True,
+    overrides: Mapping[Override, str] | None = None,
 ) -> Outcome:
-    """Make a model version live; without a name, the best one if it beats the live one.
+    """Ask for the release of a model version; without a name, of the best if it beats the live one.
+
+    A gate that fails stays shut for everybody.
+
+    Args:
+        desk: Where releases of the backend are decided.
+        model_version: Which model; None for the best by the newest evaluations.
+        candidates: Model versions to choose from.
+        actor: Who asks.
+        reason: Why.
+        automatic: Whether a sensor or a schedule asks, and not a person.
+        accept_undecided: Whether a person who asks has the last word over a gate that cannot
+            tell. Only where no approvers are named.
+        overrides: What to set aside -> why.
 
     Raises:
         NothingToPromote: No evaluation to choose by, or no generation to promote.
         ReleaseShrinks: Readers would lose too many rows.
     """
-    live = pointer.live()
+    backend = desk.target.backend
+    live = desk.pointer.live()
     evaluations = {
         name: found
-        for name, found in newest_evaluations(lake, metric).items()
+        for name, found in newest_evaluations(desk.lake, desk.metric).items()
         if name in candidates
     }
-    chosen, why = _choose(evaluations, live.model_version if live else None, model_version, metric)
-    newest = sync.states.newest(chosen)
+    chosen, why = _choose(
+        evaluations, live.model_version if live else None, model_version, desk.metric
+    )
+    newest = desk.sync.states.newest(chosen)
     if newest is None:
         raise NothingToPromote(
-            f"{target.backend} has no generation of {chosen}: materialise its index first"
+            f"{backend} has no generation of {chosen}: materialise its index first"
         )
     if live and live.model_version == chosen and live.generation == newest.generation:
-        return Outcome(target.backend, chosen, live.generation, moved=False, why=why)
-    release_generation(
-        pointer,
-        target,
-        sync,
+        return Outcome(backend, chosen, live.generation, moved=False, why=why)
+    says_yes = accept_undecided and not automatic and not desk.policy.approvers
+    word: dict[Override, str] = {"undecided": reason} if says_yes else {}
+    settled = desk.release(
         newest,
         actor=actor,
         reason=reason,
-        evidence={
-            "decision": why,
-            "evaluations": {name: found.evaluation_id for name, found in evaluations.items()},
-            metric: {name: round(found.value, 4) for name, found in evaluations.items()},
-        },
-        run_id=run_id,
-        allow_shrink=allow_shrink,
+        automatic=automatic,
+        overrides={**word, **(overrides or {})},
+        evidence_ids=tuple(found.evaluation_id for found in evaluations.values()),
     )
-    return Outcome(target.backend, chosen, newest.generation, moved=True, why=why)
+    return Outcome(
+        backend,
+        chosen,
+        newest.generation,
+        moved=settled.moved,
+        why=why if settled.moved else settled.describe(),
+        request_id=settled.request.request_id,
+        waits=settled.request.open,
+    )
 
 
 def _choose(

@@ -5,6 +5,7 @@ The tests of this file are one story on one deployment, told in their order.
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 import subprocess
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.integration
 
 TOPICS = ["keys", "lamps", "chairs", "carpets", "windows", "stairs", "doors", "tables", "shelves"]
 ROWS = 27
+FROZEN = [{"name": "audit", "first_day": "2020-01-01"}]
 HEAVY = [
     "dagster",
     "torch",
@@ -294,6 +296,42 @@ def test_a_rebuilt_generation_is_released_and_can_be_rolled_back(home: Deploymen
     assert "g0002 stays live" in promoted.out
     for backend in BACKENDS:
         assert home.stored(backend) == home.desired()
+
+
+def test_a_release_is_asked_for_approved_and_recorded(home: Deployment) -> None:
+    me = getpass.getuser()
+    home.described["releases"] = {"approvers": [me, "somebody-else"], "freezes": FROZEN}
+    home.save()
+    try:
+        built = home.cli("index", "rebuild", "--model", WORDS, "--backend", "milvus")
+        assert ok(built).out
+        (waiting,) = json.loads(ok(home.cli("release", "requests", "--json")).out)
+        request = waiting["request_id"]
+        assert (waiting["requester"], waiting["state"]) == (me, "approved")
+        assert "'audit'" in waiting["waits_for"]
+        assert request in ok(home.cli("release", "requests")).out
+        shown = json.loads(ok(home.cli("release", "show", request, "--json")).out)
+        outcomes = {gate["gate"]: gate["outcome"] for gate in shown["gates"]["gates"]}
+        assert outcomes.pop("freeze") == "fail"
+        assert set(outcomes.values()) == {"pass"}
+        page = ok(home.cli("release", "show", request, "--html")).out
+        assert page.startswith("<!doctype html>")
+        assert ok(home.cli("release", "show", request, "--html")).out == page
+        assert "## milvus documents" in ok(home.cli("release", "show", request)).out
+        assert "nobody approves their own" in failed(home.cli("release", "approve", request))
+        refused = home.cli("release", "approve", request, "--override-freeze", "it leaks")
+        assert "may not set aside" in failed(refused)
+        withdrawn = ok(home.cli("release", "reject", request, "--reason", "after the audit"))
+        assert "is withdrawn: after the audit" in withdrawn.out
+    finally:
+        del home.described["releases"]
+        home.save()
+    assert "g0003 is now live" in ok(home.cli("release", "promote", WORDS)).out
+    decided = json.loads(ok(home.cli("decisions", "--json", "-n", "0")).out)
+    told = [one["what"] for one in decided if one["subject"] == request]
+    assert told == ["request", "withdraw"]
+    assert "rollback" in ok(home.cli("decisions")).out
+    assert "no release request" in failed(home.cli("release", "show", "r-none"))
 
 
 def test_care_of_the_lake_breaks_no_snapshot_in_use(home: Deployment) -> None:

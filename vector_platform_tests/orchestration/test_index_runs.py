@@ -15,7 +15,8 @@ import pytest
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys, retries
 from vector_platform.orchestration.check_results import results_since
-from vector_platform.orchestration.jobs import PromoteConfig, RebuildConfig, RepairConfig
+from vector_platform.orchestration.jobs import RebuildConfig, RepairConfig
+from vector_platform.orchestration.release_jobs import PromoteConfig
 from vector_platform.orchestration.runs import RunFailed, Runs
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building

@@ -19,7 +19,6 @@ from vector_platform.lake.contract import GOLDEN_QUERIES
 from vector_platform.models.errors import ModelError
 from vector_platform.models.own import read_card
 from vector_platform.orchestration.assets.embeddings import embed
-from vector_platform.orchestration.jobs import PromoteConfig, build_promote_job
 from vector_platform.orchestration.model_jobs import (
     ReplaceConfig,
     TranslateConfig,
@@ -29,6 +28,7 @@ from vector_platform.orchestration.model_jobs import (
     replace_translation,
 )
 from vector_platform.orchestration.model_sensors import build_model_sensors
+from vector_platform.orchestration.release_jobs import PromoteConfig, build_promote_job
 from vector_platform.releases.translation import TranslationRefused
 from vector_platform.settings import SettingsError, load_settings, with_own_models
 from vector_platform_tests.indexes.memory_index import MemoryIndex

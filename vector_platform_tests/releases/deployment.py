@@ -5,16 +5,20 @@ Belongs here: building states and evaluations. Does not belong here: assertions.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.contract import EVALUATIONS, canonical_json
 from vector_platform.lake.lake import Lake
+from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.pointer import LivePointer
-from vector_platform.settings import BackendName
+from vector_platform.releases.probes import Probe
+from vector_platform.settings import BackendName, Releases
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import START, chunk, embed, open_lake, put
 
@@ -28,6 +32,7 @@ class Deployment:
         self._folder = folder
         self.lake: Lake = open_lake(folder)
         self.targets: dict[str, MemoryIndex] = {}
+        self.now = START
         self.put(*(f"s:{number}" for number in range(documents)))
 
     def put(self, *doc_ids: str, text: str = "text of", delete: tuple[str, ...] = ()) -> None:
@@ -53,6 +58,37 @@ class Deployment:
             run_id="run",
         )
 
+    def probes(self, model: str) -> list[Probe]:
+        """Every stored vector as a query."""
+        rows = self.lake.index_rows(model, self.lake.snapshot())
+        return [
+            Probe(row["id"], row["text"], np.asarray(row["vector"], np.float32), row["tenant"])
+            for batch in rows
+            for row in batch.to_pylist()
+        ]
+
+    def desk(self, backend: BackendName = "milvus", **policy: Any) -> ReleaseDesk:
+        """The release desk under a policy, at the deployment's own time."""
+        return ReleaseDesk(
+            self.lake,
+            self.pointer(backend),
+            self.target(backend),
+            self.sync(backend),
+            index="documents",
+            policy=Releases(**policy),
+            metric="nDCG@10",
+            recall_floor=0.9,
+            probes=self.probes,
+            lock_dir=self._folder / "locks",
+            run_id="run",
+            clock=self.clock,
+        )
+
+    def clock(self) -> datetime:
+        """A second later each time, from whatever `now` was set to."""
+        self.now += timedelta(seconds=1)
+        return self.now
+
     def pointer(self, backend: BackendName = "milvus", **keep: int) -> LivePointer:
         return LivePointer(self.lake, backend, "documents", **keep)
 
@@ -72,7 +108,7 @@ class Deployment:
             "metric": "nDCG@10",
             "value": sum(scores) / len(scores),
             "sample_size": len(scores),
-            "chunks_version": 1,
+            "chunks_version": self.lake.chunks.version(),
             "details": canonical_json(details),
             "run_id": "run",
             "evaluated_at": START + timedelta(hours=round_number),

@@ -33,16 +33,13 @@ def move(
     return migrate(
         old=world.target("milvus"),
         old_pointer=world.pointer("milvus"),
-        new=world.target("pinecone"),
-        new_pointer=world.pointer("pinecone"),
-        sync=world.sync("pinecone"),
+        desk=world.desk("pinecone"),
         queries=queries(world) if asked is None else asked,
         k=5,
         tell=tell,
         release=release,
         actor="ann",
         reason="cheaper",
-        run_id="run",
     )
 
 
@@ -86,7 +83,11 @@ def test_release_moves_the_new_backends_pointer_with_the_comparison_as_evidence(
     move(world, release=True)
     live = world.pointer("pinecone").live()
     assert live is not None and live.reason == "cheaper"
-    assert '"overlap":1.0' in live.evidence
+    (asked,) = [d for d in world.desk().ledger.decisions.about() if d.what == "request"]
+    (compared,) = world.lake.evaluations.read(
+        where=[("evaluation_id", "in", list(asked.evidence))]
+    ).to_pylist()
+    assert (compared["kind"], compared["value"]) == ("shadow", 1.0)
 
 
 def test_a_difference_between_the_answers_is_seen(world: Deployment) -> None:

@@ -28,17 +28,12 @@ def world(tmp_path: Path) -> Deployment:
 
 def promote(world: Deployment, model: str | None = None, *, allow_shrink: bool = False) -> Outcome:
     return promote_model(
-        world.lake,
-        world.pointer(),
-        world.target(),
-        world.sync(),
+        world.desk(),
         model_version=model,
         candidates=MODELS,
-        metric="nDCG@10",
         actor="ann",
         reason="test",
-        run_id="run",
-        allow_shrink=allow_shrink,
+        overrides={"shrink": "test"} if allow_shrink else {},
     )
 
 

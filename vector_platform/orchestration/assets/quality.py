@@ -32,7 +32,7 @@ from vector_platform.quality.retrieval import (
     exact_top_k,
     golden_set,
 )
-from vector_platform.releases.promotion import newest_evaluations
+from vector_platform.releases.evaluations import newest_evaluations
 from vector_platform.settings import Settings
 from vector_platform.sources.golden import read_golden_queries
 from vector_platform.wiring import Platform

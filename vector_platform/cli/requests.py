@@ -1,0 +1,210 @@
+"""`vector-platform release requests|show|request|approve|reject`, and `decisions`.
+
+Belongs here: the verbs of the release desk. They act directly, not as Dagster runs: a decision
+must not wait for a queue. The same verbs are jobs for people in the UI.
+"""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_models
+from vector_platform.cli.output import (
+    BackendOption,
+    JsonFlag,
+    OverrideFreeze,
+    say,
+    say_json,
+    say_table,
+)
+
+if TYPE_CHECKING:
+    from vector_platform.releases.desk import ReleaseDesk, Settled
+    from vector_platform.wiring import Platform
+
+RequestId = Annotated[str, typer.Argument(help="Id of the request, from `release requests`.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; kept for good.")]
+
+
+def register(root: typer.Typer, release: typer.Typer) -> None:
+    """Add the verbs to the root and to the group `release`."""
+    for verb in (requests, show, request, approve, reject):
+        release.command()(verb)
+    root.command()(decisions)
+
+
+def requests(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that have ended.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Release requests, and what they wait for."""
+    from vector_platform.releases.requests import ReleaseRequests
+    from vector_platform.wiring import Platform
+
+    found = [one for one in ReleaseRequests(Platform.load().lake).all() if everything or one.open]
+    if as_json:
+        say_json([one.facts() for one in found])
+        return
+    say_table(
+        "Release requests",
+        ["id", "backend", "generation", "model", "by", "reason", "state", "waits for"],
+        [
+            [
+                one.request_id,
+                one.backend,
+                one.generation,
+                one.model_version,
+                one.requester,
+                one.reason,
+                one.state,
+                one.waits_for,
+            ]
+            for one in found
+        ],
+    )
+
+
+def show(
+    request_id: RequestId,
+    as_json: JsonFlag = False,
+    as_html: Annotated[bool, typer.Option("--html", help="Print one page of HTML.")] = False,
+) -> None:
+    """One request: the report of its gates, and everything that was decided about it."""
+    from vector_platform.releases.decisions import Decisions
+    from vector_platform.releases.evaluations import kept_evidence
+    from vector_platform.releases.gate_report import as_html as to_html
+    from vector_platform.releases.gate_report import as_markdown, report_facts
+    from vector_platform.releases.gates import judge
+    from vector_platform.releases.requests import ReleaseRequests
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    found = ReleaseRequests(platform.lake).get(request_id)
+    evidence = kept_evidence(platform.lake, found.evidence_id)
+    report = (
+        judge(evidence, platform.settings.releases, moment=found.updated_at) if evidence else None
+    )
+    decided = Decisions(platform.lake, run_id="cli").about(request_id)
+    if as_json:
+        say_json(
+            {
+                "request": found.facts(),
+                "gates": report_facts(report) if report else None,
+                "decisions": [decision.facts() for decision in decided],
+            }
+        )
+        return
+    if as_html:
+        if report is None:
+            raise BadChoice(f"{request_id} has not been measured yet, so there is no report")
+        typer.echo(to_html(report), nl=False)
+        return
+    waits = f", waits: {found.waits_for}" if found.waits_for else ""
+    say(f"{found.request_id} is {found.state}{waits}")
+    if report is not None:
+        typer.echo(as_markdown(report))
+    for decision in decided:
+        when = decision.decided_at.strftime("%Y-%m-%d %H:%M:%S")
+        say(f"{when} {decision.actor}: {decision.what}, {decision.why}")
+
+
+def request(
+    model: Annotated[str, typer.Argument(help="Model version whose newest generation to release.")],
+    backend: BackendOption = "both",
+    reason: Why = "asked for by hand",
+    override_freeze: OverrideFreeze = "",
+) -> None:
+    """Ask for a release; what the policy lets through is live afterwards."""
+    from vector_platform.releases.promotion import promote_model
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    (model_version,) = chosen_models(platform.settings, model)
+    try:
+        for name in chosen_backends(platform.settings, backend):
+            outcome = promote_model(
+                platform.release_desk(name, run_id="cli"),
+                model_version=model_version,
+                candidates=list(platform.settings.active_models),
+                actor=getpass.getuser(),
+                reason=reason,
+                accept_undecided=False,
+                overrides={"freeze": override_freeze} if override_freeze else {},
+            )
+            say(f"{name}: {outcome.describe()}")
+    finally:
+        platform.close()
+
+
+def approve(
+    request_id: RequestId,
+    reason: Why = "approved by hand",
+    override_freeze: OverrideFreeze = "",
+) -> None:
+    """Approve a request; it is released when nothing else is in its way. Exit 2 while it waits."""
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    desk = _desk(platform, request_id)
+    if override_freeze:
+        desk.override(request_id, "freeze", actor=getpass.getuser(), reason=override_freeze)
+    settled = desk.approve(request_id, actor=getpass.getuser(), reason=reason)
+    _say_settled(platform, settled)
+    if settled.request.open:
+        raise typer.Exit(2)
+
+
+def reject(request_id: RequestId, reason: Why) -> None:
+    """Reject a request, or withdraw your own."""
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    desk = _desk(platform, request_id)
+    _say_settled(platform, desk.reject(request_id, actor=getpass.getuser(), reason=reason))
+
+
+def decisions(
+    limit: Annotated[int, typer.Option("-n", help="How many of the newest; 0 for all.")] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """Who decided what, when, on what evidence, and why. Nothing in this table ever changes."""
+    from vector_platform.releases.decisions import Decisions
+    from vector_platform.wiring import Platform
+
+    found = Decisions(Platform.load().lake, run_id="cli").about()[-limit:]
+    if as_json:
+        say_json([decision.facts() for decision in found])
+        return
+    say_table(
+        "Decisions",
+        ["when", "who", "what", "about", "before", "after", "why"],
+        [
+            [
+                decision.decided_at.strftime("%Y-%m-%d %H:%M:%S"),
+                decision.actor,
+                decision.what,
+                decision.subject,
+                decision.before or "",
+                decision.after or "",
+                decision.why,
+            ]
+            for decision in found
+        ],
+    )
+
+
+def _desk(platform: Platform, request_id: str) -> ReleaseDesk:
+    """The desk of the backend that a request is about."""
+    from vector_platform.releases.requests import ReleaseRequests
+
+    found = ReleaseRequests(platform.lake).get(request_id)
+    (backend,) = chosen_backends(platform.settings, found.backend)
+    return platform.release_desk(backend, run_id="cli")
+
+
+def _say_settled(platform: Platform, settled: Settled) -> None:
+    platform.close()
+    say(settled.describe())

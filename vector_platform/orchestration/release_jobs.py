@@ -1,0 +1,282 @@
+"""Jobs of the release desk: promote, approve, reject, settle, roll back, watch.
+
+Belongs here: thin ops around `releases.desk`, with the report of the gates as metadata. Does not
+belong here: gates, policy or any decision (`releases`).
+"""
+
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.orchestration.jobs import chosen_backends
+from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.releases.desk import ReleaseDesk, Settled
+from vector_platform.releases.gate_report import as_markdown
+from vector_platform.releases.policy import Override
+from vector_platform.releases.promotion import promote_model
+from vector_platform.releases.requests import ReleaseRequests
+from vector_platform.releases.watching import watch_live
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+# A sensor asks for a look once; a backend that is away for longer than an op's own retries must
+# not be the end of it.
+TRIED_AGAIN = {"dagster/max_retries": "3"}
+
+
+class PromoteConfig(dg.Config):
+    """What to make live, and why.
+
+    Attributes:
+        model_version: Which model; empty for the best by the newest evaluations.
+        backends: Which backends; all configured ones when empty.
+        reason: Recorded with the release.
+        actor: Who asked.
+        automatic: Whether a sensor or a schedule asks, and not a person.
+        override_freeze: Reason to release during a freeze; empty to wait for its end.
+        allow_shrink: Let a release through that takes many rows away from readers.
+    """
+
+    model_version: str = ""
+    backends: list[str] = []
+    reason: str = "asked for by hand"
+    actor: str = "person"
+    automatic: bool = False
+    override_freeze: str = ""
+    allow_shrink: bool = False
+
+
+class DecisionConfig(dg.Config):
+    """A decision about a release request.
+
+    Attributes:
+        request_id: Which request, as `vector-platform release requests` lists it.
+        actor: Who decides. The requester's own approval does not count.
+        reason: Why; kept for good.
+        override_freeze: Reason to release during a freeze; empty to wait for its end.
+    """
+
+    request_id: str
+    actor: str
+    reason: str
+    override_freeze: str = ""
+
+
+class RollbackConfig(dg.Config):
+    """Which backends go back to their previous generation, and why.
+
+    Attributes:
+        actor: Who goes back.
+        reason: Why; kept for good.
+        backends: Which backends; all configured ones when empty.
+    """
+
+    actor: str
+    reason: str
+    backends: list[str] = []
+
+
+class WatchConfig(dg.Config):
+    """Which backends' young releases are looked at; all configured ones when empty."""
+
+    backends: list[str] = []
+
+
+def build_release_jobs(settings: Settings) -> list[dg.JobDefinition]:
+    """The jobs that people launch."""
+    return [build_promote_job(settings), _approve(), _reject(), _rollback(settings)]
+
+
+def build_promote_job(settings: Settings) -> dg.JobDefinition:
+    """`promote`: ask for the release of a model version."""
+
+    @dg.op(pool="promote")
+    def promote_op(
+        context: dg.OpExecutionContext,
+        config: PromoteConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        moved: dict[str, Any] = {}
+        overrides: dict[Override, str] = {}
+        if config.override_freeze:
+            overrides["freeze"] = config.override_freeze
+        if config.allow_shrink:
+            overrides["shrink"] = config.reason
+        for backend in chosen_backends(settings, config.backends):
+            with retry_by_type():
+                outcome = promote_model(
+                    platform.release_desk(backend, run_id=context.run_id),
+                    model_version=config.model_version or None,
+                    candidates=list(platform.settings.active_models),
+                    actor=config.actor,
+                    reason=config.reason,
+                    automatic=config.automatic,
+                    overrides=overrides,
+                )
+            context.log.info(f"{backend}: {outcome.describe()}")
+            moved[backend] = {
+                "moved": outcome.moved,
+                "waits": outcome.waits,
+                "request": outcome.request_id,
+                "summary": outcome.describe(),
+            }
+        return moved
+
+    @dg.job(
+        name="promote",
+        description="Ask for the release of a model version on the backends; without a name, of "
+        "the best by the newest evaluations on the golden queries.",
+    )
+    def promote() -> None:
+        promote_op()
+
+    return promote
+
+
+def _approve() -> dg.JobDefinition:
+    @dg.op(pool="promote")
+    def approve_op(
+        context: dg.OpExecutionContext,
+        config: DecisionConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        desk = _desk_of(platform, config.request_id, context.run_id)
+        with retry_by_type():
+            if config.override_freeze:
+                desk.override(
+                    config.request_id, "freeze", actor=config.actor, reason=config.override_freeze
+                )
+            settled = desk.approve(config.request_id, actor=config.actor, reason=config.reason)
+        return _told(context, [settled])
+
+    @dg.job(name="approve_release", description="Approve a release request.")
+    def approve_release() -> None:
+        approve_op()
+
+    return approve_release
+
+
+def _reject() -> dg.JobDefinition:
+    @dg.op(pool="promote")
+    def reject_op(
+        context: dg.OpExecutionContext,
+        config: DecisionConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        desk = _desk_of(platform, config.request_id, context.run_id)
+        with retry_by_type():
+            settled = desk.reject(config.request_id, actor=config.actor, reason=config.reason)
+        return _told(context, [settled])
+
+    @dg.job(name="reject_release", description="Reject a release request, or withdraw your own.")
+    def reject_release() -> None:
+        reject_op()
+
+    return reject_release
+
+
+def build_settle_job(settings: Settings) -> dg.JobDefinition:
+    """`settle_releases`: look at every open request again."""
+
+    @dg.op(pool="promote")
+    def settle_op(
+        context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dict[str, Any]:
+        settled: list[Settled] = []
+        for backend in settings.indexes.backends:
+            with retry_by_type():
+                settled += platform.release_desk(backend, run_id=context.run_id).settle_open()
+        return _told(context, settled)
+
+    @dg.job(
+        name="settle_releases",
+        tags=TRIED_AGAIN,
+        description="Measure open release requests anew where the lake has moved on, and release "
+        "those that nothing is in the way of any more.",
+    )
+    def settle_releases() -> None:
+        settle_op()
+
+    return settle_releases
+
+
+def _rollback(settings: Settings) -> dg.JobDefinition:
+    @dg.op(pool="promote")
+    def rollback_op(
+        context: dg.OpExecutionContext,
+        config: RollbackConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, str]:
+        live: dict[str, str] = {}
+        for backend in chosen_backends(settings, config.backends):
+            with retry_by_type():
+                release = platform.release_desk(backend, run_id=context.run_id).roll_back(
+                    actor=config.actor, reason=config.reason
+                )
+            live[backend] = f"{release.model_version} {release.generation}"
+        return live
+
+    @dg.job(name="roll_back", description="Make the previous generation live again.")
+    def roll_back() -> None:
+        rollback_op()
+
+    return roll_back
+
+
+def build_watch_job(settings: Settings) -> dg.JobDefinition:
+    """`watch_releases`: look at releases that are young."""
+
+    @dg.op(pool="promote")
+    def watch_op(
+        context: dg.OpExecutionContext,
+        config: WatchConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, str]:
+        seen: dict[str, str] = {}
+        for backend in chosen_backends(settings, config.backends):
+            with retry_by_type():
+                found = watch_live(platform.release_desk(backend, run_id=context.run_id))
+            if found is not None:
+                seen[backend] = f"{found.action}: {found.why}"
+                context.log.info(f"{backend}: {seen[backend]}")
+        return seen
+
+    @dg.job(
+        name="watch_releases",
+        tags=TRIED_AGAIN,
+        description="Ask the live and the previous generation the same queries while a release "
+        "is young, and go back when the live one is out of its band.",
+    )
+    def watch_releases() -> None:
+        watch_op()
+
+    return watch_releases
+
+
+def _desk_of(platform: Platform, request_id: str, run_id: str) -> ReleaseDesk:
+    with retry_by_type():
+        request = ReleaseRequests(platform.lake).get(request_id)
+        return platform.release_desk(request.backend, run_id=run_id)  # type: ignore[arg-type]
+
+
+def _told(context: dg.OpExecutionContext, settled: Sequence[Settled]) -> dict[str, Any]:
+    """Say what became of requests, with the reports of their gates in the UI; facts by request."""
+    for one in settled:
+        context.log.info(one.describe())
+    context.add_output_metadata(
+        {
+            one.request.request_id: dg.MetadataValue.md(as_markdown(one.report))
+            for one in settled
+            if one.report is not None
+        }
+    )
+    return {
+        one.request.request_id: {
+            "state": one.request.state,
+            "moved": one.moved,
+            "summary": one.describe(),
+        }
+        for one in settled
+    }

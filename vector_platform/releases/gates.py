@@ -1,0 +1,344 @@
+"""Gates: what must hold before readers see a generation, judged from evidence alone.
+
+Belongs here: the evidence as plain values, and the pure function from evidence and policy to a
+verdict for each gate. Does not belong here: measuring (`evidence.py`), printing
+(`gate_report.py`), or who may release what (`policy.py`). The same evidence gives the same
+verdict, byte for byte: no clock, no unseeded draw.
+
+`undecided` is an answer of its own: something was not measured, or too little of it to tell. It
+is never taken for a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from vector_platform.quality.noninferiority import MIN_SLICE_QUERIES, Outcome, not_inferior
+from vector_platform.releases.calendar import frozen_by
+from vector_platform.settings import Releases
+
+Change = Literal["first", "rebuild", "index_spec", "model"]
+GateName = Literal["verify", "recall", "quality", "latency", "freeze"]
+
+Numbers = Mapping[str, float | int | str]
+
+# The slice that every query is in.
+EVERYTHING = "everything"
+# A 95th percentile of fewer latencies is one bad moment.
+MIN_LATENCIES = 50
+# Below this nobody waits; a ratio of such latencies is noise of the machine.
+UNNOTICED_MS = 5.0
+RESAMPLES = 1000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class SliceRecall:
+    """Recall@k of an index against exact search, on the queries of one slice.
+
+    Attributes:
+        slice: Name of the slice, e.g. `tenant=iam`; `everything` for all queries.
+        recall: Mean share of the exact k that the index returns.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        queries: Queries it rests on.
+    """
+
+    slice: str
+    recall: float
+    low: float
+    high: float
+    queries: int
+
+
+@dataclass(frozen=True)
+class QualityScores:
+    """Per-query scores of the live model and of the one that would replace it.
+
+    Attributes:
+        metric: What was scored.
+        champion: Query -> score of the live model.
+        challenger: Query -> score of the other.
+        slices: Query -> its tenant.
+        evaluation_ids: Where the scores are recorded.
+    """
+
+    metric: str
+    champion: Mapping[str, float]
+    challenger: Mapping[str, float]
+    slices: Mapping[str, str]
+    evaluation_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a generation that asks to be released.
+
+    Attributes:
+        backend: Backend.
+        index: Logical index.
+        generation: The generation.
+        model_version: Its model version.
+        change: How it differs from what is live.
+        champion: Generation that is live; None before the first release.
+        measured_at: When, ISO 8601 with zone.
+        snapshot: Snapshot that it was compared with.
+        newest_snapshot: The lake's newest at that moment.
+        differences: What the comparison found; empty when equal.
+        rows: Rows compared.
+        recall: Recall by slice; empty when not measured.
+        recall_floor: Least recall that was accepted when it was measured.
+        quality: Scores of both models; None when they were not scored, or are one model.
+        same_vectors: Whether both generations hold vectors of one model fingerprint.
+        champion_ms: Latency of each probe query on the live generation, milliseconds.
+        challenger_ms: Latency of each probe query on this one.
+    """
+
+    backend: str
+    index: str
+    generation: str
+    model_version: str
+    change: Change
+    champion: str | None
+    measured_at: str
+    snapshot: str
+    newest_snapshot: str
+    differences: str
+    rows: int
+    recall: tuple[SliceRecall, ...] = ()
+    recall_floor: float = 0.0
+    quality: QualityScores | None = None
+    same_vectors: bool = False
+    champion_ms: tuple[float, ...] = ()
+    challenger_ms: tuple[float, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """The evidence as plain values, to be kept; `evidence_of` reads it back."""
+        return asdict(self)
+
+
+def evidence_of(facts: Mapping[str, Any]) -> Evidence:
+    """Evidence from its kept facts."""
+    quality = facts["quality"]
+    return Evidence(
+        **{
+            **facts,
+            "recall": tuple(SliceRecall(**each) for each in facts["recall"]),
+            "quality": QualityScores(
+                **{**quality, "evaluation_ids": tuple(quality["evaluation_ids"])}
+            )
+            if quality
+            else None,
+            "champion_ms": tuple(facts["champion_ms"]),
+            "challenger_ms": tuple(facts["challenger_ms"]),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The verdict of one gate.
+
+    Attributes:
+        name: Which gate.
+        outcome: `pass`, `fail` or `undecided`.
+        why: The reason in words.
+        numbers: What it rests on, units in the names.
+        table: Rows of the slices it looked at, all with the same keys.
+    """
+
+    name: GateName
+    outcome: Outcome
+    why: str
+    numbers: Numbers = field(default_factory=dict)
+    table: tuple[Numbers, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """Every gate's verdict about one generation.
+
+    Attributes:
+        evidence: What it rests on.
+        gates: One verdict a gate, in a fixed order.
+    """
+
+    evidence: Evidence
+    gates: tuple[Gate, ...]
+
+    def named(self, outcome: Outcome) -> tuple[GateName, ...]:
+        """Gates with an outcome."""
+        return tuple(gate.name for gate in self.gates if gate.outcome == outcome)
+
+    @property
+    def outcome(self) -> Outcome:
+        """`fail` if any gate fails, else `undecided` if any is, else `pass`."""
+        if self.named("fail"):
+            return "fail"
+        return "undecided" if self.named("undecided") else "pass"
+
+    def describe(self) -> str:
+        """One line: what stands in the way, or that nothing does."""
+        open_gates = [g for g in self.gates if g.outcome != "pass"]
+        if not open_gates:
+            return "all gates pass"
+        return "; ".join(f"{g.name} {_VERBS[g.outcome]}: {g.why}" for g in open_gates)
+
+
+_VERBS: Mapping[Outcome, str] = {"pass": "passes", "fail": "fails", "undecided": "is undecided"}
+
+
+def judge(evidence: Evidence, policy: Releases, *, moment: datetime) -> GateReport:
+    """Judge a generation.
+
+    Args:
+        evidence: What was measured.
+        policy: The bars.
+        moment: When it would be released; only the freeze depends on it.
+    """
+    return GateReport(
+        evidence,
+        (
+            _verify(evidence),
+            _recall(evidence.recall, evidence.recall_floor),
+            _quality(evidence, policy),
+            _latency(evidence, policy.max_latency_ratio),
+            _freeze(moment, policy),
+        ),
+    )
+
+
+def _verify(evidence: Evidence) -> Gate:
+    numbers: Numbers = {"rows": evidence.rows, "snapshot": evidence.snapshot}
+    if evidence.differences:
+        return Gate("verify", "fail", f"differs from the lake: {evidence.differences}", numbers)
+    if evidence.snapshot != evidence.newest_snapshot:
+        why = f"equal to {evidence.snapshot}, but the lake is at {evidence.newest_snapshot}"
+        return Gate("verify", "fail", why, numbers)
+    return Gate("verify", "pass", "equal to the newest snapshot of the lake", numbers)
+
+
+def _recall(slices: Sequence[SliceRecall], floor: float) -> Gate:
+    """All queries together must prove the floor; a slice must not be proven below it."""
+    table: tuple[Numbers, ...] = tuple(
+        {
+            "slice": each.slice,
+            "recall": round(each.recall, 4),
+            "low": round(each.low, 4),
+            "high": round(each.high, 4),
+            "queries": each.queries,
+        }
+        for each in sorted(slices, key=lambda each: (each.slice != EVERYTHING, each.slice))
+    )
+    whole = next((each for each in slices if each.slice == EVERYTHING), None)
+    if whole is None or whole.queries == 0:
+        return Gate("recall", "undecided", "not measured", {"floor": floor}, table)
+    numbers: Numbers = {"recall": round(whole.recall, 4), "floor": floor, "queries": whole.queries}
+    below = [each.slice for each in slices if each.high < floor]
+    if below:
+        return Gate("recall", "fail", f"below {floor:g} on {', '.join(below)}", numbers, table)
+    unproven = [
+        each.slice
+        for each in slices
+        if each.low < floor and (each is whole or each.queries >= MIN_SLICE_QUERIES)
+    ]
+    if unproven:
+        why = f"{floor:g} lies within the interval on {', '.join(unproven)}"
+        return Gate("recall", "undecided", why, numbers, table)
+    why = f"at least {whole.low:.3f} of the exact answers, no slice below {floor:g}"
+    return Gate("recall", "pass", why, numbers, table)
+
+
+def _quality(evidence: Evidence, policy: Releases) -> Gate:
+    if evidence.champion is None:
+        return Gate("quality", "pass", "nothing is live that it could be worse than")
+    if evidence.same_vectors:
+        return Gate("quality", "pass", "the vectors of the live model; recall speaks for them")
+    scores = evidence.quality
+    if scores is None:
+        why = "the two models have not been scored on the same golden queries and snapshot"
+        return Gate("quality", "undecided", why)
+    found = not_inferior(
+        scores.champion,
+        scores.challenger,
+        scores.slices,
+        margin=policy.quality_margin,
+        slice_margin=policy.slice_margin,
+        seed=SEED,
+    )
+    return Gate(
+        "quality",
+        found.outcome,
+        found.why,
+        {
+            "difference": round(found.difference.mean, 6),
+            "difference_low": round(found.difference.low, 6),
+            "difference_high": round(found.difference.high, 6),
+            "p_value": found.p_value,
+            "queries": found.difference.count,
+            "queries_needed": found.queries_needed,
+            "margin": policy.quality_margin,
+            "slice_margin": policy.slice_margin,
+            "metric": scores.metric,
+        },
+        tuple(
+            {
+                "slice": each.slice,
+                "difference": round(each.difference.mean, 4),
+                "low": round(each.difference.low, 4),
+                "high": round(each.difference.high, 4),
+                "p_holm": round(each.p_value, 6),
+                "queries": each.difference.count,
+            }
+            for each in found.slices
+        ),
+    )
+
+
+def _latency(evidence: Evidence, max_ratio: float) -> Gate:
+    if evidence.champion is None:
+        return Gate("latency", "pass", "nothing is live that it could be slower than")
+    before, after = np.array(evidence.champion_ms), np.array(evidence.challenger_ms)
+    if len(before) != len(after) or not len(before):
+        return Gate("latency", "undecided", "not measured", {"max_ratio": max_ratio})
+    ratio, low = latency_ratio(before, after)
+    numbers: Numbers = {
+        "ratio": round(ratio, 4),
+        "ratio_low": round(low, 4),
+        "p95_ms": round(float(np.percentile(after, 95)), 3),
+        "champion_p95_ms": round(float(np.percentile(before, 95)), 3),
+        "max_ratio": max_ratio,
+        "queries": len(after),
+    }
+    if float(np.percentile(after, 95)) <= UNNOTICED_MS:
+        return Gate("latency", "pass", f"p95 is below {UNNOTICED_MS:g} ms", numbers)
+    if low > max_ratio:
+        why = f"p95 is {ratio:.2f} times that of the live generation"
+        return Gate("latency", "fail", why, numbers)
+    # On a busy machine single moments make the ratio large though neither side is slower.
+    slower = ratio > max_ratio and low > 1
+    if slower or len(after) < MIN_LATENCIES:
+        why = f"{len(after)} queries do not tell whether p95 is within {max_ratio:g} times"
+        return Gate("latency", "undecided", why, numbers)
+    return Gate("latency", "pass", f"p95 is {ratio:.2f} times that of the live one", numbers)
+
+
+def latency_ratio(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """Ratio of the 95th percentiles of paired latencies, and its lower 97.5 % bound."""
+    rng = np.random.default_rng(SEED)
+    picks = rng.integers(0, len(before), size=(RESAMPLES, len(before)))
+    ratios = np.percentile(after[picks], 95, axis=1) / np.percentile(before[picks], 95, axis=1)
+    ratio = float(np.percentile(after, 95) / np.percentile(before, 95))
+    return ratio, float(np.quantile(ratios, 0.025))
+
+
+def _freeze(moment: datetime, policy: Releases) -> Gate:
+    window = frozen_by(moment, policy.freezes, policy.timezone)
+    if window:
+        return Gate("freeze", "fail", f"nothing is released during {window!r}")
+    return Gate("freeze", "pass", "no freeze")

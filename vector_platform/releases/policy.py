@@ -1,0 +1,139 @@
+"""Who has a say in a release request, and what its decisions add up to.
+
+Belongs here: pure functions from a request, its decisions and the approval policy to its state.
+Does not belong here: gates (`gates.py`), storage (`requests.py`), or the flip (`desk.py`).
+
+A request goes one way: requested -> approved -> released, or ends rejected, withdrawn or expired.
+Nothing but a `release` decision makes it released, and nothing ends it twice: what comes after
+an end is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from vector_platform.errors import TerminalError
+from vector_platform.releases.decisions import Decision
+from vector_platform.releases.gates import Change, GateReport
+from vector_platform.settings import Releases
+
+State = Literal["requested", "approved", "rejected", "released", "withdrawn", "expired"]
+# What a person may set aside by name, with a reason: a freeze, a gate that cannot tell, and the
+# guard over rows that readers lose.
+Override = Literal["freeze", "undecided", "shrink"]
+
+_ENDS: Mapping[str, State] = {
+    "reject": "rejected",
+    "withdraw": "withdrawn",
+    "expire": "expired",
+    "release": "released",
+}
+
+
+class MayNotDecide(TerminalError):
+    """Somebody without a say in a request tried to decide it; nothing has changed."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the decisions about a request add up to.
+
+    Attributes:
+        end: How it ended; None while it is open.
+        approvals: Who approved it, in order, since its evidence last got worse.
+        overrides: What was set aside -> (who, why).
+    """
+
+    end: State | None = None
+    approvals: tuple[str, ...] = ()
+    overrides: Mapping[Override, tuple[str, str]] = field(default_factory=dict)
+
+
+def standing_of(requester: str, decisions: Sequence[Decision], policy: Releases) -> Standing:
+    """Add up the decisions about one request, oldest first.
+
+    The requester's own approval never counts, nobody counts twice, and where approvers are
+    named nobody else counts, even if such a row should ever be in the table.
+    """
+    end: State | None = None
+    approvals: list[str] = []
+    overrides: dict[Override, tuple[str, str]] = {}
+    for decision in decisions:
+        if end is not None:
+            break
+        if decision.what in _ENDS:
+            end = _ENDS[decision.what]
+        elif decision.what == "approve":
+            if may_approve(decision.actor, requester, policy) and decision.actor not in approvals:
+                approvals.append(decision.actor)
+        elif decision.what == "reopen":
+            approvals.clear()
+            overrides.pop("undecided", None)
+        elif decision.what == "override":
+            what = cast(Override, decision.after)
+            if may_override(what, decision.actor, requester, policy):
+                overrides[what] = (decision.actor, decision.why)
+    return Standing(end, tuple(approvals), overrides)
+
+
+def may_approve(actor: str, requester: str, policy: Releases) -> bool:
+    """Whether somebody's approval of somebody's request counts."""
+    return actor != requester and (not policy.approvers or actor in policy.approvers)
+
+
+def may_override(what: Override, actor: str, requester: str, policy: Releases) -> bool:
+    """Whether somebody may set something aside.
+
+    Without named approvers whoever runs the platform may. With them, a freeze is for an approver
+    other than the requester, and an undecided gate takes approvals instead.
+    """
+    if not policy.approvers or what == "shrink":
+        return True
+    return what == "freeze" and may_approve(actor, requester, policy)
+
+
+def approvals_needed(
+    change: Change, report: GateReport, standing: Standing, policy: Releases
+) -> int:
+    """How many approvals a change needs, given what its gates say.
+
+    A rebuild by the live model's spec needs none: its gates decide. Everything else needs the
+    configured number where approvers are named. A gate that cannot tell needs one in any case.
+    """
+    asked = policy.approvals if policy.approvers and change != "rebuild" else 0
+    unsure = bool(report.named("undecided")) and "undecided" not in standing.overrides
+    return max(asked, 1) if unsure else asked
+
+
+def stands_in_the_way(
+    change: Change, report: GateReport, standing: Standing, policy: Releases
+) -> list[str]:
+    """Everything that keeps an open request from being released; empty when nothing does."""
+    reasons = [
+        f"{gate.name} fails: {gate.why}"
+        for gate in report.gates
+        if gate.outcome == "fail" and not (gate.name == "freeze" and "freeze" in standing.overrides)
+    ]
+    missing = approvals_needed(change, report, standing, policy) - len(standing.approvals)
+    if missing > 0:
+        unsure = [
+            f"{g.name} is undecided: {g.why}" for g in report.gates if g.outcome == "undecided"
+        ]
+        who = f" of {', '.join(policy.approvers)}" if policy.approvers else ""
+        asked = f"{missing} approval{'s' if missing > 1 else ''}{who}"
+        reasons.append("; ".join([*unsure, f"it waits for {asked}"]))
+    return reasons
+
+
+def state_of(
+    change: Change, report: GateReport | None, standing: Standing, policy: Releases
+) -> State:
+    """The state of a request. An open one is approved when its approvals are complete."""
+    if standing.end is not None:
+        return standing.end
+    if report is None or set(report.named("fail")) - {"freeze"}:
+        return "requested"
+    needed = approvals_needed(change, report, standing, policy)
+    return "approved" if len(standing.approvals) >= needed else "requested"
