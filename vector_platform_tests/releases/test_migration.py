@@ -119,7 +119,7 @@ def test_the_comparison_is_told_before_any_pointer_moves(world: Deployment) -> N
         ),
     )
     assert told == [(1.0, True)]
-    assert report.released
+    assert report.release is not None and report.release.moved
     assert world.pointer("pinecone").live() is not None
 
 
