@@ -3,9 +3,10 @@
 Belongs here: choosing and reading them. Does not belong here: asking anybody (`fidelity.py`).
 
 Age is what spoils an index that is partitioned by centroids: content that came after a generation
-was built lies where it has no centroid. So rows are old or new by whether their vector came after
-the build. In each cell of age and tenant the rows with the smallest hashes are taken: as good as
-random, and the same every time. Tenants beyond the largest few share one cell.
+was built lies where it has no centroid, or in a small segment cut into too many cells. So rows are
+old or new by whether their vector came after the build. In each cell of age and tenant the rows
+with the smallest hashes are taken: as good as random, and the same every time. Tenants beyond the
+largest few share one cell.
 """
 
 from __future__ import annotations

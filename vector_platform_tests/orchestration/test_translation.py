@@ -240,11 +240,13 @@ def test_contents_that_come_later_reach_the_provisional_version_with_or_without_
     make_translation(platform, OLD, NEW, "run", quiet)
     embed(platform, NAME, "run", quiet)
     building.put(platform.lake, building.chunk("guides:new", words_text(5000)))
-    report, translated = embed(platform, NAME, "run", quiet)
+    done = embed(platform, NAME, "run", quiet)
+    report, translated = done.report, done.translated
     assert (report.texts, translated) == (1, 0)
     building.put(platform.lake, building.chunk("guides:newer", words_text(5001)))
     embed(platform, OLD, "run", quiet)
-    report, translated = embed(platform, NAME, "run", quiet)
+    done = embed(platform, NAME, "run", quiet)
+    report, translated = done.report, done.translated
     assert (report.texts, translated) == (0, 1)
 
 
