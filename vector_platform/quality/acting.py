@@ -39,6 +39,7 @@ class PastAction:
         attempt: 1, 2, ... on the same measurement.
         at: When it was decided.
         outcome: What became of the run; `asked` while there is none.
+        why: What was said of the run when it was decided on.
     """
 
     run_key: str
@@ -49,6 +50,7 @@ class PastAction:
     attempt: int
     at: datetime
     outcome: Outcome
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def lost_runs(past: Iterable[PastAction], now: datetime) -> list[PlannedRun]:
             run_key,
             tuple(sorted({part.scope for part in parts})),
             tuple(sorted({one for part in parts for one in part.evaluation_ids})),
-            "decided before, and asked for again: no run of it was found",
+            parts[0].why,
         )
         for run_key, parts in sorted(lost.items())
     ]
