@@ -17,6 +17,7 @@ from dagster._core.storage.tags import RUN_KEY_TAG
 
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
+from vector_platform.orchestration.retries import needs_a_person
 from vector_platform.quality.acting import Outcome, PastAction, PlannedRun, Ruling
 from vector_platform.quality.diagnosis import Scope
 from vector_platform.releases.decisions import Decision, Decisions
@@ -70,6 +71,7 @@ class ActionLog:
 
     def act(self, run: PlannedRun, rulings: Sequence[Ruling]) -> None:
         """Record a run that is about to be asked for, with the faults it is for."""
+        answered = [r for r in rulings if r.acts and r.diagnosis.scope in run.scopes]
         faults = [
             {
                 "kind": ruling.diagnosis.kind,
@@ -77,8 +79,7 @@ class ActionLog:
                 "evaluation_ids": ruling.diagnosis.evaluation_ids,
                 "attempt": ruling.attempt,
             }
-            for ruling in rulings
-            if ruling.acts
+            for ruling in answered
         ]
         self._decisions.record(
             "act",
@@ -86,7 +87,7 @@ class ActionLog:
             actor=self._actor,
             why=run.why,
             evidence=run.evaluation_ids,
-            before=", ".join(sorted({r.diagnosis.kind for r in rulings if r.acts})),
+            before=", ".join(sorted({ruling.diagnosis.kind for ruling in answered})),
             after=canonical_json({"action": run.action, "run_key": run.run_key, "faults": faults}),
         )
 
@@ -109,7 +110,12 @@ class ActionLog:
 
     def _outcome(self, run_key: str) -> Outcome:
         runs = self._instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
-        return _OUTCOMES.get(runs[0].status, "running") if runs else "asked"
+        if not runs:
+            return "asked"
+        outcome = _OUTCOMES.get(runs[0].status, "running")
+        if outcome == "failed" and needs_a_person(self._instance, runs[0].run_id):
+            return "refused"
+        return outcome
 
 
 def _after(decision: Decision) -> dict[str, Any]:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import dagster as dg
 
 from vector_platform.orchestration.action_log import ActionLog
 from vector_platform.orchestration.check_results import model_verdicts
-from vector_platform.quality.acting import PlannedRun, Ruling, decide, lost_runs, planned_run
-from vector_platform.quality.diagnosis import Diagnosis, Kind, Limits, diagnose
+from vector_platform.quality.acting import PlannedRun, Ruling, decide, lost_runs, planned_runs
+from vector_platform.quality.diagnosis import Action, Diagnosis, Kind, Limits, Scope, diagnose
+from vector_platform.releases.requests import ReleaseRequests
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
+
+# Actions that end in a release request. A repair does not: it mends what readers see.
+BUILDS: frozenset[Action] = frozenset({"rebuild"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def react(
     platform: Platform,
     instance: dg.DagsterInstance,
     now: datetime,
+    per_model: bool = False,
 ) -> Tick:
     """Rule on every fault of some kinds, and record it.
 
@@ -57,16 +62,22 @@ def react(
         platform: The deployment.
         instance: Its history of checks and runs.
         now: The time, with its zone.
+        per_model: One run for each model version, for jobs that take only one.
     """
     found = [one for one in diagnoses(instance, platform.settings) if one.kind in kinds]
     if not found:
         return Tick()
     log = ActionLog(platform.lake, instance, actor=actor, now=now)
     past = log.past()
-    rulings = decide(found, past=past, policy=platform.settings.acting, now=now)
+    rulings = decide(
+        found,
+        past=past,
+        policy=platform.settings.acting,
+        now=now,
+        holds=_holds(platform, now) if BUILDS & {one.action for one in found} else {},
+    )
     runs = lost_runs(past, now)
-    planned = planned_run(rulings)
-    if planned is not None:
+    for planned in planned_runs(rulings, per_model=per_model):
         log.act(planned, rulings)
         runs.append(planned)
     left = tuple(ruling for ruling in rulings if not ruling.acts)
@@ -88,3 +99,20 @@ def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosi
             limits=limits,
         )
     ]
+
+
+def _holds(platform: Platform, now: datetime) -> dict[Scope, str]:
+    """Indexes for which nothing more is built: the last one waits, or was just rejected."""
+    cooldown = timedelta(hours=platform.settings.acting.rebuild.cooldown_hours)
+    held = {}
+    for request in ReleaseRequests(platform.lake).all():
+        scope = Scope(request.model_version, request.backend)
+        if request.open:
+            held[scope] = f"release request {request.request_id} waits: {request.waits_for}"
+        elif request.state == "rejected" and now - request.updated_at < cooldown:
+            held[scope] = (
+                f"release request {request.request_id} was rejected less than {cooldown} ago"
+            )
+        else:
+            held.pop(scope, None)
+    return held

@@ -23,7 +23,8 @@ BUDGET_PERIOD = timedelta(days=30)
 # is asked for again under the same key; later the history of runs has simply been cleaned up.
 LAUNCH_GRACE = timedelta(days=1)
 
-Outcome = Literal["asked", "running", "succeeded", "failed"]
+# `refused`: it failed for a reason that does not pass by itself.
+Outcome = Literal["asked", "running", "succeeded", "failed", "refused"]
 
 
 @dataclass(frozen=True)
@@ -126,22 +127,32 @@ def decide(
     return rulings
 
 
-def planned_run(rulings: Iterable[Ruling]) -> PlannedRun | None:
+def planned_runs(rulings: Iterable[Ruling], *, per_model: bool = False) -> list[PlannedRun]:
     """The run for the rulings on one action that act: a storm becomes one run.
 
     Its key is that of the first ruling: each attempt on a measurement is part of one run only, so
     no other run can have it.
+
+    Args:
+        rulings: Of one action.
+        per_model: One run for each model version, for jobs that take only one.
     """
     acting = sorted((d for d in rulings if d.acts), key=lambda ruling: ruling.key)
-    if not acting:
-        return None
-    return PlannedRun(
-        acting[0].diagnosis.action,
-        acting[0].key,
-        tuple(sorted({d.diagnosis.scope for d in acting})),
-        tuple(sorted({one for d in acting for one in d.diagnosis.evaluation_ids})),
-        "; ".join(f"{d.diagnosis.scope}: {d.diagnosis.why}" for d in acting),
-    )
+    runs: dict[str, list[Ruling]] = {}
+    for ruling in acting:
+        runs.setdefault(ruling.diagnosis.scope.model_version if per_model else "", []).append(
+            ruling
+        )
+    return [
+        PlannedRun(
+            parts[0].diagnosis.action,
+            parts[0].key,
+            tuple(sorted({d.diagnosis.scope for d in parts})),
+            tuple(sorted({one for d in parts for one in d.diagnosis.evaluation_ids})),
+            "; ".join(f"{d.diagnosis.scope}: {d.diagnosis.why}" for d in parts),
+        )
+        for parts in runs.values()
+    ]
 
 
 def lost_runs(past: Iterable[PastAction], now: datetime) -> list[PlannedRun]:
@@ -199,6 +210,8 @@ def _decide(
 
 def _again(diagnosis: Diagnosis, last: PastAction, policy: Acting, now: datetime) -> Ruling:
     """The same measurement once more: only a run that failed is tried again."""
+    if last.outcome == "refused":
+        return Ruling(diagnosis, "the run failed for a reason that needs a person")
     if last.outcome != "failed":
         return Ruling(diagnosis, "this measurement has been acted on; the next one may again")
     if last.attempt >= policy.max_attempts:

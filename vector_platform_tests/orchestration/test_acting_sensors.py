@@ -22,6 +22,7 @@ from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.sensors import REACTIONS
 from vector_platform.quality import diagnosis
 from vector_platform.releases.decisions import Decision, Decisions
+from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import (
@@ -335,6 +336,20 @@ def test_a_backend_that_comes_back_gets_its_index_at_the_next_attempt(
     assert generations(platform, "milvus", OLD) == 2
 
 
+def test_a_run_that_needs_a_person_is_not_started_again(
+    platform: MemoryPlatform, instance: dg.DagsterInstance
+) -> None:
+    sensor = Sensor(REINDEX, platform, instance)
+    run_checks(instance, OLD, lost("e1"))
+    (request,) = sensor.tick()
+    # Chunks without vectors: no index is built before they are embedded.
+    building.put(platform.lake, building.chunk("guides:new", "not embedded yet"))
+    assert not sensor.start(request).success
+    for hour in range(3):
+        assert sensor.tick(at=datetime.now(UTC) + hour * HOUR) == []
+        assert "needs a person" in sensor.skipped
+
+
 def test_a_run_that_a_person_stopped_is_not_started_again(
     platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
@@ -349,6 +364,103 @@ def test_a_run_that_a_person_stopped_is_not_started_again(
         )
     )
     assert sensor.tick(at=datetime.now(UTC) + 2 * HOUR) == []
+
+
+# -- what a run ends in: a release request ---------------------------------------------------
+
+FOREVER = [{"name": "year end", "first_day": "2020-01-01"}]
+# Another kind of index is not a mere rebuild, so its release needs an approval.
+OTHER_SPEC = {"milvus": {"index_type": "FLAT"}}
+
+
+def go_live(platform: MemoryPlatform) -> None:
+    for backend in BACKENDS:
+        newest = IndexStates(platform.lake.index_state, backend, "documents").newest(OLD)
+        assert newest is not None
+        platform.live_pointer(backend).promote(
+            newest, actor="test", reason="first", evidence={}, run_id="test"
+        )
+
+
+def live(platform: MemoryPlatform) -> str:
+    return platform.live_pointer("milvus").live_generation().generation
+
+
+def rebuilt(platform: MemoryPlatform, instance: dg.DagsterInstance) -> ReleaseRequest:
+    """The release request that an answer to lost recall has ended in."""
+    sensor = Sensor(REINDEX, platform, instance)
+    run_checks(instance, OLD, lost("e1"))
+    (request,) = sensor.tick()
+    assert sensor.start(request).success
+    (asked,) = ReleaseRequests(platform.lake).all()
+    assert (asked.requester, asked.automatic) == (REINDEX, True)
+    return asked
+
+
+def left(platform: MemoryPlatform, instance: dg.DagsterInstance, hours: int) -> str:
+    """What the sensor says to another measurement, hours later."""
+    run_checks(instance, OLD, lost(f"after {hours} h"))
+    sensor = Sensor(REINDEX, platform, instance)
+    assert sensor.tick(at=datetime.now(UTC) + hours * HOUR) == []
+    return sensor.skipped
+
+
+def test_a_freeze_stops_no_rebuild_but_its_release(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    platform = world(releases={"freezes": FOREVER})
+    go_live(platform)
+    before = live(platform)
+    asked = rebuilt(platform, instance)
+    assert generations(platform, "milvus", OLD) == 2
+    assert live(platform) == before
+    assert "year end" in asked.waits_for
+    assert f"{asked.request_id} waits" in left(platform, instance, 25)
+
+
+def test_a_late_approval_is_held_against_the_lake_of_that_moment_and_frees_the_sensor(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    go_live(world())
+    platform = world(indexes=OTHER_SPEC, releases={"approvers": ["ann"]})
+    asked = rebuilt(platform, instance)
+    assert "1 approval of ann" in asked.waits_for
+    assert f"{asked.request_id} waits" in left(platform, instance, 25)
+    # The evidence is out of date by now: the lake has moved on.
+    building.put(platform.lake, building.chunk("guides:new", "a text that came later"))
+    building.embed(platform.lake, OLD)
+    settled = platform.release_desk("milvus", run_id="test").approve(
+        asked.request_id, actor="ann", reason="seen"
+    )
+    assert settled.moved
+    assert live(platform) == asked.generation
+    assert platform.live_pointer("milvus").live_generation().rows == 7
+    run_checks(instance, OLD, lost("much later"))
+    assert len(Sensor(REINDEX, platform, instance).tick(at=datetime.now(UTC) + 26 * HOUR)) == 1
+
+
+def test_after_a_rejection_nothing_is_built_for_a_while(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    go_live(world())
+    platform = world(
+        indexes=OTHER_SPEC,
+        releases={"approvers": ["ann"]},
+        acting={"rebuild": {"cooldown_hours": 1}},
+    )
+    before = live(platform)
+    asked = rebuilt(platform, instance)
+    desk = platform.release_desk("milvus", run_id="test")
+    desk.reject(asked.request_id, actor="ann", reason="not this week")
+    assert live(platform) == before
+    # The cooldown of the run itself is over by then, that of the rejection is not.
+    acted = decided(platform, "act")[0].decided_at
+    rejected = ReleaseRequests(platform.lake).get(asked.request_id).updated_at
+    run_checks(instance, OLD, lost("e2"))
+    sensor = Sensor(REINDEX, platform, instance)
+    assert sensor.tick(at=max(acted + HOUR, rejected)) == []
+    assert f"{asked.request_id} was rejected" in sensor.skipped
+    assert len(sensor.tick(at=rejected + HOUR)) == 1
 
 
 # -- what is nobody's to start --------------------------------------------------------------

@@ -18,7 +18,7 @@ from vector_platform.quality.acting import (
     Ruling,
     decide,
     lost_runs,
-    planned_run,
+    planned_runs,
 )
 from vector_platform.quality.diagnosis import ACTIONS, Diagnosis, Kind, Scope
 from vector_platform.settings import Acting, ActionPolicy
@@ -107,6 +107,12 @@ def test_a_failed_run_is_tried_again_under_a_new_number_a_bounded_number_of_time
     assert "given up after 3 failed runs" in ruling.why
 
 
+def test_a_run_that_failed_for_a_reason_that_stays_is_left_to_people() -> None:
+    ruling = rule(lost(), taken(lost(), at=NOON - HOUR, outcome="refused"))
+    assert not ruling.acts
+    assert "needs a person" in ruling.why
+
+
 def test_a_failed_run_is_not_tried_again_at_once() -> None:
     past = taken(lost(), at=NOON - timedelta(minutes=14), outcome="failed")
     assert not rule(lost(), past).acts
@@ -152,13 +158,26 @@ def test_idle_diagnoses_say_what_they_wait_for() -> None:
 
 def test_a_storm_is_one_run_that_names_everything_it_is_for() -> None:
     storm = [lost(f"e{n}", Scope(f"words.v{n}", "milvus")) for n in range(30)]
-    run = planned_run(decide(storm, past=[], policy=POLICY, now=NOON))
-    assert run is not None
+    (run,) = planned_runs(decide(storm, past=[], policy=POLICY, now=NOON))
     assert len(run.scopes) == len(run.evaluation_ids) == 30
 
 
 def test_nothing_to_do_is_no_run() -> None:
-    assert planned_run([Ruling(lost(), "not now")]) is None
+    assert planned_runs([Ruling(lost(), "not now")]) == []
+
+
+def test_a_job_that_takes_one_model_gets_a_run_for_each() -> None:
+    storm = [
+        lost(f"{model}{backend}", Scope(model, backend))
+        for model in ("words.v1", "words.v2")
+        for backend in ("milvus", "pinecone")
+    ]
+    runs = planned_runs(decide(storm, past=[], policy=POLICY, now=NOON), per_model=True)
+    assert [{scope.model_version for scope in run.scopes} for run in runs] == [
+        {"words.v1"},
+        {"words.v2"},
+    ]
+    assert len({run.run_key for run in runs}) == 2
 
 
 # -- a daemon that dies ---------------------------------------------------------------------
@@ -166,8 +185,7 @@ def test_nothing_to_do_is_no_run() -> None:
 
 def test_a_run_that_was_decided_on_and_never_started_is_asked_for_under_its_own_key() -> None:
     storm = [lost("e1"), lost("e2", Scope("words.v2", "milvus"))]
-    run = planned_run(decide(storm, past=[], policy=POLICY, now=NOON))
-    assert run is not None
+    (run,) = planned_runs(decide(storm, past=[], policy=POLICY, now=NOON))
     past = [
         PastAction(run.run_key, d.kind, d.action, d.scope, d.evaluation_ids, 1, NOON, "asked")
         for d in storm
@@ -188,8 +206,9 @@ class World:
     def tick(self, found: Diagnosis, now: datetime, outcome: Outcome) -> None:
         for one in lost_runs(self.past.values(), now):
             self._start(one, found, now, outcome)
-        run = planned_run(decide([found], past=list(self.past.values()), policy=POLICY, now=now))
-        if run is not None:
+        for run in planned_runs(
+            decide([found], past=list(self.past.values()), policy=POLICY, now=now)
+        ):
             self._start(run, found, now, outcome)
 
     def _start(self, run: PlannedRun, found: Diagnosis, now: datetime, outcome: Outcome) -> None:
