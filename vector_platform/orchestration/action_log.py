@@ -19,7 +19,7 @@ from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.retries import needs_a_person
 from vector_platform.quality.acting import Outcome, PastAction, PlannedRun, Ruling
-from vector_platform.quality.diagnosis import Scope
+from vector_platform.quality.faults import Scope
 from vector_platform.releases.decisions import Decision, Decisions
 
 _OUTCOMES: dict[dg.DagsterRunStatus, Outcome] = {

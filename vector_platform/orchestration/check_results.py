@@ -17,8 +17,8 @@ from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from vector_platform.orchestration import keys
-from vector_platform.quality import diagnosis
-from vector_platform.quality.diagnosis import Verdict
+from vector_platform.quality import faults
+from vector_platform.quality.faults import Verdict
 from vector_platform.settings import Settings
 
 # Records read at once, when the newest ones are still to be evaluated. Not a limit.
@@ -98,21 +98,21 @@ def newest_results(
     return found
 
 
-_CORPUS_CHECKS = (dg.AssetCheckKey(keys.CHUNKS, "chunks_keep_the_contract"),)
+_CORPUS_CHECKS = (dg.AssetCheckKey(keys.CHUNKS, faults.CHUNKS),)
 
 
 def _model_checks(settings: Settings) -> list[dg.AssetCheckKey]:
     """Checks that are partitioned by model version."""
     of_embeddings = (
-        diagnosis.CANARY,
-        diagnosis.VECTORS,
-        "every_chunk_is_embedded",
-        diagnosis.DRIFT,
+        faults.CANARY,
+        faults.VECTORS,
+        faults.COMPLETE,
+        faults.DRIFT,
     )
-    of_indexes = (diagnosis.PARITY, diagnosis.REFUSED, diagnosis.RECALL)
+    of_indexes = (faults.PARITY, faults.REFUSED, faults.RECALL)
     return [
         *(dg.AssetCheckKey(keys.EMBEDDINGS, name) for name in of_embeddings),
-        dg.AssetCheckKey(keys.RETRIEVAL, diagnosis.QUALITY),
+        dg.AssetCheckKey(keys.RETRIEVAL, faults.QUALITY),
         *(
             dg.AssetCheckKey(keys.index(backend, settings), name)
             for backend in settings.indexes.backends

@@ -16,7 +16,8 @@ import dagster as dg
 from vector_platform.orchestration.action_log import ActionLog
 from vector_platform.orchestration.check_results import model_verdicts
 from vector_platform.quality.acting import PlannedRun, Ruling, decide, lost_runs, planned_runs
-from vector_platform.quality.diagnosis import Action, Diagnosis, Kind, Limits, Scope, diagnose
+from vector_platform.quality.diagnosis import diagnose
+from vector_platform.quality.faults import Action, Diagnosis, Kind, Limits, Scope
 from vector_platform.releases.requests import ReleaseRequests
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform

@@ -16,7 +16,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.acting_jobs import reindex_config, repair_config
 from vector_platform.orchestration.reactions import react
 from vector_platform.quality.acting import PlannedRun
-from vector_platform.quality.diagnosis import Kind
+from vector_platform.quality.faults import Kind
 from vector_platform.wiring import Platform
 
 # Dagster's own default; named because the tests of automation tick by it.

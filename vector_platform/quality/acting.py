@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from vector_platform.quality.diagnosis import Action, Diagnosis, Kind, Scope
+from vector_platform.quality.faults import Action, Diagnosis, Kind, Scope
 from vector_platform.settings import Acting, ActionPolicy
 
 BUDGET_PERIOD = timedelta(days=30)

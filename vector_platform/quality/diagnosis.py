@@ -8,165 +8,39 @@ A fault shows in many checks at once: a model that was changed under its name mo
 distribution, loses golden queries and recall. So verdicts are read in an order, and what an
 earlier one explains is no fault of its own: canary, contract, index against lake, recall,
 quality, drift. A check that has not run, has failed to run or has answered "undecided" is
-unknown: it proves no fault, and it proves no health either.
+unknown: it proves no fault, and it proves no health either. Where an earlier fault would forbid
+an action, the action waits until that fault is known not to be there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
-CANARY = "model_answers_as_registered"
-CONTRACT = ("chunks_keep_the_contract", "vectors_keep_the_contract", "every_chunk_is_embedded")
-VECTORS = "vectors_keep_the_contract"
-PARITY = "index_matches_lake"
-REFUSED = "every_row_is_indexed"
-RECALL = "index_recall_holds"
-QUALITY = "retrieval_quality_holds"
-DRIFT = "distribution_has_not_drifted"
+from vector_platform.quality.faults import (
+    ACTIONS,
+    CANARY,
+    CHUNKS,
+    CONTRACT,
+    DRIFT,
+    NEVER,
+    OF_AN_INDEX,
+    PARITY,
+    QUALITY,
+    RECALL,
+    REFUSED,
+    RULED_OUT_BY,
+    VECTORS,
+    Diagnosis,
+    Kind,
+    Limits,
+    Scope,
+    Verdict,
+)
 
-# Time of a verdict that does not say when it came.
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 # What the contract check counts when vectors come from other weights than the registered ones.
 _FINGERPRINT_BROKEN = "rows_breaking_fingerprint_is_registered"
-
-Kind = Literal[
-    "model_changed",
-    "contract_broken",
-    "index_diverged",
-    "rows_refused",
-    "recall_lost",
-    "index_churned",
-    "quality_fell",
-    "distribution_moved",
-    "slice_moved",
-]
-Action = Literal[
-    "propose_version",
-    "quarantine_and_replay",
-    "repair",
-    "mend_source",
-    "rebuild",
-    "retrain",
-    "accept_reference",
-    "quarantine_slice",
-    "await_evidence",
-    "watch",
-]
-
-ACTIONS: Mapping[Kind, Action] = {
-    "model_changed": "propose_version",
-    "contract_broken": "quarantine_and_replay",
-    "index_diverged": "repair",
-    "rows_refused": "mend_source",
-    "recall_lost": "rebuild",
-    "index_churned": "rebuild",
-    "quality_fell": "retrain",
-    "distribution_moved": "accept_reference",
-    "slice_moved": "quarantine_slice",
-}
-# What would make the fault worse, or hide it. `propose_version` is what re-embeds.
-NEVER: Mapping[Kind, tuple[Action, ...]] = {
-    "model_changed": ("rebuild", "accept_reference"),
-    "contract_broken": ("accept_reference", "rebuild"),
-    "index_diverged": ("accept_reference", "retrain", "propose_version"),
-    "rows_refused": ("accept_reference", "retrain", "propose_version", "rebuild"),
-    "recall_lost": ("propose_version", "retrain", "accept_reference"),
-    "index_churned": ("propose_version", "retrain"),
-    "quality_fell": ("rebuild", "accept_reference"),
-    "distribution_moved": ("propose_version",),
-    "slice_moved": ("propose_version", "retrain", "rebuild", "accept_reference"),
-}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The newest answer of one check.
-
-    Attributes:
-        check: Its name.
-        asset: What it looked at, e.g. `lake/embeddings`.
-        model_version: The partition; None for a check that is not of one model version.
-        backend: Backend of an index check.
-        passed: The answer; None when there is none: not run, not able to run, undecided.
-        evaluation_id: Identity of the measurement: the same one never acts twice.
-        run_id: Run that evaluated it.
-        at: When.
-        facts: Its metadata.
-    """
-
-    check: str
-    asset: str
-    model_version: str | None
-    passed: bool | None
-    backend: str | None = None
-    evaluation_id: str = ""
-    run_id: str = ""
-    at: datetime = _LONG_AGO
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, order=True)
-class Scope:
-    """What a fault is a fault of. What is left empty is not part of it.
-
-    Attributes:
-        model_version: The model version.
-        backend: The backend, for faults of an index.
-        tenant: The tenant, for faults of one slice.
-        source: The source, for faults of one slice.
-    """
-
-    model_version: str
-    backend: str = ""
-    tenant: str = ""
-    source: str = ""
-
-    def __str__(self) -> str:
-        parts = {"tenant": self.tenant, "source": self.source}
-        named = " ".join(f"{name} {value}" for name, value in parts.items() if value)
-        return " ".join(part for part in (self.model_version, self.backend, named) if part)
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """One thing that is wrong, and what fits it.
-
-    Attributes:
-        kind: What is wrong.
-        action: What to do about it. `await_evidence` and `watch` do nothing.
-        scope: What is affected, and nothing beyond it.
-        why: The evidence in words.
-        evaluation_ids: Measurements that prove it.
-        explains: Other failed measurements that this fault accounts for.
-    """
-
-    kind: Kind
-    action: Action
-    scope: Scope
-    why: str
-    evaluation_ids: tuple[str, ...]
-    explains: tuple[str, ...] = ()
-
-    @property
-    def never(self) -> tuple[Action, ...]:
-        """Actions that must not be taken for this kind of fault."""
-        return NEVER[self.kind]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of what an index may carry before it counts as churned.
-
-    Attributes:
-        deleted_share: Share of rows that are only marked as deleted.
-        p95_latency_ms: Latency of queries; None for no bound.
-    """
-
-    deleted_share: float = 0.3
-    p95_latency_ms: float | None = None
 
 
 def diagnose(
@@ -231,16 +105,30 @@ class _Verdicts:
         wanted = checks or tuple({v.check for v in self._all})
         return _ids(v for v in self.failed(*wanted) if v not in but)
 
-    def without_proof(
-        self, checks: Sequence[str], *, not_before: Verdict | None = None
+    def not_ruled_out(
+        self, kind: Kind, *, backend: str | None = None, not_before: Verdict | None = None
     ) -> list[str]:
-        """Checks that do not say "all is well", or said so before a verdict came."""
+        """Checks that must pass before the action of a fault is taken, and do not.
+
+        Args:
+            kind: The fault.
+            backend: Its backend; without one, every index must be well.
+            not_before: An alarm that the checks of what it alarmed for must not be older than.
+        """
         missing = []
-        for check in checks:
-            for backend in self.backends if check == RECALL else (None,):
-                found = self.of(check, backend=backend)
-                if not any(v.passed and _is_as_new(v, not_before) for v in found):
-                    missing.append(f"{check} on {backend}" if backend else check)
+        for earlier, checks in RULED_OUT_BY.items():
+            if earlier == kind:
+                break
+            if ACTIONS[kind] not in NEVER[earlier]:
+                continue
+            for check in checks:
+                # What vectors are made from is checked before they are, so never after an alarm.
+                alarm = None if check == CHUNKS else not_before
+                every = (backend,) if backend else self.backends
+                for place in every if check in OF_AN_INDEX else (None,):
+                    found = self.of(check, backend=place)
+                    if not any(v.passed and _is_as_new(v, alarm) for v in found):
+                        missing.append(f"{check} on {place}" if place else check)
         return missing
 
 
@@ -289,14 +177,11 @@ def _unfaithful(seen: _Verdicts, backend: str) -> Diagnosis | None:
         )
     if lost:
         facts = lost[0].facts
-        return Diagnosis(
-            "recall_lost",
-            ACTIONS["recall_lost"],
-            scope,
+        why = (
             f"recall {_number(facts, 'recall')} is below the floor of "
-            f"{_number(facts, 'floor')} on the slice {facts.get('worst_slice', 'not named')}",
-            _ids(lost),
+            f"{_number(facts, 'floor')} on the slice {facts.get('worst_slice', 'not named')}"
         )
+        return _acted_on_if_known(seen, "recall_lost", scope, why, lost)
     return None
 
 
@@ -310,13 +195,8 @@ def _churned(seen: _Verdicts, verdict: Verdict, limits: Limits) -> Diagnosis | N
         reasons.append(f"95 % of queries take up to {latency:.1f} ms")
     if verdict.passed is None or not reasons:
         return None
-    return Diagnosis(
-        "index_churned",
-        ACTIONS["index_churned"],
-        Scope(seen.model_version, verdict.backend or ""),
-        " and ".join(reasons),
-        _ids([verdict]),
-    )
+    scope = Scope(seen.model_version, verdict.backend or "")
+    return _acted_on_if_known(seen, "index_churned", scope, " and ".join(reasons), [verdict])
 
 
 def _refused(seen: _Verdicts, verdict: Verdict) -> Diagnosis:
@@ -333,18 +213,14 @@ def _quality_fell(seen: _Verdicts) -> Diagnosis | None:
     fell = seen.failed(QUALITY)
     if not fell:
         return None
-    missing = seen.without_proof([CANARY, RECALL])
-    found = f"retrieval quality fell by {_number(fell[0].facts, 'difference')}"
-    return Diagnosis(
+    found = _acted_on_if_known(
+        seen,
         "quality_fell",
-        "await_evidence" if missing else ACTIONS["quality_fell"],
         Scope(seen.model_version),
-        f"{found}; unknown: {', '.join(missing)}"
-        if missing
-        else f"{found} while the model and the index are as they were",
-        _ids(fell),
-        seen.failed_ids(DRIFT),
+        f"retrieval quality fell by {_number(fell[0].facts, 'difference')}",
+        fell,
     )
+    return replace(found, explains=seen.failed_ids(DRIFT))
 
 
 def _drift(seen: _Verdicts) -> list[Diagnosis]:
@@ -382,22 +258,31 @@ def _drift(seen: _Verdicts) -> list[Diagnosis]:
 
 def _moved(seen: _Verdicts, alarm: Verdict) -> Diagnosis:
     share = _number(alarm.facts, "new_mass_low")
-    action: Action = ACTIONS["distribution_moved"]
-    # The evidence must be about the vectors that moved: an older one has not seen them.
-    missing = seen.without_proof([CANARY, RECALL, QUALITY], not_before=alarm)
+    scope = Scope(seen.model_version)
+    why = f"the distribution moved: at least {share} of it is new"
     if alarm.facts.get("acts") is not True:
-        action, why = "watch", f"at least {share} of it is new, which is below what acts"
-    elif missing:
-        action, why = "await_evidence", f"not known since: {', '.join(missing)}"
-    else:
-        why = f"at least {share} of it is new; the index is faithful and golden queries hold"
-    return Diagnosis(
-        "distribution_moved",
-        action,
-        Scope(seen.model_version),
-        f"the distribution moved; {why}",
-        _ids([alarm]),
-    )
+        why += ", which is below what acts"
+        return Diagnosis("distribution_moved", "watch", scope, why, _ids([alarm]))
+    # The evidence must be about the vectors that moved: an older one has not seen them.
+    return _acted_on_if_known(seen, "distribution_moved", scope, why, [alarm], not_before=alarm)
+
+
+def _acted_on_if_known(
+    seen: _Verdicts,
+    kind: Kind,
+    scope: Scope,
+    why: str,
+    proof: Sequence[Verdict],
+    *,
+    not_before: Verdict | None = None,
+) -> Diagnosis:
+    """A fault with its action; the action waits while something that would forbid it is unknown."""
+    missing = seen.not_ruled_out(kind, backend=scope.backend or None, not_before=not_before)
+    if not missing:
+        return Diagnosis(kind, ACTIONS[kind], scope, why, _ids(proof))
+    since = " since then" if not_before else ""
+    unknown = f"{why}; not known to hold{since}: {', '.join(missing)}"
+    return Diagnosis(kind, "await_evidence", scope, unknown, _ids(proof))
 
 
 def _is_as_new(verdict: Verdict, other: Verdict | None) -> bool:

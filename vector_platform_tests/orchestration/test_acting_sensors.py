@@ -6,7 +6,8 @@ The lake is real, the backends are in memory, the runs are Dagster's own, in pro
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys, retries
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.sensors import REACTIONS
-from vector_platform.quality import diagnosis
+from vector_platform.quality import faults
 from vector_platform.releases.decisions import Decision, Decisions
 from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
 from vector_platform_tests.indexes.memory_index import MemoryIndex
@@ -71,9 +72,22 @@ def platform(world: World) -> MemoryPlatform:
     return world()
 
 
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home of an instance in which every check of every model version has passed once."""
+    home = tmp_path_factory.mktemp("healthy")
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        run_checks(instance, None, Says(faults.CHUNKS))
+        for model_version in (OLD, NEW):
+            run_checks(instance, model_version, *well())
+    return home
+
+
 @pytest.fixture
-def instance() -> dg.DagsterInstance:
-    return dg.DagsterInstance.ephemeral()
+def instance(healthy: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    home = shutil.copytree(healthy, tmp_path / "dagster")
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        yield instance
 
 
 @pytest.fixture
@@ -127,7 +141,6 @@ def test_a_fault_is_answered_by_one_run_and_every_step_is_recorded(
     name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
     sensor = Sensor(name, platform, instance)
-    run_checks(instance, OLD, *well())
     assert sensor.tick() == []
     assert sensor.skipped == "no check says that anything is wrong"
     says, kind = ANSWERED[name]
@@ -174,7 +187,7 @@ def test_the_other_sensors_leave_it_alone(
 def test_a_changed_model_stops_every_other_answer(
     name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
-    run_checks(instance, OLD, Says(diagnosis.CANARY, False), ANSWERED[name][0])
+    run_checks(instance, OLD, Says(faults.CANARY, False), ANSWERED[name][0])
     assert Sensor(name, platform, instance).tick() == []
 
 
@@ -469,7 +482,7 @@ def test_after_a_rejection_nothing_is_built_for_a_while(
 @pytest.mark.parametrize(
     ("says", "kind"),
     [
-        (Says(diagnosis.VECTORS, False), "contract_broken"),
+        (Says(faults.VECTORS, False), "contract_broken"),
         (Says(keys.EVERY_ROW_INDEXED, False, "milvus", {"refused": 2}), "rows_refused"),
         (
             moved("e1", global_alarm=False, slices_alarmed=[{"tenant": "iam", "source": "aws"}]),
@@ -480,7 +493,6 @@ def test_after_a_rejection_nothing_is_built_for_a_while(
 def test_bad_data_is_told_to_its_owner_once(
     says: Says, kind: str, platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
-    run_checks(instance, OLD, *well())
     run_checks(instance, OLD, says)
     sensor = Sensor("tell_owners_of_bad_data", platform, instance)
     for _ in range(2):

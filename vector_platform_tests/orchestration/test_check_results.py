@@ -7,7 +7,7 @@ import pytest
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.check_results import PAGE, model_verdicts, newest_results
-from vector_platform.quality import diagnosis
+from vector_platform.quality import faults
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import NEW, OLD, Automation, Request
 from vector_platform_tests.orchestration.verdicts import Says, lost, moved, run_checks, well
@@ -69,10 +69,10 @@ def test_verdicts_carry_what_they_are_about(
     run_checks(instance, None, Says("chunks_keep_the_contract"))
     run_checks(instance, NEW, lost("e8", "milvus"))
     found = {(v.check, v.backend): v for v in model_verdicts(instance, settings, OLD)}
-    recall = found[diagnosis.RECALL, "pinecone"]
+    recall = found[faults.RECALL, "pinecone"]
     assert (recall.passed, recall.evaluation_id, recall.model_version) == (False, "e7", OLD)
     assert recall.facts["worst_slice"] == "tenant=iam"
-    assert found[diagnosis.RECALL, "milvus"].passed is True
+    assert found[faults.RECALL, "milvus"].passed is True
     assert found["chunks_keep_the_contract", None].model_version is None
     assert len(found) == len(well()) + 1
 
@@ -91,6 +91,6 @@ def test_a_verdict_without_an_evaluation_is_known_by_its_record(
 def test_a_check_that_cannot_tell_is_no_verdict(
     instance: dg.DagsterInstance, settings: Settings
 ) -> None:
-    run_checks(instance, OLD, Says(diagnosis.QUALITY, True, facts={"verdict": "undecided"}))
+    run_checks(instance, OLD, Says(faults.QUALITY, True, facts={"verdict": "undecided"}))
     (found,) = model_verdicts(instance, settings, OLD)
     assert found.passed is None

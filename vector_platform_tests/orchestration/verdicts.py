@@ -19,7 +19,7 @@ from dagster._core.test_utils import freeze_time
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.quality import diagnosis
+from vector_platform.quality import faults
 from vector_platform.wiring import Platform
 
 MOVED = {
@@ -51,15 +51,15 @@ class Says:
     def asset(self) -> dg.AssetKey:
         if self.backend:
             return dg.AssetKey([self.backend, "documents"])
-        if self.check == diagnosis.QUALITY:
+        if self.check == faults.QUALITY:
             return keys.RETRIEVAL
         return keys.CHUNKS if self.check.startswith("chunks") else keys.EMBEDDINGS
 
 
 def well(backends: Sequence[str] = ("milvus", "pinecone")) -> list[Says]:
     """Every check of a model version, passed."""
-    of_index = (diagnosis.PARITY, diagnosis.REFUSED, diagnosis.RECALL)
-    names = (diagnosis.CANARY, diagnosis.VECTORS, diagnosis.DRIFT, diagnosis.QUALITY)
+    of_index = (faults.PARITY, faults.REFUSED, faults.RECALL)
+    names = (faults.CANARY, faults.VECTORS, faults.COMPLETE, faults.DRIFT, faults.QUALITY)
     return [
         *(Says(name) for name in names),
         *(Says(name, True, backend) for backend in backends for name in of_index),
@@ -69,12 +69,12 @@ def well(backends: Sequence[str] = ("milvus", "pinecone")) -> list[Says]:
 def lost(evaluation: str, backend: str = "milvus") -> Says:
     """Recall of an index is below its floor."""
     facts = {"recall": 0.5, "floor": 0.9, "worst_slice": "tenant=iam", "evaluation_id": evaluation}
-    return Says(diagnosis.RECALL, False, backend, facts)
+    return Says(faults.RECALL, False, backend, facts)
 
 
 def moved(evaluation: str, **facts: Any) -> Says:
     """The distribution of a model version's vectors moved."""
-    return Says(diagnosis.DRIFT, False, facts=MOVED | {"evaluation_id": evaluation} | facts)
+    return Says(faults.DRIFT, False, facts=MOVED | {"evaluation_id": evaluation} | facts)
 
 
 def run_checks(instance: dg.DagsterInstance, model_version: str | None, *says: Says) -> None:

@@ -20,7 +20,7 @@ from vector_platform.quality.acting import (
     lost_runs,
     planned_runs,
 )
-from vector_platform.quality.diagnosis import ACTIONS, Diagnosis, Kind, Scope
+from vector_platform.quality.faults import ACTIONS, Diagnosis, Kind, Scope
 from vector_platform.settings import Acting, ActionPolicy
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.quality.diagnosis import (
+from vector_platform.quality.diagnosis import diagnose
+from vector_platform.quality.faults import (
     ACTIONS,
     CANARY,
+    CHUNKS,
     CONTRACT,
     DRIFT,
     PARITY,
@@ -26,7 +28,6 @@ from vector_platform.quality.diagnosis import (
     Limits,
     Scope,
     Verdict,
-    diagnose,
 )
 
 MODEL = "words.v1"
@@ -119,8 +120,10 @@ def test_only_fallen_quality_of_an_unchanged_model_and_a_faithful_index_is_train
     for verdicts in COMBINATIONS:
         if any(found.action == "retrain" for found in look(verdicts)):
             assert answer(verdicts, QUALITY) is False
-            assert answer(verdicts, CANARY) is True
-            assert all(answer(verdicts, RECALL, backend) is True for backend in BACKENDS)
+            assert (answer(verdicts, CANARY), answer(verdicts, VECTORS)) == (True, True)
+            for backend in BACKENDS:
+                assert answer(verdicts, PARITY, backend) is True
+                assert answer(verdicts, RECALL, backend) is True
 
 
 def test_an_index_is_rebuilt_only_when_it_equals_the_lake_and_has_lost_recall() -> None:
@@ -128,17 +131,16 @@ def test_an_index_is_rebuilt_only_when_it_equals_the_lake_and_has_lost_recall() 
         for found in look(verdicts):
             if found.action == "rebuild":
                 assert answer(verdicts, RECALL, found.scope.backend) is False
-                assert answer(verdicts, PARITY, found.scope.backend) is not False
+                assert answer(verdicts, PARITY, found.scope.backend) is True
+                assert (answer(verdicts, CANARY), answer(verdicts, VECTORS)) == (True, True)
 
 
 def test_drift_alone_is_accepted_only_when_everything_else_is_known_to_hold() -> None:
     for verdicts in COMBINATIONS:
         if any(found.action == "accept_reference" for found in look(verdicts)):
-            well = [answer(verdicts, check) for check in (CANARY, QUALITY)]
-            well += [answer(verdicts, RECALL, backend) for backend in BACKENDS]
-            assert well == [True] * 4
-            assert answer(verdicts, PARITY, "milvus") is not False
-            assert answer(verdicts, VECTORS) is not False
+            well = [answer(verdicts, check) for check in (CANARY, VECTORS, QUALITY)]
+            well += [answer(verdicts, check, b) for check in (PARITY, RECALL) for b in BACKENDS]
+            assert well == [True] * 7
 
 
 def test_no_action_is_forbidden_by_another_diagnosis_of_the_same_model() -> None:
@@ -261,7 +263,7 @@ def test_an_alarm_whose_effect_is_below_policy_is_watched() -> None:
     assert found.action == "watch"
 
 
-@pytest.mark.parametrize("check", [CANARY, RECALL, QUALITY])
+@pytest.mark.parametrize("check", [CANARY, VECTORS, PARITY, RECALL, QUALITY])
 def test_a_moved_distribution_waits_for_evidence_that_is_not_older_than_itself(check: str) -> None:
     drift = replace(verdict(DRIFT, False, **MOVED), run_id="today", at=NOON + timedelta(days=1))
     fresh = [
@@ -273,6 +275,13 @@ def test_a_moved_distribution_waits_for_evidence_that_is_not_older_than_itself(c
     assert check in found.why
     later = [replace(v, at=NOON + timedelta(days=2)) if v.check == check else v for v in fresh]
     (found,) = look(later)
+    assert found.action == "accept_reference"
+
+
+def test_what_vectors_are_made_from_may_have_been_checked_before_the_alarm() -> None:
+    drift = replace(verdict(DRIFT, False, **MOVED), run_id="today", at=NOON + timedelta(days=1))
+    fresh = [replace(v, run_id="today") if v.check != CHUNKS else v for v in but(drift)]
+    (found,) = look(fresh)
     assert found.action == "accept_reference"
 
 
