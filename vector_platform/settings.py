@@ -689,7 +689,9 @@ def with_own_models(settings: Settings, *, root: Path | None = None) -> Settings
                 str(path), [f"{path.parent.name} is in platform.yaml too; remove one of them"]
             )
         entry = _parse(path.read_text(encoding="utf-8"), str(path))
-        own[path.parent.name] = {"path": str(path.parent), **entry}
+        # A version that only gave other weights a name says itself where they are.
+        here = {} if entry.keys() & {"package", "hub"} else {"path": str(path.parent)}
+        own[path.parent.name] = here | entry
     raw = plain | {"models": models | own}
     if problems := _problems(raw):
         raise SettingsError(str(folder) if own else "platform.yaml", problems)

@@ -24,8 +24,9 @@ from vector_platform.settings import Settings
 # Records read at once, when the newest ones are still to be evaluated. Not a limit.
 PAGE = 20
 
-# What checks of quality answer, in `verdict`, when they cannot tell. Their pass is no proof.
-UNDECIDED = "undecided"
+# What the check of quality answers, in `verdict`, when it has compared and can tell. Any other pass
+# (too few queries, nothing live to compare with) is no proof.
+DECIDED = ("better", "not worse", "worse")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def model_verdicts(
             check=key.name,
             asset=key.asset_key.to_user_string(),
             model_version=result.partition,
-            passed=None if result.metadata.get("verdict") == UNDECIDED else result.passed,
+            passed=None if _cannot_tell(key, result) else result.passed,
             backend=backends.get(key.asset_key),
             evaluation_id=str(result.metadata.get("evaluation_id") or f"record-{result.record_id}"),
             run_id=result.run_id,
@@ -96,6 +97,10 @@ def newest_results(
         if result is not None:
             found[key] = result
     return found
+
+
+def _cannot_tell(key: dg.AssetCheckKey, result: CheckResult) -> bool:
+    return key.name == faults.QUALITY and result.metadata.get("verdict") not in DECIDED
 
 
 _CORPUS_CHECKS = (dg.AssetCheckKey(keys.CHUNKS, faults.CHUNKS),)

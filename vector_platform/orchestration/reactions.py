@@ -65,6 +65,8 @@ def react(
         now: The time, with its zone.
         per_model: One run for each model version, for jobs that take only one.
     """
+    # Versions may have been made since the code location was loaded.
+    platform.follow_own_models()
     found = [one for one in diagnoses(instance, platform.settings) if one.kind in kinds]
     if not found:
         return Tick()

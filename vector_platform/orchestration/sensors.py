@@ -13,8 +13,13 @@ import dagster as dg
 from dagster._time import get_current_datetime
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.acting_jobs import reindex_config, repair_config
+from vector_platform.orchestration.acting_jobs import (
+    recalibrate_config,
+    reindex_config,
+    repair_config,
+)
 from vector_platform.orchestration.reactions import react
+from vector_platform.orchestration.reembedding import reembed_config
 from vector_platform.quality.acting import PlannedRun
 from vector_platform.quality.faults import Kind
 from vector_platform.wiring import Platform
@@ -36,6 +41,7 @@ class Reaction:
         job: Name of the job it starts; None when only people can mend what is wrong.
         config: The job's configuration for a run.
         description: For the UI.
+        per_model: One run for each model version, for jobs that take only one.
     """
 
     name: str
@@ -43,9 +49,18 @@ class Reaction:
     job: str | None
     config: Callable[[PlannedRun, str], dg.RunConfig] | None
     description: str
+    per_model: bool = False
 
 
 REACTIONS = (
+    Reaction(
+        "reembed_on_changed_model",
+        ("model_changed",),
+        "reembed",
+        reembed_config,
+        "Proposes a new model version when a model no longer answers as it was registered. Its "
+        "own writes have stopped by then.",
+    ),
     Reaction(
         "repair_on_divergence",
         ("index_diverged",),
@@ -60,6 +75,15 @@ REACTIONS = (
         reindex_config,
         "Builds a new generation when an index has lost recall on some slice, or carries too "
         "many deleted rows.",
+    ),
+    Reaction(
+        "recalibrate_on_drift",
+        ("distribution_moved",),
+        "recalibrate_reference",
+        recalibrate_config,
+        "Accepts a moved distribution as the new reference when everything else holds, if the "
+        "policy says that no person has to.",
+        per_model=True,
     ),
     Reaction(
         "tell_owners_of_bad_data",
@@ -106,6 +130,7 @@ def _reaction_sensor(
             platform=platform,
             instance=context.instance,
             now=get_current_datetime(),
+            per_model=reaction.per_model,
         )
         requests = [_request(run, reaction) for run in tick.runs]
         if requests:

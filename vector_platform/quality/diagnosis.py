@@ -87,7 +87,7 @@ class _Verdicts:
         self.backends = backends
         self._all = sorted(
             (
-                verdict
+                _of_its_own(verdict)
                 for verdict in verdicts
                 if verdict.model_version in (model_version, None)
                 and (verdict.backend is None or verdict.backend in backends)
@@ -283,6 +283,14 @@ def _acted_on_if_known(
     since = " since then" if not_before else ""
     unknown = f"{why}; not known to hold{since}: {', '.join(missing)}"
     return Diagnosis(kind, "await_evidence", scope, unknown, _ids(proof))
+
+
+def _of_its_own(verdict: Verdict) -> Verdict:
+    """A challenger that finds less than the champion is no champion; nothing of it has fallen."""
+    champion = verdict.facts.get("champion", verdict.model_version)
+    if verdict.check == QUALITY and champion != verdict.model_version:
+        return replace(verdict, passed=None)
+    return verdict
 
 
 def _is_as_new(verdict: Verdict, other: Verdict | None) -> bool:

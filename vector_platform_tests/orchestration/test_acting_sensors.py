@@ -15,11 +15,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import RUN_KEY_TAG
 
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys, retries
 from vector_platform.orchestration.build import build_definitions
+from vector_platform.orchestration.reembedding import name_anew
 from vector_platform.orchestration.sensors import REACTIONS
 from vector_platform.quality import faults
 from vector_platform.releases.decisions import Decision, Decisions
@@ -34,6 +36,7 @@ from vector_platform_tests.orchestration.harness import (
     settings_of,
 )
 from vector_platform_tests.orchestration.verdicts import (
+    BACKENDS,
     Says,
     Sensor,
     lost,
@@ -43,9 +46,10 @@ from vector_platform_tests.orchestration.verdicts import (
 )
 
 HOUR = timedelta(hours=1)
-BACKENDS = ("milvus", "pinecone")
 REINDEX = "reindex_on_lost_recall"
 REPAIR = "repair_on_divergence"
+REEMBED = "reembed_on_changed_model"
+RECALIBRATE = "recalibrate_on_drift"
 
 World = Callable[..., MemoryPlatform]
 
@@ -107,6 +111,16 @@ def decided(platform: MemoryPlatform, what: str | None = None) -> list[Decision]
     return [decision for decision in found if what in (None, decision.what)]
 
 
+def as_if_run(
+    instance: dg.DagsterInstance,
+    request: dg.RunRequest,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
+) -> None:
+    """A run of a request that has ended, without its work."""
+    tags = {**request.tags, RUN_KEY_TAG: str(request.run_key)}
+    instance.add_run(dg.DagsterRun(job_name="job", tags=tags, status=status))
+
+
 def break_milvus(platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch) -> MemoryIndex:
     def away(generation: object) -> None:
         raise IndexUnavailable("milvus does not answer")
@@ -119,10 +133,14 @@ def break_milvus(platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch) -> M
 
 # -- every sensor ---------------------------------------------------------------------------
 
-ANSWERED = {
-    REPAIR: (Says(keys.INDEX_MATCHES, False, "milvus"), "index_diverged"),
-    REINDEX: (lost("e1"), "recall_lost"),
+ANSWERED: dict[str, tuple[list[Says], str, str]] = {
+    REPAIR: ([Says(keys.INDEX_MATCHES, False, "milvus")], "index_diverged", f"{OLD} milvus"),
+    REINDEX: ([lost("e1")], "recall_lost", f"{OLD} milvus"),
+    REEMBED: ([Says(faults.CANARY, False)], "model_changed", OLD),
+    # Evidence as new as the alarm: all of it from one run.
+    RECALIBRATE: (well(moved("e1")), "distribution_moved", OLD),
 }
+AUTO = {"accept_reference": {"by": "auto"}}
 
 
 def test_every_sensor_that_starts_a_job_is_tested_here() -> None:
@@ -137,32 +155,95 @@ def test_all_sensors_are_running_by_default(platform: MemoryPlatform) -> None:
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_a_fault_is_answered_by_one_run_and_every_step_is_recorded(
-    name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
+def test_a_fault_is_answered_by_one_run_and_the_decision_is_recorded(
+    name: str, world: World, instance: dg.DagsterInstance
 ) -> None:
+    platform = world(acting=AUTO)
+    says, kind, subject = ANSWERED[name]
     sensor = Sensor(name, platform, instance)
     assert sensor.tick() == []
     assert sensor.skipped == "no check says that anything is wrong"
-    says, kind = ANSWERED[name]
-    run_checks(instance, OLD, says)
+    run_checks(instance, OLD, *says)
     (request,) = sensor.tick()
-    assert sensor.start(request).success
+    as_if_run(instance, request)
     assert sensor.tick() == []
+    assert "has been acted on" in sensor.skipped
 
     (act,) = decided(platform, "act")
-    assert (act.actor, act.before, act.subject) == (name, kind, f"{OLD} milvus")
+    assert (act.actor, act.before, act.subject) == (name, kind, subject)
     assert request.tags[keys.EVALUATION_TAG] == act.evidence[0]
     assert json.loads(act.after or "")["run_key"] == request.run_key
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_what_it_does_is_done_to_that_index_and_to_nothing_else(
+def test_the_other_sensors_leave_it_alone(
+    name: str, world: World, instance: dg.DagsterInstance
+) -> None:
+    platform = world(acting=AUTO)
+    run_checks(instance, OLD, *ANSWERED[name][0])
+    for reaction in REACTIONS:
+        if reaction.name != name:
+            assert Sensor(reaction.name, platform, instance).tick() == []
+    assert decided(platform) == []
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERED.keys() - {REEMBED}))
+def test_a_changed_model_stops_every_other_answer(
+    name: str, world: World, instance: dg.DagsterInstance
+) -> None:
+    run_checks(instance, OLD, *ANSWERED[name][0])
+    run_checks(instance, OLD, Says(faults.CANARY, False))
+    assert Sensor(name, world(acting=AUTO), instance).tick() == []
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_an_outage_is_no_verdict(name: str, world: World, instance: dg.DagsterInstance) -> None:
+    says = ANSWERED[name][0]
+    run_checks(instance, OLD, *(replace(each, passed=each.passed or None) for each in says))
+    assert Sensor(name, world(acting=AUTO), instance).tick() == []
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_an_action_that_is_a_persons_is_recorded_once_and_not_started(
+    name: str, world: World, instance: dg.DagsterInstance
+) -> None:
+    actions = ("repair", "rebuild", "retrain", "propose_version", "accept_reference")
+    platform = world(acting={action: {"by": "person"} for action in actions})
+    run_checks(instance, OLD, *ANSWERED[name][0])
+    sensor = Sensor(name, platform, instance)
+    for _ in range(2):
+        assert sensor.tick() == []
+        assert "a person decides" in sensor.skipped
+    (left,) = decided(platform)
+    assert (left.what, left.actor) == ("suppress", name)
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_a_daemon_that_dies_before_the_run_starts_asks_for_the_same_run_again(
+    name: str, world: World, instance: dg.DagsterInstance
+) -> None:
+    platform = world(acting=AUTO)
+    run_checks(instance, OLD, *ANSWERED[name][0])
+    (lost_request,) = Sensor(name, platform, instance).tick()
+    (again,) = Sensor(name, platform, instance).tick()
+    assert again.run_key == lost_request.run_key
+    assert again.run_config == lost_request.run_config
+    as_if_run(instance, again)
+    assert Sensor(name, platform, instance).tick() == []
+    assert len(decided(platform, "act")) == 1
+
+
+# -- what its runs do -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [REPAIR, REINDEX])
+def test_what_is_done_is_done_to_that_index_and_to_nothing_else(
     name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
     sensor = Sensor(name, platform, instance)
-    run_checks(instance, OLD, ANSWERED[name][0])
+    run_checks(instance, OLD, *ANSWERED[name][0])
     (request,) = sensor.tick()
-    sensor.start(request)
+    assert sensor.start(request).success
     built = {
         (backend, model): generations(platform, backend, model)
         for backend in BACKENDS
@@ -172,66 +253,51 @@ def test_what_it_does_is_done_to_that_index_and_to_nothing_else(
     assert built == {place: 2 if place in more else 1 for place in built}
 
 
-@pytest.mark.parametrize("name", ANSWERED)
-def test_the_other_sensors_leave_it_alone(
-    name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
+def test_a_changed_model_is_proposed_under_a_name_of_its_own_and_the_old_one_is_left(
+    world: World, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    run_checks(instance, OLD, ANSWERED[name][0])
-    for reaction in REACTIONS:
-        if reaction.name != name:
-            assert Sensor(reaction.name, platform, instance).tick() == []
-    assert decided(platform) == []
+    platform = world(data=str(tmp_path / "data"), golden_queries={})
+    vectors = platform.lake.vectors(OLD).count_rows()
+    sensor = Sensor(REEMBED, platform, instance)
+    run_checks(instance, OLD, *ANSWERED[REEMBED][0])
+    (request,) = sensor.tick()
+    done = sensor.start(request)
+    assert done.success
+    name = done.output_for_node("propose")[OLD]["model_version"]
+    assert name.startswith(f"{OLD}.re-")
+    assert platform.lake.count_missing(name, platform.lake.snapshot()) == 0
+    assert platform.lake.vectors(OLD).count_rows() == vectors
+    assert [generations(platform, backend, name) for backend in BACKENDS] == [1, 1]
+    asked = ReleaseRequests(platform.lake).all()
+    assert {(each.model_version, each.backend, each.requester) for each in asked} == {
+        (name, backend, REEMBED) for backend in BACKENDS
+    }
+    # The same weights get the same name: another run embeds nothing anew.
+    assert name_anew(platform, OLD) == name
 
 
-@pytest.mark.parametrize("name", ANSWERED)
-def test_a_changed_model_stops_every_other_answer(
-    name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
+def test_a_reference_of_too_few_days_is_left_to_people(
+    world: World, instance: dg.DagsterInstance
 ) -> None:
-    run_checks(instance, OLD, Says(faults.CANARY, False), ANSWERED[name][0])
-    assert Sensor(name, platform, instance).tick() == []
+    platform = world(acting=AUTO)
+    sensor = Sensor(RECALIBRATE, platform, instance)
+    run_checks(instance, OLD, *ANSWERED[RECALIBRATE][0])
+    (request,) = sensor.tick()
+    assert not sensor.start(request).success
+    assert sensor.tick(at=datetime.now(UTC) + HOUR) == []
+    assert "needs a person" in sensor.skipped
 
 
-@pytest.mark.parametrize("name", ANSWERED)
-def test_an_outage_is_no_verdict(
-    name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
+def test_an_alarm_waits_for_evidence_that_has_seen_what_moved(
+    world: World, instance: dg.DagsterInstance
 ) -> None:
-    says, _ = ANSWERED[name]
-    run_checks(instance, OLD, replace(says, passed=None))
-    assert Sensor(name, platform, instance).tick() == []
-
-
-@pytest.mark.parametrize("name", ANSWERED)
-def test_an_action_that_is_a_persons_is_recorded_once_and_not_started(
-    name: str, world: World, instance: dg.DagsterInstance
-) -> None:
-    person = {"by": "person"}
-    platform = world(
-        acting=dict.fromkeys(
-            ("repair", "rebuild", "retrain", "propose_version", "accept_reference"), person
-        )
-    )
-    run_checks(instance, OLD, ANSWERED[name][0])
-    sensor = Sensor(name, platform, instance)
-    for _ in range(3):
-        assert sensor.tick() == []
-        assert "a person decides" in sensor.skipped
-    (left,) = decided(platform)
-    assert (left.what, left.actor) == ("suppress", name)
-
-
-@pytest.mark.parametrize("name", ANSWERED)
-def test_a_daemon_that_dies_before_the_run_starts_asks_for_the_same_run_again(
-    name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    run_checks(instance, OLD, ANSWERED[name][0])
-    (lost_request,) = Sensor(name, platform, instance).tick()
-    restarted = Sensor(name, platform, instance)
-    (again,) = restarted.tick()
-    assert again.run_key == lost_request.run_key
-    assert again.run_config == lost_request.run_config
-    assert restarted.start(again).success
-    assert Sensor(name, platform, instance).tick() == []
-    assert len(decided(platform, "act")) == 1
+    sensor = Sensor(RECALIBRATE, world(acting=AUTO), instance)
+    day = well(moved("e1"))
+    run_checks(instance, OLD, *(says for says in day if says.backend is None))
+    assert sensor.tick() == []
+    assert "index_recall_holds on milvus" in sensor.skipped
+    run_checks(instance, OLD, *(says for says in day if says.backend is not None))
+    assert len(sensor.tick()) == 1
 
 
 # -- when it acts again ---------------------------------------------------------------------
@@ -369,13 +435,7 @@ def test_a_run_that_a_person_stopped_is_not_started_again(
     sensor = Sensor(REINDEX, platform, instance)
     run_checks(instance, OLD, lost("e1"))
     (request,) = sensor.tick()
-    instance.add_run(
-        dg.DagsterRun(
-            job_name="reindex",
-            tags={"dagster/run_key": str(request.run_key)},
-            status=dg.DagsterRunStatus.CANCELED,
-        )
-    )
+    as_if_run(instance, request, dg.DagsterRunStatus.CANCELED)
     assert sensor.tick(at=datetime.now(UTC) + 2 * HOUR) == []
 
 

@@ -88,9 +88,13 @@ def test_a_verdict_without_an_evaluation_is_known_by_its_record(
     assert len(ids) == 2
 
 
+@pytest.mark.parametrize(
+    ("verdict", "passed"),
+    [("not worse", True), ("better", True), ("undecided", None), ("nothing is live yet", None)],
+)
 def test_a_check_that_cannot_tell_is_no_verdict(
-    instance: dg.DagsterInstance, settings: Settings
+    verdict: str, passed: bool | None, instance: dg.DagsterInstance, settings: Settings
 ) -> None:
-    run_checks(instance, OLD, Says(faults.QUALITY, True, facts={"verdict": "undecided"}))
+    run_checks(instance, OLD, Says(faults.QUALITY, True, facts={"verdict": verdict}))
     (found,) = model_verdicts(instance, settings, OLD)
-    assert found.passed is None
+    assert found.passed is passed

@@ -21,6 +21,9 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.quality import faults
 from vector_platform.wiring import Platform
+from vector_platform_tests.orchestration.harness import OLD
+
+BACKENDS = ("milvus", "pinecone")
 
 MOVED = {
     "global_alarm": True,
@@ -56,20 +59,29 @@ class Says:
         return keys.CHUNKS if self.check.startswith("chunks") else keys.EMBEDDINGS
 
 
-def well(backends: Sequence[str] = ("milvus", "pinecone")) -> list[Says]:
-    """Every check of a model version, passed."""
+def well(*but: Says) -> list[Says]:
+    """Every check of a model version, passed, but for those that say something else."""
     of_index = (faults.PARITY, faults.REFUSED, faults.RECALL)
-    names = (faults.CANARY, faults.VECTORS, faults.COMPLETE, faults.DRIFT, faults.QUALITY)
-    return [
+    names = (faults.CANARY, faults.VECTORS, faults.COMPLETE, faults.DRIFT)
+    says = [
         *(Says(name) for name in names),
-        *(Says(name, True, backend) for backend in backends for name in of_index),
+        Says(faults.QUALITY, facts={"verdict": "not worse"}),
+        *(Says(name, True, backend) for backend in BACKENDS for name in of_index),
     ]
+    replaced = {(each.check, each.backend): each for each in but}
+    return [replaced.get((each.check, each.backend), each) for each in says]
 
 
 def lost(evaluation: str, backend: str = "milvus") -> Says:
     """Recall of an index is below its floor."""
     facts = {"recall": 0.5, "floor": 0.9, "worst_slice": "tenant=iam", "evaluation_id": evaluation}
     return Says(faults.RECALL, False, backend, facts)
+
+
+def worse(evaluation: str) -> Says:
+    """The champion finds less than at its release."""
+    facts = {"verdict": "worse", "difference": -0.1, "champion": OLD, "evaluation_id": evaluation}
+    return Says(faults.QUALITY, False, facts=facts)
 
 
 def moved(evaluation: str, **facts: Any) -> Says:

@@ -291,6 +291,16 @@ def test_without_golden_queries_a_moved_distribution_is_a_matter_for_people() ->
     assert found.action == "await_evidence"
 
 
+def test_a_challenger_that_loses_to_the_champion_is_no_fault_and_no_proof() -> None:
+    worse = {"champion": "words.v2", "verdict": "worse"}
+    assert look(but(verdict(QUALITY, False, **worse))) == []
+    moved = verdict(DRIFT, False, **MOVED)
+    (found,) = look(but(verdict(QUALITY, False, **worse), moved))
+    assert found.action == "await_evidence"
+    (fell,) = look(but(verdict(QUALITY, False, **worse | {"champion": MODEL})))
+    assert fell.action == "retrain"
+
+
 def test_a_backend_that_is_not_used_any_more_says_nothing() -> None:
     verdicts = but(verdict(PARITY, False, "pinecone"))
     assert diagnose(MODEL, verdicts, backends=("milvus",)) == []
