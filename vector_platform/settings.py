@@ -448,6 +448,28 @@ class Releases(_Section):
         return self
 
 
+class ActionPolicy(_Section):
+    """When one kind of action may start by itself, counted for each fault, model and index."""
+
+    by: Literal["auto", "person"] = "auto"
+    cooldown_hours: float = Field(default=24, ge=0)
+    monthly_budget: int = Field(default=4, ge=0, description="Runs within 30 days.")
+
+
+class Acting(_Section):
+    """What the sensors may start when checks fail; see "What happens when a check fails"."""
+
+    repair: ActionPolicy = ActionPolicy(cooldown_hours=1, monthly_budget=60)
+    rebuild: ActionPolicy = ActionPolicy(cooldown_hours=24, monthly_budget=8)
+    retrain: ActionPolicy = ActionPolicy(cooldown_hours=168, monthly_budget=2)
+    propose_version: ActionPolicy = ActionPolicy(cooldown_hours=168, monthly_budget=2)
+    accept_reference: ActionPolicy = ActionPolicy(by="person", cooldown_hours=168, monthly_budget=4)
+    max_attempts: int = Field(default=3, ge=1, le=10)
+    retry_minutes: float = Field(default=15, ge=0)
+    max_deleted_share: float = Field(default=0.3, gt=0, le=1)
+    max_p95_latency_ms: float | None = Field(default=None, gt=0)
+
+
 class Lake(_Section):
     """Where the Delta tables are. Credentials come from the store's own environment variables."""
 
@@ -470,12 +492,12 @@ class Settings(_Section):
     models: dict[ModelVersion, Model] = Field(min_length=1)
     indexes: Indexes = Indexes()
     guard: Guard = Guard()
-    releases: Releases = Releases()
     golden_queries: dict[SourceName, GoldenQueries] = {}
     schedules: Schedules = Schedules()
     quality: Quality = Quality()
     upgrades: Upgrades = Upgrades()
     retraining: Retraining = Retraining()
+    acting: Acting = Acting()
     _root: Path = PrivateAttr(default=Path())
     _own: frozenset[str] = PrivateAttr(default=frozenset())
 
@@ -667,7 +689,9 @@ def with_own_models(settings: Settings, *, root: Path | None = None) -> Settings
                 str(path), [f"{path.parent.name} is in platform.yaml too; remove one of them"]
             )
         entry = _parse(path.read_text(encoding="utf-8"), str(path))
-        own[path.parent.name] = {"path": str(path.parent), **entry}
+        # A version that only gave other weights a name says itself where they are.
+        here = {} if entry.keys() & {"package", "hub"} else {"path": str(path.parent)}
+        own[path.parent.name] = here | entry
     raw = plain | {"models": models | own}
     if problems := _problems(raw):
         raise SettingsError(str(folder) if own else "platform.yaml", problems)

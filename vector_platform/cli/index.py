@@ -246,19 +246,21 @@ def rebuild(
     """Build a new generation from the lake and release it where its model is live."""
     import dagster as dg
 
-    from vector_platform.orchestration.jobs import RebuildConfig
+    from vector_platform.orchestration.acting_jobs import IndexTarget, ReindexConfig
     from vector_platform.orchestration.runs import Runs
     from vector_platform.wiring import Platform
 
     runs = Runs(Platform.load())
     settings = runs.platform.settings
     (model_version,) = chosen_models(settings, model)
-    config = RebuildConfig(
-        model_version=model_version,
-        backends=list(chosen_backends(settings, backend)),
+    target = IndexTarget(
+        model_version=model_version, backends=list(chosen_backends(settings, backend))
+    )
+    config = ReindexConfig(
+        targets=[target],
         reason=reason,
         actor=getpass.getuser(),
         allow_shrink=allow_shrink,
     )
-    outcome = runs.job("rebuild_index", dg.RunConfig({"rebuild": config}))
+    outcome = runs.job("reindex", dg.RunConfig({"rebuild": config}))
     say(f"run {outcome.run_id} built {outcome.outputs['rebuild']}")

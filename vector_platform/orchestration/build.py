@@ -10,6 +10,10 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from vector_platform.orchestration.acting_jobs import (
+    build_recalibrate_job,
+    build_reindex_job,
+)
 from vector_platform.orchestration.assets.corpus import build_chunks_asset
 from vector_platform.orchestration.assets.embeddings import build_embeddings_asset
 from vector_platform.orchestration.assets.indexes import build_index_assets
@@ -23,12 +27,12 @@ from vector_platform.orchestration.checks.parity import build_parity_checks
 from vector_platform.orchestration.checks.retrieval import build_retrieval_checks
 from vector_platform.orchestration.jobs import (
     build_ingest_job,
-    build_rebuild_job,
     build_repair_job,
 )
 from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
 from vector_platform.orchestration.model_sensors import build_model_sensors
+from vector_platform.orchestration.reembedding import build_reembed_job
 from vector_platform.orchestration.release_jobs import (
     build_release_jobs,
     build_settle_job,
@@ -56,7 +60,12 @@ def build_definitions(
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     settings = settings or load_settings()
     ingest_day = build_ingest_job(settings)
-    rebuild_index = build_rebuild_job(settings)
+    answers = [
+        build_repair_job(settings),
+        build_reindex_job(settings),
+        build_reembed_job(),
+        build_recalibrate_job(),
+    ]
     replace_translation = build_replace_job()
     settle, watch = build_settle_job(settings), build_watch_job(settings)
     return dg.Definitions(
@@ -77,8 +86,7 @@ def build_definitions(
         ],
         jobs=[
             ingest_day,
-            rebuild_index,
-            build_repair_job(settings),
+            *answers,
             *build_release_jobs(settings),
             settle,
             watch,
@@ -88,7 +96,7 @@ def build_definitions(
         ],
         schedules=build_schedules(settings, ingest_day),
         sensors=[
-            *build_sensors(settings, rebuild_index),
+            *build_sensors({job.name: job for job in answers}),
             *build_release_sensors(settings, settle, watch),
             *build_model_sensors(replace_translation),
         ],

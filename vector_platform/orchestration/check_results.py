@@ -1,20 +1,32 @@
 """The one place that reads the history of asset checks.
 
-Belongs here: turning check records of the instance into plain values that sensors decide on.
+Belongs here: turning check records of the instance into plain verdicts that sensors decide on.
 Does not belong here: deciding. A failed check that does not block fires no run sensor, so this
 history is the only way to see it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-# Records read at once. Not a limit: pages are read until everything unseen has been.
-PAGE = 100
+from vector_platform.orchestration import keys
+from vector_platform.quality import faults
+from vector_platform.quality.faults import Verdict
+from vector_platform.settings import Settings
+
+# Records read at once, when the newest ones are still to be evaluated. Not a limit.
+PAGE = 20
+
+# What the check of quality answers, in `verdict`, when it has compared and can tell. Any other pass
+# (too few queries, nothing live to compare with) is no proof.
+DECIDED = ("better", "not worse", "worse")
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,7 @@ class CheckResult:
         partition: Partition that was checked; None for an unpartitioned check.
         passed: The verdict.
         run_id: Run that evaluated it.
+        at: When.
         metadata: Its metadata, as plain values.
     """
 
@@ -33,65 +46,123 @@ class CheckResult:
     partition: str | None
     passed: bool
     run_id: str
+    at: datetime
     metadata: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class UnseenResults:
-    """Evaluations of a check since a position in its history.
+def model_verdicts(
+    instance: dg.DagsterInstance, settings: Settings, model_version: str
+) -> list[Verdict]:
+    """The newest verdict of every check that says something of a model version.
 
-    Attributes:
-        results: Oldest first.
-        settled_id: Every record up to this one has been evaluated, or never will be. The next
-            call starts here.
+    A check that has never answered is left out: nothing is known of it.
     """
+    results = newest_results(instance, _model_checks(settings), partition=model_version)
+    results |= newest_results(instance, _CORPUS_CHECKS, partition=None)
+    backends = {keys.index(name, settings): name for name in settings.indexes.backends}
+    return [
+        Verdict(
+            check=key.name,
+            asset=key.asset_key.to_user_string(),
+            model_version=result.partition,
+            passed=None if _cannot_tell(key, result) else result.passed,
+            backend=backends.get(key.asset_key),
+            evaluation_id=str(result.metadata.get("evaluation_id") or f"record-{result.record_id}"),
+            run_id=result.run_id,
+            at=result.at,
+            facts=result.metadata,
+        )
+        for key, result in results.items()
+    ]
 
-    results: list[CheckResult]
-    settled_id: int
 
+def newest_results(
+    instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey], *, partition: str | None
+) -> dict[dg.AssetCheckKey, CheckResult]:
+    """The newest evaluation of each check, of one partition or of unpartitioned checks.
 
-def results_since(
-    instance: dg.DagsterInstance, key: dg.AssetCheckKey, *, after_id: int
-) -> UnseenResults:
-    """Evaluations of a check with a record id above `after_id`.
-
-    A record gets its id when its run is planned, and its verdict later: of two runs, the one that
-    was planned first may end last. So the position does not move past a check that is still to
-    come, and results beyond it are returned again by the next call. Acting on one is therefore
-    tied to its identity (`run_key`), not to having been returned.
+    A check whose newest run ended without evaluating it is left out: an outage is no verdict, and
+    what an older run has found may not hold any more. While a run is still to evaluate it, the
+    evaluation before that one stands.
     """
-    settled_id = after_id
-    waiting = False
-    results = []
-    for record in reversed(_records(instance, key, after_id)):
-        evaluation = record.event.asset_check_evaluation if record.event else None
-        if evaluation is not None:
-            results.append(
-                CheckResult(
-                    record_id=record.id,
-                    partition=record.partition,
-                    passed=evaluation.passed,
-                    run_id=record.run_id,
-                    metadata={name: value.value for name, value in evaluation.metadata.items()},
-                )
-            )
-        waiting = waiting or (evaluation is None and _may_come(instance, record.run_id))
-        settled_id = settled_id if waiting else record.id
-    return UnseenResults(results, settled_id)
+    of = PartitionKeyFilter(key=partition)
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        checks, partition_filter=of
+    )
+    found = {}
+    for key, record in newest.items():
+        result = _result(record)
+        if result is None and _may_come(instance, record.run_id):
+            result = _before(instance, key, record.id, of)
+        if result is not None:
+            found[key] = result
+    return found
 
 
-def _records(
-    instance: dg.DagsterInstance, key: dg.AssetCheckKey, after_id: int
-) -> list[AssetCheckExecutionRecord]:
-    """Every record above `after_id`, newest first."""
-    found: list[AssetCheckExecutionRecord] = []
+def _cannot_tell(key: dg.AssetCheckKey, result: CheckResult) -> bool:
+    return key.name == faults.QUALITY and result.metadata.get("verdict") not in DECIDED
+
+
+_CORPUS_CHECKS = (dg.AssetCheckKey(keys.CHUNKS, faults.CHUNKS),)
+
+
+def _model_checks(settings: Settings) -> list[dg.AssetCheckKey]:
+    """Checks that are partitioned by model version."""
+    of_embeddings = (
+        faults.CANARY,
+        faults.VECTORS,
+        faults.COMPLETE,
+        faults.DRIFT,
+    )
+    of_indexes = (faults.PARITY, faults.REFUSED, faults.RECALL)
+    return [
+        *(dg.AssetCheckKey(keys.EMBEDDINGS, name) for name in of_embeddings),
+        dg.AssetCheckKey(keys.RETRIEVAL, faults.QUALITY),
+        *(
+            dg.AssetCheckKey(keys.index(backend, settings), name)
+            for backend in settings.indexes.backends
+            for name in of_indexes
+        ),
+    ]
+
+
+def _before(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, record_id: int, of: PartitionKeyFilter
+) -> CheckResult | None:
+    """The evaluation before a record that is still to be evaluated."""
+    for record in _older(instance, key, record_id, of):
+        result = _result(record)
+        if result is not None or not _may_come(instance, record.run_id):
+            return result
+    return None
+
+
+def _older(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, record_id: int, of: PartitionKeyFilter
+) -> Iterator[AssetCheckExecutionRecord]:
+    """Records before one, newest first."""
     while True:
         page = instance.event_log_storage.get_asset_check_execution_history(
-            key, limit=PAGE, cursor=found[-1].id if found else None
+            key, limit=PAGE, cursor=record_id, partition_filter=of
         )
-        found += [record for record in page if record.id > after_id]
-        if len(page) < PAGE or page[-1].id <= after_id:
-            return found
+        yield from page
+        if len(page) < PAGE:
+            return
+        record_id = page[-1].id
+
+
+def _result(record: AssetCheckExecutionRecord) -> CheckResult | None:
+    evaluation = record.event.asset_check_evaluation if record.event else None
+    if record.event is None or evaluation is None:
+        return None
+    return CheckResult(
+        record_id=record.id,
+        partition=record.partition,
+        passed=evaluation.passed,
+        run_id=record.run_id,
+        at=datetime.fromtimestamp(record.event.timestamp, UTC),
+        metadata={name: value.value for name, value in evaluation.metadata.items()},
+    )
 
 
 def _may_come(instance: dg.DagsterInstance, run_id: str) -> bool:

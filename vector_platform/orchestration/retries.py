@@ -17,6 +17,9 @@ from vector_platform.errors import TerminalError, TransientError
 RETRIES = 3
 RETRY_SECONDS = 5.0
 
+# Metadata of a failure that trying again cannot mend.
+NEEDS_A_PERSON = "needs_a_person"
+
 
 @contextmanager
 def retry_by_type() -> Iterator[None]:
@@ -26,4 +29,17 @@ def retry_by_type() -> Iterator[None]:
     except TransientError as error:
         raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from error
     except TerminalError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise dg.Failure(
+            description=str(error), metadata={NEEDS_A_PERSON: True}, allow_retries=False
+        ) from error
+
+
+def needs_a_person(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a run failed for a reason that does not pass by itself."""
+    failures = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    return any(
+        data.user_failure_data is not None and NEEDS_A_PERSON in data.user_failure_data.metadata
+        for record in failures
+        if record.dagster_event is not None
+        for data in (record.dagster_event.step_failure_data,)
+    )

@@ -1,26 +1,106 @@
 """Sensors: event, then action. Thin shells over pure decisions.
 
-Belongs here: the automation sensor and `reindex_on_drift`. Does not belong here: how history is
-read (`check_results.py`) or what a job does (`jobs.py`).
+Belongs here: the automation sensor, and one sensor for each action that answers failed checks.
+Does not belong here: what is wrong and what fits it (`quality/diagnosis.py`), whether to act now
+(`quality/acting.py`), or what a job does (`jobs.py`, `acting_jobs.py`).
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import dagster as dg
+from dagster._time import get_current_datetime
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.check_results import CheckResult, results_since
-from vector_platform.orchestration.jobs import RebuildConfig
-from vector_platform.settings import Settings
+from vector_platform.orchestration.acting_jobs import (
+    recalibrate_config,
+    reindex_config,
+    repair_config,
+)
+from vector_platform.orchestration.reactions import react
+from vector_platform.orchestration.reembedding import reembed_config
+from vector_platform.quality.acting import PlannedRun
+from vector_platform.quality.faults import Kind
+from vector_platform.wiring import Platform
 
 # Dagster's own default; named because the tests of automation tick by it.
 SENSOR_SECONDS = 30
 
+# Run tags are short: of a storm, the first measurements are named, and all of them in `decisions`.
+_TAGGED_EVALUATIONS = 5
 
-def build_sensors(settings: Settings, rebuild_index: dg.JobDefinition) -> list[dg.SensorDefinition]:
-    """All sensors, running by default: a platform that must be switched on does not follow."""
+
+@dataclass(frozen=True)
+class Reaction:
+    """A sensor that answers some kinds of faults with one job.
+
+    Attributes:
+        name: The sensor.
+        kinds: Faults that it answers.
+        job: Name of the job it starts; None when only people can mend what is wrong.
+        config: The job's configuration for a run.
+        description: For the UI.
+        per_model: One run for each model version, for jobs that take only one.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...]
+    job: str | None
+    config: Callable[[PlannedRun, str], dg.RunConfig] | None
+    description: str
+    per_model: bool = False
+
+
+REACTIONS = (
+    Reaction(
+        "reembed_on_changed_model",
+        ("model_changed",),
+        "reembed",
+        reembed_config,
+        "Proposes a new model version when a model no longer answers as it was registered. Its "
+        "own writes have stopped by then.",
+    ),
+    Reaction(
+        "repair_on_divergence",
+        ("index_diverged",),
+        "repair_index",
+        repair_config,
+        "Rewrites what differs when an index no longer equals the lake.",
+    ),
+    Reaction(
+        "reindex_on_lost_recall",
+        ("recall_lost", "index_churned"),
+        "reindex",
+        reindex_config,
+        "Builds a new generation when an index has lost recall on some slice, or carries too "
+        "many deleted rows.",
+    ),
+    Reaction(
+        "recalibrate_on_drift",
+        ("distribution_moved",),
+        "recalibrate_reference",
+        recalibrate_config,
+        "Accepts a moved distribution as the new reference when everything else holds, if the "
+        "policy says that no person has to.",
+        per_model=True,
+    ),
+    Reaction(
+        "tell_owners_of_bad_data",
+        ("contract_broken", "rows_refused", "slice_moved"),
+        None,
+        None,
+        "Records what only the owner of the data can mend. Starts nothing.",
+    ),
+)
+
+
+def build_sensors(jobs: Mapping[str, dg.JobDefinition]) -> list[dg.SensorDefinition]:
+    """All sensors, running by default: a platform that must be switched on does not follow.
+
+    Args:
+        jobs: Jobs that sensors may start, by name.
+    """
     automation = dg.AutomationConditionSensorDefinition(
         "follow_the_lake",
         target=dg.AssetSelection.all(),
@@ -28,53 +108,46 @@ def build_sensors(settings: Settings, rebuild_index: dg.JobDefinition) -> list[d
         minimum_interval_seconds=SENSOR_SECONDS,
         description="Runs every asset whose automation condition holds.",
     )
+    return [automation, *(_reaction_sensor(reaction, jobs) for reaction in REACTIONS)]
 
+
+def _reaction_sensor(
+    reaction: Reaction, jobs: Mapping[str, dg.JobDefinition]
+) -> dg.SensorDefinition:
     @dg.sensor(
-        job=rebuild_index,
+        name=reaction.name,
+        job=jobs[reaction.job] if reaction.job else None,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=SENSOR_SECONDS,
-        description="Builds a new generation of a model version when its embeddings have drifted.",
+        description=reaction.description,
     )
-    def reindex_on_drift(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        key = dg.AssetCheckKey(keys.EMBEDDINGS, keys.NO_DRIFT)
-        seen = int(context.cursor or 0)
-        unseen = results_since(context.instance, key, after_id=seen)
-        requests = [
-            dg.RunRequest(
-                run_key=run_key,
-                run_config=dg.RunConfig({"rebuild": config}),
-                tags={keys.EVALUATION_TAG: evaluation_id, keys.REASON_TAG: "drift"},
-            )
-            for run_key, evaluation_id, config in rebuilds(
-                unseen.results, list(settings.active_models)
-            )
-        ]
-        return dg.SensorResult(run_requests=requests, cursor=str(unseen.settled_id))
-
-    return [automation, reindex_on_drift]
-
-
-def rebuilds(
-    results: Sequence[CheckResult], active_models: Sequence[str]
-) -> Iterator[tuple[str, str, RebuildConfig]]:
-    """Which rebuilds a series of drift verdicts asks for: one for each failed evaluation.
-
-    Yields:
-        (run_key, evaluation_id, config). The key carries the evaluation, so that the same verdict
-        never acts twice while a later one can act again.
-    """
-    for result in results:
-        model_version = result.partition
-        if result.passed or model_version not in active_models:
-            continue
-        evaluation_id = str(result.metadata.get("evaluation_id") or result.record_id)
-        yield (
-            f"drift:{model_version}:{evaluation_id}",
-            evaluation_id,
-            RebuildConfig(
-                model_version=str(model_version),
-                reason=f"drift evaluation {evaluation_id} failed",
-                actor="reindex_on_drift",
-                automatic=True,
-            ),
+    def sensor(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.SensorResult:
+        tick = react(
+            reaction.kinds,
+            actor=reaction.name,
+            platform=platform,
+            instance=context.instance,
+            now=get_current_datetime(),
+            per_model=reaction.per_model,
         )
+        requests = [_request(run, reaction) for run in tick.runs]
+        if requests:
+            context.log.info(f"left as they are: {tick.describe_left()}")
+            return dg.SensorResult(run_requests=requests)
+        return dg.SensorResult(skip_reason=tick.describe_left())
+
+    return sensor
+
+
+def _request(run: PlannedRun, reaction: Reaction) -> dg.RunRequest:
+    assert reaction.config is not None
+    return dg.RunRequest(
+        run_key=run.run_key,
+        run_config=reaction.config(run, reaction.name),
+        tags={
+            keys.EVALUATION_TAG: ", ".join(run.evaluation_ids[:_TAGGED_EVALUATIONS]),
+            keys.REASON_TAG: run.why,
+        },
+    )

@@ -124,6 +124,18 @@ def recalibrate_reference(
     return reference
 
 
+def newest_days(lake: Lake, days: int = MIN_REFERENCE_DAYS) -> tuple[date, date]:
+    """First and last of the newest days that hold chunks: what counts as now.
+
+    Raises:
+        NotEnoughDays: There are fewer.
+    """
+    held = lake.count_days(lake.dated_versions()).column("day").to_pylist()
+    if len(held) < days:
+        raise NotEnoughDays(f"{len(held)} day(s) have chunks; a reference needs {days}")
+    return _date(held[-days]), _date(held[-1])
+
+
 def _accept(
     lake: Lake,
     model_version: str,

@@ -1,4 +1,4 @@
-"""The loop from drift to a new generation: check, sensor, job, on one deployment, in order."""
+"""What follows from failed checks: check, sensor, job, on one deployment, in order."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import dagster as dg
 import pytest
 
 from vector_platform.indexes.naming import collection_name
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.converge import StageResult
+from vector_platform.orchestration.sensors import REACTIONS
 from vector_platform_tests.integration.deployments import (
     BACKENDS,
     WORDS,
     Deployment,
     running,
 )
+from vector_platform_tests.orchestration.verdicts import Sensor
 
 pytestmark = pytest.mark.integration
 
@@ -71,22 +74,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield deployment
 
 
-class Ticks:
-    """The real sensor `reindex_on_drift`, ticked on the deployment's instance."""
-
-    def __init__(self) -> None:
-        self.cursor: str | None = None
-
-    def __call__(self, home: Deployment) -> list[Any]:
-        sensor = home.runs.definitions.get_repository_def().get_sensor_def("reindex_on_drift")
-        with dg.build_sensor_context(
-            instance=home.runs.instance,
-            cursor=self.cursor,
-            definitions=home.runs.definitions,
-        ) as context:
-            answer = sensor.evaluate_tick(context)
-        self.cursor = answer.cursor
-        return list(answer.run_requests or [])
+def repairs(home: Deployment) -> Sensor:
+    return Sensor("repair_on_divergence", home.platform, home.runs.instance)
 
 
 def verdict_of(home: Deployment, stage: StageResult) -> dict[str, Any]:
@@ -100,12 +89,7 @@ def verdict_of(home: Deployment, stage: StageResult) -> dict[str, Any]:
     raise AssertionError(f"{stage.name} did not evaluate {DRIFT}")
 
 
-@pytest.fixture(scope="module")
-def tick() -> Ticks:
-    return Ticks()
-
-
-def test_more_of_the_same_is_no_drift(home: Deployment, tick: Ticks) -> None:
+def test_more_of_the_same_is_no_drift(home: Deployment) -> None:
     for day in DAYS[:2]:
         add_cases(home.root, SERVERS, day)
         stages = home.converge(day)
@@ -113,12 +97,9 @@ def test_more_of_the_same_is_no_drift(home: Deployment, tick: Ticks) -> None:
         verdict = verdict_of(home, stages[EMBEDDED])
         assert verdict["outcome"] == "stable"
         assert verdict["reference_days"] == REFERENCE_DAYS
-    assert tick(home) == []
 
 
-def test_another_domain_is_drift_and_asks_once_for_a_new_generation(
-    home: Deployment, tick: Ticks
-) -> None:
+def test_another_domain_is_drift_and_drift_alone_builds_nothing(home: Deployment) -> None:
     add_cases(home.root, KITCHEN, DAYS[2])
     stages = home.converge(DAYS[2])
     assert stages[EMBEDDED].failed_checks == (DRIFT,)
@@ -128,27 +109,29 @@ def test_another_domain_is_drift_and_asks_once_for_a_new_generation(
     (cell, *_) = verdict["what_moved"]["cells"]
     assert all("0207-" in example for example in cell["examples"])
     assert {"timeline", "picture"} <= set(verdict)
-    requests = tick(home)
-    assert len(requests) == 1
-    assert tick(home) == []
-    restarted = Ticks()
-    # A sensor that lost its cursor asks under the same key, which Dagster never runs twice.
-    assert [request.run_key for request in restarted(home)] == [requests[0].run_key]
-
-    rebuild = home.runs.definitions.resolve_job_def("rebuild_index")
-    done = rebuild.execute_in_process(
-        instance=home.runs.instance,
-        run_config=requests[0].run_config,
-        tags=dict(requests[0].tags),
-    )
-    assert done.success
+    for reaction in REACTIONS:
+        assert Sensor(reaction.name, home.platform, home.runs.instance).tick() == []
     for backend in BACKENDS:
-        release = home.platform.live_pointer(backend).live()
-        assert release is not None
-        assert (release.generation, release.actor) == ("g0002", "reindex_on_drift")
-        assert home.stored(backend) == home.desired()
-        # The generation before stays, for a rollback.
-        assert home.platform.target(backend).generation_names("documents") == ["g0001", "g0002"]
+        assert home.platform.target(backend).generation_names("documents") == ["g0001"]
+
+
+def test_a_damaged_index_is_found_by_its_check_and_repaired_by_its_sensor(
+    home: Deployment,
+) -> None:
+    client = home.milvus()
+    (state,) = home.states("milvus").all()
+    damaged = sorted(row_id for row_id, _, _ in home.stored("milvus"))[:3]
+    client.delete(collection_name(state.identity), ids=damaged)
+    client.close()
+    index = keys.index("milvus", home.platform.settings)
+    done = home.runs.materialize([index], partition=WORDS)
+    assert done.failed_checks == ("milvus/documents:index_matches_lake",)
+
+    (request,) = repairs(home).tick()
+    assert repairs(home).start(request).success
+    assert home.stored("milvus") == home.desired()
+    # The repair compared again, so the check holds and a new sensor has nothing to do.
+    assert repairs(home).tick() == []
     assert not any(stage.changed for stage in home.converge(DAYS[2]).values())
 
 

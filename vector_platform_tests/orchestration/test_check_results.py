@@ -1,93 +1,100 @@
-"""Reading the history of a check: every verdict is seen, whatever the order they come in."""
+"""Reading the history of checks: the newest verdict of each, and only what is known."""
 
 from __future__ import annotations
-
-import uuid
 
 import dagster as dg
 import pytest
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.check_results import PAGE, results_since
+from vector_platform.orchestration.check_results import PAGE, model_verdicts, newest_results
+from vector_platform.quality import faults
+from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import NEW, OLD, Automation, Request
+from vector_platform_tests.orchestration.verdicts import Says, lost, moved, run_checks, well
 
 DRIFT = dg.AssetCheckKey(keys.EMBEDDINGS, keys.NO_DRIFT)
+PARITY = dg.AssetCheckKey(dg.AssetKey(["milvus", "documents"]), keys.INDEX_MATCHES)
 
 
-def report(
-    instance: dg.DagsterInstance, *, passed: bool, model: str | None = OLD, evaluation: str = ""
+@pytest.fixture
+def instance() -> dg.DagsterInstance:
+    return dg.DagsterInstance.ephemeral()
+
+
+def newest(instance: dg.DagsterInstance, model: str | None = OLD) -> bool | None:
+    found = newest_results(instance, [DRIFT], partition=model).get(DRIFT)
+    return found.passed if found else None
+
+
+def test_the_newest_evaluation_of_each_model_version_stands(instance: dg.DagsterInstance) -> None:
+    assert newest(instance) is None
+    run_checks(instance, OLD, moved("e1"))
+    run_checks(instance, NEW, moved("e2"))
+    run_checks(instance, OLD, Says(keys.NO_DRIFT, True))
+    assert (newest(instance, OLD), newest(instance, NEW)) == (True, False)
+
+
+def test_a_check_that_failed_to_run_is_unknown_whatever_it_said_before(
+    instance: dg.DagsterInstance,
 ) -> None:
-    """The verdict of one run. (Dagster keeps only one that belongs to no run.)"""
-    verdict = dg.AssetCheckEvaluation(
-        asset_key=keys.EMBEDDINGS,
-        check_name=keys.NO_DRIFT,
-        passed=passed,
-        partition=model,
-        metadata={"evaluation_id": evaluation} if evaluation else {},
-    )
-    event = dg.DagsterEvent(
-        event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
-        job_name="job",
-        event_specific_data=verdict,
-    )
-    instance.report_dagster_event(event, run_id=str(uuid.uuid4()))
+    for answer in (True, False):
+        run_checks(instance, OLD, Says(keys.NO_DRIFT, answer))
+        assert newest(instance) is answer
+        run_checks(instance, OLD, Says(keys.NO_DRIFT, None))
+        assert newest(instance) is None
 
 
-def test_results_come_oldest_first_and_once() -> None:
-    instance = dg.DagsterInstance.ephemeral()
-    assert results_since(instance, DRIFT, after_id=0).results == []
-    for passed, model in ((True, OLD), (False, NEW), (False, OLD)):
-        report(instance, passed=passed, model=model)
-    unseen = results_since(instance, DRIFT, after_id=0)
-    assert [(r.partition, r.passed) for r in unseen.results] == [
-        (OLD, True),
-        (NEW, False),
-        (OLD, False),
-    ]
-    again = results_since(instance, DRIFT, after_id=unseen.settled_id)
-    assert again.results == []
-    assert again.settled_id == unseen.settled_id
+@pytest.mark.parametrize("waiting", [1, PAGE, PAGE + 1])
+def test_while_runs_are_under_way_the_verdict_before_them_stands(
+    automation: Automation, waiting: int
+) -> None:
+    automation.play(Request(("lake/embeddings",), OLD), failed=[keys.NO_DRIFT])
+    runs = [automation.start(Request(("lake/embeddings",), OLD)) for _ in range(waiting)]
+    assert newest(automation.instance) is False
+    runs[-1].materialise("lake/embeddings")
+    assert newest(automation.instance) is True
 
 
-def test_a_storm_of_results_between_two_ticks_loses_none() -> None:
-    instance = dg.DagsterInstance.ephemeral()
-    report(instance, passed=True)
-    seen = results_since(instance, DRIFT, after_id=0).settled_id
-    storm = [(OLD, NEW)[number % 2] for number in range(2 * PAGE + 1)]
-    for number, model in enumerate(storm):
-        report(instance, passed=False, model=model, evaluation=str(number))
-    results = results_since(instance, DRIFT, after_id=seen).results
-    assert [result.partition for result in results] == storm
-    assert [result.metadata["evaluation_id"] for result in results] == [
-        str(number) for number in range(len(storm))
-    ]
-
-
-@pytest.mark.parametrize("count", [PAGE - 1, PAGE, PAGE + 1])
-def test_the_edge_of_a_page_is_not_the_edge_of_history(count: int) -> None:
-    instance = dg.DagsterInstance.ephemeral()
-    for _ in range(count):
-        report(instance, passed=False)
-    assert len(results_since(instance, DRIFT, after_id=0).results) == count
-
-
-def test_a_check_that_was_planned_first_and_ends_last_is_seen(automation: Automation) -> None:
-    slow = automation.start(Request(("lake/embeddings",), OLD))
-    quick = automation.start(Request(("lake/embeddings",), NEW))
-    quick.materialise("lake/embeddings")
-    quick.end()
-    first = results_since(automation.instance, DRIFT, after_id=0)
-    assert [result.partition for result in first.results] == [NEW]
-    slow.materialise("lake/embeddings", failed=[keys.NO_DRIFT])
-    slow.end()
-    second = results_since(automation.instance, DRIFT, after_id=first.settled_id)
-    assert (OLD, False) in [(result.partition, result.passed) for result in second.results]
-    assert results_since(automation.instance, DRIFT, after_id=second.settled_id).results == []
-
-
-def test_a_run_that_died_before_its_check_holds_nothing_up(automation: Automation) -> None:
+def test_a_run_that_died_before_its_check_leaves_it_unknown(automation: Automation) -> None:
+    automation.play(Request(("lake/embeddings",), OLD))
     automation.start(Request(("lake/embeddings",), OLD)).end(success=False)
-    automation.play(Request(("lake/embeddings",), NEW))
-    unseen = results_since(automation.instance, DRIFT, after_id=0)
-    assert [result.partition for result in unseen.results] == [NEW]
-    assert results_since(automation.instance, DRIFT, after_id=unseen.settled_id).results == []
+    assert newest(automation.instance) is None
+
+
+def test_verdicts_carry_what_they_are_about(
+    instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    run_checks(instance, OLD, *well())
+    run_checks(instance, OLD, lost("e7", "pinecone"))
+    run_checks(instance, None, Says("chunks_keep_the_contract"))
+    run_checks(instance, NEW, lost("e8", "milvus"))
+    found = {(v.check, v.backend): v for v in model_verdicts(instance, settings, OLD)}
+    recall = found[faults.RECALL, "pinecone"]
+    assert (recall.passed, recall.evaluation_id, recall.model_version) == (False, "e7", OLD)
+    assert recall.facts["worst_slice"] == "tenant=iam"
+    assert found[faults.RECALL, "milvus"].passed is True
+    assert found["chunks_keep_the_contract", None].model_version is None
+    assert len(found) == len(well()) + 1
+
+
+def test_a_verdict_without_an_evaluation_is_known_by_its_record(
+    instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    ids = set()
+    for _ in range(2):
+        run_checks(instance, OLD, Says(keys.INDEX_MATCHES, False, "milvus"))
+        (found,) = model_verdicts(instance, settings, OLD)
+        ids.add(found.evaluation_id)
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("verdict", "passed"),
+    [("not worse", True), ("better", True), ("undecided", None), ("nothing is live yet", None)],
+)
+def test_a_check_that_cannot_tell_is_no_verdict(
+    verdict: str, passed: bool | None, instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    run_checks(instance, OLD, Says(faults.QUALITY, True, facts={"verdict": verdict}))
+    (found,) = model_verdicts(instance, settings, OLD)
+    assert found.passed is passed

@@ -14,15 +14,15 @@ import pytest
 
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys, retries
-from vector_platform.orchestration.check_results import results_since
-from vector_platform.orchestration.jobs import RebuildConfig, RepairConfig
+from vector_platform.orchestration.acting_jobs import IndexTarget, ReindexConfig
+from vector_platform.orchestration.check_results import newest_results
+from vector_platform.orchestration.jobs import RepairConfig
 from vector_platform.orchestration.release_jobs import PromoteConfig
 from vector_platform.orchestration.runs import RunFailed, Runs
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
-from vector_platform_tests.orchestration.test_check_results import report
-from vector_platform_tests.orchestration.test_reindex_on_drift import Sensor
+from vector_platform_tests.orchestration.verdicts import Sensor, lost, run_checks
 
 CHUNKS = 12
 MILVUS = dg.AssetKey(["milvus", "documents"])
@@ -61,6 +61,11 @@ def promote(runs: Runs, model_version: str) -> None:
     )
 
 
+def rebuild(runs: Runs, model_version: str, backend: str) -> None:
+    target = IndexTarget(model_version=model_version, backends=[backend])
+    runs.job("reindex", dg.RunConfig({"rebuild": ReindexConfig(targets=[target])}))
+
+
 def memory(runs: Runs) -> MemoryIndex:
     index = runs.platform.target("milvus")
     assert isinstance(index, MemoryIndex)
@@ -80,28 +85,29 @@ def sync_config(**config: Any) -> Mapping[str, Any]:
 # -- rebuild --------------------------------------------------------------------------------
 
 
-def test_drift_of_the_live_model_ends_in_a_new_proven_live_generation(runs: Runs) -> None:
+def test_lost_recall_of_the_live_model_ends_in_a_new_proven_live_generation(runs: Runs) -> None:
     both = [keys.index(name, runs.platform.settings) for name in ("milvus", "pinecone")]
     for model_version in (OLD, NEW):
         runs.materialize(both, partition=model_version)
     promote(runs, OLD)
     assert live(runs) == "g0001"
 
-    sensor = Sensor(runs.platform.settings, runs.instance)
-    report(runs.instance, passed=False, model=OLD, evaluation="e1")
+    sensor = Sensor("reindex_on_lost_recall", runs.platform, runs.instance)
+    run_checks(runs.instance, OLD, lost("e1", "milvus"), lost("e2", "pinecone"))
     (request,) = sensor.tick()
-    job = runs.definitions.resolve_job_def("rebuild_index")
-    done = job.execute_in_process(
-        instance=runs.instance, run_config=request.run_config, tags=request.tags
-    )
+    done = sensor.start(request)
     assert done.success
-    assert done.output_for_node("rebuild") == {"milvus": "g0003", "pinecone": "g0003"}
+    assert done.output_for_node("rebuild") == {
+        "milvus/words.v1": "g0003",
+        "pinecone/words.v1": "g0003",
+    }
     assert states(runs, OLD) == {"g0001": "proven", "g0003": "proven"}
     assert live(runs) == "g0003"
     assert memory(runs).pointed == _generation(runs)
     release = runs.platform.live_pointer("milvus").live()
     assert release is not None
-    assert (release.actor, release.reason) == ("reindex_on_drift", "drift evaluation e1 failed")
+    assert release.actor == "reindex_on_lost_recall"
+    assert "recall 0.5 is below the floor of 0.9" in release.reason
     # The rebuilt generation is what the index asset now shows, under its model version.
     newest = runs.instance.fetch_materializations(
         dg.AssetRecordsFilter(MILVUS, asset_partitions=[OLD]), limit=1
@@ -121,8 +127,7 @@ def test_the_generation_before_the_live_one_is_kept_and_older_ones_are_collected
         ),
     )
     for _ in range(2):
-        config = RebuildConfig(model_version=OLD, backends=["milvus"])
-        runs.job("rebuild_index", dg.RunConfig({"rebuild": config}))
+        rebuild(runs, OLD, "milvus")
     assert live(runs) == "g0003"
     assert states(runs, OLD) == {"g0001": "dropped", "g0002": "proven", "g0003": "proven"}
     assert len(memory(runs).generation_names("documents")) == 2
@@ -133,16 +138,14 @@ def test_a_rebuild_of_a_model_that_is_not_live_moves_no_pointer(runs: Runs) -> N
     runs.materialize([MILVUS], partition=NEW)
     config = PromoteConfig(model_version=OLD, backends=["milvus"])
     runs.job("promote", dg.RunConfig({"promote_op": config}))
-    rebuild = RebuildConfig(model_version=NEW, backends=["milvus"])
-    runs.job("rebuild_index", dg.RunConfig({"rebuild": rebuild}))
+    rebuild(runs, NEW, "milvus")
     assert live(runs) == "g0001"
     assert states(runs, NEW)["g0003"] == "proven"
 
 
 def test_a_rebuild_on_a_backend_that_is_not_configured_fails_before_it_builds(runs: Runs) -> None:
-    config = RebuildConfig(model_version=OLD, backends=["elsewhere"])
     with pytest.raises(RunFailed, match="elsewhere"):
-        runs.job("rebuild_index", dg.RunConfig({"rebuild": config}))
+        rebuild(runs, OLD, "elsewhere")
     assert states(runs, OLD) == {}
 
 
@@ -195,7 +198,7 @@ def test_a_repair_job_mends_what_a_check_has_found_and_nothing_else(runs: Runs) 
     done = repair(runs, model_version=OLD, backends=["milvus"])
     assert [facts["rows_upserted"] for facts in done["milvus/words.v1"]] == [3]
     key = dg.AssetCheckKey(MILVUS, keys.INDEX_MATCHES)
-    newest = results_since(runs.instance, key, after_id=0).results[-1]
+    newest = newest_results(runs.instance, [key], partition=OLD)[key]
     assert (newest.passed, newest.partition, newest.metadata["rows_actual"]) == (True, OLD, CHUNKS)
     assert check(runs)
     assert memory(runs).count(_generation(runs)) == CHUNKS

@@ -1,0 +1,121 @@
+"""What a sensor does at one tick: read verdicts, diagnose, rule, record.
+
+Belongs here: putting the pure parts and the records together. Does not belong here: any of the
+parts, or Dagster's idea of a sensor (`sensors.py`). Nothing is carried from tick to tick: what
+has been done is in the lake and in the history of runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import dagster as dg
+
+from vector_platform.orchestration.action_log import ActionLog
+from vector_platform.orchestration.check_results import model_verdicts
+from vector_platform.quality.acting import PlannedRun, Ruling, decide, lost_runs, planned_runs
+from vector_platform.quality.diagnosis import diagnose
+from vector_platform.quality.faults import Action, Diagnosis, Kind, Limits, Scope
+from vector_platform.releases.requests import ReleaseRequests
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+# Actions that end in a release request. A repair does not: it mends what readers see.
+BUILDS: frozenset[Action] = frozenset({"rebuild"})
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one tick came to.
+
+    Attributes:
+        runs: Runs to ask for.
+        left: Faults for which nothing is started, and why.
+    """
+
+    runs: tuple[PlannedRun, ...] = ()
+    left: tuple[Ruling, ...] = ()
+
+    def describe_left(self) -> str:
+        """One line for each fault that is left, or that there is none."""
+        return (
+            "; ".join(f"{r.diagnosis.kind} of {r.diagnosis.scope}: {r.why}" for r in self.left)
+            or "no check says that anything is wrong"
+        )
+
+
+def react(
+    kinds: Collection[Kind],
+    *,
+    actor: str,
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    now: datetime,
+    per_model: bool = False,
+) -> Tick:
+    """Rule on every fault of some kinds, and record it.
+
+    Args:
+        kinds: Kinds of faults that this actor answers. They share one action.
+        actor: Name of the sensor.
+        platform: The deployment.
+        instance: Its history of checks and runs.
+        now: The time, with its zone.
+        per_model: One run for each model version, for jobs that take only one.
+    """
+    # Versions may have been made since the code location was loaded.
+    platform.follow_own_models()
+    found = [one for one in diagnoses(instance, platform.settings) if one.kind in kinds]
+    if not found:
+        return Tick()
+    log = ActionLog(platform.lake, instance, actor=actor, now=now)
+    past = log.past()
+    rulings = decide(
+        found,
+        past=past,
+        policy=platform.settings.acting,
+        now=now,
+        holds=_holds(platform, now) if BUILDS & {one.action for one in found} else {},
+    )
+    runs = lost_runs(past, now)
+    for planned in planned_runs(rulings, per_model=per_model):
+        log.act(planned, rulings)
+        runs.append(planned)
+    left = tuple(ruling for ruling in rulings if not ruling.acts)
+    for ruling in left:
+        log.leave(ruling)
+    return Tick(tuple(runs), left)
+
+
+def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosis]:
+    """What is wrong now, of every active model version."""
+    limits = Limits(settings.acting.max_deleted_share, settings.acting.max_p95_latency_ms)
+    return [
+        found
+        for model_version in settings.active_models
+        for found in diagnose(
+            model_version,
+            model_verdicts(instance, settings, model_version),
+            backends=settings.indexes.backends,
+            limits=limits,
+        )
+    ]
+
+
+def _holds(platform: Platform, now: datetime) -> dict[Scope, str]:
+    """Indexes for which nothing more is built: the last one waits, or was just rejected."""
+    cooldown = timedelta(hours=platform.settings.acting.rebuild.cooldown_hours)
+    held = {}
+    for request in ReleaseRequests(platform.lake).all():
+        scope = Scope(request.model_version, request.backend)
+        if request.open:
+            held[scope] = f"release request {request.request_id} waits: {request.waits_for}"
+        elif request.state == "rejected" and now - request.updated_at < cooldown:
+            held[scope] = (
+                f"release request {request.request_id} was rejected less than {cooldown} ago"
+            )
+        else:
+            held.pop(scope, None)
+    return held

@@ -1,0 +1,125 @@
+"""Re-embedding: a model that was changed under its name becomes a model version of its own.
+
+Belongs here: the job `reembed` and the order of its steps. Does not belong here: noticing the
+change (`models/watch.py`) or deciding to act on it (`sensors.py`).
+
+The old version is left as it is: what it has embedded while it answered as registered stays, and
+readers stay on it. The new version is proposed, through the gates, like any other new model.
+"""
+
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.models.own import keep_model
+from vector_platform.orchestration.model_jobs import index_model
+from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.acting import PlannedRun
+from vector_platform.wiring import NotConfigured, Platform
+
+# Room that the suffix of a proposed version leaves of a name's 48 characters.
+BASE_NAME_LENGTH = 36
+
+
+class ReembedConfig(dg.Config):
+    """Which models to give a new name, and why.
+
+    Attributes:
+        model_versions: Model versions that no longer answer as registered.
+        reason: Recorded with the release request.
+        actor: Who asked.
+        automatic: Whether a sensor or a schedule asks, and not a person.
+        evaluations: Ids of the measurements that asked for it.
+    """
+
+    model_versions: list[str]
+    reason: str = "asked for by hand"
+    actor: str = "person"
+    automatic: bool = False
+    evaluations: list[str] = []
+
+
+def reembed_config(run: PlannedRun, actor: str) -> dg.RunConfig:
+    """The configuration of `reembed` for a planned run."""
+    config = ReembedConfig(
+        model_versions=sorted({scope.model_version for scope in run.scopes}),
+        reason=run.why,
+        actor=actor,
+        automatic=True,
+        evaluations=list(run.evaluation_ids),
+    )
+    return dg.RunConfig({"propose": config})
+
+
+def build_reembed_job() -> dg.JobDefinition:
+    """`reembed`: changed weights under a name of their own, embedded, indexed and proposed."""
+
+    @dg.op(pool="lake_embeddings")
+    def propose(
+        context: dg.OpExecutionContext,
+        config: ReembedConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        proposed: dict[str, Any] = {}
+        for changed in config.model_versions:
+            with retry_by_type():
+                name = name_anew(platform, changed)
+                facts = index_model(platform, name, context)
+                facts["releases"] = _propose(platform, name, config, context)
+            proposed[changed] = {"model_version": name, **facts}
+        return proposed
+
+    @dg.job(
+        name="reembed",
+        description="Give a model that was changed under its name a new model version, embed the "
+        "corpus with it, build its indexes and ask for their release.",
+    )
+    def reembed() -> None:
+        propose()
+
+    return reembed
+
+
+def name_anew(platform: Platform, changed: str) -> str:
+    """A model version for what a model is now; the same weights get the same name again.
+
+    Raises:
+        NotConfigured: It has no weights of its own to name.
+    """
+    spec = platform.settings.models[platform.embedder(changed).name]
+    if spec.bases:
+        raise NotConfigured(f"{changed} is made from {', '.join(spec.bases)}: name those anew")
+    digest = platform.embedder(changed).fingerprint.digest
+    name = f"{changed[:BASE_NAME_LENGTH]}.re-{digest[:8]}"
+    keep_model(
+        platform.data_dir,
+        name,
+        settings=spec.model_dump(mode="json", exclude_defaults=True)
+        | {"description": f"{changed} as it answers since it was changed under its name."},
+        card={"made_by": "reembed", "of": changed, "fingerprint": digest},
+        fill=lambda folder: None,
+    )
+    platform.follow_own_models()
+    return name
+
+
+def _propose(
+    platform: Platform, name: str, config: ReembedConfig, context: dg.OpExecutionContext
+) -> dict[str, str]:
+    """Ask for the release of a new version on every backend. Returns where each request stands."""
+    stands: dict[str, str] = {}
+    for backend in platform.settings.indexes.backends:
+        desk = platform.release_desk(backend, run_id=context.run_id, progress=context.log.info)
+        state = desk.sync.states.newest(name)
+        assert state is not None, "the version was indexed by this run"
+        settled = desk.release(
+            state,
+            actor=config.actor,
+            reason=config.reason,
+            automatic=config.automatic,
+            evidence_ids=tuple(config.evaluations),
+        )
+        context.log.info(f"{backend}: {settled.describe()}")
+        stands[backend] = settled.describe()
+    return stands

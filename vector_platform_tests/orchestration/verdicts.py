@@ -1,0 +1,162 @@
+"""Verdicts by real runs, and the sensors of the real definitions ticked on them.
+
+Belongs here: small assets whose checks answer what a test says, under the names of the
+platform's own, run on the test's instance; and `Sensor`, one real sensor with its requests
+executed as the daemon does. Does not belong here: assertions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import RUN_KEY_TAG
+from dagster._core.test_utils import freeze_time
+
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.build import build_definitions
+from vector_platform.quality import faults
+from vector_platform.wiring import Platform
+from vector_platform_tests.orchestration.harness import OLD
+
+BACKENDS = ("milvus", "pinecone")
+
+MOVED = {
+    "global_alarm": True,
+    "acts": True,
+    "new_mass_low": 0.2,
+    "outcome": "drift",
+    "slices_alarmed": [],
+}
+
+
+@dataclass(frozen=True)
+class Says:
+    """What a check answers in a run.
+
+    Attributes:
+        check: Its name.
+        passed: The answer; None: the run dies before it answers.
+        backend: For checks of an index.
+        facts: Its metadata.
+    """
+
+    check: str
+    passed: bool | None = True
+    backend: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def asset(self) -> dg.AssetKey:
+        if self.backend:
+            return dg.AssetKey([self.backend, "documents"])
+        if self.check == faults.QUALITY:
+            return keys.RETRIEVAL
+        return keys.CHUNKS if self.check.startswith("chunks") else keys.EMBEDDINGS
+
+
+def well(*but: Says) -> list[Says]:
+    """Every check of a model version, passed, but for those that say something else."""
+    of_index = (faults.PARITY, faults.REFUSED, faults.RECALL)
+    names = (faults.CANARY, faults.VECTORS, faults.COMPLETE, faults.DRIFT)
+    says = [
+        *(Says(name) for name in names),
+        Says(faults.QUALITY, facts={"verdict": "not worse"}),
+        *(Says(name, True, backend) for backend in BACKENDS for name in of_index),
+    ]
+    replaced = {(each.check, each.backend): each for each in but}
+    return [replaced.get((each.check, each.backend), each) for each in says]
+
+
+def lost(evaluation: str, backend: str = "milvus") -> Says:
+    """Recall of an index is below its floor."""
+    facts = {"recall": 0.5, "floor": 0.9, "worst_slice": "tenant=iam", "evaluation_id": evaluation}
+    return Says(faults.RECALL, False, backend, facts)
+
+
+def worse(evaluation: str) -> Says:
+    """The champion finds less than at its release."""
+    facts = {"verdict": "worse", "difference": -0.1, "champion": OLD, "evaluation_id": evaluation}
+    return Says(faults.QUALITY, False, facts=facts)
+
+
+def moved(evaluation: str, **facts: Any) -> Says:
+    """The distribution of a model version's vectors moved."""
+    return Says(faults.DRIFT, False, facts=MOVED | {"evaluation_id": evaluation} | facts)
+
+
+def run_checks(instance: dg.DagsterInstance, model_version: str | None, *says: Says) -> None:
+    """One real run that materialises the assets of some checks, and answers them in order."""
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+    partitions = dg.StaticPartitionsDefinition([model_version]) if model_version else None
+    by_asset: dict[dg.AssetKey, list[Says]] = {}
+    for each in says:
+        by_asset.setdefault(each.asset, []).append(each)
+    assets = [_asset(key, answers, partitions) for key, answers in by_asset.items()]
+    dg.materialize(assets, instance=instance, partition_key=model_version, raise_on_error=False)
+
+
+def _asset(
+    key: dg.AssetKey, answers: Sequence[Says], partitions: dg.PartitionsDefinition | None
+) -> dg.AssetsDefinition:
+    specs = [
+        dg.AssetCheckSpec(each.check, asset=key, partitions_def=partitions) for each in answers
+    ]
+
+    @dg.asset(key=key, check_specs=specs, partitions_def=partitions)
+    def checked() -> Iterator[Any]:
+        yield dg.MaterializeResult()
+        for each in answers:
+            if each.passed is None:
+                raise ConnectionError("the backend does not answer")
+            yield dg.AssetCheckResult(
+                check_name=each.check,
+                passed=each.passed,
+                metadata={
+                    name: dg.MetadataValue.json(value) if isinstance(value, list) else value
+                    for name, value in each.facts.items()
+                },
+            )
+
+    return checked
+
+
+class Sensor:
+    """A sensor of the real definitions, ticked by hand; it has nothing to remember."""
+
+    def __init__(self, name: str, platform: Platform, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self._platform = platform
+        self.skipped = ""
+        self._definitions = build_definitions(
+            settings=platform.settings, resources={"platform": platform}
+        )
+        self._sensor = self._definitions.get_repository_def().get_sensor_def(name)
+
+    def tick(self, *, at: datetime | None = None) -> list[dg.RunRequest]:
+        """One tick, now or at a time. What it asks for is not started yet."""
+        if at is not None:
+            with freeze_time(at):
+                return self.tick()
+        with dg.build_sensor_context(
+            instance=self.instance,
+            definitions=self._definitions,
+            resources={"platform": self._platform},
+        ) as context:
+            data = self._sensor.evaluate_tick(context)
+        self.skipped = data.skip_message or ""
+        return list(data.run_requests or [])
+
+    def start(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Execute a request as the daemon does: under its key."""
+        job = self._definitions.resolve_job_def(self._sensor.job_name)
+        return job.execute_in_process(
+            instance=self.instance,
+            run_config=request.run_config,
+            tags={**request.tags, RUN_KEY_TAG: str(request.run_key)},
+            raise_on_error=False,
+        )
