@@ -497,6 +497,7 @@ class Settings(_Section):
     quality: Quality = Quality()
     upgrades: Upgrades = Upgrades()
     retraining: Retraining = Retraining()
+    releases: Releases = Releases()
     acting: Acting = Acting()
     _root: Path = PrivateAttr(default=Path())
     _own: frozenset[str] = PrivateAttr(default=frozenset())

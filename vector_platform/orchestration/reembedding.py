@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from vector_platform.models.own import keep_model
+from vector_platform.models.own import keep_model, write_card
 from vector_platform.orchestration.model_jobs import index_model
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.acting import PlannedRun
@@ -91,14 +91,14 @@ def name_anew(platform: Platform, changed: str) -> str:
     if spec.bases:
         raise NotConfigured(f"{changed} is made from {', '.join(spec.bases)}: name those anew")
     digest = platform.embedder(changed).fingerprint.digest
+    card = {"made_by": "reembed", "of": changed, "fingerprint": digest}
     name = f"{changed[:BASE_NAME_LENGTH]}.re-{digest[:8]}"
     keep_model(
         platform.data_dir,
         name,
         settings=spec.model_dump(mode="json", exclude_defaults=True)
         | {"description": f"{changed} as it answers since it was changed under its name."},
-        card={"made_by": "reembed", "of": changed, "fingerprint": digest},
-        fill=lambda folder: None,
+        fill=lambda folder: write_card(folder, card),
     )
     platform.follow_own_models()
     return name
