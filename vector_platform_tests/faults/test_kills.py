@@ -72,6 +72,22 @@ def test_fifty_killed_runs_are_made_good_by_the_next_one(world: World) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("place", ["after upsert", "after delete"])
+def test_what_a_killed_run_wrote_is_made_good_when_its_changes_are_taken_back(
+    world: World, place: str
+) -> None:
+    """Lake and last proof agree on those rows; the index alone has them otherwise."""
+    world.normal_run()
+    before = world.corpus
+    world.change()
+    outcome = world.run(kill_at=place)
+    assert (outcome.kind, outcome.last_step) == ("killed", place)
+    world.set(before)
+    world.normal_run()
+    world.assert_equal()
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize("backend", ["milvus", "pinecone"])
 def test_the_first_build_survives_a_kill_at_every_step(
     backend: str, request: pytest.FixtureRequest, tmp_path: Path, runs: Runs
