@@ -343,7 +343,7 @@ def cost(world: World, runs: int) -> None:
         for start in range(0, tenants, 50):
             lake.drift_sketches.append(audited(world, range(start, min(start + 50, tenants))))
         started, busy = time.perf_counter(), time.process_time()
-        series = read_series(lake, "m.v1")
+        series = read_series(lake, "m.v1", world.map.version)
         read = time.perf_counter() - started
         judged = 0
         for days in series.slices.values():

@@ -279,7 +279,9 @@ def moderated(ratios: Floats, freedom: int) -> tuple[Floats, float]:
 
     Empirical Bayes for variances (Smyth 2004): if the ratios scatter no more than estimates of
     one number would, they are one number, well known; the more they truly differ, the less is
-    borrowed. Each then has the t-distribution of `freedom` plus what is gained.
+    borrowed. Each then has the t-distribution of `freedom` plus what is gained. No variance is made
+    smaller than its own estimate: a share that truly wobbles more than the others must not be
+    taken for one of them.
 
     Args:
         ratios: Estimated variances, each relative to what it should be, at least two.
@@ -290,7 +292,8 @@ def moderated(ratios: Floats, freedom: int) -> tuple[Floats, float]:
     prior = 2 * _inverse_trigamma(scatter) if scatter > 0 else float(_FREEDOMS[-1])
     prior = min(prior, float(_FREEDOMS[-1]))
     common = np.exp(logs.mean() + special.digamma(prior / 2) - np.log(prior / 2))
-    return np.asarray((prior * common + freedom * ratios) / (prior + freedom)), prior
+    shared = (prior * common + freedom * ratios) / (prior + freedom)
+    return np.maximum(ratios, shared), prior
 
 
 def _inverse_trigamma(value: float) -> float:

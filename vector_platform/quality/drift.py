@@ -146,7 +146,8 @@ def judge_drift(lake: Lake, model_version: str, policy: DriftPolicy) -> DriftVer
             policy,
             reason="the lake does not hold the days of a first reference yet",
         )
-    return judge_series(read_series(lake, model_version), reference, policy)
+    series = read_series(lake, model_version, reference.map.version)
+    return judge_series(series, reference, policy)
 
 
 def judge_series(series: Series, reference: Reference, policy: DriftPolicy) -> DriftVerdict:

@@ -254,11 +254,14 @@ class Series:
     slices: dict[tuple[str, str], Days]
 
 
-def read_series(lake: Lake, model_version: str) -> Series:
-    """Every sketch of a model version, as series of days. Reads no vector."""
+def read_series(lake: Lake, model_version: str, map_version: str) -> Series:
+    """Every sketch of a model version under a map, as series of days. Reads no vector.
+
+    Sketches of another map say nothing: a new reference whose sync was killed has none yet.
+    """
     table = lake.drift_sketches.read(
         ["day", "tenant", "source", "rows", "sums"],
-        where=[("model_version", "==", model_version)],
+        where=[("model_version", "==", model_version), ("map_version", "==", map_version)],
     )
     return series_of(table)
 

@@ -275,7 +275,10 @@ def test_series_are_read_by_day_and_slice(stream: Stream) -> None:
     stream.add(DAYS + 1, vectors(rng, 6), tenant="other", source="t")
     stream.add(DAYS + 1, vectors(rng, 5))
     sync(lake)
-    series = read_series(lake, MODEL)
+    reference = newest_reference(lake, MODEL)
+    assert reference is not None
+    assert len(read_series(lake, MODEL, "another map").total.dates) == 0
+    series = read_series(lake, MODEL, reference.map.version)
     assert set(series.slices) == {("acme", "s"), ("other", "t")}
     assert series.total.rows[-1] == 11
     assert series.total.dates[-1] == (date_of(DAYS + 1) - EPOCH).days
