@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -280,7 +281,7 @@ def series_of(table: pa.Table) -> Series:
     starts = [at for at, name in enumerate(names) if at == 0 or name != names[at - 1]]
     slices = {
         names[start]: Days(dates[start:end], rows[start:end], sums[start:end])
-        for start, end in zip(starts, [*starts[1:], len(names)], strict=True)
+        for start, end in pairwise([*starts, len(names)])
     }
     return Series(_merged(dates, rows, sums), slices)
 
