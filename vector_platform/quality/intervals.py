@@ -9,7 +9,7 @@ of a score test, and keeps its level next to one, where the normal interval is f
 
 Measured coverage of the 95 % interval over nine populations of recall@10, 2,000 samples each: at
 100 queries .94 to .98 (normal interval: .64 to .95), at 300 .94 to .97, at 1,000 .94 to .96.
-Half-width for mean .983 at 1,000 queries: .0045. `benchmarks/fidelity.py` measures it again.
+Half-width for mean .983 at 1,000 queries: .0045. The tests measure four of them again.
 """
 
 from __future__ import annotations
