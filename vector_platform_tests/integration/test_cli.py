@@ -273,13 +273,17 @@ def test_a_row_served_with_another_vector_is_found_too(home: Deployment) -> None
 
 
 def test_a_sync_with_nothing_to_do_writes_nothing(home: Deployment) -> None:
-    before = home.table_versions()
+    def written() -> dict[str, int]:
+        # The checks of a sync measure recall and keep what they measured.
+        return {k: v for k, v in home.table_versions().items() if k != "evaluations"}
+
+    before = written()
     facts = json.loads(ok(home.cli("index", "sync", "--json")).out)
     assert [(fact["backend"], fact["mode"]) for fact in facts] == [
         ("milvus", "none"),
         ("pinecone", "none"),
     ]
-    assert home.table_versions() == before
+    assert written() == before
     assert "--model 'other' is not one of words.v1" in failed(
         home.cli("index", "sync", "--model", "other")
     )
