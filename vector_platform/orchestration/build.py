@@ -64,6 +64,7 @@ def build_definitions(
         build_repair_job(settings),
         build_reindex_job(settings),
         build_reembed_job(),
+        build_retrain_job(),
         build_recalibrate_job(),
     ]
     replace_translation = build_replace_job()
@@ -91,7 +92,6 @@ def build_definitions(
             settle,
             watch,
             build_translate_job(),
-            build_retrain_job(),
             replace_translation,
         ],
         schedules=build_schedules(settings, ingest_day),

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.models.own import keep_model, write_card
-from vector_platform.orchestration.model_jobs import index_model
+from vector_platform.orchestration.model_jobs import ask_for_release, index_model
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.acting import PlannedRun
 from vector_platform.wiring import NotConfigured, Platform
@@ -66,7 +66,15 @@ def build_reembed_job() -> dg.JobDefinition:
             with retry_by_type():
                 name = name_anew(platform, changed)
                 facts = index_model(platform, name, context)
-                facts["releases"] = _propose(platform, name, config, context)
+                facts["releases"] = ask_for_release(
+                    platform,
+                    name,
+                    actor=config.actor,
+                    reason=config.reason,
+                    automatic=config.automatic,
+                    evaluations=config.evaluations,
+                    context=context,
+                )
             proposed[changed] = {"model_version": name, **facts}
         return proposed
 
@@ -102,24 +110,3 @@ def name_anew(platform: Platform, changed: str) -> str:
     )
     platform.follow_own_models()
     return name
-
-
-def _propose(
-    platform: Platform, name: str, config: ReembedConfig, context: dg.OpExecutionContext
-) -> dict[str, str]:
-    """Ask for the release of a new version on every backend. Returns where each request stands."""
-    stands: dict[str, str] = {}
-    for backend in platform.settings.indexes.backends:
-        desk = platform.release_desk(backend, run_id=context.run_id, progress=context.log.info)
-        state = desk.sync.states.newest(name)
-        assert state is not None, "the version was indexed by this run"
-        settled = desk.release(
-            state,
-            actor=config.actor,
-            reason=config.reason,
-            automatic=config.automatic,
-            evidence_ids=tuple(config.evaluations),
-        )
-        context.log.info(f"{backend}: {settled.describe()}")
-        stands[backend] = settled.describe()
-    return stands

@@ -24,8 +24,9 @@ from vector_platform.models.hashing import hash_file
 from vector_platform.models.own import keep_model, write_card
 from vector_platform.models.registry import open_model
 from vector_platform.models.training import Pair, TrainingRuntime
-from vector_platform.orchestration.model_jobs import index_model
+from vector_platform.orchestration.model_jobs import ask_for_release, index_model
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.acting import PlannedRun
 from vector_platform.quality.comparison import Comparison
 from vector_platform.releases.candidates import (
     ChallengerRefused,
@@ -57,11 +58,27 @@ class RetrainConfig(dg.Config):
         model_version: The model version to improve; empty for the one that is live.
         reason: Why.
         actor: Who asked.
+        automatic: Whether a sensor or a schedule asks, and not a person.
+        evaluations: Ids of the measurements that asked for it.
     """
 
     model_version: str = ""
     reason: str = "asked for by hand"
     actor: str = "person"
+    automatic: bool = False
+    evaluations: list[str] = []
+
+
+def retrain_config(run: PlannedRun, actor: str) -> dg.RunConfig:
+    """The configuration of `retrain` for a planned run, which is of one model."""
+    config = RetrainConfig(
+        model_version=run.scopes[0].model_version,
+        reason=run.why,
+        actor=actor,
+        automatic=True,
+        evaluations=list(run.evaluation_ids),
+    )
+    return dg.RunConfig({"train": config})
 
 
 @dataclass(frozen=True)
@@ -92,9 +109,18 @@ def build_retrain_job() -> dg.JobDefinition:
             base = base_of(platform, config.model_version)
             name, comparisons = train_model(platform, base, context.log.info)
             facts = index_model(platform, name, context)
+            releases = ask_for_release(
+                platform,
+                name,
+                actor=config.actor,
+                reason=config.reason,
+                automatic=config.automatic,
+                evaluations=config.evaluations,
+                context=context,
+            )
         won = {metric: one.facts() for metric, one in comparisons.items()}
-        context.log.info(f"{name} is built and waits for its release: {describe(comparisons)}")
-        return {"model_version": name, "base": base, "reason": config.reason, "won": won, **facts}
+        context.log.info(f"{name} is built: {describe(comparisons)}")
+        return {"model_version": name, "base": base, "won": won, "releases": releases, **facts}
 
     @dg.job(
         name="retrain",

@@ -20,6 +20,7 @@ from vector_platform.orchestration.acting_jobs import (
 )
 from vector_platform.orchestration.reactions import react
 from vector_platform.orchestration.reembedding import reembed_config
+from vector_platform.orchestration.retraining import retrain_config
 from vector_platform.quality.acting import PlannedRun
 from vector_platform.quality.faults import Kind
 from vector_platform.wiring import Platform
@@ -75,6 +76,15 @@ REACTIONS = (
         reindex_config,
         "Builds a new generation when an index has lost recall on some slice, or carries too "
         "many deleted rows.",
+    ),
+    Reaction(
+        "retrain_on_fallen_quality",
+        ("quality_fell",),
+        "retrain",
+        retrain_config,
+        "Trains a challenger when the champion finds less than at its release, although model and "
+        "index are as they were.",
+        per_model=True,
     ),
     Reaction(
         "recalibrate_on_drift",

@@ -43,12 +43,14 @@ from vector_platform_tests.orchestration.verdicts import (
     moved,
     run_checks,
     well,
+    worse,
 )
 
 HOUR = timedelta(hours=1)
 REINDEX = "reindex_on_lost_recall"
 REPAIR = "repair_on_divergence"
 REEMBED = "reembed_on_changed_model"
+RETRAIN = "retrain_on_fallen_quality"
 RECALIBRATE = "recalibrate_on_drift"
 
 World = Callable[..., MemoryPlatform]
@@ -137,6 +139,7 @@ ANSWERED: dict[str, tuple[list[Says], str, str]] = {
     REPAIR: ([Says(keys.INDEX_MATCHES, False, "milvus")], "index_diverged", f"{OLD} milvus"),
     REINDEX: ([lost("e1")], "recall_lost", f"{OLD} milvus"),
     REEMBED: ([Says(faults.CANARY, False)], "model_changed", OLD),
+    RETRAIN: ([worse("e1")], "quality_fell", OLD),
     # Evidence as new as the alarm: all of it from one run.
     RECALIBRATE: (well(moved("e1")), "distribution_moved", OLD),
 }

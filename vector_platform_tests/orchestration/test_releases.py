@@ -14,7 +14,7 @@ import pytest
 
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.orchestration import release_sensors
-from vector_platform.orchestration.jobs import RebuildConfig
+from vector_platform.orchestration.acting_jobs import IndexTarget, ReindexConfig
 from vector_platform.orchestration.release_jobs import (
     DecisionConfig,
     PromoteConfig,
@@ -119,8 +119,9 @@ def test_a_rejected_request_is_not_released_later(desk: Desk) -> None:
 
 def test_a_rebuild_during_a_freeze_is_released_when_it_ends(desk: Desk) -> None:
     desk.policy(freezes=FROZEN)
-    rebuild = RebuildConfig(model_version=OLD, actor="reindex_on_drift", automatic=True)
-    desk.runs.job("rebuild_index", dg.RunConfig({"rebuild": rebuild}))
+    target = IndexTarget(model_version=OLD)
+    rebuild = ReindexConfig(targets=[target], actor="reindex_on_lost_recall", automatic=True)
+    desk.runs.job("reindex", dg.RunConfig({"rebuild": rebuild}))
     assert desk.live() == "g0001"
     (first,) = desk.tick("settle_waiting_releases")
     desk.run("settle_releases", first)
