@@ -285,6 +285,9 @@ class Stored(Embedder):
     def _encode(self, texts: list[str], **_: object) -> Embedded:
         raise NotImplementedError(f"{len(texts)} texts for a model that only has vectors")
 
+    def _count(self, texts: list[str]) -> int:
+        raise NotImplementedError(f"{len(texts)} texts for a model that only has vectors")
+
 
 def translate_lake(uri: str) -> tuple[int, float]:
     """Translate every vector of the synthetic lake; returns how many, and processor seconds."""
