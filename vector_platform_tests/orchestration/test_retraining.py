@@ -118,8 +118,8 @@ def test_an_adapter_that_wins_is_served_from_the_vectors_of_its_base(
     assert abs(hit.score - asked @ document) < 1e-5
     # A content that comes later gets its vector once, from the base.
     building.put(platform.lake, building.chunk("guides:new", text_of(5000)))
-    assert embed(platform, name, "run", quiet)[0].texts == 1
-    assert embed(platform, BASE, "run", quiet)[0].texts == 0
+    assert embed(platform, name, "run", quiet).report.texts == 1
+    assert embed(platform, BASE, "run", quiet).report.texts == 0
     assert base_of(platform, name) == BASE
 
 
