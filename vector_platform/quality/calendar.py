@@ -269,7 +269,9 @@ class _Fit:
         long tail to be taken from it.
         """
         normal, found = np.maximum(normal, self.floor), np.maximum(found, 0)
-        power = 2 / 3 - self.tau / (self.tau + self.chance) / 3
+        # Few days of a skewed share mostly show less of its wobble than there is.
+        wobble = self.tau + 2 * (self.tau + self.chance) * np.sqrt(2 / self.freedom)
+        power = 2 / 3 - np.minimum(1, 2 * wobble / (wobble + self.chance)) / 3
         grown = (found**power - normal**power) * normal ** (1 - power) / power
         return np.where(found > normal, grown, found - normal)
 
