@@ -99,7 +99,7 @@ def retrain(
     """Train a new model version from golden queries and feedback, as a Dagster run.
 
     It must be better than its base on every gated metric, on queries whose documents were held
-    out; else it is refused. The winner is embedded, indexed and proven. No pointer moves.
+    out; else it is refused. The winner is embedded, indexed and proven, and its release asked for.
     """
     import getpass
 
@@ -122,7 +122,8 @@ def retrain(
         return
     name = made["model_version"]
     say(f"{name}: {runs.platform.settings.models[name].description}")
-    say(f"release it: vector-platform release promote {name}")
+    for backend, where in made["releases"].items():
+        say(f"{backend}: {where}")
 
 
 @app.command()

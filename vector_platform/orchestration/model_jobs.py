@@ -1,9 +1,8 @@
 """Jobs that make and replace model versions.
 
 Belongs here: `translate_model` and `replace_translation`, thin ops around plain functions. Does
-not belong here: how a map is judged (`releases/translation.py`) or how vectors are translated
-(`models`). A job that makes a model version ends with a proven, unreleased generation: what
-readers see is decided elsewhere.
+not belong here: how a map is judged (`releases/translation.py`), how vectors are translated
+(`models`), or what readers see: that is decided over requests (`releases/desk.py`).
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -24,7 +23,6 @@ from vector_platform.orchestration.assets.embeddings import (
 )
 from vector_platform.orchestration.assets.quality import evaluate_model
 from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.releases.flip import release_generation
 from vector_platform.releases.following import sync_followers
 from vector_platform.releases.translation import choose_sample, keep_translation, try_translation
 from vector_platform.settings import Translation
@@ -232,22 +230,27 @@ def replace_translation(
     missing = lake.count_missing(target, lake.snapshot())
     if missing:
         return f"{model_version} stays: {missing} contents have no vector under {target} yet"
+    waiting: list[str] = []
     for backend in platform.settings.indexes.backends:
-        sync = platform.index_sync(backend, run_id=run_id, progress=log)
-        pointer = platform.live_pointer(backend)
-        state = sync.sync(target).generation
-        live = pointer.live()
+        desk = platform.release_desk(backend, run_id=run_id, progress=log)
+        state = desk.sync.sync(target).generation
+        live = desk.pointer.live()
         if live is not None and live.model_version == model_version:
-            release_generation(
-                pointer,
-                platform.target(backend),
-                sync,
+            reason = f"the true vectors of {target} are complete"
+            settled = desk.release(
                 state,
                 actor="replace_translation",
-                reason=f"the true vectors of {target} are complete",
-                evidence={"replaces": model_version, "proven_at": str(state.snapshot)},
-                run_id=run_id,
+                reason=reason,
+                automatic=True,
+                # Readers are on a stand-in for this very model: too few queries to tell the two
+                # apart are no reason to stay there. A gate that fails stays shut.
+                overrides={} if desk.policy.approvers else {"undecided": reason},
             )
+            log(f"{backend}: {settled.describe()}")
+            if not settled.moved:
+                waiting.append(f"{backend} {settled.describe()}")
+    if waiting:
+        return f"{model_version} stays until its place is taken: {'; '.join(waiting)}"
     retire_model(platform.data_dir, model_version)
     platform.follow_own_models()
     for backend in platform.settings.indexes.backends:

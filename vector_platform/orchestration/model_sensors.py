@@ -34,9 +34,15 @@ def build_model_sensors(replace_translation: dg.JobDefinition) -> list[dg.Sensor
         provisional = provisional_versions(platform.settings)
         if not provisional:
             return dg.SkipReason("no model version is provisional")
-        state = f"{platform.lake.snapshot()} {' '.join(provisional)}"
+        live = [
+            release.generation
+            for backend in platform.settings.indexes.backends
+            if (release := platform.live_pointer(backend).live())
+        ]
+        # A replacement may wait for an approval, and is finished when that has moved a pointer.
+        state = " ".join([str(platform.lake.snapshot()), *provisional, *live])
         if context.cursor == state:
-            return dg.SkipReason("nothing was embedded since the last look")
+            return dg.SkipReason("nothing was embedded or released since the last look")
         requests = [
             dg.RunRequest(
                 run_key=f"replace:{name}:{state}",

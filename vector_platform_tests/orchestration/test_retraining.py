@@ -103,6 +103,13 @@ def test_an_adapter_that_wins_is_served_from_the_vectors_of_its_base(
     assert name.startswith(f"{BASE}.qa-") and made["texts"] == 0
     assert {one["verdict"] for one in made["won"].values()} == {"better"}
     assert set(made["won"]) == {"nDCG@10", "R@10", "RR@10"}
+    # Its release was asked for on every backend, and the policy has decided.
+    requests = platform.lake.release_requests.read().to_pylist()
+    assert {(one["backend"], one["model_version"]) for one in requests} == {
+        ("milvus", name),
+        ("pinecone", name),
+    }
+    assert all(one["request_id"] in made["releases"][one["backend"]] for one in requests)
     # Not one vector was written: the index holds the base's, under the adapter's name.
     assert platform.lake.embeddings.version() == before
     state = platform.index_sync("milvus", run_id="test").states.newest(name)

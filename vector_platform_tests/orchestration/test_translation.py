@@ -263,7 +263,8 @@ def test_the_true_version_takes_the_place_when_it_is_complete_and_not_before(
     embed(platform, NEW, "run", quiet)
     (config,) = sensor.tick()
     assert sensor.tick() == []
-    run(build_replace_job(), platform, "replace", config)
+    told = run(build_replace_job(), platform, "replace", config)
+    assert "is retired" in told
     assert platform.settings.models[NAME].retired
     for backend in ("milvus", "pinecone"):
         live = platform.live_pointer(backend).live()
