@@ -291,7 +291,7 @@ def test_a_sync_with_nothing_to_do_writes_nothing(home: Deployment) -> None:
 
 def test_a_rebuilt_generation_is_released_and_can_be_rolled_back(home: Deployment) -> None:
     built = ok(home.cli("index", "rebuild", "--model", WORDS, "--reason", "a new index type"))
-    assert "'milvus': 'g0002', 'pinecone': 'g0002'" in built.out
+    assert f"'milvus/{WORDS}': 'g0002', 'pinecone/{WORDS}': 'g0002'" in built.out
     assert ok(home.cli("release", "status")).out.count("g0002 (live)") == 2
     back = ok(home.cli("release", "rollback", "--backend", "milvus"))
     assert "g0001 is now live" in back.out
