@@ -129,7 +129,10 @@ def draw_case(kind: str, strength: float, seed: int) -> Case:
     for check in HEALTHY.get(kind, ()):
         places = (backend,) if of_index else BACKENDS
         needed |= {(check, b) for b in places} if check in (PARITY, RECALL) else {(check, None)}
-    known = not (needed & away)
+    # Vectors of another fingerprint prove a changed model without its canaries.
+    fingerprint = shown.get((VECTORS, None))
+    proven = kind == "model_changed" and fingerprint is not None and fingerprint.passed is False
+    known = proven or not (needed & away)
     owner = kind in ("slice_moved", "contract_broken")
     order = list(shown.values())
     # Checks of an index come after those of the vectors, and in any order among themselves.
