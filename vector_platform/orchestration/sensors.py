@@ -144,7 +144,8 @@ def _reaction_sensor(
         )
         requests = [_request(run, reaction) for run in tick.runs]
         if requests:
-            context.log.info(f"left as they are: {tick.describe_left()}")
+            if tick.left:
+                context.log.info(f"left as they are: {tick.describe_left()}")
             return dg.SensorResult(run_requests=requests)
         return dg.SensorResult(skip_reason=tick.describe_left())
 

@@ -79,6 +79,8 @@ RULED_OUT_BY: Mapping[Kind, tuple[str, ...]] = {
     "contract_broken": CONTRACT,
     "index_diverged": (PARITY,),
     "recall_lost": (RECALL,),
+    # Told from numbers of a recall check that passes, so no check rules it out.
+    "index_churned": (),
     "quality_fell": (QUALITY,),
 }
 OF_AN_INDEX = (PARITY, RECALL)

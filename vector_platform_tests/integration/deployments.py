@@ -32,6 +32,8 @@ from vector_platform.wiring import Platform
 
 WORDS = "words.v1"
 STATIC = {"package": "wordllama", "kind": "static", "max_tokens": 512}
+# Pinecone takes no more ids in one fetch.
+MAX_FETCHED = 1000
 BACKENDS: tuple[BackendName, ...] = ("milvus", "pinecone")
 CHECKOUT = Path(__file__).parents[2]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
@@ -183,11 +185,13 @@ class Deployment:
                     if not namespace.name.endswith(f"@{state.generation}"):
                         continue
                     ids = [row.id for row in index.documents.list(namespace=namespace.name)]
-                    if not ids:
-                        continue
-                    fetched = index.documents.fetch(
-                        namespace=namespace.name, ids=ids, include_fields=["tenant", "digest"]
-                    ).documents
+                    fetched: dict[str, Any] = {}
+                    for at in range(0, len(ids), MAX_FETCHED):
+                        fetched |= index.documents.fetch(
+                            namespace=namespace.name,
+                            ids=ids[at : at + MAX_FETCHED],
+                            include_fields=["tenant", "digest"],
+                        ).documents
                     for row_id, document in fetched.items():
                         row = document.to_dict()
                         # The namespace, not what the row says, decides whom it is served to.

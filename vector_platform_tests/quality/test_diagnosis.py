@@ -248,6 +248,12 @@ def test_an_index_that_finds_everything_but_carries_the_dead_is_churned(
     assert [d.kind for d in found] == (["index_churned"] if churned else [])
 
 
+def test_a_churned_index_is_rebuilt_whatever_is_known_of_quality() -> None:
+    unknown = verdict(QUALITY, None)
+    (found,) = look(but(verdict(RECALL, True, "milvus", deleted_share=0.5), unknown))
+    assert found.action == "rebuild"
+
+
 def test_each_slice_that_alarms_alone_is_that_slice_and_nothing_global() -> None:
     slices = [{"tenant": "iam", "source": "aws_api"}, {"tenant": "s3", "source": "aws_api"}]
     facts = ONE_SLICE | {"slices_alarmed": slices}
