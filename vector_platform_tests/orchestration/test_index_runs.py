@@ -19,10 +19,11 @@ from vector_platform.orchestration.check_results import newest_results
 from vector_platform.orchestration.jobs import RepairConfig
 from vector_platform.orchestration.release_jobs import PromoteConfig
 from vector_platform.orchestration.runs import RunFailed, Runs
+from vector_platform.quality import faults
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
-from vector_platform_tests.orchestration.verdicts import Sensor, lost, run_checks
+from vector_platform_tests.orchestration.verdicts import Says, Sensor, lost, run_checks, well
 
 CHUNKS = 12
 MILVUS = dg.AssetKey(["milvus", "documents"])
@@ -93,9 +94,11 @@ def test_lost_recall_of_the_live_model_ends_in_a_new_proven_live_generation(runs
     assert live(runs) == "g0001"
 
     sensor = Sensor("reindex_on_lost_recall", runs.platform, runs.instance)
-    run_checks(runs.instance, OLD, lost("e1", "milvus"), lost("e2", "pinecone"))
-    (request,) = sensor.tick()
-    done = sensor.start(request)
+    run_checks(runs.instance, None, Says(faults.CHUNKS))
+    run_checks(runs.instance, OLD, *well(lost("e1", "milvus"), lost("e2", "pinecone")))
+    requests = sensor.tick()
+    assert len(requests) == 1, sensor.skipped
+    done = sensor.start(requests[0])
     assert done.success
     assert done.output_for_node("rebuild") == {
         "milvus/words.v1": "g0003",

@@ -12,12 +12,12 @@ import pytest
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, Hit, IndexUnavailable
 from vector_platform.orchestration import keys, retries
-from vector_platform.orchestration.check_results import CheckResult, results_since
 from vector_platform.orchestration.runs import RunFailed, Runs
 from vector_platform.settings import BackendName
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform, settings_of
+from vector_platform_tests.orchestration.verdicts import Answer, answers
 
 MILVUS = dg.AssetKey(["milvus", "documents"])
 CHECK = dg.AssetCheckKey(MILVUS, keys.RECALL_HOLDS)
@@ -63,8 +63,8 @@ def runs(root: Path, tmp_path: Path) -> Runs:
     return runs
 
 
-def verdicts(runs: Runs) -> list[CheckResult]:
-    return results_since(runs.instance, CHECK, after_id=0).results
+def verdicts(runs: Runs) -> list[Answer]:
+    return answers(runs.instance, CHECK)
 
 
 def index(runs: Runs) -> StaleIndex:

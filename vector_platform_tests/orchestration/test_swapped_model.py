@@ -13,11 +13,11 @@ from vector_platform.indexes.state import IndexStates
 from vector_platform.models.base import Embedded, Embedder, Vectors
 from vector_platform.models.errors import ModelDownloadError
 from vector_platform.orchestration import keys, retries
-from vector_platform.orchestration.check_results import CheckResult, results_since
 from vector_platform.orchestration.runs import RunFailed, Runs
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.test_canaries import Swapped
 from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform, settings_of
+from vector_platform_tests.orchestration.verdicts import Answer, answers
 
 BOTH = [dg.AssetKey([name, "documents"]) for name in ("milvus", "pinecone")]
 CHECK = dg.AssetCheckKey(keys.EMBEDDINGS, keys.MODEL_ANSWERS)
@@ -76,8 +76,8 @@ def grow(runs: Runs) -> None:
     building.put(runs.platform.lake, building.chunk("guides:new", "a new guide about badges"))
 
 
-def verdicts(runs: Runs) -> list[CheckResult]:
-    return results_since(runs.instance, CHECK, after_id=0).results
+def verdicts(runs: Runs) -> list[Answer]:
+    return answers(runs.instance, CHECK)
 
 
 def rows(runs: Runs) -> int:

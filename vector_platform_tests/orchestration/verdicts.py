@@ -125,6 +125,29 @@ def _asset(
     return checked
 
 
+@dataclass(frozen=True)
+class Answer:
+    """One evaluation of a check, with its metadata as plain values."""
+
+    partition: str | None
+    passed: bool
+    metadata: Mapping[str, Any]
+
+
+def answers(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> list[Answer]:
+    """Every evaluation of a check so far, oldest first."""
+    records = instance.event_log_storage.get_asset_check_execution_history(check, limit=100)
+    return [
+        Answer(
+            record.partition,
+            evaluation.passed,
+            {name: value.value for name, value in evaluation.metadata.items()},
+        )
+        for record in reversed(records)
+        if record.event and (evaluation := record.event.asset_check_evaluation)
+    ]
+
+
 class Sensor:
     """A sensor of the real definitions, ticked by hand; it has nothing to remember."""
 
