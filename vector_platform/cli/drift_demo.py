@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +36,8 @@ def demo_drift(
     """
     from vector_platform.demo.stories import STORIES, play
 
+    # As Ctrl+C does: whatever was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
     for number in [story] if story else sorted(STORIES):
         place = folder / f"story-{number}"

@@ -16,7 +16,7 @@ from typing import Any
 
 from vector_platform.demo.stream import NEW_TEAM, Day, Stream
 from vector_platform.demo.watcher import Say, Watcher
-from vector_platform.demo.world import MODEL, World
+from vector_platform.demo.world import MODEL, SOURCE, World
 from vector_platform.indexes.state import IndexStates
 from vector_platform.models.origins import find_weights
 from vector_platform.releases.pointer import LivePointer
@@ -30,9 +30,14 @@ PARITY = f"milvus/{INDEX}:index_matches_lake"
 
 REFERENCE_DAYS = 60
 GOLDEN_QUERIES = 300
+# Tickets about the new topic on its first day, beside some fifty usual ones.
+NEW_A_DAY = 60
+# And on the days after.
+NEW_LATER = 12
 # Milvus trains the cells of every segment by itself, at most one for each row. What lands in a day
-# is a segment of some hundred rows in 128 cells, of which a search opens six.
-CELLS = {"index_type": "IVF_FLAT", "index_params": {"nlist": 128}, "search_params": {"nprobe": 6}}
+# is a segment of some hundred rows in 128 cells, of which a search opens five.
+CELLS = {"index_type": "IVF_FLAT", "index_params": {"nlist": 128}, "search_params": {"nprobe": 5}}
+GOLDEN = {"known": {"source": SOURCE, "kind": "beir", "path": "golden"}}
 # Noise of this share of a weight's size: what a careless conversion of weights does.
 NOISE = 0.05
 
@@ -103,7 +108,7 @@ def _topic_moves(world: World, watcher: Watcher, stream: Stream) -> None:
     watcher.check(RECALL, "recall is measured", since=since, where=lambda found: bool(found.passed))
     watcher.rest()
 
-    (moved,) = stream.days(1, new=40)
+    (moved,) = stream.days(1, new=NEW_A_DAY)
     since = _land(world, watcher, moved, f"team {NEW_TEAM} turns to something new")
     alarm = watcher.check(DRIFT, f"{moved.date} is judged", since=since, where=_of(moved))
     teams = [one["tenant"] for one in alarm.facts["slices_alarmed"]]
@@ -113,7 +118,7 @@ def _topic_moves(world: World, watcher: Watcher, stream: Stream) -> None:
     _recall_is_lost_and_rebuilt(world, watcher, since)
     watcher.rest()
 
-    (after,) = stream.days(1, new=12)
+    (after,) = stream.days(1, new=NEW_LATER)
     since = _land(world, watcher, after, "the new topic stays")
     watcher.check(RECALL, "recall is back", since=since, where=lambda found: bool(found.passed))
     watcher.decision(
@@ -124,7 +129,7 @@ def _topic_moves(world: World, watcher: Watcher, stream: Stream) -> None:
     )
     watcher.rest()
 
-    (last,) = stream.days(1, new=12)
+    (last,) = stream.days(1, new=NEW_LATER)
     since = _land(world, watcher, last, "one more day of it")
     known = watcher.check(DRIFT, f"{last.date} is judged", since=since, where=_of(last))
     watcher.expect(known.passed is True, f"what is known by now is no alarm on {last.date}")
@@ -139,7 +144,9 @@ def _prepare_model(world: World, stream: Stream) -> None:
     cache = world.settings.data_dir / "models"
     weights = find_weights(MODEL, package, cache_dir=cache, root=world.folder)
     shutil.copytree(weights, world.folder / "model")
-    world.land("reference", [ticket for day in stream.days(5) for ticket in day.tickets])
+    tickets = [ticket for day in stream.days(5) for ticket in day.tickets]
+    world.land("reference", tickets)
+    world.ask(tickets[::2])
 
 
 def _model_is_swapped(world: World, watcher: Watcher, stream: Stream) -> None:
@@ -150,7 +157,7 @@ def _model_is_swapped(world: World, watcher: Watcher, stream: Stream) -> None:
     watcher.check(PARITY, "the index follows", since=since)
     watcher.rest()
 
-    before = (watcher.lake.snapshot().embeddings, _index(watcher), _live(watcher))
+    before = (_vectors(watcher), _index(watcher), _live(watcher))
     swap_weights(world.folder / "model" / "model.safetensors")
     (day,) = stream.days(1)
     since = _land(world, watcher, day, "the weights were swapped: same name, size and date")
@@ -165,7 +172,7 @@ def _model_is_swapped(world: World, watcher: Watcher, stream: Stream) -> None:
     )
     request = watcher.decision("request", "a new model version is proposed", since=since)
     watcher.rest()
-    after = (_vectors_version(watcher), _index(watcher), _live(watcher))
+    after = (_vectors(watcher), _index(watcher), _live(watcher))
     watcher.expect(after == before, f"lake and index of {MODEL} are as before the swap")
     watcher.tell(f"proposed: {request.subject}; {MODEL} stays live and holds no swapped vector")
 
@@ -195,11 +202,11 @@ def _prepare_index(world: World, stream: Stream) -> None:
 
 
 def _cells_are_stale(world: World, watcher: Watcher, stream: Stream) -> None:
-    (new,) = stream.days(1, new=40)
+    (new,) = stream.days(1, new=NEW_A_DAY)
     since = _land(world, watcher, new, "content that the index has never seen")
     _recall_is_lost_and_rebuilt(world, watcher, since)
     watcher.rest()
-    (after,) = stream.days(1, new=12)
+    (after,) = stream.days(1, new=NEW_LATER)
     since = _land(world, watcher, after, "the day after")
     back = watcher.check(RECALL, "recall is measured again", since=since)
     watcher.expect(back.passed is True, "recall is back in every slice")
@@ -248,11 +255,14 @@ def _live(watcher: Watcher) -> str:
 def _index(watcher: Watcher) -> Any:
     states = IndexStates(watcher.lake.index_state, "milvus", INDEX)
     state = states.newest(MODEL)
-    return (state.generation, state.rows, str(state.snapshot)) if state else None
+    return (state.generation, state.rows, state.status) if state else None
 
 
-def _vectors_version(watcher: Watcher) -> Any:
-    return watcher.lake.snapshot().embeddings
+def _vectors(watcher: Watcher) -> int:
+    """How many vectors the model has in the lake."""
+    return watcher.lake.embeddings.read(
+        ["content_hash"], where=[("model_version", "==", MODEL)]
+    ).num_rows
 
 
 STORIES: Mapping[int, Story] = {
@@ -261,7 +271,7 @@ STORIES: Mapping[int, Story] = {
         {
             "indexes": {"milvus": {**CELLS, "partitions": 1}},
             "quality": {"drift_reference_days": REFERENCE_DAYS},
-            "golden_queries": {"known": {"source": "tickets", "kind": "beir", "path": "golden"}},
+            "golden_queries": GOLDEN,
             "acting": {"accept_reference": {"by": "auto", "cooldown_hours": 0}},
             "releases": {"watch_minutes": 0},
         },
@@ -272,6 +282,7 @@ STORIES: Mapping[int, Story] = {
         "the embedding model is swapped behind its name",
         {
             "models": {MODEL: {"path": "model", "kind": "static", "max_tokens": 512}},
+            "golden_queries": GOLDEN,
             "releases": {"approvers": ["model-owner"], "watch_minutes": 0},
         },
         _prepare_model,

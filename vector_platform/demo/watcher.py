@@ -173,6 +173,10 @@ class Watcher:
         )
 
 
+# Words of the record as verbs.
+_VERBS = {"act": "acts on", "suppress": "leaves", "request": "asks for", "release": "releases"}
+
+
 def lines_of(found: Happening) -> Iterator[str]:
     """Lines of the time line; what only repeats that all is well is left out."""
     facts = found.facts
@@ -218,4 +222,6 @@ def _slices(alarmed: list[dict[str, str]]) -> str:
 
 def line_of(decision: Decision) -> str:
     """A decision as a line."""
-    return f"  > {decision.actor} decides: {decision.what} {decision.subject}; {decision.why}"
+    why = decision.why.removeprefix(f"{decision.subject}: ")
+    did = _VERBS.get(decision.what, decision.what)
+    return f"  > {decision.actor} {did} {decision.subject}: {why}"
