@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vector_platform.demo.stories import swap_weights
+from vector_platform.demo.swapped_model import swap_weights
 from vector_platform.models.base import Embedder
 from vector_platform.models.canaries import choose_texts, deviation, learn
 from vector_platform.models.origins import find_weights

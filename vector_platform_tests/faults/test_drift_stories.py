@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vector_platform.demo import stories
+from vector_platform.demo import swapped_model
 from vector_platform.demo.stories import STORIES, play
 from vector_platform.demo.watcher import StoryIncomplete
 from vector_platform.lake.lake import Lake
@@ -37,7 +37,7 @@ def test_a_story_that_does_not_reach_its_end_says_what_was_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is swapped here, so the canaries hold and the story must fail."""
-    monkeypatch.setattr(stories, "swap_weights", lambda path: None)
+    monkeypatch.setattr(swapped_model, "swap_weights", lambda path: None)
     with pytest.raises(StoryIncomplete, match="the canaries fail"):
         play(2, tmp_path, lambda line: None)
     assert {found.state for found in services.status(tmp_path / "data")} == {"stopped"}
