@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui down test lint types unit integration milvus-server test-faults format lock clean
+.PHONY: help install demo demo-drift ui down test lint types unit integration milvus-server test-faults format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -25,6 +25,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 demo: install ## Sources to two proven, searchable indexes, on embedded servers
 	@$(BIN)/vector-platform demo
+
+demo-drift: install ## Three stories of drift, played by the real daemon and checked
+	@$(BIN)/vector-platform demo-drift
 
 ui: install ## The Dagster UI and daemon, with the demo's runs in it
 	@$(BIN)/vector-platform services up
@@ -72,4 +75,4 @@ lock: ## Make constraints.txt anew from the newest versions that pyproject.toml 
 
 clean: ## Remove the environment and all local data
 	-$(BIN)/vector-platform services down
-	rm -rf $(VENV) .vector_platform .milvus-server
+	rm -rf $(VENV) .vector_platform .drift-demo .milvus-server

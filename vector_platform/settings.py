@@ -121,6 +121,9 @@ class FilesSource(_Source):
     kind: Literal["files"]
     path: str
     format: Literal["auto", "csv", "jsonl", "parquet", "document"] = "auto"
+    watch: bool = Field(
+        default=False, description="Land as soon as a file changes, and not only by the schedule."
+    )
     fields: FieldMapping = FieldMapping(key="path", title="title", text="text")
 
 
@@ -305,11 +308,12 @@ class GoldenQueries(_Section):
 
 
 class Schedules(_Section):
-    """Cron lines, in `timezone`."""
+    """Cron lines, in `timezone`, and how often sensors look."""
 
     ingest_daily: str = "15 3 * * *"
     sweep_nightly: str = "45 4 * * *"
     timezone: str = "UTC"
+    sensor_seconds: int = Field(default=30, ge=1)
 
 
 class Quality(_Section):

@@ -15,6 +15,7 @@ import typer
 
 from vector_platform.cli import (
     config,
+    drift_demo,
     index,
     lake,
     migrate,
@@ -42,6 +43,7 @@ app.add_typer(index.app, name="index")
 app.add_typer(model.app, name="model")
 app.add_typer(release.app, name="release")
 pipeline.register(app)
+drift_demo.register(app)
 search.register(app)
 migrate.register(app)
 requests.register(app, release.app)

@@ -14,6 +14,7 @@ from vector_platform.orchestration.acting_jobs import (
     build_recalibrate_job,
     build_reindex_job,
 )
+from vector_platform.orchestration.arrivals import build_arrival_sensors
 from vector_platform.orchestration.assets.corpus import build_chunks_asset
 from vector_platform.orchestration.assets.embeddings import build_embeddings_asset
 from vector_platform.orchestration.assets.indexes import build_index_assets
@@ -96,7 +97,11 @@ def build_definitions(
         ],
         schedules=build_schedules(settings, ingest_day),
         sensors=[
-            *build_sensors({job.name: job for job in answers}),
+            *build_sensors(
+                {job.name: job for job in answers},
+                every_seconds=settings.schedules.sensor_seconds,
+            ),
+            *build_arrival_sensors(settings, ingest_day),
             *build_release_sensors(settings, settle, watch),
             *build_model_sensors(replace_translation),
         ],

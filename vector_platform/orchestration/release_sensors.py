@@ -19,8 +19,6 @@ from vector_platform.releases.watching import watched_release
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
-SENSOR_SECONDS = 30
-
 
 def build_release_sensors(
     settings: Settings, settle_releases: dg.JobDefinition, watch_releases: dg.JobDefinition
@@ -31,7 +29,7 @@ def build_release_sensors(
         name="settle_waiting_releases",
         job=settle_releases,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=SENSOR_SECONDS,
+        minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Looks at open release requests again when the lake, the live generation, "
         "the calendar or a decision has changed.",
     )
@@ -42,7 +40,7 @@ def build_release_sensors(
         name="watch_young_releases",
         job=watch_releases,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=SENSOR_SECONDS,
+        minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Measures a release that has just gone live beside the generation before it.",
     )
     def watch_young_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:

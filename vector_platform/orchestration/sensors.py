@@ -25,9 +25,6 @@ from vector_platform.quality.acting import PlannedRun
 from vector_platform.quality.faults import Kind
 from vector_platform.wiring import Platform
 
-# Dagster's own default; named because the tests of automation tick by it.
-SENSOR_SECONDS = 30
-
 # Run tags are short: of a storm, the first measurements are named, and all of them in `decisions`.
 _TAGGED_EVALUATIONS = 5
 
@@ -105,30 +102,34 @@ REACTIONS = (
 )
 
 
-def build_sensors(jobs: Mapping[str, dg.JobDefinition]) -> list[dg.SensorDefinition]:
+def build_sensors(
+    jobs: Mapping[str, dg.JobDefinition], *, every_seconds: int
+) -> list[dg.SensorDefinition]:
     """All sensors, running by default: a platform that must be switched on does not follow.
 
     Args:
         jobs: Jobs that sensors may start, by name.
+        every_seconds: How often they look.
     """
     automation = dg.AutomationConditionSensorDefinition(
         "follow_the_lake",
         target=dg.AssetSelection.all(),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=SENSOR_SECONDS,
+        minimum_interval_seconds=every_seconds,
         description="Runs every asset whose automation condition holds.",
     )
-    return [automation, *(_reaction_sensor(reaction, jobs) for reaction in REACTIONS)]
+    reactions = (_reaction_sensor(one, jobs, every_seconds) for one in REACTIONS)
+    return [automation, *reactions]
 
 
 def _reaction_sensor(
-    reaction: Reaction, jobs: Mapping[str, dg.JobDefinition]
+    reaction: Reaction, jobs: Mapping[str, dg.JobDefinition], every_seconds: int
 ) -> dg.SensorDefinition:
     @dg.sensor(
         name=reaction.name,
         job=jobs[reaction.job] if reaction.job else None,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=SENSOR_SECONDS,
+        minimum_interval_seconds=every_seconds,
         description=reaction.description,
     )
     def sensor(

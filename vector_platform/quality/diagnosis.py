@@ -178,7 +178,7 @@ def _unfaithful(seen: _Verdicts, backend: str) -> Diagnosis | None:
     if lost:
         facts = lost[0].facts
         why = (
-            f"recall {_number(facts, 'recall')} is below the floor of "
+            f"recall {_number(facts, 'worst_recall')} is below the floor of "
             f"{_number(facts, 'floor')} on the slice {facts.get('worst_slice', 'not named')}"
         )
         return _acted_on_if_known(seen, "recall_lost", scope, why, lost)

@@ -31,9 +31,19 @@ def change_of(state: GenerationState, live: GenerationState | None) -> Change:
     """How a generation differs from the live one. Its spec holds all that shapes an index."""
     if live is None:
         return "first"
-    if state.fingerprint != live.fingerprint:
+    if not _same_model(state, live):
         return "model"
     return "rebuild" if state.spec == live.spec else "index_spec"
+
+
+def _same_model(state: GenerationState, live: GenerationState) -> bool:
+    """Whether two generations hold vectors of one model version.
+
+    The name counts beside the fingerprint: a model that was swapped where its fingerprint does
+    not see it gets another name, and is another model.
+    """
+    named = (state.model_version, state.fingerprint)
+    return named == (live.model_version, live.fingerprint)
 
 
 def chunks_of(snapshot: Snapshot | None) -> str:
@@ -78,7 +88,7 @@ def collect(
         if asked
         else ()
     )
-    same = live is not None and live.fingerprint == state.fingerprint
+    same = live is not None and _same_model(state, live)
     return Evidence(
         backend=target.backend,
         index=index,

@@ -31,6 +31,8 @@ DOCUMENT_SUFFIXES = tuple(_MIME)
 
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*$")
+# What file systems call the time of the last change.
+_MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
 def read_document(
@@ -124,14 +126,21 @@ def _markitdown() -> Any:
     return reader
 
 
-def _modified(info: dict[str, Any]) -> str | None:
-    """When the file was last written, where the file system knows, to the second."""
-    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+def modified_at(info: dict[str, Any]) -> datetime | None:
+    """When a file was last written, where the file system tells it as a time."""
+    for name in _MODIFIED:
         value = info.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = datetime.fromtimestamp(value, UTC)
+            return datetime.fromtimestamp(value, UTC)
         if isinstance(value, datetime):
-            return as_utc(value).isoformat(timespec="seconds")
-        if isinstance(value, (str, date)) and str(value):
-            return str(value)
+            return as_utc(value)
     return None
+
+
+def _modified(info: dict[str, Any]) -> str | None:
+    """When the file was last written, where the file system knows, to the second."""
+    moment = modified_at(info)
+    if moment is not None:
+        return moment.isoformat(timespec="seconds")
+    told = (str(info[name]) for name in _MODIFIED if isinstance(info.get(name), (str, date)))
+    return next(filter(None, told), None)

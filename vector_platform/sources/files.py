@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from vector_platform.sources.base import (
     SourceRow,
     SourceUnreachable,
 )
-from vector_platform.sources.documents import DOCUMENT_SUFFIXES, read_document
+from vector_platform.sources.documents import DOCUMENT_SUFFIXES, modified_at, read_document
 from vector_platform.sources.tabular import read_csv, read_jsonl, read_parquet
 
 Format = Literal["csv", "jsonl", "parquet", "document"]
@@ -105,6 +106,15 @@ class FilesReader(Source):
                     reason=f"unreadable file: {type(error).__name__}: {said or error}",
                     uri=file.uri,
                 )
+
+    def newest(self) -> datetime | None:
+        """When the newest file was written; None without files, or where nobody knows.
+
+        Raises:
+            SourceUnreachable: As in `read`.
+        """
+        _, files = self._find()
+        return max(filter(None, (modified_at(file.info) for file in files)), default=None)
 
     def _format(self, file: FoundFile) -> Format | None:
         if self._spec.format != "auto":

@@ -95,3 +95,9 @@ def landed_days(landings: Table, source: str) -> set[date]:
     """Days of a source that have been landed."""
     rows = landings.read(["ingest_date"], where=[("source", "==", source)])
     return set(rows.column("ingest_date").to_pylist())
+
+
+def last_landing(landings: Table, source: str) -> datetime | None:
+    """When a source was last landed, whatever the day; None before its first landing."""
+    rows = landings.read(["landed_at"], where=[("source", "==", source)])
+    return max(rows.column("landed_at").to_pylist(), default=None)

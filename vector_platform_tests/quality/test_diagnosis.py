@@ -217,7 +217,7 @@ def test_each_backend_has_a_diagnosis_of_its_own() -> None:
 
 
 def test_drift_with_lost_recall_on_a_slice_rebuilds_and_names_the_slice() -> None:
-    lost = verdict(RECALL, False, "milvus", worst_slice="tenant=iam", recall=0.52, floor=0.9)
+    lost = verdict(RECALL, False, "milvus", worst_slice="tenant=iam", worst_recall=0.52, floor=0.9)
     (found,) = look(but(lost, verdict(DRIFT, False, **MOVED)))
     assert found.action == "rebuild"
     assert found.explains == (DRIFT,)

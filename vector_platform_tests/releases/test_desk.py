@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from vector_platform.indexes.state import GenerationState
 from vector_platform.releases import desk as desk_module
 from vector_platform.releases.desk import AlreadyLive, RequestEnded
+from vector_platform.releases.evidence import change_of
 from vector_platform.releases.policy import MayNotDecide
 from vector_platform.releases.requests import UnknownRequest
 from vector_platform_tests.releases.deployment import Deployment
@@ -48,6 +50,16 @@ def whats(world: Deployment) -> list[tuple[str, str]]:
 
 def live(world: Deployment) -> str:
     return world.pointer().live_generation().generation
+
+
+def test_another_name_is_another_model_although_the_fingerprint_is_the_same(
+    world: Deployment,
+) -> None:
+    known = world.pointer().live_generation()
+    (state,) = [s for s in world.sync().states.all() if s.generation == known.generation]
+    swapped = replace(another_model(world), fingerprint=state.fingerprint)
+    assert change_of(swapped, state) == "model"
+    assert change_of(rebuilt(world), state) == "rebuild"
 
 
 # -- without approvers ----------------------------------------------------------------------

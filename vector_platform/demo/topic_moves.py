@@ -1,0 +1,90 @@
+"""Story 1: the topic of the stream moves, for one team.
+
+The alarm comes on the right day and names the team. The index has lost recall on what is new, which
+explains the alarm: it is rebuilt first. The moved distribution is accepted when all else holds.
+"""
+
+from __future__ import annotations
+
+from vector_platform.demo.story import (
+    DRIFT,
+    GOLDEN,
+    NEW_A_DAY,
+    NEW_LATER,
+    RECALL,
+    Story,
+    cells,
+    land,
+    of,
+    recall_is_lost_and_rebuilt,
+)
+from vector_platform.demo.stream import NEW_TEAM, Stream
+from vector_platform.demo.watcher import Watcher
+from vector_platform.demo.world import World
+
+REFERENCE_DAYS = 60
+# Days after them on which nothing happens, so that the time line shows what quiet looks like.
+QUIET_DAYS = 10
+GOLDEN_QUERIES = 300
+
+
+def _prepare_days(world: World, stream: Stream) -> None:
+    days = list(stream.days(REFERENCE_DAYS + QUIET_DAYS))
+    tickets = [ticket for day in days for ticket in day.tickets]
+    world.land("reference", tickets)
+    world.ask(tickets[:: len(tickets) // GOLDEN_QUERIES])
+
+
+def _topic_moves(world: World, watcher: Watcher, stream: Stream) -> None:
+    (quiet,) = stream.days(1)
+    since = land(world, watcher, quiet, "a day like the others")
+    calm = watcher.check(DRIFT, f"{quiet.date} is judged", since=since, where=of(quiet))
+    watcher.expect(calm.passed is True, f"no alarm on {quiet.date}")
+    watcher.check(RECALL, "recall is measured", since=since, where=lambda found: bool(found.passed))
+    watcher.rest()
+
+    (moved,) = stream.days(1, new=NEW_A_DAY)
+    since = land(world, watcher, moved, f"team {NEW_TEAM} turns to something new")
+    alarm = watcher.check(DRIFT, f"{moved.date} is judged", since=since, where=of(moved))
+    teams = [one["tenant"] for one in alarm.facts["slices_alarmed"]]
+    watcher.expect(alarm.passed is False, f"an alarm on {moved.date}")
+    watcher.expect(bool(alarm.facts["acts"]), "an alarm that is large enough to act on")
+    watcher.expect(teams == [NEW_TEAM], f"the alarm names team {NEW_TEAM} only, not {teams}")
+    recall_is_lost_and_rebuilt(world, watcher, since)
+    watcher.rest()
+
+    (after,) = stream.days(1, new=NEW_LATER)
+    since = land(world, watcher, after, "the new topic stays")
+    watcher.check(RECALL, "recall is back", since=since, where=lambda found: bool(found.passed))
+    watcher.decision(
+        "act",
+        "the moved distribution is accepted, now that the index is faithful",
+        since=since,
+        where=lambda found: found.actor == "recalibrate_on_drift",
+    )
+    watcher.rest()
+
+    (last,) = stream.days(1, new=NEW_LATER)
+    since = land(world, watcher, last, "one more day of it")
+    known = watcher.check(DRIFT, f"{last.date} is judged", since=since, where=of(last))
+    watcher.expect(known.passed is True, f"what is known by now is no alarm on {last.date}")
+    watcher.expect(known.facts["reference"] == 2, "judged by the second reference")
+
+
+TOPIC_MOVES = Story(
+    "the topic of the stream moves",
+    {
+        "indexes": {"milvus": cells(6)},
+        "quality": {
+            "drift_reference_days": REFERENCE_DAYS,
+            # A team writes less a day than the default asks for.
+            "drift_min_rows": 15,
+            "recall_floor": 0.85,
+        },
+        "golden_queries": GOLDEN,
+        "acting": {"accept_reference": {"by": "auto", "cooldown_hours": 0}},
+        "releases": {"watch_minutes": 0},
+    },
+    _prepare_days,
+    _topic_moves,
+)
