@@ -44,6 +44,8 @@ _START_COMMAND = "vector-platform services up"
 _START_ATTEMPTS = 3
 _POLL_SECONDS = 0.05
 #: What an ended server may take to let go of its port; a start waits no longer for a stranger.
+# A busy machine answers late; replacing a sound server would take it from its clients.
+_ASK_BEFORE_REPLACING = 5
 _PORT_PATIENCE_SECONDS = 0.5
 
 
@@ -214,7 +216,8 @@ def _started(data_dir: Path, name: ServiceName) -> ServiceRecord:
     """Return the record of a server that answers, or of one just started."""
     record = read_record(_record_path(data_dir, name))
     if record is not None and record.identity.process() is not None:
-        if service_processes.is_healthy(name, record.uri, record.pid):
+        asked = range(_ASK_BEFORE_REPLACING)
+        if any(service_processes.is_healthy(name, record.uri, record.pid) for _ in asked):
             return record
         service_processes.terminate(record.identity)
     return _start(data_dir, name, _preferred_port(name, record))
