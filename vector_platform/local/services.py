@@ -44,9 +44,9 @@ _START_COMMAND = "vector-platform services up"
 _START_ATTEMPTS = 3
 _POLL_SECONDS = 0.05
 #: What an ended server may take to let go of its port; a start waits no longer for a stranger.
-# A busy machine answers late; replacing a sound server would take it from its clients.
-_ASK_BEFORE_REPLACING = 5
 _PORT_PATIENCE_SECONDS = 0.5
+#: A busy machine answers late; replacing a sound server would take it from its clients.
+_ASK_BEFORE_REPLACING = 5
 
 
 @dataclass(frozen=True)
