@@ -58,8 +58,10 @@ from vector_platform.settings import MilvusIndex as MilvusSettings
 
 Consistency = Literal["Bounded", "Strong"]
 KEY_FIELDS: Final = ("id", "tenant", "digest")
-# Milvus answers at most 16,384 rows a query.
+# Milvus answers at most 16,384 rows a query. Milvus Lite has no such limit and looks at all rows
+# of the collection for each query, so there pages are large: 37 MB where every id has 512 bytes.
 PAGE_ROWS: Final = 8192
+LITE_PAGE_ROWS: Final = 32_768
 # Ids named in one filter: some 100 KiB of text that a server parses.
 IDS_A_QUERY: Final = 2000
 # Rows of a query that carries vectors: 1,000 of 4,096 dimensions are 16 MiB, below gRPC's 64.
@@ -137,6 +139,7 @@ class MilvusVectorIndex(VectorIndex):
             )
         version = str(self._call("get_server_version"))
         self._is_lite = version.startswith("milvus_lite")
+        self._page_rows = LITE_PAGE_ROWS if self._is_lite else PAGE_ROWS
         self._write = self._upsert if upsert_keeps_tenants(version) else self._replace
 
     # -- generations ------------------------------------------------------------------------
@@ -259,7 +262,7 @@ class MilvusVectorIndex(VectorIndex):
         known: set[str] = set()
         while True:
             others = among("tenant", sorted(known), negated=True) if known else 'id != ""'
-            rows = self._query(name, others, ["tenant"], "Strong", limit=PAGE_ROWS)
+            rows = self._query(name, others, ["tenant"], "Strong", limit=self._page_rows)
             found = {row["tenant"] for row in rows}
             if not found - known:
                 return sorted(known)
@@ -275,8 +278,9 @@ class MilvusVectorIndex(VectorIndex):
     ) -> Iterator[pa.RecordBatch]:
         """Ids and all digests, which cost nothing, through the tenant filter that searches use.
 
-        Milvus stores an id as often as it is inserted, counts every copy and answers one. Where
-        it counts more rows of a tenant than it answers, ids are named once for each copy.
+        A server stores an id as often as it is inserted, counts every copy and answers one. Where
+        it counts more rows of a tenant than it answers, ids are named once for each copy. Milvus
+        Lite keeps the newest copy alone, and counts what it answers.
         """
         name, of_tenant = collection_name(generation), f"tenant == {literal(tenant)}"
         conditions = [of_tenant]
@@ -289,7 +293,7 @@ class MilvusVectorIndex(VectorIndex):
             for page in self._key_pages(name, condition):
                 found += len(page)
                 yield _key_batch(page)
-            if self._count(name, condition, "Bounded") > found:
+            if not self._is_lite and self._count(name, condition, "Bounded") > found:
                 for page in self._key_pages(name, condition):
                     copies = self._surplus(name, of_tenant, page)
                     if copies:
@@ -371,8 +375,8 @@ class MilvusVectorIndex(VectorIndex):
 
     def _key_pages(self, name: str, condition: str) -> Iterator[list[dict[str, Any]]]:
         """Most tenants fit a page, which is one query; an iterator needs three."""
-        page = self._query(name, condition, KEY_FIELDS, "Bounded", limit=PAGE_ROWS)
-        if len(page) < PAGE_ROWS:
+        page = self._query(name, condition, KEY_FIELDS, "Bounded", limit=self._page_rows)
+        if len(page) < self._page_rows:
             if page:
                 yield page
             return
