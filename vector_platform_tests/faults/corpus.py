@@ -25,7 +25,7 @@ Corpus = dict[str, dict[str, Any]]
 def first_corpus(rng: random.Random, size: int = 60) -> Corpus:
     corpus: Corpus = {}
     while len(corpus) < size:
-        _add(corpus, rng)
+        add(corpus, rng)
     return corpus
 
 
@@ -38,11 +38,18 @@ def changed(corpus: Corpus, rng: random.Random) -> Corpus:
         for row_id in rng.sample(sorted(after), rng.randint(1, 4)):
             after[row_id] = change(after[row_id], rng)
     for _ in range(rng.randint(2, 6) if len(after) < 80 else 1):
-        _add(after, rng)
+        add(after, rng)
     if rng.random() < 0.3:
         row_id = rng.choice(sorted(after))
         after[row_id] = hopeless(after[row_id])
     return after
+
+
+def add(corpus: Corpus, rng: random.Random) -> None:
+    """Put one more document in."""
+    number = rng.randrange(10**6)
+    row = _row(f"s:{number:06}", _text(rng), rng.choice(TENANTS), {"tags": ["new", "ü"]})
+    corpus[row["chunk_id"]] = row
 
 
 def new_text(row: dict[str, Any], rng: random.Random) -> dict[str, Any]:
@@ -82,12 +89,6 @@ def save(corpus: Corpus, path: Path) -> None:
 def load(path: Path) -> Corpus:
     corpus: Corpus = json.loads(path.read_text())
     return corpus
-
-
-def _add(corpus: Corpus, rng: random.Random) -> None:
-    number = rng.randrange(10**6)
-    row = _row(f"s:{number:06}", _text(rng), rng.choice(TENANTS), {"tags": ["new", "ü"]})
-    corpus[row["chunk_id"]] = row
 
 
 def _text(rng: random.Random) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Outcome, Runs, World
 
@@ -82,6 +83,25 @@ def test_what_a_killed_run_wrote_is_made_good_when_its_changes_are_taken_back(
     world.change()
     outcome = world.run(kill_at=place)
     assert (outcome.kind, outcome.last_step) == ("killed", place)
+    world.set(before)
+    world.normal_run()
+    world.assert_equal()
+
+
+@pytest.mark.faults
+def test_a_row_that_only_a_killed_run_knew_of_does_not_stay(world: World) -> None:
+    """Added, written, taken back: no two snapshots that were proven differ in it.
+
+    Nothing but the recorded intent to write tells the next run to look at everything.
+    """
+    world.normal_run()
+    before = world.corpus
+    one_more = dict(before)
+    corpora.add(one_more, world.rng)
+    world.set(one_more)
+    outcome = world.run(kill_at="after upsert")
+    assert (outcome.kind, outcome.last_step) == ("killed", "after upsert")
+    assert len(world.rows()) > sum(not corpora.is_hopeless(row) for row in before.values())
     world.set(before)
     world.normal_run()
     world.assert_equal()
