@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from deltalake import write_deltalake
 
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.rejected import RejectedRows
@@ -114,3 +116,17 @@ def test_a_crash_around_a_refusal_converges_on_the_next_run(world: World, call: 
     assert newest(world).status == "proven"
     assert set(refused(world)) == {"s:bad#0"}
     assert len(world.held()) == 9
+
+
+def test_a_table_without_the_origins_of_its_rows_is_read_and_gains_them(world: World) -> None:
+    """An installation from before `source` and `uri` were kept."""
+    world.sync.sync(MODEL)
+    table = world.lake.rejected_rows
+    old = table.read().drop_columns(["source", "uri"])
+    shutil.rmtree(table.uri)
+    write_deltalake(table.uri, old, schema_mode="overwrite", mode="overwrite")
+    assert refused(world) == {"s:bad#0": "longer than the limit"}
+    world.put(chunk("s:worse", BAD))
+    world.sync.sync(MODEL)
+    assert set(refused(world)) == {"s:bad#0", "s:worse#0"}
+    assert set(table.read().column_names) == set(table.spec.schema.names)
