@@ -56,16 +56,19 @@ class RecallVerdict:
 def measure_recall(
     platform: Platform, backend: BackendName, model_version: str, *, run_id: str
 ) -> RecallVerdict:
-    """Measure the newest generation of a model version and record the result.
+    """Measure what readers see of a model version, and record the result.
+
+    That is the live generation; of a model version that is not live, its newest. What waits for
+    its release is measured by the gates, and must not hide what readers miss until then.
 
     Raises:
         NothingProven: No generation has been proven yet.
         IndexUnavailable: The backend does not answer.
     """
-    state = platform.index_sync(backend, run_id=run_id).states.newest(model_version)
-    if state is None:
+    following = platform.live_pointer(backend).following(model_version)
+    if not following:
         raise NothingProven(f"{backend} has no generation of {model_version} to measure")
-    return measure_generation(platform, backend, state, run_id=run_id)
+    return measure_generation(platform, backend, following[0], run_id=run_id)
 
 
 def measure_generation(

@@ -103,6 +103,23 @@ def test_recall_lost_on_new_content_fails_the_check_and_not_the_run_and_a_rebuil
     assert verdicts(runs)[-1].metadata["generation"] == "g0002"
 
 
+def test_a_rebuilt_generation_hides_nothing_before_readers_see_it(runs: Runs) -> None:
+    pointer = runs.platform.live_pointer("milvus")
+    first = runs.platform.index_sync("milvus", run_id="release").states.newest(OLD)
+    assert first is not None
+    told: dict[str, Any] = {"actor": "a person", "reason": "", "evidence": {}, "run_id": "release"}
+    pointer.promote(first, **told)
+    index(runs).stale = {row["chunk_id"] for row in guides(LATE, "copper price")[::2]}
+    rebuilt = runs.platform.index_sync("milvus", run_id="rebuild").build(OLD).generation
+    done = runs.materialize([MILVUS], partition=OLD)
+    assert done.failed_checks == ("milvus/documents:index_recall_holds",)
+    assert verdicts(runs)[-1].metadata["generation"] == "g0001"
+    pointer.promote(rebuilt, **told)
+    done = runs.materialize([MILVUS], partition=OLD)
+    assert done.failed_checks == ()
+    assert verdicts(runs)[-1].metadata["generation"] == "g0002"
+
+
 def test_a_backend_that_does_not_answer_is_an_error_and_no_verdict(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,8 +34,8 @@ def _recall_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
         asset=keys.index(backend, settings),
         name=keys.RECALL_HOLDS,
         partitions_def=model_versions(settings),
-        description="In every slice of age and tenant, the newest generation finds the neighbours "
-        "that exact search over the lake finds.",
+        description="In every slice of age and tenant, the live generation (of a model that is not "
+        "live, its newest) finds the neighbours that exact search over the lake finds.",
     )
     def index_recall_holds(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
