@@ -51,8 +51,13 @@ class VectorIndex(ABC):
         """Names of the generations of a logical index that physically exist, sorted."""
 
     @abstractmethod
-    def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
+    def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:
         """Write rows of `INDEX_ROW`, replacing rows of the same id and tenant.
+
+        Args:
+            generation: Where to.
+            rows: What.
+            fresh: Nobody has written these ids there before, so there is nothing to replace.
 
         Raises:
             RowsRejected: Some rows are refused for themselves; all others are written.

@@ -212,14 +212,20 @@ class MilvusVectorIndex(VectorIndex):
 
     # -- rows -------------------------------------------------------------------------------
 
-    def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
-        """Write rows; one that is refused is found by halving, and the others are written."""
+    def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:
+        """Write rows; one that is refused is found by halving, and the others are written.
+
+        Fresh rows are inserted, which saves a request where an upsert is a deletion and an insert.
+        Of a request that is repeated because its answer was lost, a server may then hold two
+        copies: `keys` names both, and writing those rows again leaves one.
+        """
         name = collection_name(generation)
+        send = self._insert if fresh else self._write
 
         def write(part: pa.RecordBatch) -> dict[str, str]:
             entities, refused = milvus_rows(part, generation.dimension)
             return refused | write_or_refuse(
-                lambda entities: self._write(name, entities),
+                lambda entities: send(name, entities),
                 entities,
                 key="id",
                 reason=_row_reason,
@@ -363,15 +369,16 @@ class MilvusVectorIndex(VectorIndex):
     def _upsert(self, name: str, entities: list[dict[str, Any]]) -> None:
         self._call("upsert", name, entities)
 
+    def _insert(self, name: str, entities: list[dict[str, Any]]) -> None:
+        self._call("insert", name, entities)
+
     def _replace(self, name: str, entities: list[dict[str, Any]]) -> None:
         """Delete and insert, for servers whose upsert loses rows (see `upsert_keeps_tenants`).
 
-        A reader may miss the rows for the moment between the two. pymilvus repeats an insert
-        whose connection is lost, so that its rows may land twice; `keys` names every copy, and
-        writing the rows again leaves one.
+        A reader may miss the rows for the moment between the two.
         """
         self._call("delete", name, [entity["id"] for entity in entities])
-        self._call("insert", name, entities)
+        self._insert(name, entities)
 
     def _key_pages(self, name: str, condition: str) -> Iterator[list[dict[str, Any]]]:
         """Most tenants fit a page, which is one query; an iterator needs three."""

@@ -277,7 +277,7 @@ class IndexSync:
         first = next(rows, None)  # refuses an incomplete snapshot before anything exists
         state = self.states.begin(model, spec=self._spec, run_id=self._run_id, now=_now())
         self._target.create(state.identity)
-        written = self._write(state, _chain(first, rows), snapshot)
+        written = self._write(state, _chain(first, rows), snapshot, fresh=True)
         self._target.fence(state.identity)
         decision = _Decision("build", "new generation", snapshot, None)
         return self._prove(state, decision, written, 0, 0, started)
@@ -415,7 +415,12 @@ class IndexSync:
         return written, plan.deletes.num_rows
 
     def _write(
-        self, state: GenerationState, rows: Iterable[pa.RecordBatch], snapshot: Snapshot
+        self,
+        state: GenerationState,
+        rows: Iterable[pa.RecordBatch],
+        snapshot: Snapshot,
+        *,
+        fresh: bool = False,
     ) -> int:
         """Write rows; what the backend refuses goes to the dead-letter table, the rest lands."""
         rejected = RejectedRows(self._lake, state)
@@ -426,7 +431,7 @@ class IndexSync:
         for batch in rows:
             reasons: dict[str, str] = {}
             try:
-                self._target.upsert(state.identity, batch)
+                self._target.upsert(state.identity, batch, fresh=fresh)
             except RowsRejected as error:
                 reasons = error.reasons
             if reasons or held:

@@ -105,7 +105,7 @@ class MemoryIndex(VectorIndex):
         self.fuse.burn("generation_names")
         return sorted(name.split("/")[1] for name in self._stored if name.split("/")[0] == index)
 
-    def upsert(self, generation: Generation, rows: pa.RecordBatch) -> None:
+    def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:
         late = self.fuse.burn("upsert")
         stored = self._stored[_place(generation)]
         refused = {
@@ -114,6 +114,9 @@ class MemoryIndex(VectorIndex):
             if row["text"] in self.refuses
         }
         listed = [row for row in rows.to_pylist() if row["id"] not in refused]
+        if fresh:
+            known = {row_id for _, row_id in stored}
+            assert not known & {row["id"] for row in listed}, "promised to be fresh, and is there"
         for row in listed[: len(listed) // 2] if late else listed:
             if self.ids_are_global:
                 for key in [key for key in stored if key[1] == row["id"]]:

@@ -146,8 +146,8 @@ def test_a_proof_of_changes_sees_a_write_that_was_lost(world: World) -> None:
     world.put(chunk("s:1", "new text", tenant="b"), delete=("s:2#0",))
     generation, upsert = state.identity, world.target.upsert
 
-    def lossy(place: Generation, rows: pa.RecordBatch) -> None:
-        upsert(place, rows)
+    def lossy(place: Generation, rows: pa.RecordBatch, *, fresh: bool) -> None:
+        upsert(place, rows, fresh=fresh)
         world.target.rows(generation).pop(("b", "s:1#0"), None)
         world.target.upsert = upsert  # type: ignore[method-assign]
 
@@ -394,8 +394,8 @@ def calls_of(world: World, action: Callable[[World], object]) -> list[str]:
 
 def test_an_index_that_loses_what_is_written_is_never_recorded_as_proven(world: World) -> None:
     class Leaky(MemoryIndex):
-        def upsert(self, generation: Any, rows: pa.RecordBatch) -> None:
-            super().upsert(generation, rows.slice(1))
+        def upsert(self, generation: Any, rows: pa.RecordBatch, *, fresh: bool = False) -> None:
+            super().upsert(generation, rows.slice(1), fresh=fresh)
 
     world.target = Leaky(ids_are_global=world.target.ids_are_global)
     world.put(*ten_rows())

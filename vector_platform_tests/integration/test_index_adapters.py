@@ -127,11 +127,12 @@ def test_a_row_comes_back_as_it_was_written(target: VectorIndex, generation: Gen
     np.testing.assert_allclose(stored, vector, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("fresh", [True, False])
 def test_keys_of_some_ids_are_those_that_are_there(
-    target: VectorIndex, generation: Generation
+    target: VectorIndex, generation: Generation, fresh: bool
 ) -> None:
     rows = [{"id": f"r{n}", "tenant": f"t{n % 2}"} for n in range(10)]
-    target.upsert(generation, batch_of(*rows))
+    target.upsert(generation, batch_of(*rows), fresh=fresh)
     target.fence(generation)
 
     def named(tenant: str, *ids: str) -> list[str]:
@@ -146,7 +147,7 @@ def test_writing_again_changes_nothing_and_new_values_replace_old(
     target: VectorIndex, generation: Generation
 ) -> None:
     rows = batch_of({"id": "a"}, {"id": "b"})
-    target.upsert(generation, rows)
+    target.upsert(generation, rows, fresh=True)
     target.upsert(generation, rows)
     target.upsert(generation, batch_of({"id": "b", "digest": "newer", "attributes": {"n": 2}}))
     target.fence(generation)
