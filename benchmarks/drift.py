@@ -77,29 +77,21 @@ class World:
         order = list(range(len(self.texts)))
         drawn.shuffle(order)
         damaged = sorted(order[:4000])
-        self.vectors = vectors = self._embedded(self.texts)
+        vectors = self._embedded(self.texts)
         home = np.random.default_rng(1).permutation(np.flatnonzero(self.domains != NEAR))
         slice_, self.rest = home[:CALIBRATION], home[CALIBRATION:]
         note("fitting the map")
         self.map = fit(vectors[slice_], [self.texts[row] for row in slice_])
         self.features = self.map(vectors, self.texts)
         kept = np.isin(damaged, self.rest)
-        near, topic = self.domains == NEAR, self.rest[self.domains[self.rest] == TOPIC]
-        self.pool_vectors = {
-            "far domain": self._embedded(far),
-            "near domain": vectors[near],
-            "topic share": vectors[topic],
-        }
         self.pools = {
-            "far domain": self.map(self.pool_vectors["far domain"], far),
-            "near domain": self.features[near],
-            "topic share": self.features[topic],
+            "far domain": self.map(self._embedded(far), far),
+            "near domain": self.features[self.domains == NEAR],
+            "topic share": self.features[self.rest[self.domains[self.rest] == TOPIC]],
         }
         for name, damage in (("typos", typos), ("HTML debris", debris), ("truncation", cut)):
             texts = [damage(self.texts[row], drawn) for row in damaged]
-            damaged_vectors = self._embedded(texts)
-            self.pool_vectors[name] = damaged_vectors[kept]
-            self.pools[name] = self.map(damaged_vectors, texts)[kept]
+            self.pools[name] = self.map(self._embedded(texts), texts)[kept]
 
     def _embedded(self, texts: list[str]) -> np.ndarray:
         name = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]

@@ -47,7 +47,7 @@ BACKENDS = ("milvus", "milvus-server", "pinecone")
 TRIAL_ROWS = 8_000
 # Rows handed to the raw client at once.
 RAW_BATCH = 8_000
-# Rows that the best way writes, before the full build and once more after it.
+# Rows that the best way writes before the full build; after it, all of them once more.
 RAW_ROWS = 100_000
 CHURN = (0.0, 0.001, 0.01)
 # Writes a batch of rows that are ready; returns the seconds that took.
@@ -149,7 +149,7 @@ def change_step(folder: Path, rows: int, share: float, edition: int) -> int:
 
 
 def raw_step(folder: Path, backend: str, rows: int, known: str | None) -> dict[str, Any]:
-    """The client alone, with rows that are ready: its best way, unless known, and that at length.
+    """The client alone, with rows that are ready: its best way, unless known, with so many rows.
 
     Only the client's calls are timed, not making its rows.
     """
@@ -180,7 +180,7 @@ def raw_step(folder: Path, backend: str, rows: int, known: str | None) -> dict[s
         if known is None
     }
     best = known or max(trials, key=lambda name: trials[name])
-    rate, searchable = rates("g1000", ways[best], min(rows, RAW_ROWS))
+    rate, searchable = rates("g1000", ways[best], rows)
     return {"best": best, "trials": trials, "rate": rate, "searchable": searchable}
 
 
@@ -338,14 +338,16 @@ def rows_of(folder: Path, backend: str, rows: int) -> Iterator[list[str]]:
     note(f"{label}: building the lake")
     measured(lake_step, folder, rows)
     note(f"{label}: raw client")
-    raw = measured(raw_step, folder, backend, rows, None).result
+    raw = measured(raw_step, folder, backend, min(rows, RAW_ROWS), None).result
     note(f"{label}: raw ways, rows/s: {_rounded(raw['trials'])}")
     note(f"{label}: full build")
     build = measured(sync_step, folder, backend, "build")
     note(f"{label}: raw client again")
     again = measured(raw_step, folder, backend, rows, raw["best"]).result
     note(f"{label}: raw client before and after: {raw['rate']:,.0f}, {again['rate']:,.0f} rows/s")
-    best, searchable = (max(raw[name], again[name]) for name in ("rate", "searchable"))
+    # A server may slow down as it fills: only as many rows as the build writes can be its bar.
+    fair = [raw, again] if rows <= RAW_ROWS else [again]
+    best, searchable = (max(one[name] for one in fair) for name in ("rate", "searchable"))
     yield [f"{label}, raw {raw['best']}", "", "", f"{best:,.0f}", *[""] * 3, "1.00"]
     yield [f"{label}, raw until searchable", "", "", f"{searchable:,.0f}", *[""] * 3, "1.00"]
     fact = build.result
