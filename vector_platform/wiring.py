@@ -21,8 +21,11 @@ from vector_platform.settings import BackendName, Settings, load_settings, secre
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
     from vector_platform.indexes.base import VectorIndex
+    from vector_platform.indexes.state import GenerationState
     from vector_platform.indexes.sync import IndexSync, Progress
+    from vector_platform.lake.lake import Snapshot
     from vector_platform.models.base import Embedder
+    from vector_platform.quality.index_queries import IndexQueries
     from vector_platform.releases.desk import ReleaseDesk
     from vector_platform.releases.pointer import LivePointer
     from vector_platform.releases.probes import Probe
@@ -172,9 +175,22 @@ class Platform:
             policy=self.settings.releases,
             metric=self.settings.quality.evaluation_metric,
             recall_floor=self.settings.quality.recall_floor,
+            recall_queries=self.recall_queries,
             probes=self.probes,
             lock_dir=self.data_dir / "locks",
             run_id=run_id,
+        )
+
+    def recall_queries(self, state: GenerationState, snapshot: Snapshot) -> IndexQueries:
+        """The queries that the recall of a generation is measured with."""
+        from vector_platform.quality.index_queries import index_queries
+
+        return index_queries(
+            self.lake,
+            state.model_version,
+            snapshot,
+            built_at=state.created_at,
+            encode=lambda texts: self.embedder(state.model_version).encode_queries(texts),
         )
 
     def probes(self, model_version: str) -> list[Probe]:

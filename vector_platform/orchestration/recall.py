@@ -14,22 +14,14 @@ import pyarrow as pa
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.contract import EVALUATIONS, canonical_json, hash_text
+from vector_platform.lake.contract import EVALUATIONS, canonical_json
 from vector_platform.lake.lake import run_metadata
 from vector_platform.quality.fidelity import Fidelity, measure
-from vector_platform.quality.index_queries import (
-    golden_index_queries,
-    stored_queries,
-    together,
-)
-from vector_platform.quality.retrieval import golden_set
 from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform
 
 KIND = "index_recall"
 METRIC = "recall@10"
-# Golden queries asked; of more, those with the smallest hashes.
-GOLDEN_QUERIES = 100
 
 
 class NothingProven(TerminalError):
@@ -80,28 +72,16 @@ def measure_generation(
         NothingProven: It has not been proven yet.
         IndexUnavailable: The backend does not answer.
     """
-    lake, model_version = platform.lake, state.model_version
+    lake = platform.lake
     if state.snapshot is None:
         raise NothingProven(f"{backend} {state.generation} is not proven equal to any snapshot")
-    queries = stored_queries(lake, model_version, state.snapshot, built_at=state.created_at)
-    golden = lake.golden_queries.read()
-    if golden.num_rows:
-        judged = golden_set(golden)
-        order = sorted(range(len(judged.texts)), key=lambda at: hash_text(judged.query_ids[at]))
-        chosen = sorted(order[:GOLDEN_QUERIES])
-        vectors = platform.embedder(model_version).encode_queries(
-            [judged.texts[at] for at in chosen]
-        )
-        queries = together(
-            queries, golden_index_queries(vectors, [judged.tenants[at] for at in chosen])
-        )
     target = platform.target(backend)
     found = measure(
         lake,
         target,
         state.identity,
         state.snapshot,
-        queries,
+        platform.recall_queries(state, state.snapshot),
         floor=platform.settings.quality.recall_floor,
     )
     verdict = RecallVerdict(uuid4().hex, state, found, target.deleted_share(state.identity))
@@ -120,7 +100,7 @@ def _row(verdict: RecallVerdict, run_id: str) -> pa.Table:
         "subject": f"{state.backend}/{state.index}/{state.generation}",
         "model_version": state.model_version,
         "metric": METRIC,
-        "value": found.recall,
+        "value": found.recall.mean,
         "sample_size": found.queries,
         "chunks_version": state.snapshot.chunks,
         "details": canonical_json(

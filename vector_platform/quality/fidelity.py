@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ MIN_QUERIES = 30
 LEVEL = 0.025
 # Rows multiplied at a time: 1,024 x 4,096 float32 scores are 16 MiB.
 ROWS = 4096
+# Nothing can be missed, and nothing is known.
+NOTHING_STORED = Recall(mean=1.0, low=0.0, high=1.0, queries=0, trials=0.0)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,23 @@ class SliceRecall:
 
     name: str
     recall: Recall
-    below: bool
+    below: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has queries enough to be judged."""
+        return self.recall.queries >= MIN_QUERIES
+
+    def row(self) -> dict[str, Any]:
+        """It as a plain row."""
+        return {
+            "slice": self.name,
+            "recall": round(self.recall.mean, 6),
+            "low": round(self.recall.low, 6),
+            "high": round(self.recall.high, 6),
+            "queries": self.recall.queries,
+            "below": self.below,
+        }
 
 
 @dataclass(frozen=True)
@@ -58,13 +76,14 @@ class Fidelity:
 
     Attributes:
         recall: Mean recall@k over the stored rows; a cell of age and tenant counts by its rows.
+            Between 0 and 1 on no query where nothing is stored.
         slices: The slices, worst first.
         floor: Least recall that is accepted.
         queries: Queries asked.
         p95_latency_ms: 95th percentile of a search.
     """
 
-    recall: float
+    recall: Recall
     slices: tuple[SliceRecall, ...]
     floor: float
     queries: int
@@ -78,12 +97,15 @@ class Fidelity:
     def facts(self) -> dict[str, Any]:
         """Numbers first, for metadata and JSON."""
         worst = self.slices[0] if self.slices else None
+        least = worst.recall if worst else self.recall
         return {
-            "recall": round(self.recall, 6),
+            "recall": round(self.recall.mean, 6),
+            "recall_low": round(self.recall.low, 6),
+            "recall_high": round(self.recall.high, 6),
             "floor": self.floor,
-            "worst_recall": round(worst.recall.mean, 6) if worst else self.recall,
-            "worst_recall_low": round(worst.recall.low, 6) if worst else self.recall,
-            "worst_recall_high": round(worst.recall.high, 6) if worst else self.recall,
+            "worst_recall": round(least.mean, 6),
+            "worst_recall_low": round(least.low, 6),
+            "worst_recall_high": round(least.high, 6),
             "queries": self.queries,
             "slices_below": sum(found.below for found in self.slices),
             "p95_latency_ms": round(self.p95_latency_ms, 3),
@@ -92,17 +114,7 @@ class Fidelity:
 
     def rows(self) -> list[dict[str, Any]]:
         """The slices as plain rows."""
-        return [
-            {
-                "slice": found.name,
-                "recall": round(found.recall.mean, 6),
-                "low": round(found.recall.low, 6),
-                "high": round(found.recall.high, 6),
-                "queries": found.recall.queries,
-                "below": found.below,
-            }
-            for found in self.slices
-        ]
+        return [found.row() for found in self.slices]
 
 
 def measure(
@@ -157,15 +169,21 @@ def judge(
         for name in names:
             if not np.isnan(recall):
                 by_slice[name].append(float(recall))
-    found = {name: recall_interval(np.array(values), k=k) for name, values in by_slice.items()}
-    judged = [name for name, recall in found.items() if recall.queries >= MIN_QUERIES]
-    rejected = holm_rejects([found[name].p_below(floor) for name in judged], level=LEVEL)
-    below = {name for name, low in zip(judged, rejected, strict=True) if low}
-    slices = [SliceRecall(name, recall, name in below) for name, recall in found.items()]
+    found = [
+        SliceRecall(name, recall_interval(np.array(values), k=k))
+        for name, values in by_slice.items()
+    ]
+    judged = [each for each in found if each.judged]
+    rejected = holm_rejects([each.recall.p_below(floor) for each in judged], level=LEVEL)
+    below = {each.name for each, low in zip(judged, rejected, strict=True) if low}
+    slices = [replace(each, below=each.name in below) for each in found]
     some = ~np.isnan(recalls)
-    weights = np.array(queries.weights)[some]
+    weights = np.array(queries.weights, np.float64)
+    stored = some & (weights > 0)
     return Fidelity(
-        recall=float(np.average(recalls[some], weights=weights)) if weights.sum() else 1.0,
+        recall=recall_interval(recalls[stored], k=k, rows=weights[stored])
+        if stored.any()
+        else NOTHING_STORED,
         slices=tuple(
             sorted(slices, key=lambda each: (not each.below, each.recall.mean, each.name))
         ),

@@ -12,7 +12,7 @@ largest few share one cell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,11 +22,14 @@ import pyarrow as pa
 
 from vector_platform.lake.joins import scan, spilling_duckdb
 from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.quality.retrieval import golden_set
 
 Floats = npt.NDArray[np.float32]
 
 # Fewer than this say little of a cell (see `intervals.py`); more cost seconds.
 CELL_QUERIES = 100
+# Golden queries asked; of more, those with the smallest hashes.
+GOLDEN_QUERIES = 100
 # Tenants with cells of their own: with two ages at most 1,400 queries.
 NAMED_TENANTS = 6
 OLD, NEW = "in the build", "since the build"
@@ -51,6 +54,31 @@ class IndexQueries:
     own_ids: tuple[str | None, ...]
     slices: tuple[tuple[str, ...], ...]
     weights: tuple[float, ...]
+
+
+def index_queries(
+    lake: Lake,
+    model_version: str,
+    snapshot: Snapshot,
+    *,
+    built_at: datetime,
+    encode: Callable[[list[str]], Floats],
+) -> IndexQueries:
+    """Stored vectors of every age and tenant, and golden queries where there are some.
+
+    Args:
+        lake: Where both are.
+        model_version: Under which model.
+        snapshot: What is stored.
+        built_at: When the generation was built: what came later is new to it.
+        encode: Unit vectors of query texts under the model; called only with golden queries.
+    """
+    stored = stored_queries(lake, model_version, snapshot, built_at=built_at)
+    rows = lake.golden_queries.read()
+    if not rows.num_rows:
+        return stored
+    golden = golden_set(rows).sample(GOLDEN_QUERIES)
+    return together(stored, golden_index_queries(encode(list(golden.texts)), golden.tenants))
 
 
 def stored_queries(

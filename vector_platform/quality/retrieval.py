@@ -6,7 +6,7 @@ rankings (`exact.py`, the indexes), embedding queries, or comparing models (`com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError
+from vector_platform.lake.contract import hash_text
 from vector_platform.quality.comparison import (
     Comparison,
     IncomparableReports,
@@ -62,6 +63,21 @@ class GoldenSet:
     texts: tuple[str, ...]
     tenants: tuple[str | None, ...]
     qrels: Mapping[str, Mapping[str, int]]
+
+    def only(self, query_ids: Collection[str]) -> GoldenSet:
+        """Those of its queries that are among these, in its own order."""
+        wanted = set(query_ids)
+        places = [place for place, query in enumerate(self.query_ids) if query in wanted]
+        return GoldenSet(
+            query_ids=tuple(self.query_ids[place] for place in places),
+            texts=tuple(self.texts[place] for place in places),
+            tenants=tuple(self.tenants[place] for place in places),
+            qrels={self.query_ids[place]: self.qrels[self.query_ids[place]] for place in places},
+        )
+
+    def sample(self, count: int) -> GoldenSet:
+        """At most so many queries, those with the smallest hashes: the same ones every time."""
+        return self.only(sorted(self.query_ids, key=hash_text)[:count])
 
 
 @dataclass(frozen=True)

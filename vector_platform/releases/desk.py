@@ -26,7 +26,7 @@ from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.decisions import Clock, What, utc_now
 from vector_platform.releases.evaluations import keep_report, kept_evidence
-from vector_platform.releases.evidence import change_of, chunks_of, collect
+from vector_platform.releases.evidence import RecallQueries, change_of, chunks_of, collect
 from vector_platform.releases.flip import ReleaseShrinks, catch_up, release_generation, roll_back
 from vector_platform.releases.gates import Evidence, GateReport, judge
 from vector_platform.releases.ledger import Ledger
@@ -91,7 +91,8 @@ class ReleaseDesk:
         policy: Gates' bars and approvals.
         metric: Metric by which models are compared.
         recall_floor: Least recall of a generation.
-        probes: Queries under a model version.
+        recall_queries: Queries that recall is measured with.
+        probes: Queries under a model version that latency is compared with.
         lock_dir: Folder of the lock that keeps two deciders of one request apart.
         run_id: Recorded with everything.
         clock: When it is.
@@ -108,6 +109,7 @@ class ReleaseDesk:
         policy: Releases,
         metric: str,
         recall_floor: float,
+        recall_queries: RecallQueries,
         probes: Probes,
         lock_dir: Path,
         run_id: str,
@@ -122,6 +124,7 @@ class ReleaseDesk:
         self.lake = lake
         self.metric = metric
         self.recall_floor = recall_floor
+        self.recall_queries = recall_queries
         self.index = index
         self.clock = clock
         self.run_id = run_id
@@ -386,6 +389,7 @@ class ReleaseDesk:
             index=self.index,
             metric=self.metric,
             recall_floor=self.recall_floor,
+            recall_queries=self.recall_queries,
             probes=self.probes,
             now=now,
         )

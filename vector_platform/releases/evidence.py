@@ -6,16 +6,23 @@ judging it (`gates.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from vector_platform.errors import TransientError
 from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.quality.fidelity import Fidelity, measure
+from vector_platform.quality.index_queries import IndexQueries
 from vector_platform.releases.evaluations import newest_evaluations
 from vector_platform.releases.gates import Change, Evidence, QualityScores
-from vector_platform.releases.probes import Answer, Probes, ask, recall_by_slice
+from vector_platform.releases.probes import Answer, Probes, ask
+
+# The queries that the recall of a generation is measured with, over a snapshot.
+RecallQueries = Callable[[GenerationState, Snapshot], IndexQueries]
 
 # Latencies to have of each side; fewer probes are asked again and again.
 LATENCIES = 60
@@ -61,6 +68,7 @@ def collect(
     index: str,
     metric: str,
     recall_floor: float,
+    recall_queries: RecallQueries,
     probes: Probes,
     now: datetime,
 ) -> Evidence:
@@ -83,10 +91,8 @@ def collect(
             if live:
                 before.append(_answered(ask(target, live.identity, known_as[place])).ms)
             answers.append(_answered(ask(target, state.identity, mine)))
-    recall = (
-        recall_by_slice(lake, state.model_version, proof.snapshot, asked, answers[: len(asked)])
-        if asked
-        else ()
+    fidelity = _fidelity(
+        lake, target, state, proof.snapshot, recall_queries(state, proof.snapshot), recall_floor
     )
     same = live is not None and _same_model(state, live)
     return Evidence(
@@ -101,13 +107,26 @@ def collect(
         newest_snapshot=chunks_of(lake.snapshot()),
         differences="" if proof.clean else proof.describe(),
         rows=proof.plan.actual,
-        recall=recall,
-        recall_floor=recall_floor,
+        fidelity=fidelity,
         quality=None if same or live is None else _scores(lake, metric, live, state),
         same_vectors=same,
         champion_ms=tuple(round(ms, 3) for ms in before),
         challenger_ms=tuple(round(answer.ms, 3) for answer in answers) if live else (),
     )
+
+
+def _fidelity(
+    lake: Lake,
+    target: VectorIndex,
+    state: GenerationState,
+    snapshot: Snapshot,
+    queries: IndexQueries,
+    floor: float,
+) -> Fidelity:
+    try:
+        return measure(lake, target, state.identity, snapshot, queries, floor=floor)
+    except IndexUnavailable as error:
+        raise MeasurementFailed(f"a query got no answer: {error}") from error
 
 
 def _answered(answer: Answer) -> Answer:

@@ -11,14 +11,16 @@ is never taken for a pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
 
-from vector_platform.quality.noninferiority import MIN_SLICE_QUERIES, Outcome, not_inferior
+from vector_platform.quality.fidelity import Fidelity, SliceRecall
+from vector_platform.quality.intervals import Recall
+from vector_platform.quality.noninferiority import Outcome, not_inferior
 from vector_platform.releases.calendar import frozen_by
 from vector_platform.settings import Releases
 
@@ -27,7 +29,7 @@ GateName = Literal["verify", "recall", "quality", "latency", "freeze"]
 
 Numbers = Mapping[str, float | int | str]
 
-# The slice that every query is in.
+# All stored rows, as a line in the table of slices.
 EVERYTHING = "everything"
 # A 95th percentile of fewer latencies is one bad moment.
 MIN_LATENCIES = 50
@@ -35,25 +37,6 @@ MIN_LATENCIES = 50
 UNNOTICED_MS = 5.0
 RESAMPLES = 1000
 SEED = 0
-
-
-@dataclass(frozen=True)
-class SliceRecall:
-    """Recall@k of an index against exact search, on the queries of one slice.
-
-    Attributes:
-        slice: Name of the slice, e.g. `tenant=iam`; `everything` for all queries.
-        recall: Mean share of the exact k that the index returns.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        queries: Queries it rests on.
-    """
-
-    slice: str
-    recall: float
-    low: float
-    high: float
-    queries: int
 
 
 @dataclass(frozen=True)
@@ -91,8 +74,7 @@ class Evidence:
         newest_snapshot: The lake's newest at that moment.
         differences: What the comparison found; empty when equal.
         rows: Rows compared.
-        recall: Recall by slice; empty when not measured.
-        recall_floor: Least recall that was accepted when it was measured.
+        fidelity: What it finds of the exact neighbours; None when not measured.
         quality: Scores of both models; None when they were not scored, or are one model.
         same_vectors: Whether both generations hold vectors of one model fingerprint.
         champion_ms: Latency of each probe query on the live generation, milliseconds.
@@ -110,8 +92,7 @@ class Evidence:
     newest_snapshot: str
     differences: str
     rows: int
-    recall: tuple[SliceRecall, ...] = ()
-    recall_floor: float = 0.0
+    fidelity: Fidelity | None = None
     quality: QualityScores | None = None
     same_vectors: bool = False
     champion_ms: tuple[float, ...] = ()
@@ -124,11 +105,22 @@ class Evidence:
 
 def evidence_of(facts: Mapping[str, Any]) -> Evidence:
     """Evidence from its kept facts."""
-    quality = facts["quality"]
+    quality, fidelity = facts["quality"], facts["fidelity"]
     return Evidence(
         **{
             **facts,
-            "recall": tuple(SliceRecall(**each) for each in facts["recall"]),
+            "fidelity": Fidelity(
+                **{
+                    **fidelity,
+                    "recall": Recall(**fidelity["recall"]),
+                    "slices": tuple(
+                        SliceRecall(**{**each, "recall": Recall(**each["recall"])})
+                        for each in fidelity["slices"]
+                    ),
+                }
+            )
+            if fidelity
+            else None,
             "quality": QualityScores(
                 **{**quality, "evaluation_ids": tuple(quality["evaluation_ids"])}
             )
@@ -205,7 +197,7 @@ def judge(evidence: Evidence, policy: Releases, *, moment: datetime) -> GateRepo
         evidence,
         (
             _verify(evidence),
-            _recall(evidence.recall, evidence.recall_floor),
+            _recall(evidence.fidelity),
             _quality(evidence, policy),
             _latency(evidence, policy.max_latency_ratio),
             _freeze(moment, policy),
@@ -223,32 +215,34 @@ def _verify(evidence: Evidence) -> Gate:
     return Gate("verify", "pass", "equal to the newest snapshot of the lake", numbers)
 
 
-def _recall(slices: Sequence[SliceRecall], floor: float) -> Gate:
-    """All queries together must prove the floor; a slice must not be proven below it."""
-    table: tuple[Numbers, ...] = tuple(
-        {
-            "slice": each.slice,
-            "recall": round(each.recall, 4),
-            "low": round(each.low, 4),
-            "high": round(each.high, 4),
-            "queries": each.queries,
-        }
-        for each in sorted(slices, key=lambda each: (each.slice != EVERYTHING, each.slice))
-    )
-    whole = next((each for each in slices if each.slice == EVERYTHING), None)
-    if whole is None or whole.queries == 0:
-        return Gate("recall", "undecided", "not measured", {"floor": floor}, table)
-    numbers: Numbers = {"recall": round(whole.recall, 4), "floor": floor, "queries": whole.queries}
-    below = [each.slice for each in slices if each.high < floor]
+def _recall(found: Fidelity | None) -> Gate:
+    """All rows together must prove the floor; a slice must not be below it, nor look so.
+
+    `Fidelity` judges the slices together (Holm). A slice too small to be judged that lies below
+    the floor with its whole interval is never taken for a pass.
+    """
+    if found is None or found.recall.queries == 0:
+        return Gate("recall", "undecided", "not measured")
+    whole, floor = found.recall, found.floor
+    table: tuple[Numbers, ...] = (SliceRecall(EVERYTHING, whole).row(), *found.rows())
+    numbers: Numbers = {
+        "recall": round(whole.mean, 4),
+        "recall_low": round(whole.low, 4),
+        "floor": floor,
+        "queries": found.queries,
+    }
+    below = [EVERYTHING] if whole.high < floor else []
+    below += [each.name for each in found.slices if each.below]
     if below:
         return Gate("recall", "fail", f"below {floor:g} on {', '.join(below)}", numbers, table)
-    unproven = [
-        each.slice
-        for each in slices
-        if each.low < floor and (each is whole or each.queries >= MIN_SLICE_QUERIES)
+    unproven = [EVERYTHING] if whole.low < floor else []
+    unproven += [
+        each.name
+        for each in found.slices
+        if each.recall.mean < floor and (each.judged or each.recall.high < floor)
     ]
     if unproven:
-        why = f"{floor:g} lies within the interval on {', '.join(unproven)}"
+        why = f"too few queries to tell whether {', '.join(unproven)} reaches {floor:g}"
         return Gate("recall", "undecided", why, numbers, table)
     why = f"at least {whole.low:.3f} of the exact answers, no slice below {floor:g}"
     return Gate("recall", "pass", why, numbers, table)

@@ -117,12 +117,6 @@ def _scores(
         probe.query_id: best_per_document((hit.doc_id, hit.score) for hit in answer.hits)
         for probe, answer in zip(probes, answers, strict=True)
     }
-    places = [place for place, query in enumerate(known.query_ids) if query in found]
-    asked = GoldenSet(
-        query_ids=tuple(known.query_ids[place] for place in places),
-        texts=tuple(known.texts[place] for place in places),
-        tenants=tuple(known.tenants[place] for place in places),
-        qrels={known.query_ids[place]: known.qrels[known.query_ids[place]] for place in places},
-    )
+    asked = known.only(found)
     report = evaluate([found[query] for query in asked.query_ids], asked, [metric])
     return dict(report.per_query[metric])

@@ -9,26 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Hit
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.pointer import LivePointer
+from vector_platform.releases.probes import QueryEncoder
 from vector_platform.settings import BackendName
 
 MAX_K = 1000
-
-
-class QueryEncoder(Protocol):
-    """What a search needs of a model."""
-
-    def encode_queries(self, texts: list[str]) -> np.ndarray:
-        """Unit float32 vectors of shape (len(texts), dimension)."""
-        ...
 
 
 class BadQuery(TerminalError):

@@ -99,7 +99,8 @@ def test_an_exact_index_has_a_recall_of_one(lake: Lake, tmp_path: Path) -> None:
     fill(lake, 60)
     fill(lake, 40, day=2)
     found = measured(lake, tmp_path, MemoryIndex())
-    assert found.recall == 1.0 and found.holds and found.queries == 100
+    assert found.recall.mean == 1.0 and found.holds and found.queries == 100
+    assert found.recall.low > 0.999, "every row was asked, so nothing is left to chance"
     assert {part.name: part.recall.queries for part in found.slices} == {OLD: 60, NEW: 40}
     assert all(part.recall.mean == 1.0 for part in found.slices)
 
@@ -115,7 +116,7 @@ def test_what_came_since_the_build_is_a_slice_that_the_mix_hides(
     slices = {part.name: part for part in found.slices}
     assert found.slices[0].name == NEW
     assert slices[NEW].recall.mean < slices[OLD].recall.mean
-    assert found.recall > 0.93
+    assert found.recall.mean > 0.93
     strict = measured(lake, tmp_path, target, floor=0.99)
     assert not strict.holds and strict.facts()["worst_slice"] == strict.slices[0].name
 

@@ -34,6 +34,35 @@ def test_the_interval_holds_the_mean_as_often_as_it_says(name: str, queries: int
     assert held / ROUNDS >= 0.925
 
 
+@pytest.mark.parametrize("stored", [400, 20_000])
+def test_the_interval_of_all_rows_holds_when_cells_are_asked_unequally(stored: int) -> None:
+    """A large cell that is served well, and a small one, half of it asked, that is not."""
+    rng = np.random.default_rng(2)
+    large, small = (_rng.binomial(K, p, count) / K for p, count in ((0.97, stored), (0.6, 100)))
+    rows = np.repeat([stored / 100, 100 / 50], [100, 50])
+    mean = float(np.concatenate([large, small]).mean())
+    held = 0
+    for _ in range(ROUNDS):
+        asked = (rng.choice(cell, n, replace=False) for cell, n in ((large, 100), (small, 50)))
+        found = recall_interval(np.concatenate([*asked]), k=K, rows=rows)
+        held += found.low <= mean <= found.high
+    assert held / ROUNDS >= 0.925
+
+
+def test_of_rows_that_were_all_asked_nothing_is_in_doubt() -> None:
+    recalls = np.array([1.0] * 9 + [0.0])
+    found = recall_interval(recalls, k=K, rows=np.ones(10))
+    assert found.mean == 0.9 and found.high - found.low < 1e-3
+
+
+@given(st.lists(st.integers(0, K), min_size=1, max_size=60))
+def test_queries_that_stand_for_equally_many_of_countless_rows_count_alike(hits: list[int]) -> None:
+    recalls = np.array(hits) / K
+    found = recall_interval(recalls, k=K, rows=np.full(len(hits), 1e9))
+    same = recall_interval(recalls, k=K)
+    assert (found.low, found.high) == pytest.approx((same.low, same.high), abs=1e-6)
+
+
 def test_a_thousand_queries_near_one_give_half_a_hundredth() -> None:
     recalls = np.where(np.random.default_rng(0).random(1000) < 0.915, 1.0, 0.8)
     found = recall_interval(recalls, k=K)

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.contract import EVALUATIONS, canonical_json
-from vector_platform.lake.lake import Lake
+from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.quality.index_queries import IndexQueries, stored_queries
 from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.pointer import LivePointer
 from vector_platform.releases.probes import Probe
@@ -33,6 +35,8 @@ class Deployment:
         self.lake: Lake = open_lake(folder)
         self.targets: dict[str, MemoryIndex] = {}
         self.now = START
+        # When generations count as built; None for when they were.
+        self.built_at: datetime | None = None
         self.put(*(f"s:{number}" for number in range(documents)))
 
     def put(self, *doc_ids: str, text: str = "text of", delete: tuple[str, ...] = ()) -> None:
@@ -67,6 +71,11 @@ class Deployment:
             for row in batch.to_pylist()
         ]
 
+    def recall_queries(self, state: GenerationState, snapshot: Snapshot) -> IndexQueries:
+        """Stored vectors alone, since there are no golden queries here."""
+        built_at = self.built_at or state.created_at
+        return stored_queries(self.lake, state.model_version, snapshot, built_at=built_at)
+
     def desk(self, backend: BackendName = "milvus", **policy: Any) -> ReleaseDesk:
         """The release desk under a policy, at the deployment's own time."""
         return ReleaseDesk(
@@ -78,6 +87,7 @@ class Deployment:
             policy=Releases(**policy),
             metric="nDCG@10",
             recall_floor=0.9,
+            recall_queries=self.recall_queries,
             probes=self.probes,
             lock_dir=self._folder / "locks",
             run_id="run",

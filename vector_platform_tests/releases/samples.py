@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from vector_platform.quality.fidelity import Fidelity, SliceRecall
+from vector_platform.quality.index_queries import OLD
+from vector_platform.quality.intervals import Recall
 from vector_platform.releases.decisions import Decision, What
-from vector_platform.releases.gates import EVERYTHING, Evidence, QualityScores, SliceRecall
+from vector_platform.releases.gates import Evidence, QualityScores
 
 MOMENT = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -27,13 +30,20 @@ def evidence(**changes: Any) -> Evidence:
         "newest_snapshot": "chunks@7 abc",
         "differences": "",
         "rows": 120,
-        "recall": (SliceRecall(EVERYTHING, 0.99, 0.97, 1.0, 200),),
-        "recall_floor": 0.9,
+        "fidelity": fidelity(
+            Recall(0.99, 0.97, 1.0, 200, 400.0),
+            SliceRecall(OLD, Recall(0.99, 0.96, 1.0, 150, 300.0)),
+        ),
         "same_vectors": True,
         "champion_ms": tuple(10.0 + number % 7 for number in range(60)),
         "challenger_ms": tuple(11.0 + number % 7 for number in range(60)),
     }
     return Evidence(**(known | changes))
+
+
+def fidelity(whole: Recall, *slices: SliceRecall) -> Fidelity:
+    """What an index finds, judged by a floor of 0.9."""
+    return Fidelity(whole, slices, floor=0.9, queries=whole.queries, p95_latency_ms=3.0)
 
 
 def scores(

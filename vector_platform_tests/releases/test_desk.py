@@ -9,15 +9,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from vector_platform.indexes.contract import Generation, Hit
 from vector_platform.indexes.state import GenerationState
+from vector_platform.quality.index_queries import NEW
 from vector_platform.releases import desk as desk_module
 from vector_platform.releases.desk import AlreadyLive, RequestEnded
 from vector_platform.releases.evidence import change_of
 from vector_platform.releases.policy import MayNotDecide
 from vector_platform.releases.requests import UnknownRequest
-from vector_platform_tests.releases.deployment import Deployment
+from vector_platform_tests.lake.building import START, append_vectors, chunk, put
+from vector_platform_tests.releases.deployment import MODELS, Deployment
 
 TEAM: dict[str, Any] = {"approvers": ["ann", "bob", "cat"]}
 FROZEN: dict[str, Any] = {"freezes": [{"name": "audit", "first_day": "2020-01-01"}]}
@@ -68,7 +72,8 @@ def test_another_name_is_another_model_although_the_fingerprint_is_the_same(
 def test_a_rebuild_whose_gates_pass_is_released_at_once(world: Deployment) -> None:
     settled = world.desk().release(rebuilt(world), actor="nightly", reason="r", automatic=True)
     assert settled.moved and settled.report is not None
-    assert settled.report.evidence.recall[0].recall == 1.0
+    found = settled.report.evidence.fidelity
+    assert found is not None and found.recall.mean == 1.0
     assert live(world) == "g0002"
     assert whats(world) == [("request", "nightly"), ("release", "nightly")]
     (released,) = world.desk().ledger.requests.all()
@@ -94,6 +99,35 @@ def test_an_index_that_lost_a_row_is_not_released(world: Deployment) -> None:
     settled = world.desk().release(state, actor="nightly", reason="r")
     assert not settled.moved and "verify fails" in settled.request.waits_for
     assert live(world) == "g0001"
+
+
+def test_an_index_that_misses_what_came_since_its_build_is_not_released(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put(*(f"s:old{number}" for number in range(300)))
+    new = [chunk(f"s:new{number}", f"new {number}") for number in range(40)]
+    put(world.lake, *new)
+    # A topic of its own, so that its rows are each other's neighbours.
+    topic = np.eye(4)[0] + 0.05 * np.random.default_rng(0).normal(size=(40, 4))
+    topic = (topic / np.linalg.norm(topic, axis=1, keepdims=True)).astype(np.float32)
+    for model in MODELS:
+        vectors = {row["content_hash"]: vector for row, vector in zip(new, topic, strict=True)}
+        append_vectors(world.lake, model, vectors, run_id="late", day=2)
+    state, world.built_at = rebuilt(world), START + timedelta(days=1)
+    search = world.target().search
+
+    def forgetful(generation: Generation, vector: Any, *, k: int, tenant: str | None) -> list[Hit]:
+        hits = search(generation, vector, k=1000, tenant=tenant)
+        lost = {f"s:new{number}" for number in range(0, 40, 2)}
+        return [hit for hit in hits if hit.doc_id not in lost][:k]
+
+    monkeypatch.setattr(world.target(), "search", forgetful)
+    settled = world.desk().release(state, actor="nightly", reason="r")
+    assert not settled.moved and live(world) == "g0001"
+    assert f"recall fails: below 0.9 on {NEW}" in settled.request.waits_for
+    monkeypatch.undo()
+    world.put("s:another")
+    assert world.desk().settle(settled.request.request_id).moved
 
 
 def test_a_worse_model_is_not_released_by_anybody(world: Deployment) -> None:

@@ -5,19 +5,20 @@ from typing import Any
 
 import pytest
 
+from vector_platform.quality.fidelity import SliceRecall
+from vector_platform.quality.index_queries import NEW
+from vector_platform.quality.intervals import Recall
 from vector_platform.releases.gate_report import as_html, as_json, as_markdown
 from vector_platform.releases.gates import (
-    EVERYTHING,
     Evidence,
     Gate,
     GateName,
     QualityScores,
-    SliceRecall,
     evidence_of,
     judge,
 )
 from vector_platform.settings import Releases
-from vector_platform_tests.releases.samples import MOMENT, evidence, scores
+from vector_platform_tests.releases.samples import MOMENT, evidence, fidelity, scores
 
 
 def gate(name: GateName, known: Evidence, **policy: Any) -> Gate:
@@ -47,21 +48,41 @@ def test_a_generation_that_differs_from_the_lake_or_lags_behind_it_fails() -> No
     assert behind.outcome == "fail" and "chunks@8" in behind.why
 
 
+def recall(mean: float, low: float, high: float, queries: int) -> Recall:
+    return Recall(mean, low, high, queries, trials=float(queries))
+
+
+GOOD = recall(0.95, 0.93, 0.97, 400)
+
+
 @pytest.mark.parametrize(
-    ("slices", "outcome"),
+    ("whole", "slices", "outcome"),
     [
-        ([], "undecided"),
-        ([(EVERYTHING, 0.99, 0.97, 1.0, 200)], "pass"),
-        ([(EVERYTHING, 0.80, 0.75, 0.85, 200)], "fail"),
-        ([(EVERYTHING, 0.91, 0.88, 0.94, 200)], "undecided"),
-        ([(EVERYTHING, 0.95, 0.93, 0.97, 400), ("tenant=a", 0.5, 0.4, 0.6, 20)], "fail"),
-        ([(EVERYTHING, 0.95, 0.93, 0.97, 400), ("tenant=a", 0.88, 0.8, 0.95, 60)], "undecided"),
-        ([(EVERYTHING, 0.95, 0.93, 0.97, 400), ("tenant=a", 0.88, 0.8, 0.95, 20)], "pass"),
+        (recall(1.0, 0.0, 1.0, 0), [], "undecided"),
+        (recall(0.99, 0.97, 1.0, 200), [], "pass"),
+        (recall(0.80, 0.75, 0.85, 200), [], "fail"),
+        (recall(0.91, 0.88, 0.94, 200), [], "undecided"),
+        (GOOD, [SliceRecall(NEW, recall(0.5, 0.4, 0.6, 60), below=True)], "fail"),
+        # Its interval alone lies below the floor, but not all slices judged together (Holm).
+        (GOOD, [SliceRecall(NEW, recall(0.87, 0.84, 0.899, 60))], "undecided"),
+        (GOOD, [SliceRecall(NEW, recall(0.88, 0.8, 0.95, 60))], "undecided"),
+        (GOOD, [SliceRecall(NEW, recall(0.93, 0.85, 0.97, 60))], "pass"),
+        # Too few queries to be judged.
+        (GOOD, [SliceRecall(NEW, recall(0.5, 0.4, 0.6, 20))], "undecided"),
+        (GOOD, [SliceRecall(NEW, recall(0.88, 0.8, 0.95, 20))], "pass"),
     ],
 )
-def test_recall_is_judged_as_a_whole_and_by_slice(slices: list[Any], outcome: str) -> None:
-    known = evidence(recall=tuple(SliceRecall(*each) for each in slices))
-    assert gate("recall", known).outcome == outcome
+def test_recall_is_judged_as_a_whole_and_by_slice(
+    whole: Recall, slices: list[SliceRecall], outcome: str
+) -> None:
+    found = gate("recall", evidence(fidelity=fidelity(whole, *slices)))
+    assert found.outcome == outcome
+    if slices and outcome != "pass":
+        assert NEW in found.why
+
+
+def test_recall_that_was_not_measured_is_undecided() -> None:
+    assert gate("recall", evidence(fidelity=None)).outcome == "undecided"
 
 
 def test_quality_passes_with_enough_queries_and_no_loss() -> None:

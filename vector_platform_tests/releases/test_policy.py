@@ -20,7 +20,7 @@ PEOPLE = ["ann", "bob", "cat", "dan"]
 ALONE = Releases()
 NAMED = Releases(approvers=["ann", "bob", "cat"], approvals=2)
 PASSING = judge(evidence(), ALONE, moment=MOMENT)
-UNSURE = judge(evidence(recall=()), ALONE, moment=MOMENT)
+UNSURE = judge(evidence(fidelity=None), ALONE, moment=MOMENT)
 FAILING = judge(evidence(differences="1 missing"), ALONE, moment=MOMENT)
 FROZEN_POLICY = Releases(freezes=[{"name": "march", "first_day": "2026-03-01"}])  # type: ignore[list-item]
 FROZEN = judge(evidence(), FROZEN_POLICY, moment=MOMENT)
