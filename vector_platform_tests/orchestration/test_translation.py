@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,13 @@ from vector_platform.orchestration.model_jobs import (
 from vector_platform.orchestration.model_sensors import build_model_sensors
 from vector_platform.orchestration.release_jobs import PromoteConfig, build_promote_job
 from vector_platform.releases.translation import TranslationRefused
-from vector_platform.settings import SettingsError, load_settings, with_own_models
+from vector_platform.settings import (
+    FreezeWindow,
+    Releases,
+    SettingsError,
+    load_settings,
+    with_own_models,
+)
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.words import (
@@ -276,6 +283,30 @@ def test_the_true_version_takes_the_place_when_it_is_complete_and_not_before(
         assert index.generation_names("documents") == [live.generation]
     assert "is retired already" in replace_translation(platform, NAME, "run", quiet)
     assert sensor.tick() == []
+
+
+def test_the_true_version_comes_through_the_release_desk_and_waits_there_in_a_freeze(
+    platform: MemoryPlatform,
+) -> None:
+    translate(platform)
+    promote(platform, NAME)
+    embed(platform, NEW, "run", quiet)
+    usual = platform.settings
+    freeze = FreezeWindow(name="audit", first_day=date(2020, 1, 1))
+    platform.settings = usual.model_copy(update={"releases": Releases(freezes=[freeze])})
+    told = replace_translation(platform, NAME, "run", quiet)
+    assert "stays until its place is taken" in told and "'audit'" in told
+    assert not platform.settings.models[NAME].retired
+    for backend in platform.settings.indexes.backends:
+        live = platform.live_pointer(backend).live()
+        assert live is not None and live.model_version == NAME
+        (asked,) = platform.release_desk(backend, run_id="test").ledger.open()
+        assert (asked.model_version, asked.requester) == (NEW, "replace_translation")
+    platform.settings = usual
+    assert "is retired" in replace_translation(platform, NAME, "run", quiet)
+    for backend in platform.settings.indexes.backends:
+        (_, moved) = platform.live_pointer(backend).history()
+        assert moved.model_version == NEW and moved.known("request")
 
 
 class Replacing:
