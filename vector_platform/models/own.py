@@ -1,7 +1,7 @@
 """The folders of model versions that the platform made itself.
 
 Belongs here: writing one so that it is there whole or not at all, and retiring it. Does not
-belong here: reading `model.yaml` (`settings.py`, which takes every folder as an entry of
+belong here: reading `model.yaml` (`settings/reading.py`, which takes every folder as an entry of
 `models`), or what is trained.
 """
 

