@@ -22,8 +22,9 @@ from typing import Any, Literal
 import numpy as np
 
 from vector_platform.lake.lake import Lake
-from vector_platform.quality.calendar import WEEK, Calendar, Days, Looks
+from vector_platform.quality.calendar import Calendar, Looks
 from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
+from vector_platform.quality.days import WEEK, Days
 from vector_platform.quality.new_mass import new_mass_low
 from vector_platform.quality.references import EPOCH, Reference, newest_reference
 from vector_platform.quality.sketches import Series, read_series

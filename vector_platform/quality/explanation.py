@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vector_platform.lake.lake import Lake
-from vector_platform.quality.calendar import Days
+from vector_platform.quality.days import Days
 from vector_platform.quality.drift import DriftVerdict
 from vector_platform.quality.feature_map import EVENTS
 from vector_platform.quality.references import EPOCH, Reference

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vector_platform.quality.calendar import Days
+from vector_platform.quality.days import Days
 
 Floats = npt.NDArray[np.float64]
 

@@ -29,7 +29,7 @@ from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import DRIFT_SKETCHES
 from vector_platform.lake.lake import DatedVersions, Lake, SnapshotIncomplete
 from vector_platform.lake.tables import HistoryUnavailable
-from vector_platform.quality.calendar import Days
+from vector_platform.quality.days import Days
 from vector_platform.quality.references import EPOCH, Reference
 
 Floats = npt.NDArray[np.float64]

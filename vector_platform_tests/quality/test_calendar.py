@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vector_platform.quality.calendar import (
-    YEAR,
-    Block,
-    Calendar,
-    Days,
-    YearNull,
-    moderated,
-    score_of,
-    years,
-)
+from vector_platform.quality.calendar import Block, Calendar, moderated
+from vector_platform.quality.days import YEAR, Days
+from vector_platform.quality.year_null import YearNull, score_of, years
 
 MONDAY = 20458  # 2026-01-05
 BLOCKS = (

@@ -12,8 +12,8 @@ import pytest
 
 from vector_platform.lake.lake import Lake
 from vector_platform.quality import plots
-from vector_platform.quality.calendar import Days
 from vector_platform.quality.calibration import first_reference
+from vector_platform.quality.days import Days
 from vector_platform.quality.drift import DriftPolicy, DriftVerdict, judge_drift, judge_series
 from vector_platform.quality.explanation import explain
 from vector_platform.quality.feature_map import fit
