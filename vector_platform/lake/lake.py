@@ -1,7 +1,7 @@
 """The lake as a whole: its tables, its snapshots, and what a consumer may derive from one.
 
 Belongs here: how tables are read together. Does not belong here: what a row must look like
-(`contract.py`), how one table is stored (`tables.py`), or any decision of a producer or consumer.
+(`contract`), how one table is stored (`tables.py`), or any decision of a producer or consumer.
 
 A **snapshot** is a pair of Delta versions (chunks, embeddings). Everything an index holds is a
 function of a snapshot and a model version; `index_rows` is that function. The SQL is in

@@ -1,7 +1,7 @@
 """What a value in the lake must satisfy, and how ids, hashes and digests are formed.
 
 Belongs here: pure functions and limits, of single values. Does not belong here: the tables that
-hold them (`contract.py`) or checks over stored rows (`audit.py`).
+hold them (`contract`) or checks over stored rows (`audit.py`).
 """
 
 from __future__ import annotations

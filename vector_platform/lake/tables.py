@@ -1,7 +1,7 @@
 """One Delta table: create, read as a stream, write in one commit, follow its changes.
 
 Belongs here: the only code that calls deltalake. Does not belong here: what the tables mean
-(`contract.py`) and how they are used together (`lake.py`). Every write is one Delta commit, so
+(`contract`) and how they are used together (`lake.py`). Every write is one Delta commit, so
 a reader sees all of it or none. A commit that loses a race is retried by delta-rs and, when it
 truly conflicts, raised as `CommitConflict`.
 """

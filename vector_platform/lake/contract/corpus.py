@@ -1,0 +1,89 @@
+"""Tables of what is searched: documents, their relations, their chunks, and golden queries.
+
+Belongs here: content. Does not belong here: vectors of it (`vectors.py`).
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from vector_platform.lake.contract.spec import TIMESTAMP, TableSpec, required
+
+DOCUMENTS = TableSpec(
+    name="documents",
+    schema=pa.schema(
+        [
+            required("doc_id", pa.string()),
+            required("source", pa.string()),
+            required("key", pa.string()),
+            required("tenant", pa.string()),
+            required("region", pa.string()),
+            required("title", pa.string()),
+            required("body", pa.string()),
+            required("attributes", pa.string()),
+            pa.field("updated_at", TIMESTAMP),
+            pa.field("duplicate_of", pa.string()),
+            required("row_hash", pa.string()),
+            required("uri", pa.string()),
+            required("run_id", pa.string()),
+            required("ingested_at", TIMESTAMP),
+        ]
+    ),
+    keys=("doc_id",),
+    change_feed=True,
+    description="Normalised documents, one row each: the dbt mart, published.",
+)
+
+RELATIONS = TableSpec(
+    name="relations",
+    schema=pa.schema(
+        [
+            required("subject", pa.string()),
+            required("predicate", pa.string()),
+            required("object", pa.string()),
+            required("weight", pa.float64()),
+            required("source", pa.string()),
+        ]
+    ),
+    keys=("subject", "predicate", "object"),
+    description="Directed edges between documents (or a document and a named thing).",
+)
+
+CHUNKS = TableSpec(
+    name="chunks",
+    schema=pa.schema(
+        [
+            required("chunk_id", pa.string()),
+            required("doc_id", pa.string()),
+            required("ordinal", pa.int32()),
+            required("source", pa.string()),
+            required("tenant", pa.string()),
+            required("region", pa.string()),
+            required("title", pa.string()),
+            required("text", pa.string()),
+            required("content_hash", pa.string()),
+            required("attributes", pa.string()),
+            required("chunker", pa.string()),
+        ]
+    ),
+    keys=("chunk_id",),
+    change_feed=True,
+    description="Passages to embed and serve. `attributes` is canonical JSON.",
+)
+
+GOLDEN_QUERIES = TableSpec(
+    name="golden_queries",
+    schema=pa.schema(
+        [
+            required("set_name", pa.string()),
+            required("query_id", pa.string()),
+            required("text", pa.string()),
+            required("doc_id", pa.string()),
+            required("gain", pa.int32()),
+            pa.field("tenant", pa.string()),
+            required("provenance", pa.string()),
+        ]
+    ),
+    keys=("set_name", "query_id", "doc_id"),
+    description="Queries with known answers, one row a judged document.",
+)
