@@ -26,10 +26,11 @@ from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.decisions import Clock, What, utc_now
 from vector_platform.releases.evaluations import keep_report, kept_evidence
-from vector_platform.releases.evidence import RecallQueries, change_of, chunks_of, collect
+from vector_platform.releases.evidence import Evidence
 from vector_platform.releases.flip import ReleaseShrinks, catch_up, release_generation, roll_back
-from vector_platform.releases.gates import Evidence, GateReport, judge
+from vector_platform.releases.gates import GateReport, judge
 from vector_platform.releases.ledger import Ledger
+from vector_platform.releases.measuring import RecallQueries, change_of, chunks_of, collect
 from vector_platform.releases.pointer import LivePointer, Release, rolled_back
 from vector_platform.releases.policy import (
     MayNotDecide,

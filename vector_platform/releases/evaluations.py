@@ -16,8 +16,9 @@ import pyarrow as pa
 from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import EVALUATIONS, canonical_json, hash_text
 from vector_platform.lake.lake import Lake
+from vector_platform.releases.evidence import Evidence, evidence_of
 from vector_platform.releases.gate_report import report_facts
-from vector_platform.releases.gates import Evidence, GateReport, evidence_of
+from vector_platform.releases.gates import GateReport
 
 GATES = "gates"
 SHADOW = "shadow"

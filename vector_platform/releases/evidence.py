@@ -1,161 +1,109 @@
-"""Measuring a generation for its gates: verify, ask, compare with what is live.
+"""What is known of a generation that asks to be released, as plain values that can be kept.
 
-Belongs here: collecting `Evidence` by real reads and real searches. Does not belong here:
-judging it (`gates.py`).
+Belongs here: the values, and reading kept ones back. Does not belong here: measuring them
+(`measuring.py`) or judging them (`gates.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from vector_platform.errors import TransientError
-from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import IndexUnavailable
-from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync import IndexSync
-from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.quality.fidelity import Fidelity, measure
-from vector_platform.quality.index_queries import IndexQueries
-from vector_platform.releases.evaluations import newest_evaluations
-from vector_platform.releases.gates import Change, Evidence, QualityScores
-from vector_platform.releases.probes import Answer, Probes, ask
+from vector_platform.quality.fidelity import Fidelity, SliceRecall
+from vector_platform.quality.intervals import Recall
 
-# The queries that the recall of a generation is measured with, over a snapshot.
-RecallQueries = Callable[[GenerationState, Snapshot], IndexQueries]
-
-# Latencies to have of each side; fewer probes are asked again and again.
-LATENCIES = 60
-# First searches of a generation load it; they say nothing of the ones that follow.
-WARM_UP = 5
+Change = Literal["first", "rebuild", "index_spec", "model"]
 
 
-class MeasurementFailed(TransientError):
-    """A generation could not be asked: an outage, which is never a verdict."""
+@dataclass(frozen=True)
+class QualityScores:
+    """Per-query scores of the live model and of the one that would replace it.
 
-
-def change_of(state: GenerationState, live: GenerationState | None) -> Change:
-    """How a generation differs from the live one. Its spec holds all that shapes an index."""
-    if live is None:
-        return "first"
-    if not _same_model(state, live):
-        return "model"
-    return "rebuild" if state.spec == live.spec else "index_spec"
-
-
-def _same_model(state: GenerationState, live: GenerationState) -> bool:
-    """Whether two generations hold vectors of one model version.
-
-    The name counts beside the fingerprint: a model that was swapped where its fingerprint does
-    not see it gets another name, and is another model.
+    Attributes:
+        metric: What was scored.
+        champion: Query -> score of the live model.
+        challenger: Query -> score of the other.
+        slices: Query -> its tenant.
+        evaluation_ids: Where the scores are recorded.
     """
-    named = (state.model_version, state.fingerprint)
-    return named == (live.model_version, live.fingerprint)
+
+    metric: str
+    champion: Mapping[str, float]
+    challenger: Mapping[str, float]
+    slices: Mapping[str, str]
+    evaluation_ids: tuple[str, ...] = ()
 
 
-def chunks_of(snapshot: Snapshot | None) -> str:
-    """The part of a snapshot that decides whether an index is current, in words."""
-    return f"chunks@{snapshot.chunks} {snapshot.chunks_id[:8]}" if snapshot else "no snapshot"
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a generation that asks to be released.
 
-
-def collect(
-    lake: Lake,
-    target: VectorIndex,
-    sync: IndexSync,
-    state: GenerationState,
-    live: GenerationState | None,
-    *,
-    index: str,
-    metric: str,
-    recall_floor: float,
-    recall_queries: RecallQueries,
-    probes: Probes,
-    now: datetime,
-) -> Evidence:
-    """Measure a generation that is proven equal to its snapshot, beside the live one.
-
-    Raises:
-        MeasurementFailed: The backend did not answer every probe.
+    Attributes:
+        backend: Backend.
+        index: Logical index.
+        generation: The generation.
+        model_version: Its model version.
+        change: How it differs from what is live.
+        champion: Generation that is live; None before the first release.
+        measured_at: When, ISO 8601 with zone.
+        snapshot: Snapshot that it was compared with.
+        newest_snapshot: The lake's newest at that moment.
+        differences: What the comparison found; empty when equal.
+        rows: Rows compared.
+        fidelity: What it finds of the exact neighbours; None when not measured.
+        quality: Scores of both models; None when they were not scored, or are one model.
+        same_vectors: Whether both generations hold vectors of one model fingerprint.
+        champion_ms: Latency of each probe query on the live generation, milliseconds.
+        challenger_ms: Latency of each probe query on this one.
     """
-    proof = sync.verify(state)
-    asked = probes(state.model_version)
-    rounds = -(-LATENCIES // max(1, len(asked)))
-    known_as = probes(live.model_version) if live else []
-    for mine in asked[:WARM_UP]:
-        ask(target, state.identity, mine)
-    before: list[float] = []
-    answers: list[Answer] = []
-    for _ in range(rounds):
-        # In turn, query by query, so that a busy machine slows both alike.
-        for place, mine in enumerate(asked):
-            if live:
-                before.append(_answered(ask(target, live.identity, known_as[place])).ms)
-            answers.append(_answered(ask(target, state.identity, mine)))
-    fidelity = _fidelity(
-        lake, target, state, proof.snapshot, recall_queries(state, proof.snapshot), recall_floor
-    )
-    same = live is not None and _same_model(state, live)
+
+    backend: str
+    index: str
+    generation: str
+    model_version: str
+    change: Change
+    champion: str | None
+    measured_at: str
+    snapshot: str
+    newest_snapshot: str
+    differences: str
+    rows: int
+    fidelity: Fidelity | None = None
+    quality: QualityScores | None = None
+    same_vectors: bool = False
+    champion_ms: tuple[float, ...] = ()
+    challenger_ms: tuple[float, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """The evidence as plain values, to be kept; `evidence_of` reads it back."""
+        return asdict(self)
+
+
+def evidence_of(facts: Mapping[str, Any]) -> Evidence:
+    """Evidence from its kept facts."""
+    quality, fidelity = facts["quality"], facts["fidelity"]
     return Evidence(
-        backend=target.backend,
-        index=index,
-        generation=state.generation,
-        model_version=state.model_version,
-        change=change_of(state, live),
-        champion=live.generation if live else None,
-        measured_at=now.isoformat(timespec="seconds"),
-        snapshot=chunks_of(proof.snapshot),
-        newest_snapshot=chunks_of(lake.snapshot()),
-        differences="" if proof.clean else proof.describe(),
-        rows=proof.plan.actual,
-        fidelity=fidelity,
-        quality=None if same or live is None else _scores(lake, metric, live, state),
-        same_vectors=same,
-        champion_ms=tuple(round(ms, 3) for ms in before),
-        challenger_ms=tuple(round(answer.ms, 3) for answer in answers) if live else (),
-    )
-
-
-def _fidelity(
-    lake: Lake,
-    target: VectorIndex,
-    state: GenerationState,
-    snapshot: Snapshot,
-    queries: IndexQueries,
-    floor: float,
-) -> Fidelity:
-    try:
-        return measure(lake, target, state.identity, snapshot, queries, floor=floor)
-    except IndexUnavailable as error:
-        raise MeasurementFailed(f"a query got no answer: {error}") from error
-
-
-def _answered(answer: Answer) -> Answer:
-    if answer.error:
-        raise MeasurementFailed(f"a probe got no answer: {answer.error}")
-    return answer
-
-
-def _scores(
-    lake: Lake, metric: str, live: GenerationState, state: GenerationState
-) -> QualityScores | None:
-    """Scores of both models on the same queries and the snapshot to be released, if there are."""
-    newest = newest_evaluations(lake, metric)
-    champion, challenger = newest.get(live.model_version), newest.get(state.model_version)
-    if champion is None or challenger is None or state.snapshot is None:
-        return None
-    if {champion.chunks_version, challenger.chunks_version} != {state.snapshot.chunks}:
-        return None
-    if set(champion.scores) != set(challenger.scores):
-        return None
-    tenants = {
-        f"{row['set_name']}/{row['query_id']}": row["tenant"]
-        for row in lake.golden_queries.read(["set_name", "query_id", "tenant"]).to_pylist()
-        if row["tenant"]
-    }
-    return QualityScores(
-        metric,
-        champion.scores,
-        challenger.scores,
-        {query: tenants[query] for query in champion.scores if query in tenants},
-        (champion.evaluation_id, challenger.evaluation_id),
+        **{
+            **facts,
+            "fidelity": Fidelity(
+                **{
+                    **fidelity,
+                    "recall": Recall(**fidelity["recall"]),
+                    "slices": tuple(
+                        SliceRecall(**{**each, "recall": Recall(**each["recall"])})
+                        for each in fidelity["slices"]
+                    ),
+                }
+            )
+            if fidelity
+            else None,
+            "quality": QualityScores(
+                **{**quality, "evaluation_ids": tuple(quality["evaluation_ids"])}
+            )
+            if quality
+            else None,
+            "champion_ms": tuple(facts["champion_ms"]),
+            "challenger_ms": tuple(facts["challenger_ms"]),
+        }
     )

@@ -1,9 +1,9 @@
 """Gates: what must hold before readers see a generation, judged from evidence alone.
 
-Belongs here: the evidence as plain values, and the pure function from evidence and policy to a
-verdict for each gate. Does not belong here: measuring (`evidence.py`), printing
-(`gate_report.py`), or who may release what (`policy.py`). The same evidence gives the same
-verdict, byte for byte: no clock, no unseeded draw.
+Belongs here: the pure function from evidence and policy to a verdict for each gate. Does not belong
+here: the evidence (`evidence.py`), measuring it (`measuring.py`), printing (`gate_report.py`), or
+who may release what (`policy.py`). The same evidence gives the same verdict, byte for byte: no
+clock, no unseeded draw.
 
 `undecided` is an answer of its own: something was not measured, or too little of it to tell. It
 is never taken for a pass.
@@ -12,19 +12,18 @@ is never taken for a pass.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from vector_platform.quality.fidelity import Fidelity, SliceRecall
-from vector_platform.quality.intervals import Recall
 from vector_platform.quality.noninferiority import Outcome, not_inferior
 from vector_platform.releases.calendar import frozen_by
+from vector_platform.releases.evidence import Evidence
 from vector_platform.settings import Releases
 
-Change = Literal["first", "rebuild", "index_spec", "model"]
 GateName = Literal["verify", "recall", "quality", "latency", "freeze"]
 
 Numbers = Mapping[str, float | int | str]
@@ -37,99 +36,6 @@ MIN_LATENCIES = 50
 UNNOTICED_MS = 5.0
 RESAMPLES = 1000
 SEED = 0
-
-
-@dataclass(frozen=True)
-class QualityScores:
-    """Per-query scores of the live model and of the one that would replace it.
-
-    Attributes:
-        metric: What was scored.
-        champion: Query -> score of the live model.
-        challenger: Query -> score of the other.
-        slices: Query -> its tenant.
-        evaluation_ids: Where the scores are recorded.
-    """
-
-    metric: str
-    champion: Mapping[str, float]
-    challenger: Mapping[str, float]
-    slices: Mapping[str, str]
-    evaluation_ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is known of a generation that asks to be released.
-
-    Attributes:
-        backend: Backend.
-        index: Logical index.
-        generation: The generation.
-        model_version: Its model version.
-        change: How it differs from what is live.
-        champion: Generation that is live; None before the first release.
-        measured_at: When, ISO 8601 with zone.
-        snapshot: Snapshot that it was compared with.
-        newest_snapshot: The lake's newest at that moment.
-        differences: What the comparison found; empty when equal.
-        rows: Rows compared.
-        fidelity: What it finds of the exact neighbours; None when not measured.
-        quality: Scores of both models; None when they were not scored, or are one model.
-        same_vectors: Whether both generations hold vectors of one model fingerprint.
-        champion_ms: Latency of each probe query on the live generation, milliseconds.
-        challenger_ms: Latency of each probe query on this one.
-    """
-
-    backend: str
-    index: str
-    generation: str
-    model_version: str
-    change: Change
-    champion: str | None
-    measured_at: str
-    snapshot: str
-    newest_snapshot: str
-    differences: str
-    rows: int
-    fidelity: Fidelity | None = None
-    quality: QualityScores | None = None
-    same_vectors: bool = False
-    champion_ms: tuple[float, ...] = ()
-    challenger_ms: tuple[float, ...] = ()
-
-    def facts(self) -> dict[str, Any]:
-        """The evidence as plain values, to be kept; `evidence_of` reads it back."""
-        return asdict(self)
-
-
-def evidence_of(facts: Mapping[str, Any]) -> Evidence:
-    """Evidence from its kept facts."""
-    quality, fidelity = facts["quality"], facts["fidelity"]
-    return Evidence(
-        **{
-            **facts,
-            "fidelity": Fidelity(
-                **{
-                    **fidelity,
-                    "recall": Recall(**fidelity["recall"]),
-                    "slices": tuple(
-                        SliceRecall(**{**each, "recall": Recall(**each["recall"])})
-                        for each in fidelity["slices"]
-                    ),
-                }
-            )
-            if fidelity
-            else None,
-            "quality": QualityScores(
-                **{**quality, "evaluation_ids": tuple(quality["evaluation_ids"])}
-            )
-            if quality
-            else None,
-            "champion_ms": tuple(facts["champion_ms"]),
-            "challenger_ms": tuple(facts["challenger_ms"]),
-        }
-    )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import Literal, cast
 
 from vector_platform.errors import TerminalError
 from vector_platform.releases.decisions import Decision
-from vector_platform.releases.gates import Change, GateReport
+from vector_platform.releases.evidence import Change
+from vector_platform.releases.gates import GateReport
 from vector_platform.settings import Releases
 
 State = Literal["requested", "approved", "rejected", "released", "withdrawn", "expired"]

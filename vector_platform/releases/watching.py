@@ -13,7 +13,7 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.quality.retrieval import GoldenSet, best_per_document, evaluate, golden_set
 from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.evaluations import WATCH, keep
-from vector_platform.releases.evidence import WARM_UP, MeasurementFailed
+from vector_platform.releases.measuring import WARM_UP, MeasurementFailed
 from vector_platform.releases.pointer import Release
 from vector_platform.releases.probes import Answer, Probe, ask
 from vector_platform.releases.watch import Measured, Watched, watch

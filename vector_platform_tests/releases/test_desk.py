@@ -17,7 +17,7 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.quality.index_queries import NEW
 from vector_platform.releases import desk as desk_module
 from vector_platform.releases.desk import AlreadyLive, RequestEnded
-from vector_platform.releases.evidence import change_of
+from vector_platform.releases.measuring import change_of
 from vector_platform.releases.policy import MayNotDecide
 from vector_platform.releases.requests import UnknownRequest
 from vector_platform_tests.lake.building import START, append_vectors, chunk, put

@@ -8,15 +8,9 @@ import pytest
 from vector_platform.quality.fidelity import SliceRecall
 from vector_platform.quality.index_queries import NEW
 from vector_platform.quality.intervals import Recall
+from vector_platform.releases.evidence import Evidence, QualityScores, evidence_of
 from vector_platform.releases.gate_report import as_html, as_json, as_markdown
-from vector_platform.releases.gates import (
-    Evidence,
-    Gate,
-    GateName,
-    QualityScores,
-    evidence_of,
-    judge,
-)
+from vector_platform.releases.gates import Gate, GateName, judge
 from vector_platform.settings import Releases
 from vector_platform_tests.releases.samples import MOMENT, evidence, fidelity, scores
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.releases.decisions import Decision
-from vector_platform.releases.gates import Change, GateReport, judge
+from vector_platform.releases.evidence import Change
+from vector_platform.releases.gates import GateReport, judge
 from vector_platform.releases.policy import (
     approvals_needed,
     may_approve,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vector_platform.indexes.contract import IndexUnavailable
-from vector_platform.releases.evidence import MeasurementFailed
+from vector_platform.releases.measuring import MeasurementFailed
 from vector_platform.releases.watch import Measured, watch
 from vector_platform.releases.watching import watch_live
 from vector_platform.settings import Releases

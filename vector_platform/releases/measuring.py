@@ -1,0 +1,161 @@
+"""Measuring a generation for its gates: verify, ask, compare with what is live.
+
+Belongs here: collecting `Evidence` by real reads and real searches. Does not belong here:
+judging it (`gates.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from vector_platform.errors import TransientError
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import IndexUnavailable
+from vector_platform.indexes.state import GenerationState
+from vector_platform.indexes.sync import IndexSync
+from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.quality.fidelity import Fidelity, measure
+from vector_platform.quality.index_queries import IndexQueries
+from vector_platform.releases.evaluations import newest_evaluations
+from vector_platform.releases.evidence import Change, Evidence, QualityScores
+from vector_platform.releases.probes import Answer, Probes, ask
+
+# The queries that the recall of a generation is measured with, over a snapshot.
+RecallQueries = Callable[[GenerationState, Snapshot], IndexQueries]
+
+# Latencies to have of each side; fewer probes are asked again and again.
+LATENCIES = 60
+# First searches of a generation load it; they say nothing of the ones that follow.
+WARM_UP = 5
+
+
+class MeasurementFailed(TransientError):
+    """A generation could not be asked: an outage, which is never a verdict."""
+
+
+def change_of(state: GenerationState, live: GenerationState | None) -> Change:
+    """How a generation differs from the live one. Its spec holds all that shapes an index."""
+    if live is None:
+        return "first"
+    if not _same_model(state, live):
+        return "model"
+    return "rebuild" if state.spec == live.spec else "index_spec"
+
+
+def _same_model(state: GenerationState, live: GenerationState) -> bool:
+    """Whether two generations hold vectors of one model version.
+
+    The name counts beside the fingerprint: a model that was swapped where its fingerprint does
+    not see it gets another name, and is another model.
+    """
+    named = (state.model_version, state.fingerprint)
+    return named == (live.model_version, live.fingerprint)
+
+
+def chunks_of(snapshot: Snapshot | None) -> str:
+    """The part of a snapshot that decides whether an index is current, in words."""
+    return f"chunks@{snapshot.chunks} {snapshot.chunks_id[:8]}" if snapshot else "no snapshot"
+
+
+def collect(
+    lake: Lake,
+    target: VectorIndex,
+    sync: IndexSync,
+    state: GenerationState,
+    live: GenerationState | None,
+    *,
+    index: str,
+    metric: str,
+    recall_floor: float,
+    recall_queries: RecallQueries,
+    probes: Probes,
+    now: datetime,
+) -> Evidence:
+    """Measure a generation that is proven equal to its snapshot, beside the live one.
+
+    Raises:
+        MeasurementFailed: The backend did not answer every probe.
+    """
+    proof = sync.verify(state)
+    asked = probes(state.model_version)
+    rounds = -(-LATENCIES // max(1, len(asked)))
+    known_as = probes(live.model_version) if live else []
+    for mine in asked[:WARM_UP]:
+        ask(target, state.identity, mine)
+    before: list[float] = []
+    answers: list[Answer] = []
+    for _ in range(rounds):
+        # In turn, query by query, so that a busy machine slows both alike.
+        for place, mine in enumerate(asked):
+            if live:
+                before.append(_answered(ask(target, live.identity, known_as[place])).ms)
+            answers.append(_answered(ask(target, state.identity, mine)))
+    fidelity = _fidelity(
+        lake, target, state, proof.snapshot, recall_queries(state, proof.snapshot), recall_floor
+    )
+    same = live is not None and _same_model(state, live)
+    return Evidence(
+        backend=target.backend,
+        index=index,
+        generation=state.generation,
+        model_version=state.model_version,
+        change=change_of(state, live),
+        champion=live.generation if live else None,
+        measured_at=now.isoformat(timespec="seconds"),
+        snapshot=chunks_of(proof.snapshot),
+        newest_snapshot=chunks_of(lake.snapshot()),
+        differences="" if proof.clean else proof.describe(),
+        rows=proof.plan.actual,
+        fidelity=fidelity,
+        quality=None if same or live is None else _scores(lake, metric, live, state),
+        same_vectors=same,
+        champion_ms=tuple(round(ms, 3) for ms in before),
+        challenger_ms=tuple(round(answer.ms, 3) for answer in answers) if live else (),
+    )
+
+
+def _fidelity(
+    lake: Lake,
+    target: VectorIndex,
+    state: GenerationState,
+    snapshot: Snapshot,
+    queries: IndexQueries,
+    floor: float,
+) -> Fidelity:
+    try:
+        return measure(lake, target, state.identity, snapshot, queries, floor=floor)
+    except IndexUnavailable as error:
+        raise MeasurementFailed(f"a query got no answer: {error}") from error
+
+
+def _answered(answer: Answer) -> Answer:
+    if answer.error:
+        raise MeasurementFailed(f"a probe got no answer: {answer.error}")
+    return answer
+
+
+def _scores(
+    lake: Lake, metric: str, live: GenerationState, state: GenerationState
+) -> QualityScores | None:
+    """Scores of both models on the same queries and the snapshot to be released, if there are."""
+    newest = newest_evaluations(lake, metric)
+    champion, challenger = newest.get(live.model_version), newest.get(state.model_version)
+    if champion is None or challenger is None or state.snapshot is None:
+        return None
+    if {champion.chunks_version, challenger.chunks_version} != {state.snapshot.chunks}:
+        return None
+    if set(champion.scores) != set(challenger.scores):
+        return None
+    tenants = {
+        f"{row['set_name']}/{row['query_id']}": row["tenant"]
+        for row in lake.golden_queries.read(["set_name", "query_id", "tenant"]).to_pylist()
+        if row["tenant"]
+    }
+    return QualityScores(
+        metric,
+        champion.scores,
+        challenger.scores,
+        {query: tenants[query] for query in champion.scores if query in tenants},
+        (champion.evaluation_id, challenger.evaluation_id),
+    )
