@@ -6,7 +6,7 @@ not belong here: how a map is judged (`releases/translation.py`), how vectors ar
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -180,38 +180,6 @@ def index_model(
         _materialised(context, keys.RETRIEVAL, model_version, found)
         facts[settings.quality.evaluation_metric] = found[settings.quality.evaluation_metric]
     return facts
-
-
-def ask_for_release(
-    platform: Platform,
-    model_version: str,
-    *,
-    actor: str,
-    reason: str,
-    automatic: bool,
-    evaluations: Sequence[str],
-    context: dg.OpExecutionContext,
-) -> dict[str, str]:
-    """Ask every backend for the release of a model version that this run has indexed.
-
-    Returns:
-        Backend -> where its request stands.
-    """
-    stands: dict[str, str] = {}
-    for backend in platform.settings.indexes.backends:
-        desk = platform.release_desk(backend, run_id=context.run_id, progress=context.log.info)
-        state = desk.sync.states.newest(model_version)
-        assert state is not None, "the version was indexed by this run"
-        settled = desk.release(
-            state,
-            actor=actor,
-            reason=reason,
-            automatic=automatic,
-            evidence_ids=tuple(evaluations),
-        )
-        context.log.info(f"{backend}: {settled.describe()}")
-        stands[backend] = settled.describe()
-    return stands
 
 
 def replace_translation(

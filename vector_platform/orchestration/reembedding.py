@@ -13,7 +13,12 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.models.own import keep_model, write_card
-from vector_platform.orchestration.model_jobs import ask_for_release, index_model
+from vector_platform.orchestration.model_jobs import index_model
+from vector_platform.orchestration.proposals import (
+    ProposalConfig,
+    ask_for_release,
+    reasons_of,
+)
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.acting import PlannedRun
 from vector_platform.wiring import NotConfigured, Platform
@@ -22,32 +27,21 @@ from vector_platform.wiring import NotConfigured, Platform
 BASE_NAME_LENGTH = 36
 
 
-class ReembedConfig(dg.Config):
-    """Which models to give a new name, and why.
+class ReembedConfig(ProposalConfig):
+    """Which models to give a new name.
 
     Attributes:
         model_versions: Model versions that no longer answer as registered.
-        reason: Recorded with the release request.
-        actor: Who asked.
-        automatic: Whether a sensor or a schedule asks, and not a person.
-        evaluations: Ids of the measurements that asked for it.
     """
 
     model_versions: list[str]
-    reason: str = "asked for by hand"
-    actor: str = "person"
-    automatic: bool = False
-    evaluations: list[str] = []
 
 
 def reembed_config(run: PlannedRun, actor: str) -> dg.RunConfig:
     """The configuration of `reembed` for a planned run."""
     config = ReembedConfig(
         model_versions=sorted({scope.model_version for scope in run.scopes}),
-        reason=run.why,
-        actor=actor,
-        automatic=True,
-        evaluations=list(run.evaluation_ids),
+        **reasons_of(run, actor),
     )
     return dg.RunConfig({"propose": config})
 
@@ -66,15 +60,7 @@ def build_reembed_job() -> dg.JobDefinition:
             with retry_by_type():
                 name = name_anew(platform, changed)
                 facts = index_model(platform, name, context)
-                facts["releases"] = ask_for_release(
-                    platform,
-                    name,
-                    actor=config.actor,
-                    reason=config.reason,
-                    automatic=config.automatic,
-                    evaluations=config.evaluations,
-                    context=context,
-                )
+                facts["releases"] = ask_for_release(platform, name, config, context)
             proposed[changed] = {"model_version": name, **facts}
         return proposed
 

@@ -24,7 +24,12 @@ from vector_platform.models.hashing import hash_file
 from vector_platform.models.own import keep_model, write_card
 from vector_platform.models.registry import open_model
 from vector_platform.models.training import Pair, TrainingRuntime
-from vector_platform.orchestration.model_jobs import ask_for_release, index_model
+from vector_platform.orchestration.model_jobs import index_model
+from vector_platform.orchestration.proposals import (
+    ProposalConfig,
+    ask_for_release,
+    reasons_of,
+)
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.acting import PlannedRun
 from vector_platform.quality.comparison import Comparison
@@ -51,32 +56,21 @@ BASE_NAME_LENGTH = 36
 SET_ASIDE_SHARE = 0.2
 
 
-class RetrainConfig(dg.Config):
+class RetrainConfig(ProposalConfig):
     """What to train.
 
     Attributes:
         model_version: The model version to improve; empty for the one that is live.
-        reason: Why.
-        actor: Who asked.
-        automatic: Whether a sensor or a schedule asks, and not a person.
-        evaluations: Ids of the measurements that asked for it.
     """
 
     model_version: str = ""
-    reason: str = "asked for by hand"
-    actor: str = "person"
-    automatic: bool = False
-    evaluations: list[str] = []
 
 
 def retrain_config(run: PlannedRun, actor: str) -> dg.RunConfig:
     """The configuration of `retrain` for a planned run, which is of one model."""
     config = RetrainConfig(
         model_version=run.scopes[0].model_version,
-        reason=run.why,
-        actor=actor,
-        automatic=True,
-        evaluations=list(run.evaluation_ids),
+        **reasons_of(run, actor),
     )
     return dg.RunConfig({"train": config})
 
@@ -109,15 +103,7 @@ def build_retrain_job() -> dg.JobDefinition:
             base = base_of(platform, config.model_version)
             name, comparisons = train_model(platform, base, context.log.info)
             facts = index_model(platform, name, context)
-            releases = ask_for_release(
-                platform,
-                name,
-                actor=config.actor,
-                reason=config.reason,
-                automatic=config.automatic,
-                evaluations=config.evaluations,
-                context=context,
-            )
+            releases = ask_for_release(platform, name, config, context)
         won = {metric: one.facts() for metric, one in comparisons.items()}
         context.log.info(f"{name} is built: {describe(comparisons)}")
         return {"model_version": name, "base": base, "won": won, "releases": releases, **facts}
