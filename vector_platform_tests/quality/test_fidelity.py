@@ -7,15 +7,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from vector_platform.indexes.contract import Generation, Hit
 from vector_platform.indexes.sync import IndexSync
-from vector_platform.lake.contract import hash_text
+from vector_platform.lake.contract import GOLDEN_QUERIES, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.quality import index_queries
 from vector_platform.quality.fidelity import Fidelity, measure, recall_of
 from vector_platform.quality.index_queries import (
+    GOLDEN,
     NEW,
     OLD,
     OTHERS,
@@ -169,6 +171,44 @@ def test_the_same_lake_gives_the_same_queries(lake: Lake) -> None:
     assert one.own_ids == two.own_ids and np.array_equal(one.vectors, two.vectors)
     assert len(one.own_ids) == index_queries.CELL_QUERIES
     assert sum(one.weights) == pytest.approx(300)
+
+
+def test_golden_queries_are_a_slice_of_their_own_and_the_same_ones_every_time(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_queries, "GOLDEN_QUERIES", 5)
+    fill(lake, 30)
+    encoded: list[list[str]] = []
+
+    def encode(texts: list[str]) -> np.ndarray:
+        encoded.append(texts)
+        return np.stack([vector_of("q", text, DIMENSION) for text in texts])
+
+    def asked_of() -> IndexQueries:
+        return index_queries.index_queries(
+            lake, MODEL, lake.snapshot(), built_at=BUILT_AT, encode=encode
+        )
+
+    assert GOLDEN not in {name for names in asked_of().slices for name in names}
+    assert encoded == [], "without golden queries no model is loaded"
+    rows = [
+        {
+            "set_name": "s",
+            "query_id": f"{number:02d}",
+            "text": f"query {number}",
+            "doc_id": "acme:0-0",
+            "gain": 1,
+            "tenant": "acme",
+            "provenance": "test",
+        }
+        for number in range(20)
+    ]
+    lake.golden_queries.replace(pa.Table.from_pylist(rows, schema=GOLDEN_QUERIES.schema))
+    one, two = asked_of(), asked_of()
+    assert one.slices.count((GOLDEN,)) == 5 and np.array_equal(one.vectors, two.vectors)
+    assert encoded[0] == encoded[1] and len(encoded[0]) == 5
+    by_hash = sorted((hash_text(f"s/{number:02d}"), f"query {number}") for number in range(20))
+    assert set(encoded[0]) == {text for _, text in by_hash[:5]}
 
 
 # -- what counts as found -------------------------------------------------------------------
