@@ -6,6 +6,7 @@ domains, of which one is kept out as the near domain) embedded by the project's 
 Vectors are kept in the cache folder, so a second run starts at once. Every number is seeded.
 
     python benchmarks/drift.py --data DIR [--cache DIR] [--only NAME ...] [--full] [--runs N]
+        [--first N]
 
 `--data` (or VECTOR_PLATFORM_BENCH_DATA) is a folder that holds `clinc150/corpus.jsonl` and
 `advisories/corpus.jsonl` (one JSON object a line: `text`, `metadata`).
@@ -77,21 +78,29 @@ class World:
         order = list(range(len(self.texts)))
         drawn.shuffle(order)
         damaged = sorted(order[:4000])
-        vectors = self._embedded(self.texts)
+        self.vectors = vectors = self._embedded(self.texts)
         home = np.random.default_rng(1).permutation(np.flatnonzero(self.domains != NEAR))
         slice_, self.rest = home[:CALIBRATION], home[CALIBRATION:]
         note("fitting the map")
         self.map = fit(vectors[slice_], [self.texts[row] for row in slice_])
         self.features = self.map(vectors, self.texts)
         kept = np.isin(damaged, self.rest)
+        near, topic = self.domains == NEAR, self.rest[self.domains[self.rest] == TOPIC]
+        self.pool_vectors = {
+            "far domain": self._embedded(far),
+            "near domain": vectors[near],
+            "topic share": vectors[topic],
+        }
         self.pools = {
-            "far domain": self.map(self._embedded(far), far),
-            "near domain": self.features[self.domains == NEAR],
-            "topic share": self.features[self.rest[self.domains[self.rest] == TOPIC]],
+            "far domain": self.map(self.pool_vectors["far domain"], far),
+            "near domain": self.features[near],
+            "topic share": self.features[topic],
         }
         for name, damage in (("typos", typos), ("HTML debris", debris), ("truncation", cut)):
             texts = [damage(self.texts[row], drawn) for row in damaged]
-            self.pools[name] = self.map(self._embedded(texts), texts)[kept]
+            damaged_vectors = self._embedded(texts)
+            self.pool_vectors[name] = damaged_vectors[kept]
+            self.pools[name] = self.map(damaged_vectors, texts)[kept]
 
     def _embedded(self, texts: list[str]) -> np.ndarray:
         name = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
@@ -108,10 +117,12 @@ class World:
         names = sorted(set(self.domains[self.rest]))
         return [self.rest[self.domains[self.rest] == name] for name in names]
 
-    def day(self, rng: np.random.Generator, rows: int, *, weekday: int | None = None) -> np.ndarray:
-        """Sums of a day without change: alike all days, or with topics and habits of its own."""
+    def drawn(
+        self, rng: np.random.Generator, rows: int, *, weekday: int | None = None
+    ) -> np.ndarray:
+        """Rows of a day without change: alike all days, or with topics and habits of its own."""
         if weekday is None:
-            return total(self.features[rng.choice(self.rest, rows)])
+            return rng.choice(self.rest, rows)
         # At weekends some topics are asked for twice as often.
         habit = np.where(np.arange(len(self.by_domain)) % 3 == 0, 1 + (weekday >= 5), 1.0)
         shares = rng.dirichlet(CONCENTRATION * habit / habit.sum())
@@ -119,14 +130,14 @@ class World:
             rng.choice(domain, count)
             for domain, count in zip(self.by_domain, rng.multinomial(rows, shares), strict=True)
         ]
-        return total(self.features[np.concatenate(chosen)])
+        return np.concatenate(chosen)
 
     def days(self, rng: np.random.Generator, count: int, *, habits: bool, first: int = 0) -> Days:
         """Days without change."""
         weekdays = (first + np.arange(count)) % 7
         rows = np.where(habits & (weekdays >= 5), ROWS // 2, ROWS)
         sums = [
-            self.day(rng, int(n), weekday=int(weekday) if habits else None)
+            total(self.features[self.drawn(rng, int(n), weekday=int(weekday) if habits else None)])
             for n, weekday in zip(rows, weekdays, strict=True)
         ]
         return Days(MONDAY + first + np.arange(count), rows.astype(float), np.array(sums))
@@ -147,9 +158,9 @@ class World:
             foreign = int(rng.binomial(ROWS, share))
             weekday = (first + number) % 7 if habits else None
             pool = self.pools[kind]
+            home = self.drawn(rng, ROWS - foreign, weekday=weekday)
             sums.append(
-                self.day(rng, ROWS - foreign, weekday=weekday)
-                + total(pool[rng.integers(0, len(pool), foreign)])
+                total(self.features[home]) + total(pool[rng.integers(0, len(pool), foreign)])
             )
         return Days(MONDAY + first + np.arange(count), np.full(count, float(ROWS)), np.array(sums))
 
@@ -205,7 +216,7 @@ def interval(count: int, of: int) -> str:
 # -- questions ------------------------------------------------------------------------------
 
 
-def false_alarms(world: World, runs: int) -> None:
+def false_alarms(world: World, runs: range) -> None:
     """Years without change, each with a reference of its own, looked at every day."""
     table = PrintedTable(
         [
@@ -220,9 +231,10 @@ def false_alarms(world: World, runs: int) -> None:
     )
     for habits, name in ((False, "independent"), (True, "topic wobble and weekly cycle")):
         for reference_days in (REFERENCE_DAYS, 28):
-            count = runs if reference_days == REFERENCE_DAYS else runs // 2
+            years = runs if reference_days == REFERENCE_DAYS else runs[: len(runs) // 2]
+            count = len(years)
             alarms = loose = 0
-            for run in range(count):
+            for run in years:
                 rng = np.random.default_rng([run, habits, reference_days])
                 days = world.days(rng, reference_days + YEAR, habits=habits)
                 reference = days.between(MONDAY, MONDAY + reference_days - 1)
@@ -242,11 +254,12 @@ def false_alarms(world: World, runs: int) -> None:
             )
 
 
-def delay(world: World, runs: int) -> None:
+def delay(world: World, runs: range) -> None:
     """Days until the alarm: median, and the 95 % slowest; share found within the wait."""
     for habits in (False, True):
         days = "topic wobble and weekly cycle" if habits else "independent days"
-        print(f"\n{days}, {REFERENCE_DAYS} reference days, {ROWS} rows a day, {runs} runs each")
+        print(f"\n{days}, {REFERENCE_DAYS} reference days, {ROWS} rows a day", end="")
+        print(f", {len(runs)} runs each")
         table = PrintedTable(
             ["kind", *(f"{share:.0%}: median / 95 % / found" for share in SHARES)], first_width=12
         )
@@ -254,14 +267,13 @@ def delay(world: World, runs: int) -> None:
             cells = [kind]
             for share in SHARES:
                 waits = [
-                    wait_of(world, kind, share, run, REFERENCE_DAYS, habits=habits)
-                    for run in range(runs)
+                    wait_of(world, kind, share, run, REFERENCE_DAYS, habits=habits) for run in runs
                 ]
                 cells.append(_waits(waits))
             table.add(cells)
 
 
-def reference_days(world: World, runs: int) -> None:
+def reference_days(world: World, runs: range) -> None:
     """What a longer reference buys."""
     lengths = (28, 56, 84, 112)
     table = PrintedTable(["10 % of", *(f"{length} days" for length in lengths)], first_width=12)
@@ -270,7 +282,7 @@ def reference_days(world: World, runs: int) -> None:
             [
                 kind,
                 *(
-                    _waits([wait_of(world, kind, 0.1, run, n, habits=False) for run in range(runs)])
+                    _waits([wait_of(world, kind, 0.1, run, n, habits=False) for run in runs])
                     for n in lengths
                 ),
             ]
@@ -301,7 +313,7 @@ def _waits(waits: list[float]) -> str:
     return f"{shown[0]} / {shown[1]} / {found:.0%}"
 
 
-def bound(world: World, runs: int) -> None:
+def bound(world: World, runs: range) -> None:
     """How often the bound on new mass claims more than there is, and how much it dares."""
     places = {name: world.map.columns[name] for name in ("events", "cells")}
     table = PrintedTable(
@@ -311,7 +323,7 @@ def bound(world: World, runs: int) -> None:
     for kind in world.pools:
         for share in (0.0, 0.1, 0.2, 0.4):
             lows: dict[int, list[float]] = {1: [], 7: [], 28: []}
-            for run in range(runs):
+            for run in runs:
                 rng = np.random.default_rng([run, 7, round(share * 100)])
                 reference = world.days(rng, REFERENCE_DAYS, habits=True)
                 for width, found in lows.items():
@@ -321,10 +333,10 @@ def bound(world: World, runs: int) -> None:
                     found.append(new_mass_low(reference, window, **places))
             wrong = sum(low > share for found in lows.values() for low in found)
             medians = [f"{np.median(found):.3f}" for found in lows.values()]
-            table.add([kind, f"{share:.0%}", f"{wrong} of {3 * runs}", *medians])
+            table.add([kind, f"{share:.0%}", f"{wrong} of {3 * len(runs)}", *medians])
 
 
-def cost(world: World, runs: int) -> None:
+def cost(world: World, runs: range) -> None:
     """Seconds of a thousand tenants' year, and of ten thousand rows."""
     table = PrintedTable(["what", "seconds"], first_width=60)
     rows = np.random.default_rng(0).integers(0, len(world.texts), 10_000)
@@ -337,7 +349,7 @@ def cost(world: World, runs: int) -> None:
         seconds.append(time.process_time() - started)
     table.add(["10,000 rows x 384 to features, CPU", f"{np.median(seconds):.3f}"])
     table.add([f"bytes of a sketch: {world.map.size * 8 + 8:,}", ""])
-    tenants = 1000 if runs > 20 else 100
+    tenants = 1000 if len(runs) > 20 else 100
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
         for start in range(0, tenants, 50):
@@ -382,7 +394,7 @@ def audited(world: World, tenants: range) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=DRIFT_SKETCHES.schema)
 
 
-QUESTIONS: dict[str, tuple[Callable[[World, int], None], int, int]] = {
+QUESTIONS: dict[str, tuple[Callable[[World, range], None], int, int]] = {
     # Name -> (question, runs when quick, runs in full).
     "false_alarms": (false_alarms, 200, 2000),
     "delay": (delay, 20, 200),
@@ -402,6 +414,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(QUESTIONS), default=list(QUESTIONS))
     parser.add_argument("--full", action="store_true", help="ten times the runs")
     parser.add_argument("--runs", type=int, help="runs of every question")
+    parser.add_argument("--first", type=int, default=0, help="first run: its number is its seed")
     options = parser.parse_args()
     if options.data is None:
         raise SystemExit(f"--data or {variable} must name the folder of the corpora")
@@ -410,7 +423,8 @@ def main() -> None:
         question, quick, full = QUESTIONS[name]
         started = time.perf_counter()
         print(f"\n## {name}: {question.__doc__}\n", flush=True)
-        question(world, options.runs or (full if options.full else quick))
+        runs = options.runs or (full if options.full else quick)
+        question(world, range(options.first, options.first + runs))
         note(f"{name}: {time.perf_counter() - started:.0f} s")
 
 

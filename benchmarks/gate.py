@@ -5,7 +5,7 @@ two worlds with the spread of real nDCG@10 differences (0.115): normal ones, and
 make them, where most queries do not change and the others move by the steps of nDCG. The gate is
 the platform's own (`quality.noninferiority`), called once a draw.
 
-    python benchmarks/gate.py [--quick] [--gates N] [--margin M]
+    python benchmarks/gate.py [--quick] [--gates N] [--first N] [--margin M]
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_GATES:,} gates a row")
     parser.add_argument("--gates", type=int, help="gates a row")
+    parser.add_argument("--first", type=int, default=0, help="first block of gates: a seed")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--margin", type=float, default=MARGIN)
     options = parser.parse_args()
     gates = options.gates or (QUICK_GATES if options.quick else GATES)
@@ -99,10 +101,11 @@ def main() -> None:
     rows = [(w, mean, n) for w in WORLDS for mean, n in ((-margin, needed), (0.0, needed))]
     rows += [("ranked", -margin, needed // 4), ("ranked", 0.0, needed // 4)]
     seen = hashlib.sha256()
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(options.processes) as pool:
         for world, mean, queries in rows:
             play = partial(outcomes, world, mean, queries, margin)
-            total = sum(pool.map(play, range(gates // BLOCK)), Counter())
+            blocks = range(options.first, options.first + gates // BLOCK)
+            total = sum(pool.map(play, blocks), Counter())
             count = sum(total.values())
             shares = [f"{total[name] / count:.2%}" for name in ("pass", "undecided", "fail")]
             row = [f"{world}, {mean:+.3f}, {queries}", f"{count:,}", *shares]
