@@ -74,8 +74,7 @@ def untranslated(
 
     Batches of (content_hash, vector). The join keeps hashes and streams the vectors.
     """
-    with spilling_duckdb() as db:
-        db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+    with spilling_duckdb(as_written=True) as db:
         db.register("chunks", scan(chunks, ["content_hash"]))
         db.register("translated", scan(translated, ["content_hash"]))
         db.execute(
@@ -195,9 +194,7 @@ def index_rows(
 
     The join keeps the chunks and streams the vectors, which are several times larger.
     """
-    with spilling_duckdb() as db:
-        # Left to the optimiser, which knows the size of neither side, the vectors may be kept.
-        db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+    with spilling_duckdb(as_written=True) as db:
         if ids is not None:
             wanted = ids.column("id").combine_chunks().unique()
             if len(wanted) <= _FEW:

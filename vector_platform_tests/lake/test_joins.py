@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from vector_platform.lake.joins import spilling_duckdb
+
+
+def numbers(db: duckdb.DuckDBPyConnection, table: str) -> int:
+    [(count,)] = db.sql(f"SELECT count(*) FROM {table}").fetchall()
+    return int(count)
+
+
+@pytest.mark.parametrize("as_written", [False, True])
+def test_a_connection_sees_nothing_of_another_one_and_leaves_nothing(as_written: bool) -> None:
+    with spilling_duckdb(as_written=as_written) as one:
+        one.execute("CREATE TEMP TABLE t AS SELECT unnest(range(9)) AS n")
+        one.register("arrow", pa.table({"n": [1, 2]}))
+        with spilling_duckdb(as_written=as_written) as other:
+            for table in ("t", "arrow"):
+                with pytest.raises(duckdb.CatalogException):
+                    numbers(other, table)
+        assert (numbers(one, "t"), numbers(one, "arrow")) == (9, 2)
+    with spilling_duckdb(as_written=as_written) as later:
+        assert later.sql("SELECT table_name FROM duckdb_tables()").fetchall() == []
+
+
+def test_only_joins_as_written_are_left_in_their_order() -> None:
+    with spilling_duckdb() as free, spilling_duckdb(as_written=True) as fixed:
+        setting = "SELECT current_setting('disabled_optimizers')"
+        assert free.sql(setting).fetchall() == [("",)]
+        assert set(fixed.sql(setting).fetchall()[0][0].split(",")) == {
+            "join_order",
+            "build_side_probe_side",
+        }
+
+
+def test_a_forked_process_opens_its_own() -> None:
+    with spilling_duckdb() as db:
+        assert numbers(db, "range(5)") == 5
+    pid = os.fork()
+    if not pid:
+        with spilling_duckdb() as db:
+            os._exit(numbers(db, "range(7)"))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
