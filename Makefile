@@ -49,8 +49,9 @@ types: install
 unit: install
 	$(BIN)/pytest -n 2 -m "not integration and not faults"
 
+# Three at once on two cores: these tests often wait for servers.
 integration: install milvus-server
-	$(BIN)/pytest -n 2 --dist loadfile -m integration
+	$(BIN)/pytest -n 3 --dist loadfile -m integration
 
 test-faults: install milvus-server ## Kill, tear, delay and damage everything, and see it made good
 	$(BIN)/pytest -n 2 --dist loadgroup -m faults
