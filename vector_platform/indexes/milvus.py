@@ -216,8 +216,8 @@ class MilvusVectorIndex(VectorIndex):
         """Write rows; one that is refused is found by halving, and the others are written.
 
         Fresh rows are inserted, which saves a request where an upsert is a deletion and an insert.
-        Of a request that is repeated because its answer was lost, a server may then hold two
-        copies: `keys` names both, and writing those rows again leaves one.
+        pymilvus repeats an insert whose connection is lost, and a server may then hold two copies:
+        `keys` names both, and writing those rows again leaves one.
         """
         name = collection_name(generation)
         send = self._insert if fresh else self._write

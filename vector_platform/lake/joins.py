@@ -22,7 +22,7 @@ import pyarrow.dataset as ds
 if TYPE_CHECKING:
     import duckdb
 
-# DuckDB's share of memory; more is spilled to the temporary folder.
+# Memory of one DuckDB, for all that a process joins in it at once; more is spilled to its folder.
 JOIN_MEMORY = "768MB"
 # Rows that a scan hands over at once; DuckDB works on 2,048.
 SCAN_ROWS = 8192

@@ -38,11 +38,17 @@ def test_only_joins_as_written_are_left_in_their_order() -> None:
         }
 
 
-def test_a_forked_process_opens_its_own() -> None:
+def spill_folder() -> str:
     with spilling_duckdb() as db:
-        assert numbers(db, "range(5)") == 5
+        [(folder,)] = db.sql("SELECT current_setting('temp_directory')").fetchall()
+        return str(folder)
+
+
+def test_a_forked_process_opens_its_own() -> None:
+    mine = spill_folder()
+    assert spill_folder() == mine
     pid = os.fork()
     if not pid:
-        with spilling_duckdb() as db:
-            os._exit(numbers(db, "range(7)"))
+        os._exit(7 if spill_folder() != mine else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert spill_folder() == mine
