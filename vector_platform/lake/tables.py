@@ -1,30 +1,27 @@
 """One Delta table: create, read as a stream, write in one commit, follow its changes.
 
-Belongs here: the only code that calls deltalake. Does not belong here: what the tables mean
-(`contract`) and how they are used together (`lake.py`). Every write is one Delta commit, so
-a reader sees all of it or none. A commit that loses a race is retried by delta-rs and, when it
-truly conflicts, raised as `CommitConflict`.
+Belongs here: all that is done to a table. Does not belong here: opening it (`opened.py`), what
+the tables mean (`contract`) and how they are used together (`lake.py`). Every write is one Delta
+commit, so a reader sees all of it or none. A commit that loses a race is retried by delta-rs and,
+when it truly conflicts, raised as `CommitConflict`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.fs as fs
 from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from vector_platform.errors import ContractError, TransientError
 from vector_platform.lake.conditions import Condition, file_filter, row_filter, sql_predicate
 from vector_platform.lake.contract import TableSpec
-from vector_platform.lake.fragments import described
 from vector_platform.lake.joins import scan, spilling_duckdb
+from vector_platform.lake.opened import Versions
 
 Metadata = dict[str, str]
 
@@ -52,18 +49,19 @@ class HistoryUnavailable(TransientError):
 
 
 class Table:
-    """A Delta table of the contract. Holds no open handle: every read sees the newest version."""
+    """A Delta table of the contract. Every read sees the newest version."""
 
     def __init__(self, spec: TableSpec, root: str, storage_options: dict[str, str] | None) -> None:
         self.spec = spec
         self.uri = f"{root.rstrip('/')}/{spec.name}"
         self._options = storage_options
+        self._versions = Versions(spec, self.uri, storage_options)
 
     # -- state ------------------------------------------------------------------------------
 
     def exists(self) -> bool:
         """Whether the table has been created."""
-        return bool(DeltaTable.is_deltatable(self.uri, storage_options=self._options))
+        return self._versions.exist()
 
     def version(self) -> int:
         """The newest version, or -1 when the table does not exist. Reads the log only."""
@@ -75,11 +73,10 @@ class Table:
         Delta gives a table its id at creation, so a table that was dropped and made anew has
         another one even when its versions look familiar. Reads the log only.
         """
-        try:
-            table = self._open(without_files=True)
-        except TableNotFoundError:
+        if not self.exists():
             return "", -1
-        return str(table.metadata().id), int(table.version())
+        newest = self._versions.newest()
+        return newest.table_id, newest.version
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits, newest first, with the metadata they were written with."""
@@ -103,13 +100,12 @@ class Table:
             )
 
     def _add_new_columns(self) -> None:
-        table = self._open(without_files=True)
-        known = {field.name for field in table.schema().fields}
+        known = self._versions.newest().columns
         new = [field for field in self.spec.schema if field.name not in known]
         if new:
             columns = Schema.from_arrow(pa.schema(new)).fields
             with self._commit_errors():
-                table.alter.add_columns(columns)
+                self._open().alter.add_columns(columns)
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -123,15 +119,12 @@ class Table:
         """
         if version == -1 or not self.exists():
             return ds.dataset(self.spec.schema.empty_table())
-        table = self._open(version=version)
-        files = table.to_pyarrow_dataset(filesystem=_local(self.uri))
-        if not isinstance(files, ds.FileSystemDataset) or not files.files:
-            return ds.dataset(self.spec.schema.empty_table())
-        known = described(files, pa.table(table.get_add_actions(flatten=True)), self.spec)
-        if not where:
-            return known
-        kept = list(known.get_fragments(file_filter(where, self.spec.schema)))
-        return ds.FileSystemDataset(kept, known.schema, known.format, known.filesystem)
+        versions = self._versions
+        files = (versions.newest() if version is None else versions.at(version)).files
+        if not where or not isinstance(files, ds.FileSystemDataset):
+            return files
+        kept = list(files.get_fragments(file_filter(where, self.spec.schema)))
+        return ds.FileSystemDataset(kept, files.schema, files.format, files.filesystem)
 
     def batches(
         self,
@@ -348,13 +341,8 @@ class Table:
             found = db.sql(f"SELECT * FROM wanted SEMI JOIN stored USING ({columns})")
             return found.to_arrow_table().cast(wanted.schema)
 
-    def _open(self, version: int | None = None, *, without_files: bool = False) -> DeltaTable:
-        return DeltaTable(
-            self.uri,
-            version=version,
-            storage_options=self._options,
-            without_files=without_files,
-        )
+    def _open(self) -> DeltaTable:
+        return self._versions.open()
 
     def _write(
         self,
@@ -397,18 +385,6 @@ class Table:
                 f"table {self.spec.name} at {self.uri}: the storage did not take a commit, and "
                 f"readers see nothing of it ({error}); run this again when it does"
             ) from error
-
-
-def _local(uri: str) -> fs.FileSystem | None:
-    """Arrow's own file system for a table on local disk; None for delta-rs's.
-
-    Reads through delta-rs's file system call Python from Arrow's threads. One that lets go of
-    its file while the interpreter ends aborts the process, after all work was done.
-    """
-    if "://" in uri and not uri.startswith("file://"):
-        return None
-    path = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
-    return fs.SubTreeFileSystem(str(Path(path).absolute()), fs.LocalFileSystem())
 
 
 def _properties(metadata: Metadata | None) -> CommitProperties | None:
