@@ -110,6 +110,15 @@ class VectorIndex(ABC):
     ) -> list[Hit]:
         """The k most similar rows, best first, ties by id; of one tenant, or of all."""
 
+    def nearest(
+        self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
+    ) -> list[list[str]]:
+        """Ids that `search` would find for each of many queries; for measuring, not for readers."""
+        return [
+            [hit.id for hit in self.search(generation, vector, k=k, tenant=tenant)]
+            for vector in vectors
+        ]
+
     @abstractmethod
     def point(self, generation: Generation) -> None:
         """Mirror the live pointer for readers outside the platform (alias), where it fits."""

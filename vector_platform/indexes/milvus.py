@@ -66,6 +66,8 @@ LITE_PAGE_ROWS: Final = 32_768
 IDS_A_QUERY: Final = 2000
 # Rows of a query that carries vectors: 1,000 of 4,096 dimensions are 16 MiB, below gRPC's 64.
 VECTOR_PAGE_ROWS: Final = 1000
+# Queries of a search that brings back ids: 100 of 4,096 dimensions are 1.6 MiB.
+SEARCHES_A_REQUEST: Final = 100
 # A server takes messages of up to 64 MiB.
 REQUEST_BYTES: Final = 32 * 2**20
 # Loading and flushing build indexes on Milvus Lite: minutes for a large collection, not seconds.
@@ -337,6 +339,23 @@ class MilvusVectorIndex(VectorIndex):
         """The k nearest rows by cosine."""
         return self._search(generation, vector, k=k, tenant=tenant, consistency="Bounded")
 
+    def nearest(
+        self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
+    ) -> list[list[str]]:
+        """Ids of many searches; a request carries a page of them and brings back no fields."""
+        return [
+            [hit["id"] for hit in found]
+            for start in range(0, len(vectors), SEARCHES_A_REQUEST)
+            for found in self._matches(
+                generation,
+                vectors[start : start + SEARCHES_A_REQUEST],
+                k=k,
+                tenant=tenant,
+                consistency="Bounded",
+                fields=(),
+            )
+        ]
+
     def close(self) -> None:
         """Finish what is under way and close the connection."""
         self._parallel.close()
@@ -353,18 +372,38 @@ class MilvusVectorIndex(VectorIndex):
         tenant: str | None,
         consistency: Consistency,
     ) -> list[Hit]:
-        [found] = self._loaded(
+        [found] = self._matches(
+            generation,
+            np.asarray(vector, np.float32)[None, :],
+            k=k,
+            tenant=tenant,
+            consistency=consistency,
+            fields=HIT_FIELDS,
+        )
+        return best((hit_of(hit["id"], hit["distance"], hit["entity"]) for hit in found), k)
+
+    def _matches(
+        self,
+        generation: Generation,
+        vectors: np.ndarray,
+        *,
+        k: int,
+        tenant: str | None,
+        consistency: Consistency,
+        fields: Sequence[str],
+    ) -> Any:
+        """What a search answers, for every vector."""
+        return self._loaded(
             "search",
             collection_name(generation),
-            data=[np.asarray(vector, np.float32)],
+            data=list(np.asarray(vectors, np.float32)),
             anns_field="vector",
             limit=k,
             filter="" if tenant is None else f"tenant == {literal(tenant)}",
-            output_fields=list(HIT_FIELDS),
+            output_fields=list(fields),
             search_params={"metric_type": "COSINE", "params": search_params(self._settings, k)},
             consistency_level=consistency,
         )
-        return best((hit_of(hit["id"], hit["distance"], hit["entity"]) for hit in found), k)
 
     def _upsert(self, name: str, entities: list[dict[str, Any]]) -> None:
         self._call("upsert", name, entities)

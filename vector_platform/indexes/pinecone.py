@@ -410,6 +410,18 @@ class PineconeVectorIndex(VectorIndex):
         namespaces = list(tenants_in(self._namespaces(index), generation).values())
         return best((hit for hits in self._parallel.each(nearest, namespaces) for hit in hits), k)
 
+    def nearest(
+        self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
+    ) -> list[list[str]]:
+        """Several searches at once; over all tenants, where each of them is several, in turn."""
+        if tenant is None:
+            return super().nearest(generation, vectors, k=k)
+
+        def find(vector: np.ndarray) -> list[str]:
+            return [hit.id for hit in self.search(generation, vector, k=k, tenant=tenant)]
+
+        return self._parallel.each(find, list(vectors))
+
     def close(self) -> None:
         """Finish what is under way and close the connections."""
         self._parallel.close()

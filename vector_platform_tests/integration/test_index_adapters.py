@@ -236,6 +236,13 @@ def test_keys_are_exactly_what_was_written(target: VectorIndex, generation: Gene
     best = np.argsort(np.where(own, -exact, 2))[:10]
     assert [hit.id for hit in hits] == [f"d{n}#0" for n in best]
     np.testing.assert_allclose([hit.score for hit in hits], exact[best], atol=1e-5)
+    # More than a page of queries.
+    for tenant in (None, "tenant 3"):
+        assert target.nearest(generation, vectors[:250], k=10, tenant=tenant) == [
+            [hit.id for hit in target.search(generation, vector, k=10, tenant=tenant)]
+            for vector in vectors[:250]
+        ]
+    assert target.nearest(generation, vectors[:0], k=10, tenant="tenant 3") == []
 
 
 def test_equal_scores_are_ordered_by_id(target: VectorIndex, generation: Generation) -> None:
