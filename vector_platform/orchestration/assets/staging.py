@@ -13,11 +13,14 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from packaging.version import Version
 
 from vector_platform.corpus.dbt_project import (
     database_path,
@@ -39,6 +42,18 @@ from vector_platform.wiring import Platform
 
 class NothingBuilt(TerminalError):
     """The marts are asked for before dbt has built them."""
+
+
+class _Dbt(DbtCliResource):
+    """Dbt of the environment that runs this, whatever the PATH says.
+
+    dagster-dbt starts it once more before each command to ask for its version, which takes longer
+    than many a build; the environment knows.
+    """
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
 
 
 class _Translator(DagsterDbtTranslator):
@@ -145,8 +160,7 @@ def staging_keys(settings: Settings) -> list[dg.AssetKey]:
 
 
 def _dbt(project: Path) -> DbtCliResource:
-    """Dbt of the environment that runs this, whatever the PATH says."""
-    return DbtCliResource(
+    return _Dbt(
         project_dir=str(project),
         profiles_dir=str(project),
         dbt_executable=str(Path(sys.executable).with_name("dbt")),
