@@ -57,6 +57,8 @@ def _database(pid: int, as_written: bool) -> duckdb.DuckDBPyConnection:
         # A forked process has inherited this promise, but neither the threads nor the folder.
         if os.getpid() == pid:
             db.close()
+            # Who ends while the interpreter does is reported as leaked, with all of DuckDB.
+            _database.cache_clear()
             shutil.rmtree(spill, ignore_errors=True)
 
     atexit.register(close)
