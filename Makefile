@@ -39,7 +39,7 @@ down: install ## Stop the embedded servers
 # Three at once on two cores, since many tests wait for servers; the slow ones of both kinds
 # fill each other's gaps.
 test: install lint types milvus-server ## Everything CI runs
-	$(BIN)/pytest -n 3 --dist loadfile -m "not faults"
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not faults"
 
 lint: install
 	$(BIN)/ruff check .

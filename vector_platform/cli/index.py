@@ -219,19 +219,30 @@ def _say_proof(name: str, proof: Verification) -> None:
 def repair(
     backend: BackendOption = "both", model: ModelOption = None, allow_delete: AllowDelete = 0
 ) -> None:
-    """Rewrite exactly what differs from the lake, then verify again."""
+    """Rewrite exactly what differs from the lake, then verify again.
+
+    A run of the job repair_index, so the check that failed is green afterwards.
+    """
+    import dagster as dg
+
+    from vector_platform.orchestration.jobs import RepairConfig
+    from vector_platform.orchestration.runs import Runs
     from vector_platform.wiring import Platform
 
-    platform = Platform.load()
-    for name in chosen_backends(platform.settings, backend):
-        fixer = platform.index_sync(name, run_id=f"cli:{getpass.getuser()}", progress=say)
-        for model_version in chosen_models(platform.settings, model):
-            for state in platform.live_pointer(name).following(model_version):
-                report = fixer.repair(state, allow_delete=allow_delete)
-                say(
-                    f"{name} {model_version} {state.generation}: {report.upserted} rewritten, "
-                    f"{report.deleted} deleted, equal to {report.generation.snapshot}"
-                )
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    config = RepairConfig(
+        model_version=chosen_models(settings, model)[0] if model else "",
+        backends=list(chosen_backends(settings, backend)),
+        allow_delete=allow_delete,
+    )
+    done = runs.job("repair_index", dg.RunConfig({"repair": config})).outputs["repair"]
+    for place, reports in done.items():
+        name, _, model_version = place.partition("/")
+        for facts in reports:
+            written = f"{facts['rows_upserted']} rewritten, {facts['rows_deleted']} deleted"
+            where = f"{name} {model_version} {facts['generation']}"
+            say(f"{where}: {written}, equal to {facts['snapshot']}")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vector_platform.errors import ContractError, TransientError
 from vector_platform.lake.conditions import Condition, file_filter, row_filter, sql_predicate
@@ -73,9 +73,10 @@ class Table:
         Delta gives a table its id at creation, so a table that was dropped and made anew has
         another one even when its versions look familiar. Reads the log only.
         """
-        if not self.exists():
+        try:
+            newest = self._versions.newest()
+        except TableNotFoundError:
             return "", -1
-        newest = self._versions.newest()
         return newest.table_id, newest.version
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:

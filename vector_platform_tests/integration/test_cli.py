@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import dagster as dg
 import pytest
 import typer
 
 from vector_platform.indexes.naming import collection_name, namespace_name
+from vector_platform.orchestration.check_results import CheckResult, newest_results
+from vector_platform.orchestration.keys import INDEX_MATCHES
 from vector_platform.settings import BackendName
 from vector_platform_tests.integration.deployments import (
     BACKENDS,
@@ -239,6 +242,12 @@ def damage_pinecone(home: Deployment) -> None:
         index.documents.delete(namespace=east, ids=["items:i4#0"])
 
 
+def parity(home: Deployment, backend: BackendName) -> CheckResult:
+    """The newest evaluation of `index_matches_lake` that the UI shows."""
+    key = dg.AssetCheckKey(dg.AssetKey([backend, "documents"]), INDEX_MATCHES)
+    return newest_results(home.runs.instance, [key], partition=WORDS)[key]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_damage_done_behind_our_back_is_found_named_and_repaired(
     home: Deployment, backend: BackendName
@@ -254,8 +263,11 @@ def test_damage_done_behind_our_back_is_found_named_and_repaired(
     (facts,) = json.loads(home.cli("index", "verify", *ours, "--json").out)
     assert (facts["clean"], facts["missing"], facts["orphaned"]) == (False, 2, 1)
     # The record says proven, so a sync has no reason to look; the parity check and repair do.
+    before = parity(home, backend)
     repaired = ok(home.cli("index", "repair", *ours)).out
     assert "3 rewritten, 2 deleted" in repaired
+    after = parity(home, backend)
+    assert after.passed and after.record_id > before.record_id, "the UI shows the repair, too"
     assert home.stored(backend) == home.desired()
     ok(home.cli("index", "verify"))
 
