@@ -56,7 +56,7 @@ integration: install milvus-server
 	$(BIN)/pytest -n 3 --dist loadfile -m integration
 
 test-faults: install milvus-server ## Kill, tear, delay and damage everything, and see it made good
-	$(BIN)/pytest -n 2 --dist loadgroup -m faults
+	$(BIN)/pytest -n 2 -m faults
 
 milvus-server: install ## A full Milvus server for tests, in an environment of its own
 	@$(BIN)/python -m vector_platform_tests.milvus_server

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -94,19 +95,38 @@ def free_port(preferred: int, *, patience_seconds: float = 0.0) -> int:
 
 
 def _bindable(port: int) -> int | None:
-    """Bind a port for a moment; returns its number, or None when it is taken."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    """Bind a port for a moment; returns its number, or None when it is taken.
+
+    A Milvus server has the UDP port from its start, and the TCP port from when it can serve.
+    """
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as claim,
+    ):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
+            found = int(probe.getsockname()[1])
+            claim.bind((LOOPBACK, found))
         except OSError:
             return None
-        return int(probe.getsockname()[1])
+        return found
 
 
 def is_healthy(name: ServiceName, uri: str, pid: int) -> bool:
     """Ask a server something; True when it, and not a stranger on its port, answers."""
-    return _milvus_answers(uri) if name == "milvus" else _pinecone_answers(uri, pid)
+    if name == "milvus":
+        return _listens(pid, uri) and _milvus_answers(uri)
+    return _pinecone_answers(uri, pid)
+
+
+def _listens(pid: int, uri: str) -> bool:
+    port = urlsplit(uri).port
+    try:
+        sockets = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
 
 
 def _milvus_answers(uri: str) -> bool:

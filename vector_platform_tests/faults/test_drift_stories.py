@@ -14,7 +14,7 @@ from vector_platform.lake.lake import Lake
 from vector_platform.local import services
 from vector_platform.releases.decisions import Decisions
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("drift-stories")]
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(autouse=True)

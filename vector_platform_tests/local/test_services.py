@@ -114,6 +114,44 @@ def test_a_taken_port_is_left_to_its_owner_and_another_is_used(folder: Path) -> 
         holder.close()
 
 
+def test_a_port_that_a_server_has_claimed_and_does_not_serve_yet_is_left_to_it() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as claim:
+        claim.bind(("127.0.0.1", 0))
+        port = claim.getsockname()[1]
+        assert service_processes.free_port(port) != port
+    assert service_processes.free_port(port) == port
+
+
+def test_deployments_that_start_at_once_have_servers_of_their_own(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, sys; from vector_platform.local import services;"
+        "print(services.up(pathlib.Path(sys.argv[1]), names=['milvus'])[0].uri)"
+    )
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True
+        )
+        for folder in folders
+    ]
+    uris = [start.communicate()[0].strip() for start in starts]
+    try:
+        assert [start.returncode for start in starts] == [0, 0, 0]
+        assert len(set(uris)) == 3
+        for folder, uri in zip(folders, uris, strict=True):
+            (found,) = [each for each in services.status(folder) if each.name == "milvus"]
+            assert (found.state, found.uri) == ("running", uri)
+    finally:
+        for folder in folders:
+            services.down(folder)
+
+
+def test_the_server_of_another_deployment_is_not_taken_for_this_one(folder: Path) -> None:
+    for endpoint in services.up(folder):
+        assert service_processes.is_healthy(endpoint.name, endpoint.uri, endpoint.pid)
+        assert not service_processes.is_healthy(endpoint.name, endpoint.uri, os.getpid())
+
+
 @pytest.mark.parametrize("name", services.SERVICE_NAMES)
 def test_a_server_that_died_is_reported_with_its_log_and_replaced(
     folder: Path, name: services.ServiceName
