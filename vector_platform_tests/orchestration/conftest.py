@@ -1,13 +1,33 @@
-"""One tiny deployment for all tests of automation: its dbt project is parsed once a session."""
+"""Deployments that several files of tests share.
+
+Belongs here: the tiny deployment of all tests of automation, whose dbt project is parsed once a
+session, and the world in which sensors act. Does not belong here: fixtures of one file.
+"""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 
+from vector_platform.orchestration import retries
+from vector_platform.quality import faults
 from vector_platform.settings import Settings
-from vector_platform_tests.orchestration.harness import Automation, settings_of, write_deployment
+from vector_platform_tests.lake import building
+from vector_platform_tests.orchestration.acting import World
+from vector_platform_tests.orchestration.harness import (
+    NEW,
+    OLD,
+    Automation,
+    MemoryPlatform,
+    settings_of,
+    write_deployment,
+)
+from vector_platform_tests.orchestration.verdicts import BACKENDS, Says, run_checks, well
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +43,48 @@ def settings(root: Path) -> Settings:
 @pytest.fixture
 def automation(settings: Settings) -> Automation:
     return Automation(settings)
+
+
+@pytest.fixture
+def world(root: Path, tmp_path: Path) -> World:
+    """A deployment with six chunks under two model versions, each with a live index."""
+
+    def build(**changes: Any) -> MemoryPlatform:
+        platform = MemoryPlatform(settings_of(root, **changes))
+        platform.lake = building.open_lake(tmp_path)
+        building.put(platform.lake, *(building.chunk(f"guides:{n}", f"text {n}") for n in range(6)))
+        for model_version in (OLD, NEW):
+            building.embed(platform.lake, model_version)
+            for backend in BACKENDS:
+                platform.index_sync(backend, run_id="test").sync(model_version)
+        return platform
+
+    return build
+
+
+@pytest.fixture
+def platform(world: World) -> MemoryPlatform:
+    return world()
+
+
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home of an instance in which every check of every model version has passed once."""
+    home = tmp_path_factory.mktemp("healthy")
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        run_checks(instance, None, Says(faults.CHUNKS))
+        for model_version in (OLD, NEW):
+            run_checks(instance, model_version, *well())
+    return home
+
+
+@pytest.fixture
+def instance(healthy: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    home = shutil.copytree(healthy, tmp_path / "dagster")
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        yield instance
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)

@@ -1,4 +1,4 @@
-"""Sensors that answer failed checks: ticked on real runs, whose jobs are real runs too.
+"""Sensors that answer failed checks: when they act, once, and when they hold back.
 
 The lake is real, the backends are in memory, the runs are Dagster's own, in process.
 """
@@ -6,35 +6,29 @@ The lake is real, the backends are in memory, the runs are Dagster's own, in pro
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
-from dagster._core.storage.tags import RUN_KEY_TAG
 
-from vector_platform.indexes.contract import IndexUnavailable
-from vector_platform.indexes.state import IndexStates
-from vector_platform.orchestration import keys, retries
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.orchestration.reembedding import name_anew
 from vector_platform.orchestration.sensors import REACTIONS
 from vector_platform.quality import faults
-from vector_platform.releases.decisions import Decision, Decisions
-from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
-from vector_platform_tests.indexes.memory_index import MemoryIndex
-from vector_platform_tests.lake import building
-from vector_platform_tests.orchestration.harness import (
-    NEW,
-    OLD,
-    STATIC,
-    MemoryPlatform,
-    settings_of,
+from vector_platform_tests.orchestration.acting import (
+    ANSWERED,
+    AUTO,
+    HOUR,
+    REEMBED,
+    REINDEX,
+    REPAIR,
+    World,
+    as_if_run,
+    decided,
+    generations,
 )
+from vector_platform_tests.orchestration.harness import NEW, OLD, STATIC, MemoryPlatform
 from vector_platform_tests.orchestration.verdicts import (
     BACKENDS,
     Says,
@@ -42,108 +36,9 @@ from vector_platform_tests.orchestration.verdicts import (
     lost,
     moved,
     run_checks,
-    well,
-    worse,
 )
 
-HOUR = timedelta(hours=1)
-REINDEX = "reindex_on_lost_recall"
-REPAIR = "repair_on_divergence"
-REEMBED = "reembed_on_changed_model"
-RETRAIN = "retrain_on_fallen_quality"
-RECALIBRATE = "recalibrate_on_drift"
-
-World = Callable[..., MemoryPlatform]
-
-
-@pytest.fixture
-def world(root: Path, tmp_path: Path) -> World:
-    """A deployment with six chunks under two model versions, each with a live index."""
-
-    def build(**changes: Any) -> MemoryPlatform:
-        platform = MemoryPlatform(settings_of(root, **changes))
-        platform.lake = building.open_lake(tmp_path)
-        building.put(platform.lake, *(building.chunk(f"guides:{n}", f"text {n}") for n in range(6)))
-        for model_version in (OLD, NEW):
-            building.embed(platform.lake, model_version)
-            for backend in BACKENDS:
-                platform.index_sync(backend, run_id="test").sync(model_version)
-        return platform
-
-    return build
-
-
-@pytest.fixture
-def platform(world: World) -> MemoryPlatform:
-    return world()
-
-
-@pytest.fixture(scope="session")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Home of an instance in which every check of every model version has passed once."""
-    home = tmp_path_factory.mktemp("healthy")
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        run_checks(instance, None, Says(faults.CHUNKS))
-        for model_version in (OLD, NEW):
-            run_checks(instance, model_version, *well())
-    return home
-
-
-@pytest.fixture
-def instance(healthy: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    home = shutil.copytree(healthy, tmp_path / "dagster")
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        yield instance
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
-
-
-def generations(platform: MemoryPlatform, backend: str, model_version: str) -> int:
-    states = IndexStates(platform.lake.index_state, backend, "documents").all()
-    return sum(
-        state.model_version == model_version and state.status == "proven" for state in states
-    )
-
-
-def decided(platform: MemoryPlatform, what: str | None = None) -> list[Decision]:
-    found = Decisions(platform.lake, run_id="test").about()
-    return [decision for decision in found if what in (None, decision.what)]
-
-
-def as_if_run(
-    instance: dg.DagsterInstance,
-    request: dg.RunRequest,
-    status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
-) -> None:
-    """A run of a request that has ended, without its work."""
-    tags = {**request.tags, RUN_KEY_TAG: str(request.run_key)}
-    instance.add_run(dg.DagsterRun(job_name="job", tags=tags, status=status))
-
-
-def break_milvus(platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch) -> MemoryIndex:
-    def away(generation: object) -> None:
-        raise IndexUnavailable("milvus does not answer")
-
-    index = platform.target("milvus")
-    assert isinstance(index, MemoryIndex)
-    monkeypatch.setattr(index, "create", away)
-    return index
-
-
 # -- every sensor ---------------------------------------------------------------------------
-
-ANSWERED: dict[str, tuple[list[Says], str, str]] = {
-    REPAIR: ([Says(keys.INDEX_MATCHES, False, "milvus")], "index_diverged", f"{OLD} milvus"),
-    REINDEX: ([lost("e1")], "recall_lost", f"{OLD} milvus"),
-    REEMBED: ([Says(faults.CANARY, False)], "model_changed", OLD),
-    RETRAIN: ([worse("e1")], "quality_fell", OLD),
-    # Evidence as new as the alarm: all of it from one run.
-    RECALIBRATE: (well(moved("e1")), "distribution_moved", OLD),
-}
-AUTO = {"accept_reference": {"by": "auto"}}
 
 
 def test_every_sensor_that_starts_a_job_is_tested_here() -> None:
@@ -236,73 +131,6 @@ def test_a_daemon_that_dies_before_the_run_starts_asks_for_the_same_run_again(
     assert len(decided(platform, "act")) == 1
 
 
-# -- what its runs do -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", [REPAIR, REINDEX])
-def test_what_is_done_is_done_to_that_index_and_to_nothing_else(
-    name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    sensor = Sensor(name, platform, instance)
-    run_checks(instance, OLD, *ANSWERED[name][0])
-    (request,) = sensor.tick()
-    assert sensor.start(request).success
-    built = {
-        (backend, model): generations(platform, backend, model)
-        for backend in BACKENDS
-        for model in (OLD, NEW)
-    }
-    more = {("milvus", OLD)} if name == REINDEX else set()
-    assert built == {place: 2 if place in more else 1 for place in built}
-
-
-def test_a_changed_model_is_proposed_under_a_name_of_its_own_and_the_old_one_is_left(
-    world: World, tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
-    platform = world(data=str(tmp_path / "data"), golden_queries={})
-    vectors = platform.lake.vectors(OLD).count_rows()
-    sensor = Sensor(REEMBED, platform, instance)
-    run_checks(instance, OLD, *ANSWERED[REEMBED][0])
-    (request,) = sensor.tick()
-    done = sensor.start(request)
-    assert done.success
-    name = done.output_for_node("propose")[OLD]["model_version"]
-    assert name.startswith(f"{OLD}.re-")
-    assert platform.lake.count_missing(name, platform.lake.snapshot()) == 0
-    assert platform.lake.vectors(OLD).count_rows() == vectors
-    assert [generations(platform, backend, name) for backend in BACKENDS] == [1, 1]
-    asked = ReleaseRequests(platform.lake).all()
-    assert {(each.model_version, each.backend, each.requester) for each in asked} == {
-        (name, backend, REEMBED) for backend in BACKENDS
-    }
-    # The same weights get the same name: another run embeds nothing anew.
-    assert name_anew(platform, OLD) == name
-
-
-def test_a_reference_of_too_few_days_is_left_to_people(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    platform = world(acting=AUTO)
-    sensor = Sensor(RECALIBRATE, platform, instance)
-    run_checks(instance, OLD, *ANSWERED[RECALIBRATE][0])
-    (request,) = sensor.tick()
-    assert not sensor.start(request).success
-    assert sensor.tick(at=datetime.now(UTC) + HOUR) == []
-    assert "needs a person" in sensor.skipped
-
-
-def test_an_alarm_waits_for_evidence_that_has_seen_what_moved(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    sensor = Sensor(RECALIBRATE, world(acting=AUTO), instance)
-    day = well(moved("e1"))
-    run_checks(instance, OLD, *(says for says in day if says.backend is None))
-    assert sensor.tick() == []
-    assert "index_recall_holds on milvus" in sensor.skipped
-    run_checks(instance, OLD, *(says for says in day if says.backend is not None))
-    assert len(sensor.tick()) == 1
-
-
 # -- when it acts again ---------------------------------------------------------------------
 
 
@@ -377,166 +205,6 @@ def test_a_storm_of_damage_is_one_repair(
     # The repair has compared again, and says so in the checks.
     assert sensor.tick() == []
     assert sensor.skipped == "no check says that anything is wrong"
-
-
-# -- runs that fail -------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("at_once")
-def test_a_failed_run_is_started_again_a_bounded_number_of_times(
-    platform: MemoryPlatform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    break_milvus(platform, monkeypatch)
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    now, run_keys = datetime.now(UTC), []
-    for hour in range(6):
-        for request in sensor.tick(at=now + hour * HOUR):
-            run_keys.append(request.run_key)
-            assert not sensor.start(request).success
-        assert sensor.tick(at=now + hour * HOUR) == []
-    assert [str(key).rsplit(":", 1)[1] for key in run_keys] == ["1", "2", "3"]
-    assert "given up after 3 failed runs" in sensor.skipped
-
-
-@pytest.mark.usefixtures("at_once")
-def test_a_backend_that_comes_back_gets_its_index_at_the_next_attempt(
-    platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    now = datetime.now(UTC)
-    with pytest.MonkeyPatch.context() as patched:
-        break_milvus(platform, patched)
-        (first,) = sensor.tick(at=now)
-        assert not sensor.start(first).success
-    assert sensor.tick(at=now) == []
-    assert "starts 0:15:00 later" in sensor.skipped
-    (second,) = sensor.tick(at=now + HOUR)
-    assert sensor.start(second).success
-    assert sensor.tick(at=now + 2 * HOUR) == []
-    assert generations(platform, "milvus", OLD) == 2
-
-
-def test_a_run_that_needs_a_person_is_not_started_again(
-    platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    (request,) = sensor.tick()
-    # Chunks without vectors: no index is built before they are embedded.
-    building.put(platform.lake, building.chunk("guides:new", "not embedded yet"))
-    assert not sensor.start(request).success
-    for hour in range(3):
-        assert sensor.tick(at=datetime.now(UTC) + hour * HOUR) == []
-        assert "needs a person" in sensor.skipped
-
-
-def test_a_run_that_a_person_stopped_is_not_started_again(
-    platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    (request,) = sensor.tick()
-    as_if_run(instance, request, dg.DagsterRunStatus.CANCELED)
-    assert sensor.tick(at=datetime.now(UTC) + 2 * HOUR) == []
-
-
-# -- what a run ends in: a release request ---------------------------------------------------
-
-FOREVER = [{"name": "year end", "first_day": "2020-01-01"}]
-# Another kind of index is not a mere rebuild, so its release needs an approval.
-OTHER_SPEC = {"milvus": {"index_type": "FLAT"}}
-
-
-def go_live(platform: MemoryPlatform) -> None:
-    for backend in BACKENDS:
-        newest = IndexStates(platform.lake.index_state, backend, "documents").newest(OLD)
-        assert newest is not None
-        platform.live_pointer(backend).promote(
-            newest, actor="test", reason="first", evidence={}, run_id="test"
-        )
-
-
-def live(platform: MemoryPlatform) -> str:
-    return platform.live_pointer("milvus").live_generation().generation
-
-
-def rebuilt(platform: MemoryPlatform, instance: dg.DagsterInstance) -> ReleaseRequest:
-    """The release request that an answer to lost recall has ended in."""
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    (request,) = sensor.tick()
-    assert sensor.start(request).success
-    (asked,) = ReleaseRequests(platform.lake).all()
-    assert (asked.requester, asked.automatic) == (REINDEX, True)
-    return asked
-
-
-def left(platform: MemoryPlatform, instance: dg.DagsterInstance, hours: int) -> str:
-    """What the sensor says to another measurement, hours later."""
-    run_checks(instance, OLD, lost(f"after {hours} h"))
-    sensor = Sensor(REINDEX, platform, instance)
-    assert sensor.tick(at=datetime.now(UTC) + hours * HOUR) == []
-    return sensor.skipped
-
-
-def test_a_freeze_stops_no_rebuild_but_its_release(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    platform = world(releases={"freezes": FOREVER})
-    go_live(platform)
-    before = live(platform)
-    asked = rebuilt(platform, instance)
-    assert generations(platform, "milvus", OLD) == 2
-    assert live(platform) == before
-    assert "year end" in asked.waits_for
-    assert f"{asked.request_id} waits" in left(platform, instance, 25)
-
-
-def test_a_late_approval_is_held_against_the_lake_of_that_moment_and_frees_the_sensor(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    go_live(world())
-    platform = world(indexes=OTHER_SPEC, releases={"approvers": ["ann"]})
-    asked = rebuilt(platform, instance)
-    assert "1 approval of ann" in asked.waits_for
-    assert f"{asked.request_id} waits" in left(platform, instance, 25)
-    # The evidence is out of date by now: the lake has moved on.
-    building.put(platform.lake, building.chunk("guides:new", "a text that came later"))
-    building.embed(platform.lake, OLD)
-    settled = platform.release_desk("milvus", run_id="test").approve(
-        asked.request_id, actor="ann", reason="seen"
-    )
-    assert settled.moved
-    assert live(platform) == asked.generation
-    assert platform.live_pointer("milvus").live_generation().rows == 7
-    run_checks(instance, OLD, lost("much later"))
-    assert len(Sensor(REINDEX, platform, instance).tick(at=datetime.now(UTC) + 26 * HOUR)) == 1
-
-
-def test_after_a_rejection_nothing_is_built_for_a_while(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    go_live(world())
-    platform = world(
-        indexes=OTHER_SPEC,
-        releases={"approvers": ["ann"]},
-        acting={"rebuild": {"cooldown_hours": 1}},
-    )
-    before = live(platform)
-    asked = rebuilt(platform, instance)
-    desk = platform.release_desk("milvus", run_id="test")
-    desk.reject(asked.request_id, actor="ann", reason="not this week")
-    assert live(platform) == before
-    # The cooldown of the run itself is over by then, that of the rejection is not.
-    acted = decided(platform, "act")[0].decided_at
-    rejected = ReleaseRequests(platform.lake).get(asked.request_id).updated_at
-    run_checks(instance, OLD, lost("e2"))
-    sensor = Sensor(REINDEX, platform, instance)
-    assert sensor.tick(at=max(acted + HOUR, rejected)) == []
-    assert f"{asked.request_id} was rejected" in sensor.skipped
-    assert len(sensor.tick(at=rejected + HOUR)) == 1
 
 
 # -- what is nobody's to start --------------------------------------------------------------

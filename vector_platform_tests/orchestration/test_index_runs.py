@@ -251,11 +251,6 @@ def test_damage_of_the_generation_readers_see_is_found_while_a_newer_one_waits(
 # -- retries --------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
-
-
 @pytest.mark.usefixtures("at_once")
 def test_a_lost_connection_is_tried_again_and_succeeds(runs: Runs) -> None:
     memory(runs).fuse.reset(blow_at=3)

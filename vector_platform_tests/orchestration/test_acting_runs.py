@@ -1,0 +1,266 @@
+"""What runs that sensors have started do, how they fail, and the release requests they end in.
+
+The lake is real, the backends are in memory, the runs are Dagster's own, in process.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from vector_platform.indexes.state import IndexStates
+from vector_platform.orchestration.reembedding import name_anew
+from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
+from vector_platform_tests.lake import building
+from vector_platform_tests.orchestration.acting import (
+    ANSWERED,
+    AUTO,
+    HOUR,
+    RECALIBRATE,
+    REEMBED,
+    REINDEX,
+    REPAIR,
+    World,
+    as_if_run,
+    break_milvus,
+    decided,
+    generations,
+)
+from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform
+from vector_platform_tests.orchestration.verdicts import (
+    BACKENDS,
+    Sensor,
+    lost,
+    moved,
+    run_checks,
+    well,
+)
+
+# -- what its runs do -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [REPAIR, REINDEX])
+def test_what_is_done_is_done_to_that_index_and_to_nothing_else(
+    name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
+) -> None:
+    sensor = Sensor(name, platform, instance)
+    run_checks(instance, OLD, *ANSWERED[name][0])
+    (request,) = sensor.tick()
+    assert sensor.start(request).success
+    built = {
+        (backend, model): generations(platform, backend, model)
+        for backend in BACKENDS
+        for model in (OLD, NEW)
+    }
+    more = {("milvus", OLD)} if name == REINDEX else set()
+    assert built == {place: 2 if place in more else 1 for place in built}
+
+
+def test_a_changed_model_is_proposed_under_a_name_of_its_own_and_the_old_one_is_left(
+    world: World, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    platform = world(data=str(tmp_path / "data"), golden_queries={})
+    vectors = platform.lake.vectors(OLD).count_rows()
+    sensor = Sensor(REEMBED, platform, instance)
+    run_checks(instance, OLD, *ANSWERED[REEMBED][0])
+    (request,) = sensor.tick()
+    done = sensor.start(request)
+    assert done.success
+    name = done.output_for_node("propose")[OLD]["model_version"]
+    assert name.startswith(f"{OLD}.re-")
+    assert platform.lake.count_missing(name, platform.lake.snapshot()) == 0
+    assert platform.lake.vectors(OLD).count_rows() == vectors
+    assert [generations(platform, backend, name) for backend in BACKENDS] == [1, 1]
+    asked = ReleaseRequests(platform.lake).all()
+    assert {(each.model_version, each.backend, each.requester) for each in asked} == {
+        (name, backend, REEMBED) for backend in BACKENDS
+    }
+    # The same weights get the same name: another run embeds nothing anew.
+    assert name_anew(platform, OLD) == name
+
+
+def test_a_reference_of_too_few_days_is_left_to_people(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    platform = world(acting=AUTO)
+    sensor = Sensor(RECALIBRATE, platform, instance)
+    run_checks(instance, OLD, *ANSWERED[RECALIBRATE][0])
+    (request,) = sensor.tick()
+    assert not sensor.start(request).success
+    assert sensor.tick(at=datetime.now(UTC) + HOUR) == []
+    assert "needs a person" in sensor.skipped
+
+
+def test_an_alarm_waits_for_evidence_that_has_seen_what_moved(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    sensor = Sensor(RECALIBRATE, world(acting=AUTO), instance)
+    day = well(moved("e1"))
+    run_checks(instance, OLD, *(says for says in day if says.backend is None))
+    assert sensor.tick() == []
+    assert "index_recall_holds on milvus" in sensor.skipped
+    run_checks(instance, OLD, *(says for says in day if says.backend is not None))
+    assert len(sensor.tick()) == 1
+
+
+# -- runs that fail -------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_failed_run_is_started_again_a_bounded_number_of_times(
+    platform: MemoryPlatform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_milvus(platform, monkeypatch)
+    sensor = Sensor(REINDEX, platform, instance)
+    run_checks(instance, OLD, lost("e1"))
+    now, run_keys = datetime.now(UTC), []
+    for hour in range(6):
+        for request in sensor.tick(at=now + hour * HOUR):
+            run_keys.append(request.run_key)
+            assert not sensor.start(request).success
+        assert sensor.tick(at=now + hour * HOUR) == []
+    assert [str(key).rsplit(":", 1)[1] for key in run_keys] == ["1", "2", "3"]
+    assert "given up after 3 failed runs" in sensor.skipped
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_backend_that_comes_back_gets_its_index_at_the_next_attempt(
+    platform: MemoryPlatform, instance: dg.DagsterInstance
+) -> None:
+    sensor = Sensor(REINDEX, platform, instance)
+    run_checks(instance, OLD, lost("e1"))
+    now = datetime.now(UTC)
+    with pytest.MonkeyPatch.context() as patched:
+        break_milvus(platform, patched)
+        (first,) = sensor.tick(at=now)
+        assert not sensor.start(first).success
+    assert sensor.tick(at=now) == []
+    assert "starts 0:15:00 later" in sensor.skipped
+    (second,) = sensor.tick(at=now + HOUR)
+    assert sensor.start(second).success
+    assert sensor.tick(at=now + 2 * HOUR) == []
+    assert generations(platform, "milvus", OLD) == 2
+
+
+def test_a_run_that_needs_a_person_is_not_started_again(
+    platform: MemoryPlatform, instance: dg.DagsterInstance
+) -> None:
+    sensor = Sensor(REINDEX, platform, instance)
+    run_checks(instance, OLD, lost("e1"))
+    (request,) = sensor.tick()
+    # Chunks without vectors: no index is built before they are embedded.
+    building.put(platform.lake, building.chunk("guides:new", "not embedded yet"))
+    assert not sensor.start(request).success
+    for hour in range(3):
+        assert sensor.tick(at=datetime.now(UTC) + hour * HOUR) == []
+        assert "needs a person" in sensor.skipped
+
+
+def test_a_run_that_a_person_stopped_is_not_started_again(
+    platform: MemoryPlatform, instance: dg.DagsterInstance
+) -> None:
+    sensor = Sensor(REINDEX, platform, instance)
+    run_checks(instance, OLD, lost("e1"))
+    (request,) = sensor.tick()
+    as_if_run(instance, request, dg.DagsterRunStatus.CANCELED)
+    assert sensor.tick(at=datetime.now(UTC) + 2 * HOUR) == []
+
+
+# -- what a run ends in: a release request ---------------------------------------------------
+
+FOREVER = [{"name": "year end", "first_day": "2020-01-01"}]
+# Another kind of index is not a mere rebuild, so its release needs an approval.
+OTHER_SPEC = {"milvus": {"index_type": "FLAT"}}
+
+
+def go_live(platform: MemoryPlatform) -> None:
+    for backend in BACKENDS:
+        newest = IndexStates(platform.lake.index_state, backend, "documents").newest(OLD)
+        assert newest is not None
+        platform.live_pointer(backend).promote(
+            newest, actor="test", reason="first", evidence={}, run_id="test"
+        )
+
+
+def live(platform: MemoryPlatform) -> str:
+    return platform.live_pointer("milvus").live_generation().generation
+
+
+def rebuilt(platform: MemoryPlatform, instance: dg.DagsterInstance) -> ReleaseRequest:
+    """The release request that an answer to lost recall has ended in."""
+    sensor = Sensor(REINDEX, platform, instance)
+    run_checks(instance, OLD, lost("e1"))
+    (request,) = sensor.tick()
+    assert sensor.start(request).success
+    (asked,) = ReleaseRequests(platform.lake).all()
+    assert (asked.requester, asked.automatic) == (REINDEX, True)
+    return asked
+
+
+def left(platform: MemoryPlatform, instance: dg.DagsterInstance, hours: int) -> str:
+    """What the sensor says to another measurement, hours later."""
+    run_checks(instance, OLD, lost(f"after {hours} h"))
+    sensor = Sensor(REINDEX, platform, instance)
+    assert sensor.tick(at=datetime.now(UTC) + hours * HOUR) == []
+    return sensor.skipped
+
+
+def test_a_freeze_stops_no_rebuild_but_its_release(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    platform = world(releases={"freezes": FOREVER})
+    go_live(platform)
+    before = live(platform)
+    asked = rebuilt(platform, instance)
+    assert generations(platform, "milvus", OLD) == 2
+    assert live(platform) == before
+    assert "year end" in asked.waits_for
+    assert f"{asked.request_id} waits" in left(platform, instance, 25)
+
+
+def test_a_late_approval_is_held_against_the_lake_of_that_moment_and_frees_the_sensor(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    go_live(world())
+    platform = world(indexes=OTHER_SPEC, releases={"approvers": ["ann"]})
+    asked = rebuilt(platform, instance)
+    assert "1 approval of ann" in asked.waits_for
+    assert f"{asked.request_id} waits" in left(platform, instance, 25)
+    # The evidence is out of date by now: the lake has moved on.
+    building.put(platform.lake, building.chunk("guides:new", "a text that came later"))
+    building.embed(platform.lake, OLD)
+    settled = platform.release_desk("milvus", run_id="test").approve(
+        asked.request_id, actor="ann", reason="seen"
+    )
+    assert settled.moved
+    assert live(platform) == asked.generation
+    assert platform.live_pointer("milvus").live_generation().rows == 7
+    run_checks(instance, OLD, lost("much later"))
+    assert len(Sensor(REINDEX, platform, instance).tick(at=datetime.now(UTC) + 26 * HOUR)) == 1
+
+
+def test_after_a_rejection_nothing_is_built_for_a_while(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    go_live(world())
+    platform = world(
+        indexes=OTHER_SPEC,
+        releases={"approvers": ["ann"]},
+        acting={"rebuild": {"cooldown_hours": 1}},
+    )
+    before = live(platform)
+    asked = rebuilt(platform, instance)
+    desk = platform.release_desk("milvus", run_id="test")
+    desk.reject(asked.request_id, actor="ann", reason="not this week")
+    assert live(platform) == before
+    # The cooldown of the run itself is over by then, that of the rejection is not.
+    acted = decided(platform, "act")[0].decided_at
+    rejected = ReleaseRequests(platform.lake).get(asked.request_id).updated_at
+    run_checks(instance, OLD, lost("e2"))
+    sensor = Sensor(REINDEX, platform, instance)
+    assert sensor.tick(at=max(acted + HOUR, rejected)) == []
+    assert f"{asked.request_id} was rejected" in sensor.skipped
+    assert len(sensor.tick(at=rejected + HOUR)) == 1
