@@ -88,7 +88,8 @@ def free_port(preferred: int, *, patience_seconds: float = 0.0) -> int:
     deadline = time.monotonic() + patience_seconds
     while (port := _bindable(preferred)) is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    port = port or _bindable(0)
+    # A free TCP port whose UDP port is taken is no reason to give up.
+    port = port or next(filter(None, (_bindable(0) for _ in range(10))), None)
     if port is None:
         raise ServiceStartError(f"no free port on {LOOPBACK}")
     return port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -112,14 +113,15 @@ def test_readers_never_see_an_older_version_than_before(table: Table) -> None:
                 backwards.append((before, rows))
             before = rows
 
-    readers = [threading.Thread(target=read) for _ in range(2)]
-    for reader in readers:
-        reader.start()
     others = Table(RELATIONS, str(Path(table.uri).parent), None)
-    for number in range(12):
-        others.append(relations(relation(f"r{number}")))
-    over.set()
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        try:
+            for number in range(12):
+                others.append(relations(relation(f"r{number}")))
+        finally:
+            over.set()
     for reader in readers:
-        reader.join()
+        reader.result()
     assert not backwards
     assert table.read().num_rows == 13

@@ -122,6 +122,12 @@ def test_a_port_that_a_server_has_claimed_and_does_not_serve_yet_is_left_to_it()
     assert service_processes.free_port(port) == port
 
 
+def test_a_free_port_is_looked_for_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([None, None, 4711])
+    monkeypatch.setattr(service_processes, "_bindable", lambda port: next(found))
+    assert service_processes.free_port(0) == 4711
+
+
 def test_deployments_that_start_at_once_have_servers_of_their_own(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys; from vector_platform.local import services;"
