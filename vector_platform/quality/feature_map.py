@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from vector_platform.quality.calendar import Block
+from vector_platform.quality.blocks import Block
 from vector_platform.quality.text_measures import TEXT_MEASURES, measures_of, seen_in
 
 Floats = npt.NDArray[np.float32]
@@ -142,6 +142,8 @@ class FeatureMap:
     def blocks(self) -> tuple[Block, ...]:
         """What is tested."""
         columns = self.columns
+        measures = _scores(self._places(self.ranks.T))
+        spreads = tuple(measures.var(axis=0).tolist())
         ends = np.cumsum(COMPONENT_GROUPS)
         parts = [
             Block(
@@ -155,8 +157,8 @@ class FeatureMap:
         return (
             *parts,
             Block("waves", columns["waves"], "joint"),
-            Block("novelty", columns["novelty"], "single"),
-            Block("text", columns["text"], "single"),
+            Block("novelty", columns["novelty"], "single", spreads[: len(_NOVELTY)]),
+            Block("text", columns["text"], "single", spreads[len(_NOVELTY) :]),
             Block("topics", columns["topics"], "count"),
             Block("cells", columns["cells"], "count"),
         )
@@ -180,8 +182,8 @@ class FeatureMap:
         places = self._places(np.hstack([novelty, measures_of(texts, self.trigrams > 0)]))
         out = np.zeros((rows, self.size), np.float32)
         counted = self.columns["topics"].start
-        values = np.hstack([linear, special.ndtri(places)])
-        out[:, :counted] = np.rint(np.clip(values, -CLIP, CLIP) / GRID) * GRID
+        values = np.hstack([np.clip(linear, -CLIP, CLIP), _scores(places)])
+        out[:, :counted] = np.rint(values / GRID) * GRID
         out[np.arange(rows)[:, None], nearest + counted] = 1
         out[:, self.columns["events"]] = _events(places)
         return out
@@ -299,6 +301,11 @@ def _principal(centred: Places | Floats, count: int) -> tuple[Floats, Floats]:
     variances, axes = variances[::-1][:count], axes[:, ::-1][:, :count]
     # Where nothing varies there is nothing to scale up.
     return axes, np.sqrt(np.maximum(variances, 1e-6 * max(float(variances[0]), 1e-12)))
+
+
+def _scores(places: Places) -> Places:
+    """Normal scores of places, cut off far out."""
+    return np.asarray(np.clip(special.ndtri(places), -CLIP, CLIP))
 
 
 def _events(places: Places) -> npt.NDArray[np.bool_]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vector_platform.quality.calendar import Block, Calendar, moderated
+from vector_platform.quality.blocks import Block, moderated
+from vector_platform.quality.calendar import Calendar
 from vector_platform.quality.days import YEAR, Days
 from vector_platform.quality.year_null import YearNull, score_of, years
 
