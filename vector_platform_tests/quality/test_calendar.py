@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vector_platform.quality.blocks import Block, moderated
+from vector_platform.quality.blocks import Block
 from vector_platform.quality.calendar import Calendar
 from vector_platform.quality.days import YEAR, Days
 from vector_platform.quality.year_null import YearNull, score_of, years
@@ -84,22 +84,6 @@ def test_the_year_of_a_joint_distance_is_the_year_of_a_single_one(size: int) -> 
     null = YearNull(((1, 49),), 56)
     found = years(np.random.default_rng(7), size, 56, 49, null.windows)
     assert (found >= null.threshold(0.05)).mean() < 0.09
-
-
-@pytest.mark.parametrize(("differ", "least", "most"), [(0.0, 150, 1001), (1.0, 0, 12)])
-def test_variances_borrow_from_each_other_as_far_as_they_agree(
-    differ: float, least: float, most: float
-) -> None:
-    rng = np.random.default_rng(13)
-    truth = np.exp(differ * rng.standard_normal(60))
-    found = truth * rng.chisquare(49, 60) / 49
-    better, gained = moderated(found, 49)
-    assert least <= gained <= most
-    assert (better >= found).all()
-    # Those that were taken for too small come closer to the truth.
-    low = found < truth
-    error, before = (np.abs(np.log(each / truth))[low].mean() for each in (better, found))
-    assert error < (0.5 * before if differ == 0 else 1.2 * before)
 
 
 def test_scores_are_the_tail_of_the_f_distribution() -> None:
