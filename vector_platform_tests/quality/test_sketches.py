@@ -75,6 +75,16 @@ def test_a_map_is_the_same_for_the_same_slice_and_keeps_its_name() -> None:
     assert fit(ROWS[1:401], TEXTS[1:401]).version != MAP.version
 
 
+def test_a_map_tells_how_much_each_measure_varies_from_row_to_row() -> None:
+    singles = [block for block in MAP.blocks if block.kind == "single"]
+    assert [len(block.spreads) for block in singles] == [block.size for block in singles]
+    told = np.concatenate([block.spreads for block in singles])
+    seen = np.concatenate([FEATURES[:, block.columns].var(axis=0) for block in singles])
+    varied = told > 0.1
+    assert varied.any() and (seen[~varied] < 0.2).all()
+    np.testing.assert_allclose(told[varied], seen[varied], rtol=0.35)
+
+
 def test_any_text_has_features() -> None:
     odd = ["", " ", "日本語のテキスト", "<p>&amp;</p>", "1234", "a" * 100_000]
     features = MAP(ROWS[: len(odd)], odd)
