@@ -149,7 +149,7 @@ class Deployment:
         told = {
             (decision.before, decision.subject.split()[0])
             for decision in Decisions(self.platform.lake, run_id="benchmark").about()
-            if decision.actor == "tell_owners_of_bad_data"
+            if decision.actor in ("tell_owners_of_bad_data", "quarantine_on_moved_slice")
         }
         failed = sum(fails for _, _, fails in mine)
         expected = {(case.kind, case.model)} if case.told else set()

@@ -219,6 +219,7 @@ def _slices(draw: Random, strength: float) -> dict[str, Any]:
     return _moved(draw, acts=False) | {
         "global_alarm": False,
         "slices_alarmed": [
-            {"tenant": f"tenant-{number}", "source": "notices"} for number in range(count)
+            {"tenant": f"tenant-{number}", "source": "notices", "since": "2026-01-01"}
+            for number in range(count)
         ],
     }

@@ -21,6 +21,7 @@ from vector_platform.cli import (
     migrate,
     model,
     pipeline,
+    quarantine,
     release,
     requests,
     search,
@@ -42,6 +43,7 @@ app.add_typer(lake.app, name="lake")
 app.add_typer(index.app, name="index")
 app.add_typer(model.app, name="model")
 app.add_typer(release.app, name="release")
+app.add_typer(quarantine.app, name="quarantine")
 pipeline.register(app)
 drift_demo.register(app)
 search.register(app)

@@ -4,14 +4,14 @@ Belongs here: which documents must be cut again, and one commit that makes `chun
 not belong here: how a document is cut (`chunking.py`).
 
 What a commit was made from is kept in the commit itself (the documents' table id and version,
-the chunker), so there is no ledger to lose: the next run asks the documents' change feed what
-happened since, and cuts only those. Without that (first run, another chunker, no feed) it cuts
-everything and still writes only what differs.
+the chunker, what is quarantined), so there is no ledger to lose: the next run asks the documents'
+change feed what happened since, and cuts only those. Without that (first run, another chunker or
+quarantine, no feed) it cuts everything and still writes only what differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,14 @@ import pyarrow.compute as pc
 
 from vector_platform.errors import TerminalError
 from vector_platform.lake.conditions import Condition
-from vector_platform.lake.contract import content_of, hash_text
+from vector_platform.lake.contract import canonical_json, content_of, hash_text
 from vector_platform.lake.tables import HistoryUnavailable, Table
+from vector_platform.lake.withheld import SLICE_COLUMNS, Slice
 
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
 
-_INPUT = ["doc_id", "source", "tenant", "region", "title", "body", "attributes"]
+_INPUT = ["doc_id", "region", "title", "body", "attributes", *SLICE_COLUMNS]
 # How far back the newest sync is looked for among commits of upkeep (compaction, erasure).
 _HISTORY = 100
 
@@ -44,6 +45,7 @@ class ChunkReport:
     Attributes:
         documents: Documents in the corpus.
         chunked: Documents that were cut in this run.
+        withheld: Documents looked at in this run that a quarantine holds: they have no chunks.
         chunks: Chunks afterwards.
         inserted: New chunks.
         changed: Chunks written again under the same id.
@@ -53,6 +55,7 @@ class ChunkReport:
 
     documents: int
     chunked: int
+    withheld: int
     chunks: int
     inserted: int
     changed: int
@@ -71,6 +74,7 @@ class _Origin:
     documents_id: str
     documents_version: int
     chunker: str
+    withheld: str
 
     def metadata(self, run_id: str) -> dict[str, str]:
         return {"run_id": run_id, **{name: str(value) for name, value in asdict(self).items()}}
@@ -80,16 +84,33 @@ class _Origin:
         for commit in chunks.history(_HISTORY):
             if "documents_version" in commit:
                 return cls(
-                    commit["documents_id"], int(commit["documents_version"]), commit["chunker"]
+                    commit["documents_id"],
+                    int(commit["documents_version"]),
+                    commit["chunker"],
+                    commit.get("withheld", ""),
                 )
         return None
 
 
-def sync_chunks(documents: Table, chunks: Table, chunker: Chunker, *, run_id: str) -> ChunkReport:
+def sync_chunks(
+    documents: Table,
+    chunks: Table,
+    chunker: Chunker,
+    *,
+    run_id: str,
+    withheld: Sequence[Slice] = (),
+) -> ChunkReport:
     """Make `chunks` the passages of `documents`, in one commit, or none when nothing differs.
 
     Only documents that changed since the last sync are cut, as far as the documents' change feed
     reaches. Duplicates are cut too; they share their content hash and are embedded once.
+
+    Args:
+        documents: What is cut.
+        chunks: Where the passages are.
+        chunker: Cuts.
+        run_id: Goes into the commit.
+        withheld: Slices in quarantine: their documents have no chunks.
 
     Raises:
         DocumentsMissing: The documents table does not exist although there are chunks.
@@ -101,14 +122,17 @@ def sync_chunks(documents: Table, chunks: Table, chunker: Chunker, *, run_id: st
             raise DocumentsMissing(
                 "the lake has chunks but no documents table: publish the documents first"
             )
-        return ChunkReport(0, 0, 0, 0, 0, 0, 0)
-    origin = _Origin(documents_id, version, chunker.version)
+        return ChunkReport(0, 0, 0, 0, 0, 0, 0, 0)
+    origin = _Origin(documents_id, version, chunker.version, _named(withheld))
     changed_ids = _changed_since(_Origin.newest(chunks), origin, documents)
 
     stored = _stored(chunks, changed_ids)
     upserts: list[Row] = []
-    chunked = inserted = 0
+    chunked = inserted = held = 0
     for document in _documents(documents, version, changed_ids):
+        if any(one.holds(document) for one in withheld):
+            held += 1
+            continue
         chunked += 1
         for row in _rows(document, chunker):
             before = stored.pop(row["chunk_id"], None)
@@ -116,7 +140,8 @@ def sync_chunks(documents: Table, chunks: Table, chunker: Chunker, *, run_id: st
                 continue
             inserted += before is None
             upserts.append(row)
-    # What is left belongs to no current document, or to a document that has become shorter.
+    # What is left belongs to no current document, to one in quarantine, or to one that has become
+    # shorter.
     chunks.merge(
         pa.Table.from_pylist(upserts, schema=chunks.spec.schema),
         [(chunk_id,) for chunk_id in stored],
@@ -126,6 +151,7 @@ def sync_chunks(documents: Table, chunks: Table, chunker: Chunker, *, run_id: st
     return ChunkReport(
         documents=documents.dataset(version).count_rows(),
         chunked=chunked,
+        withheld=held,
         chunks=total,
         inserted=inserted,
         changed=len(upserts) - inserted,
@@ -138,7 +164,8 @@ def _changed_since(last: _Origin | None, now: _Origin, documents: Table) -> list
     """Ids of documents touched since the last sync; None when that cannot be told."""
     if (
         last is None
-        or (last.documents_id, last.chunker) != (now.documents_id, now.chunker)
+        or (last.documents_id, last.chunker, last.withheld)
+        != (now.documents_id, now.chunker, now.withheld)
         or last.documents_version > now.documents_version
     ):
         return None
@@ -150,6 +177,10 @@ def _changed_since(last: _Origin | None, now: _Origin, documents: Table) -> list
         return None
     ids: list[str] = pc.unique(touched.column("doc_id")).to_pylist()
     return ids
+
+
+def _named(withheld: Sequence[Slice]) -> str:
+    return hash_text(canonical_json(sorted(map(str, withheld)))) if withheld else ""
 
 
 def _documents(documents: Table, version: int, ids: list[str] | None) -> Iterator[Row]:

@@ -61,6 +61,7 @@ class Lake:
         self.quarantined_vectors = self._table(contract.QUARANTINED_VECTORS)
         self.model_versions = self._table(contract.MODEL_VERSIONS)
         self.canaries = self._table(contract.CANARIES)
+        self.quarantined_slices = self._table(contract.QUARANTINED_SLICES)
         self.golden_queries = self._table(contract.GOLDEN_QUERIES)
         self.index_state = self._table(contract.INDEX_STATE)
         self.rejected_rows = self._table(contract.REJECTED_ROWS)

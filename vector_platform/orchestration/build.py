@@ -33,6 +33,7 @@ from vector_platform.orchestration.jobs import (
 from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
 from vector_platform.orchestration.model_sensors import build_model_sensors
+from vector_platform.orchestration.quarantine_jobs import build_quarantine_job, build_replay_job
 from vector_platform.orchestration.reembedding import build_reembed_job
 from vector_platform.orchestration.release_jobs import (
     build_release_jobs,
@@ -67,6 +68,7 @@ def build_definitions(
         build_reembed_job(),
         build_retrain_job(),
         build_recalibrate_job(),
+        build_quarantine_job(),
     ]
     replace_translation = build_replace_job()
     settle, watch = build_settle_job(settings), build_watch_job(settings)
@@ -92,6 +94,7 @@ def build_definitions(
             *build_release_jobs(settings),
             settle,
             watch,
+            build_replay_job(),
             build_translate_job(),
             replace_translation,
         ],

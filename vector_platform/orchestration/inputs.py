@@ -9,6 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from vector_platform.lake.contract import canonical_json
+from vector_platform.lake.withheld import WithheldSlices
 from vector_platform.wiring import Platform
 
 INPUTS = "inputs"
@@ -30,9 +31,13 @@ def staging_inputs(platform: Platform) -> str:
 
 
 def chunk_inputs(platform: Platform) -> str:
-    """Version of the documents and of the chunker."""
+    """Version of the documents and of the chunker, and what is in quarantine."""
     return canonical_json(
-        {"documents": platform.lake.documents.identity(), "chunker": platform.chunker.version}
+        {
+            "documents": platform.lake.documents.identity(),
+            "chunker": platform.chunker.version,
+            "withheld": sorted(str(one.slice) for one in WithheldSlices(platform.lake).open()),
+        }
     )
 
 

@@ -8,7 +8,7 @@ has been done is in the lake and in the history of runs.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -93,7 +93,7 @@ def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosi
     """What is wrong now, of every active model version."""
     limits = Limits(settings.acting.max_deleted_share, settings.acting.max_p95_latency_ms)
     return [
-        found
+        _with_owner(found, settings)
         for model_version in settings.active_models
         for found in diagnose(
             model_version,
@@ -102,6 +102,14 @@ def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosi
             limits=limits,
         )
     ]
+
+
+def _with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:
+    """A fault of one source names whom to tell."""
+    source = settings.sources.get(found.scope.source)
+    if source is None:
+        return found
+    return replace(found, why=f"{found.why}; owner: {source.owner or settings.owner}")
 
 
 def _holds(platform: Platform, now: datetime) -> dict[Scope, str]:

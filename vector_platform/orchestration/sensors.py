@@ -18,6 +18,7 @@ from vector_platform.orchestration.acting_jobs import (
     reindex_config,
     repair_config,
 )
+from vector_platform.orchestration.quarantine_jobs import quarantine_config
 from vector_platform.orchestration.reactions import react
 from vector_platform.orchestration.reembedding import reembed_config
 from vector_platform.orchestration.retraining import retrain_config
@@ -93,8 +94,16 @@ REACTIONS = (
         per_model=True,
     ),
     Reaction(
+        "quarantine_on_moved_slice",
+        ("slice_moved",),
+        "quarantine_slice",
+        quarantine_config,
+        "Tells the owner of a tenant or source whose content changed while all else is quiet. "
+        "Keeps what changed from readers, if the policy says that no person has to.",
+    ),
+    Reaction(
         "tell_owners_of_bad_data",
-        ("contract_broken", "rows_refused", "slice_moved"),
+        ("contract_broken", "rows_refused"),
         None,
         None,
         "Records what only the owner of the data can mend. Starts nothing.",

@@ -11,7 +11,7 @@ lost its cursor, or a daemon that was restarted midway, decides the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -122,7 +122,7 @@ def decide(
     """
     rulings = []
     for found in diagnoses:
-        mine = [p for p in past if p.kind == found.kind and _index(p.scope) == _index(found.scope)]
+        mine = [p for p in past if p.kind == found.kind and _place(p.scope) == _place(found.scope)]
         rulings.append(_decide(found, mine, policy, now, holds or {}))
     return rulings
 
@@ -184,7 +184,7 @@ def _decide(
     if diagnosis.action in ("await_evidence", "watch"):
         return Ruling(diagnosis, diagnosis.why)
     if rules is None or rules.by == "person":
-        return Ruling(diagnosis, f"a person decides on {diagnosis.action}")
+        return Ruling(diagnosis, f"{diagnosis.why}; a person decides on {diagnosis.action}")
     if any(p.outcome in ("asked", "running") and _recent(p, now) for p in past):
         return Ruling(diagnosis, "a run for the same fault is under way")
     same = [p for p in past if set(p.evaluation_ids) & set(diagnosis.evaluation_ids)]
@@ -226,6 +226,11 @@ def _recent(past: PastAction, now: datetime) -> bool:
     return past.outcome == "running" or now - past.at < LAUNCH_GRACE
 
 
+def _place(scope: Scope) -> Scope:
+    """What cooldown and budget are counted for: an index or a slice, whenever it began."""
+    return replace(scope, since="")
+
+
 def _index(scope: Scope) -> Scope:
-    """The index of a scope: what cooldown and budget are counted for."""
+    """The index of a scope."""
     return Scope(scope.model_version, scope.backend)

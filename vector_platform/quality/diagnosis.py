@@ -238,7 +238,10 @@ def _drift(seen: _Verdicts) -> list[Diagnosis]:
             Diagnosis(
                 "slice_moved",
                 ACTIONS["slice_moved"],
-                Scope(seen.model_version, "", str(s.get("tenant", "")), str(s.get("source", ""))),
+                Scope(
+                    seen.model_version,
+                    **{part: str(s.get(part, "")) for part in ("tenant", "source", "since")},
+                ),
                 "the distribution of this slice moved while the whole is quiet",
                 _ids([alarm]),
             )

@@ -73,6 +73,7 @@ class DriftVerdict:
         reference_days: Days of the reference.
         slices_judged: Slices with data enough.
         slices_alarmed: Slices that alarm, the clearest first.
+        slices_since: First day of the window of each that stands out most.
         day: The newest day.
         policy: What it was judged by.
         reference: What it was judged against; None before there is one.
@@ -95,6 +96,7 @@ class DriftVerdict:
     reference_days: int = 0
     slices_judged: int = 0
     slices_alarmed: tuple[Slice, ...] = ()
+    slices_since: tuple[date, ...] = ()
     day: date | None = None
     reference: Reference | None = None
     series: Series | None = None
@@ -132,7 +134,10 @@ class DriftVerdict:
             "reference": self.reference.sequence if self.reference else 0,
             "evaluation_id": self.evaluation_id,
             "slices_alarmed": [
-                {"tenant": tenant, "source": source} for tenant, source in self.slices_alarmed
+                {"tenant": tenant, "source": source, "since": since.isoformat()}
+                for (tenant, source), since in zip(
+                    self.slices_alarmed, self.slices_since, strict=True
+                )
             ],
         }
 
@@ -202,15 +207,16 @@ def judge_series(series: Series, reference: Reference, policy: DriftPolicy) -> D
         window_rows=int(looks.rows[-1, best]),
         block=reference.map.blocks[int(looks.blocks[-1, best])].name,
         slices_judged=judged,
-        slices_alarmed=alarmed,
+        slices_alarmed=tuple(name for name, _ in alarmed),
+        slices_since=tuple(since for _, since in alarmed),
         **facts,
     )
 
 
 def alarmed_slices(
     series: Series, reference: Reference, policy: DriftPolicy
-) -> tuple[tuple[Slice, ...], int]:
-    """Slices that alarm together, the clearest first, and how many were judged.
+) -> tuple[tuple[tuple[Slice, date], ...], int]:
+    """Slices that alarm together, the clearest first, since when, and how many were judged.
 
     A slice is judged when it had rows in the newest week, and reference days and rows enough. Of
     a stream that is one slice there is nothing to add to its own verdict.
@@ -218,22 +224,23 @@ def alarmed_slices(
     if len(series.slices) < 2:
         return (), 0
     newest = int(series.total.dates[-1])
-    found: list[tuple[float, Slice]] = []
+    found: list[tuple[float, Slice, date]] = []
     for name, days in series.slices.items():
-        p_value = _slice_p_value(days, reference, policy, newest)
-        if p_value is not None:
-            found.append((p_value, name))
+        judged = _judged_slice(days, reference, policy, newest)
+        if judged is not None:
+            found.append((judged[0], name, judged[1]))
     found.sort()
     accepted = 0
-    for rank, (p_value, _) in enumerate(found, start=1):
+    for rank, (p_value, *_) in enumerate(found, start=1):
         if p_value <= policy.false_discovery_rate * rank / len(found):
             accepted = rank
-    return tuple(name for _, name in found[:accepted]), len(found)
+    return tuple((name, since) for _, name, since in found[:accepted]), len(found)
 
 
-def _slice_p_value(
+def _judged_slice(
     days: Days, reference: Reference, policy: DriftPolicy, newest: int
-) -> float | None:
+) -> tuple[float, date] | None:
+    """The yearly p-value of a slice, and the first day of its window that stands out most."""
     normal = days.between(*reference.days)
     enough = (
         len(normal.dates) >= MIN_REFERENCE_DAYS
@@ -246,7 +253,10 @@ def _slice_p_value(
     looks = calendar.looks(days.between(newest - 2 * max(calendar.windows), newest))
     if not len(looks.dates) or (looks.rows[-1] < policy.min_rows).all():
         return None
-    return calendar.null.p_value(float(looks.scores[-1].max()))
+    best = int(looks.scores[-1].argmax())
+    first = max(int(looks.dates[-1]) - looks.windows[best], reference.days[1]) + 1
+    p_value = calendar.null.p_value(float(looks.scores[-1, best]))
+    return p_value, EPOCH + timedelta(days=first)
 
 
 def _evaluation_id(

@@ -122,15 +122,17 @@ class Scope:
         backend: The backend, for faults of an index.
         tenant: The tenant, for faults of one slice.
         source: The source, for faults of one slice.
+        since: First day of what moved (ISO), for faults of one slice.
     """
 
     model_version: str
     backend: str = ""
     tenant: str = ""
     source: str = ""
+    since: str = ""
 
     def __str__(self) -> str:
-        parts = {"tenant": self.tenant, "source": self.source}
+        parts = {"tenant": self.tenant, "source": self.source, "since": self.since}
         named = " ".join(f"{name} {value}" for name, value in parts.items() if value)
         return " ".join(part for part in (self.model_version, self.backend, named) if part)
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from vector_platform.lake.joins import scan, spilling_duckdb
 from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.quality.retrieval import golden_set
+from vector_platform.quality.retrieval import current_golden
 
 Floats = npt.NDArray[np.float32]
 
@@ -74,10 +74,10 @@ def index_queries(
         encode: Unit vectors of query texts under the model; called only with golden queries.
     """
     stored = stored_queries(lake, model_version, snapshot, built_at=built_at)
-    rows = lake.golden_queries.read()
-    if not rows.num_rows:
+    golden = current_golden(lake)
+    if golden is None:
         return stored
-    golden = golden_set(rows).sample(GOLDEN_QUERIES)
+    golden = golden.sample(GOLDEN_QUERIES)
     return together(stored, golden_index_queries(encode(list(golden.texts)), golden.tenants))
 
 

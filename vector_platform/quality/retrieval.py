@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import hash_text
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.withheld import WithheldSlices
 from vector_platform.quality.comparison import (
     Comparison,
     IncomparableReports,
@@ -34,12 +36,14 @@ __all__ = [
     "best_per_document",
     "compare_reports",
     "compare_scores",
+    "current_golden",
     "evaluate",
     "exact_top_k",
     "golden_set",
 ]
 
 METRICS = ("nDCG@10", "R@10", "RR@10")
+NO_GOLDEN = "there are no golden queries: name some under golden_queries in platform.yaml"
 # Key of the tenant means for queries that belong to no tenant.
 NO_TENANT = "(none)"
 
@@ -105,8 +109,13 @@ class QualityReport:
         return facts
 
 
-def golden_set(rows: pa.Table) -> GoldenSet:
+def golden_set(rows: pa.Table, *, withheld: Collection[str] = ()) -> GoldenSet:
     """Read rows of the lake's `golden_queries` table.
+
+    Args:
+        rows: The judgements.
+        withheld: Documents in quarantine. Nobody can find them, so judgements of them do not
+            count, and a query without any other relevant document is not asked.
 
     Raises:
         NoGoldenQueries: No rows, or a query with no document of a positive gain.
@@ -123,8 +132,15 @@ def golden_set(rows: pa.Table) -> GoldenSet:
         raise NoGoldenQueries(
             f"golden queries without a relevant document: {', '.join(hopeless[:5])}"
             if hopeless
-            else "there are no golden queries: name some under golden_queries in platform.yaml"
+            else NO_GOLDEN
         )
+    kept = {
+        query: {doc: gain for doc, gain in gains.items() if doc not in withheld}
+        for query, gains in qrels.items()
+    }
+    qrels = {query: gains for query, gains in kept.items() if max(gains.values(), default=0) > 0}
+    if not qrels:
+        raise NoGoldenQueries("every golden query is about documents in quarantine")
     order = tuple(sorted(qrels))
     return GoldenSet(
         query_ids=order,
@@ -132,6 +148,16 @@ def golden_set(rows: pa.Table) -> GoldenSet:
         tenants=tuple(tenants[query] for query in order),
         qrels=qrels,
     )
+
+
+def current_golden(lake: Lake) -> GoldenSet | None:
+    """The lake's golden queries, without what is in quarantine; None where there are none."""
+    rows = lake.golden_queries.read()
+    if not rows.num_rows:
+        return None
+    quarantines = WithheldSlices(lake)
+    withheld = quarantines.documents(one.slice for one in quarantines.open())
+    return golden_set(rows, withheld=set(withheld))
 
 
 def evaluate(

@@ -19,7 +19,7 @@ from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
 
 # request ... reopen are about a release request; release ... keep about a generation that readers
-# see; act and suppress are a sensor's.
+# see; quarantine and replay about documents; act and suppress are a sensor's.
 What = Literal[
     "request",
     "approve",
@@ -32,6 +32,8 @@ What = Literal[
     "rollback",
     "return",
     "keep",
+    "quarantine",
+    "replay",
     "act",
     "suppress",
 ]

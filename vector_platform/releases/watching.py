@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from vector_platform.indexes.state import GenerationState
-from vector_platform.quality.retrieval import GoldenSet, best_per_document, evaluate, golden_set
+from vector_platform.quality.retrieval import (
+    GoldenSet,
+    best_per_document,
+    current_golden,
+    evaluate,
+)
 from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.evaluations import WATCH, keep
 from vector_platform.releases.measuring import WARM_UP, MeasurementFailed
@@ -96,8 +101,7 @@ def measure(
     for place in range(min(len(probes) for _, probes in sides)):
         for mine, (state, probes) in zip(answers, sides, strict=True):
             mine.append(ask(desk.target, state.identity, probes[place]))
-    golden = desk.lake.golden_queries.read()
-    known = golden_set(golden) if golden.num_rows else None
+    known = current_golden(desk.lake)
     before, after = (
         Measured(
             tuple(answer.ms for answer in mine if not answer.error),

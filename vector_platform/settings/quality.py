@@ -49,6 +49,7 @@ class Acting(Section):
     retrain: ActionPolicy = ActionPolicy(cooldown_hours=168, monthly_budget=2)
     propose_version: ActionPolicy = ActionPolicy(cooldown_hours=168, monthly_budget=2)
     accept_reference: ActionPolicy = ActionPolicy(by="person", cooldown_hours=168, monthly_budget=4)
+    quarantine_slice: ActionPolicy = ActionPolicy(by="person", cooldown_hours=24, monthly_budget=4)
     max_attempts: int = Field(default=3, ge=1, le=10)
     retry_minutes: float = Field(default=15, ge=0)
     max_deleted_share: float = Field(default=0.3, gt=0, le=1)

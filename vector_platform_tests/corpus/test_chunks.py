@@ -14,6 +14,7 @@ from vector_platform.corpus.chunking import Chunker
 from vector_platform.corpus.chunks import ChunkReport, DocumentsMissing, sync_chunks
 from vector_platform.lake.contract import CHUNKS, DOCUMENTS, content_of, hash_text
 from vector_platform.lake.tables import Table
+from vector_platform.lake.withheld import Slice
 
 LONG = " ".join(f"Sentence number {number} says something." for number in range(20))
 
@@ -206,3 +207,48 @@ def test_a_missing_documents_table_does_not_delete_the_chunks(tmp_path: Path) ->
     with pytest.raises(DocumentsMissing):
         sync_chunks(documents, chunks, Counting(), run_id="r")
     assert set(texts(chunks)) == {"s:a#0"}
+
+
+# -- quarantine -----------------------------------------------------------------------------
+
+
+def test_documents_in_quarantine_have_no_chunks_until_they_are_replayed(
+    tables: tuple[Table, Table],
+) -> None:
+    documents, chunks = tables
+    put(documents, document("a", LONG), document("b"), document("c", tenant="u"))
+    whole = sync_chunks(documents, chunks, Counting(), run_id="r").chunks
+    before = chunks.read().sort_by("chunk_id").to_pylist()
+    held = [Slice("s", "t")]
+    report = sync_chunks(documents, chunks, Counting(), run_id="r", withheld=held)
+    assert set(texts(chunks)) == {"s:c#0"}
+    assert (report.withheld, report.deleted, report.documents) == (2, whole - 1, 3)
+    # It stays so, whatever comes of its documents in the meantime.
+    put(documents, document("b", "Mended."), document("d"))
+    report = sync_chunks(documents, chunks, Counting(), run_id="r", withheld=held)
+    assert written(report) == (0, 0, 0)
+    assert set(texts(chunks)) == {"s:c#0"}
+    sync_chunks(documents, chunks, Counting(), run_id="r")
+    after = chunks.read().sort_by("chunk_id").to_pylist()
+    assert [row for row in after if row["doc_id"] in ("s:a", "s:c")] == [
+        row for row in before if row["doc_id"] != "s:b"
+    ]
+    assert {texts(chunks)[f"s:{key}#0"] for key in ("b", "d")} == {"Mended.", "A body."}
+
+
+def test_a_quarantine_that_was_killed_before_its_commit_is_made_good_by_the_next(
+    tables: tuple[Table, Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents, chunks = tables
+    put(documents, document("a"), document("c", tenant="u"))
+    sync_chunks(documents, chunks, Counting(), run_id="r")
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="killed"):
+        patched.setattr(Table, "merge", killed)
+        sync_chunks(documents, chunks, Counting(), run_id="r", withheld=[Slice("s", "t")])
+    assert set(texts(chunks)) == {"s:a#0", "s:c#0"}
+    sync_chunks(documents, chunks, Counting(), run_id="r", withheld=[Slice("s", "t")])
+    assert set(texts(chunks)) == {"s:c#0"}
+
+
+def killed(*_: object, **__: object) -> None:
+    raise RuntimeError("killed")

@@ -350,6 +350,45 @@ def test_a_release_is_asked_for_approved_and_recorded(home: Deployment) -> None:
     assert "no release request" in failed(home.cli("release", "show", "r-none"))
 
 
+def test_a_tenant_is_kept_from_readers_and_given_back_when_it_is_mended(home: Deployment) -> None:
+    def of_west(backend: BackendName) -> int:
+        return sum(tenant == "west" for _, tenant, _ in home.stored(backend))
+
+    west = of_west("milvus")
+    assert west > 0
+    refused = home.cli("quarantine", "add", "--tenant", "east-west", "--reason", "markup")
+    assert "no document of tenant east-west" in failed(refused)
+    held = ok(home.cli("quarantine", "add", "--tenant", "west", "--reason", "markup")).out
+    assert f"{west} documents have no chunks now" in held
+    (quarantine,) = json.loads(ok(home.cli("quarantine", "list", "--json")).out)
+    known = quarantine["quarantine_id"]
+    assert (quarantine["documents"], quarantine["changed_since"]) == (west, 0)
+    assert known in ok(home.cli("quarantine", "list")).out
+    # So many deletes are not what a sync does by itself.
+    stopped = home.cli("run", "--day", "2026-01-05")
+    assert (stopped.code, f"--allow-delete {west}" in stopped.err) == (1, True)
+    ok(home.cli("index", "sync", "--allow-delete", str(west)))
+    assert [of_west(backend) for backend in BACKENDS] == [0, 0]
+
+    assert "no document changed" in failed(
+        home.cli("quarantine", "replay", known, "--reason", "mended")
+    )
+    file = home.root / "items.jsonl"
+    file.write_text(file.read_text().replace("in building 1.", "in building one."))
+    ok(home.cli("run", "--day", "2026-01-05"))
+    assert [of_west(backend) for backend in BACKENDS] == [0, 0]
+    given = ok(home.cli("quarantine", "replay", known, "--reason", "mended")).out
+    assert f"{west} documents have chunks again" in given
+    assert json.loads(ok(home.cli("quarantine", "list", "--json")).out) == []
+    ok(home.cli("run", "--day", "2026-01-05"))
+    for backend in BACKENDS:
+        assert of_west(backend) == west
+        assert home.stored(backend) == home.desired()
+    decided = json.loads(ok(home.cli("decisions", "--json", "-n", "0")).out)
+    told = [one["what"] for one in decided if one["subject"] == known]
+    assert told == ["quarantine", "replay"]
+
+
 def test_care_of_the_lake_breaks_no_snapshot_in_use(home: Deployment) -> None:
     assert "chunks:" in ok(home.cli("lake", "optimize")).out
     assert "chunks:" in ok(home.cli("lake", "vacuum", "--retention-hours", "0")).out

@@ -20,7 +20,14 @@ from vector_platform.quality import faults
 from vector_platform.releases.decisions import Decision, Decisions
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform
-from vector_platform_tests.orchestration.verdicts import Says, lost, moved, well, worse
+from vector_platform_tests.orchestration.verdicts import (
+    Says,
+    lost,
+    moved,
+    moved_slices,
+    well,
+    worse,
+)
 
 HOUR = timedelta(hours=1)
 REINDEX = "reindex_on_lost_recall"
@@ -28,6 +35,8 @@ REPAIR = "repair_on_divergence"
 REEMBED = "reembed_on_changed_model"
 RETRAIN = "retrain_on_fallen_quality"
 RECALIBRATE = "recalibrate_on_drift"
+QUARANTINE = "quarantine_on_moved_slice"
+GUIDES = {"tenant": "acme", "source": "guides", "since": "2026-03-09"}
 
 World = Callable[..., MemoryPlatform]
 
@@ -38,8 +47,13 @@ ANSWERED: dict[str, tuple[list[Says], str, str]] = {
     RETRAIN: ([worse("e1")], "quality_fell", OLD),
     # Evidence as new as the alarm: all of it from one run.
     RECALIBRATE: (well(moved("e1")), "distribution_moved", OLD),
+    QUARANTINE: (
+        [moved_slices("e1", GUIDES)],
+        "slice_moved",
+        f"{OLD} tenant acme source guides since 2026-03-09",
+    ),
 }
-AUTO = {"accept_reference": {"by": "auto"}}
+AUTO = {action: {"by": "auto"} for action in ("accept_reference", "quarantine_slice")}
 
 
 def generations(platform: MemoryPlatform, backend: str, model_version: str) -> int:

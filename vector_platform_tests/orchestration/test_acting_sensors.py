@@ -105,7 +105,7 @@ def test_an_outage_is_no_verdict(name: str, world: World, instance: dg.DagsterIn
 def test_an_action_that_is_a_persons_is_recorded_once_and_not_started(
     name: str, world: World, instance: dg.DagsterInstance
 ) -> None:
-    actions = ("repair", "rebuild", "retrain", "propose_version", "accept_reference")
+    actions = ("repair", "rebuild", "retrain", "propose_version", *AUTO)
     platform = world(acting={action: {"by": "person"} for action in actions})
     run_checks(instance, OLD, *ANSWERED[name][0])
     sensor = Sensor(name, platform, instance)
@@ -215,10 +215,6 @@ def test_a_storm_of_damage_is_one_repair(
     [
         (Says(faults.VECTORS, False), "contract_broken"),
         (Says(keys.EVERY_ROW_INDEXED, False, "milvus", {"refused": 2}), "rows_refused"),
-        (
-            moved("e1", global_alarm=False, slices_alarmed=[{"tenant": "iam", "source": "aws"}]),
-            "slice_moved",
-        ),
     ],
 )
 def test_bad_data_is_told_to_its_owner_once(

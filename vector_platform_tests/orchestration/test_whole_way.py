@@ -19,6 +19,11 @@ import pytest
 
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration.converge import DayOutOfRange, StageResult, converge
+from vector_platform.orchestration.quarantine_jobs import (
+    QuarantineConfig,
+    ReplayConfig,
+    SliceConfig,
+)
 from vector_platform.orchestration.runs import Runs
 from vector_platform_tests.orchestration.harness import (
     AUTOMATIC,
@@ -155,6 +160,27 @@ def test_a_landed_day_reaches_both_indexes_through_the_sensor(runs: Runs, sensor
 def test_after_the_sensor_there_is_nothing_left_to_converge(runs: Runs) -> None:
     stages = converged(runs, NEXT_DAY)
     assert [name for name, stage in stages.items() if stage.changed] == []
+
+
+def test_a_quarantine_reaches_every_reader_through_the_sensor_and_so_does_a_replay(
+    runs: Runs, sensor: Sensor
+) -> None:
+    sensor.tick()
+    people = QuarantineConfig(slices=[SliceConfig(source="notices", tenant="people")])
+    (held,) = runs.job("quarantine_slice", dg.RunConfig({"quarantine": people})).outputs[
+        "quarantine"
+    ]
+    rounds = sensor.follow()
+    assert [{request.partition for request in asked} for asked in rounds] == [{OLD, NEW}]
+    for backend in ("milvus", "pinecone"):
+        found = indexed(runs, backend, OLD)
+        assert set(found) == {"notices:p1", "notices:p3", "guides:doors.md"}
+    config = ReplayConfig(quarantines=[held["quarantine_id"]], as_is=True)
+    runs.job("replay_slice", dg.RunConfig({"replay": config}))
+    sensor.follow()
+    for backend in ("milvus", "pinecone"):
+        assert "notices:p2" in indexed(runs, backend, NEW)
+    assert [name for name, stage in converged(runs, NEXT_DAY).items() if stage.changed] == []
 
 
 def test_converging_with_nothing_to_do_loads_no_model_library(runs: Runs, home: Path) -> None:

@@ -95,6 +95,11 @@ def moved(evaluation: str, **facts: Any) -> Says:
     return Says(faults.DRIFT, False, facts=MOVED | {"evaluation_id": evaluation} | facts)
 
 
+def moved_slices(evaluation: str, *slices: Mapping[str, str]) -> Says:
+    """The distribution of some slices moved, while the whole is quiet."""
+    return moved(evaluation, global_alarm=False, acts=False, slices_alarmed=list(slices))
+
+
 def run_checks(instance: dg.DagsterInstance, model_version: str | None, *says: Says) -> None:
     """One real run that materialises the assets of some checks, and answers them in order."""
     warnings.filterwarnings("ignore", category=dg.PreviewWarning)

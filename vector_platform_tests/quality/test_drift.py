@@ -133,7 +133,11 @@ def test_only_the_slice_that_moved_alarms_and_the_whole_stays_quiet(home: Home) 
     assert verdict.slices_alarmed == (("t3", "s"),)
     assert verdict.slices_judged == 6
     assert verdict.outcome == "drifted"
-    assert verdict.facts()["slices_alarmed"] == [{"tenant": "t3", "source": "s"}]
+    assert verdict.facts()["slices_alarmed"] == [
+        {"tenant": "t3", "source": "s", "since": verdict.slices_since[0].isoformat()}
+    ]
+    # Two days are new; a window of three begins no earlier than they do.
+    assert EPOCH + timedelta(days=REFERENCE_DAYS) <= verdict.slices_since[0] <= verdict.day
 
 
 def test_a_slice_with_few_rows_or_days_is_not_judged(home: Home) -> None:

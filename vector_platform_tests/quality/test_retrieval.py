@@ -1,19 +1,28 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from vector_platform.lake.contract import GOLDEN_QUERIES
+from vector_platform.lake.contract import DOCUMENTS, GOLDEN_QUERIES
 from vector_platform.lake.lake import Lake, SnapshotIncomplete
+from vector_platform.lake.withheld import Slice, WithheldSlices
 from vector_platform.quality import retrieval
 from vector_platform.quality.comparison import compare_scores
 from vector_platform.quality.exact import DimensionMismatch, ScoredDoc, best_per_document
-from vector_platform.quality.retrieval import NoGoldenQueries, evaluate, exact_top_k, golden_set
+from vector_platform.quality.retrieval import (
+    NoGoldenQueries,
+    current_golden,
+    evaluate,
+    exact_top_k,
+    golden_set,
+)
 from vector_platform.quality.statistics import bootstrap_mean, sign_flip_p_value
+from vector_platform_tests.corpus.test_chunks import document
 from vector_platform_tests.lake.building import (
     MODEL,
     append_vectors,
@@ -197,6 +206,25 @@ def test_golden_queries_line_up_whatever_the_order_of_their_rows() -> None:
 def test_golden_queries_that_nothing_can_answer_are_refused(rows: pa.Table) -> None:
     with pytest.raises(NoGoldenQueries):
         golden_set(rows)
+
+
+def test_golden_queries_are_judged_without_what_is_in_quarantine(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path)
+    assert current_golden(lake) is None
+    rows = [("q1", "s:kept", 1, None), ("q1", "s:held", 2, None), ("q2", "s:held", 1, None)]
+    lake.golden_queries.append(golden_rows(*rows))
+    documents = [document(key, tenant=key) for key in ("kept", "held")]
+    lake.documents.append(pa.Table.from_pylist(documents, schema=DOCUMENTS.schema))
+    every = current_golden(lake)
+    assert every is not None and every.query_ids == ("demo/q1", "demo/q2")
+    facts = {"actor": "ann", "reason": "r", "run_id": "r", "now": datetime.now(UTC)}
+    WithheldSlices(lake).withhold(Slice("s", "held"), **facts)
+    golden = current_golden(lake)
+    assert golden is not None and golden.texts == ("text of q1",)
+    assert golden.qrels == {"demo/q1": {"s:kept": 1}}
+    WithheldSlices(lake).withhold(Slice("s"), **facts)
+    with pytest.raises(NoGoldenQueries, match="in quarantine"):
+        current_golden(lake)
 
 
 # -- statistics and comparison --------------------------------------------------------------

@@ -6,7 +6,13 @@ writing (`tables.py`, `lake.py`). Delta enforces neither uniqueness, nor vector 
 `audit.py` checks them.
 """
 
-from vector_platform.lake.contract.corpus import CHUNKS, DOCUMENTS, GOLDEN_QUERIES, RELATIONS
+from vector_platform.lake.contract.corpus import (
+    CHUNKS,
+    DOCUMENTS,
+    GOLDEN_QUERIES,
+    QUARANTINED_SLICES,
+    RELATIONS,
+)
 from vector_platform.lake.contract.landed import LANDINGS, RAW_REJECTS, raw_spec
 from vector_platform.lake.contract.measured import (
     DRIFT_REFERENCES,
@@ -60,6 +66,7 @@ __all__ = [
     "MAX_ID_BYTES",
     "MAX_TENANT_BYTES",
     "MODEL_VERSIONS",
+    "QUARANTINED_SLICES",
     "QUARANTINED_VECTORS",
     "RAW_REJECTS",
     "REJECTED_ROWS",

@@ -71,6 +71,30 @@ CHUNKS = TableSpec(
     description="Passages to embed and serve. `attributes` is canonical JSON.",
 )
 
+QUARANTINED_SLICES = TableSpec(
+    name="quarantined_slices",
+    schema=pa.schema(
+        [
+            required("quarantine_id", pa.string()),
+            required("source", pa.string()),
+            required("tenant", pa.string()),
+            pa.field("since", pa.date32()),
+            required("actor", pa.string()),
+            required("reason", pa.string()),
+            pa.field("evaluation_id", pa.string()),
+            required("run_id", pa.string()),
+            required("opened_at", TIMESTAMP),
+            required("documents_id", pa.string()),
+            required("documents_version", pa.int64()),
+            pa.field("lifted_at", TIMESTAMP),
+            pa.field("lifted_by", pa.string()),
+            pa.field("lift_reason", pa.string()),
+        ]
+    ),
+    keys=("quarantine_id",),
+    description="Slices of documents that have no chunks, and so are in no index, until a replay.",
+)
+
 GOLDEN_QUERIES = TableSpec(
     name="golden_queries",
     schema=pa.schema(

@@ -1,13 +1,17 @@
 """Chunks: the documents of the marts, split into passages.
 
-Belongs here: the asset `lake/chunks`. Does not belong here: how documents are split (`corpus`).
+Belongs here: the asset `lake/chunks`, and cutting for whoever has changed what is cut. Does not
+belong here: how documents are split (`corpus`).
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from typing import Any
+
 import dagster as dg
 
 from vector_platform.corpus.chunks import sync_chunks
 from vector_platform.lake.contract import CHUNKS
+from vector_platform.lake.withheld import WithheldSlices
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.columns import table_metadata
@@ -35,16 +39,25 @@ def build_chunks_asset(settings: Settings) -> dg.AssetsDefinition:
     def chunks(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
-        lake = platform.lake
-        inputs = chunk_inputs(platform)
         with retry_by_type():
-            report = sync_chunks(
-                lake.documents, lake.chunks, platform.chunker, run_id=context.run_id
-            )
-        version = lake.chunks.version()
+            version, metadata = cut_documents(platform, context.run_id)
         return dg.MaterializeResult(
-            metadata={**report.facts(), "lake_version": version, INPUTS: inputs},
-            data_version=dg.DataVersion(f"chunks@{version}"),
+            metadata=metadata, data_version=dg.DataVersion(f"chunks@{version}")
         )
 
     return chunks
+
+
+def cut_documents(platform: Platform, run_id: str) -> tuple[int, dict[str, Any]]:
+    """Make the chunks those of the documents. Returns their version, and what was done."""
+    lake = platform.lake
+    inputs = chunk_inputs(platform)
+    report = sync_chunks(
+        lake.documents,
+        lake.chunks,
+        platform.chunker,
+        run_id=run_id,
+        withheld=[one.slice for one in WithheldSlices(lake).open()],
+    )
+    version = lake.chunks.version()
+    return version, {**report.facts(), "lake_version": version, INPUTS: inputs}

@@ -26,11 +26,13 @@ from vector_platform.orchestration.partitions import after_all, model_versions
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.plots import as_markdown, metric_bars
 from vector_platform.quality.retrieval import (
+    NO_GOLDEN,
     GoldenSet,
+    NoGoldenQueries,
     QualityReport,
+    current_golden,
     evaluate,
     exact_top_k,
-    golden_set,
 )
 from vector_platform.releases.evaluations import newest_evaluations
 from vector_platform.settings import Settings
@@ -125,7 +127,9 @@ def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[
     """Evaluate a model version on the golden queries and record the result. Returns the facts."""
     lake = platform.lake
     snapshot = lake.snapshot()
-    golden = golden_set(lake.golden_queries.read())
+    golden = current_golden(lake)
+    if golden is None:
+        raise NoGoldenQueries(NO_GOLDEN)
     vectors = platform.embedder(model_version).encode_queries(list(golden.texts))
 
     def report(tenants: tuple[str | None, ...] | None) -> QualityReport:
