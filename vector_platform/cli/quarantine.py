@@ -29,7 +29,7 @@ def list_(
     found = [
         {
             **one.facts(),
-            "documents": len(withheld.documents([one.slice])) if one.holds else 0,
+            "documents": len(withheld.documents(one.slice)) if one.holds else 0,
             "changed_since": withheld.mended(one) if one.holds else None,
         }
         for one in withheld.all()

@@ -5,8 +5,9 @@ not belong here: how a document is cut (`chunking.py`).
 
 What a commit was made from is kept in the commit itself (the documents' table id and version,
 the chunker, what is quarantined), so there is no ledger to lose: the next run asks the documents'
-change feed what happened since, and cuts only those. Without that (first run, another chunker or
-quarantine, no feed) it cuts everything and still writes only what differs.
+change feed what happened since, and cuts only those, and what a quarantine took or gave back.
+Without that (first run, another chunker, no feed) it cuts everything and still writes only what
+differs.
 """
 
 from __future__ import annotations
@@ -20,9 +21,15 @@ import pyarrow.compute as pc
 
 from vector_platform.errors import TerminalError
 from vector_platform.lake.conditions import Condition
-from vector_platform.lake.contract import canonical_json, content_of, hash_text
+from vector_platform.lake.contract import content_of, hash_text
 from vector_platform.lake.tables import HistoryUnavailable, Table
-from vector_platform.lake.withheld import SLICE_COLUMNS, Slice
+from vector_platform.lake.withheld import (
+    SLICE_COLUMNS,
+    Slice,
+    documents_of,
+    name_slices,
+    parse_slices,
+)
 
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
@@ -123,7 +130,7 @@ def sync_chunks(
                 "the lake has chunks but no documents table: publish the documents first"
             )
         return ChunkReport(0, 0, 0, 0, 0, 0, 0, 0)
-    origin = _Origin(documents_id, version, chunker.version, _named(withheld))
+    origin = _Origin(documents_id, version, chunker.version, name_slices(withheld))
     changed_ids = _changed_since(_Origin.newest(chunks), origin, documents)
 
     stored = _stored(chunks, changed_ids)
@@ -164,23 +171,17 @@ def _changed_since(last: _Origin | None, now: _Origin, documents: Table) -> list
     """Ids of documents touched since the last sync; None when that cannot be told."""
     if (
         last is None
-        or (last.documents_id, last.chunker, last.withheld)
-        != (now.documents_id, now.chunker, now.withheld)
+        or (last.documents_id, last.chunker) != (now.documents_id, now.chunker)
         or last.documents_version > now.documents_version
     ):
         return None
-    if last.documents_version == now.documents_version:
-        return []
     try:
         touched = documents.changes(last.documents_version, now.documents_version, ["doc_id"])
     except HistoryUnavailable:
         return None
-    ids: list[str] = pc.unique(touched.column("doc_id")).to_pylist()
-    return ids
-
-
-def _named(withheld: Sequence[Slice]) -> str:
-    return hash_text(canonical_json(sorted(map(str, withheld)))) if withheld else ""
+    ids = set(pc.unique(touched.column("doc_id")).to_pylist())
+    moved = parse_slices(last.withheld) ^ parse_slices(now.withheld)
+    return sorted(ids.union(documents_of(documents, moved, version=now.documents_version)))
 
 
 def _documents(documents: Table, version: int, ids: list[str] | None) -> Iterator[Row]:

@@ -10,6 +10,7 @@ vectors stay, so replaying what has not changed embeds nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
@@ -18,9 +19,10 @@ from typing import Any
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake, run_metadata
-from vector_platform.lake.tables import HistoryUnavailable
+from vector_platform.lake.tables import HistoryUnavailable, Table
 
 # What of a document says whether a slice holds it.
 SLICE_COLUMNS = ("source", "tenant", "updated_at", "ingested_at")
@@ -170,18 +172,10 @@ class WithheldSlices:
             f"there is no quarantine {quarantine_id!r}: vector-platform quarantine list"
         )
 
-    def documents(self, slices: Iterable[Slice]) -> list[str]:
-        """Ids of the documents that any of some slices holds, sorted."""
-        chosen = list(slices)
-        if not chosen:
-            return []
-        columns = ["doc_id", *SLICE_COLUMNS]
-        return sorted(
-            row["doc_id"]
-            for batch in self._lake.documents.batches(columns)
-            for row in batch.to_pylist()
-            if any(one.holds(row) for one in chosen)
-        )
+    def documents(self, *slices: Slice) -> set[str]:
+        """Ids of the documents that any of some slices holds; by default of those in force."""
+        chosen = slices or tuple(one.slice for one in self.open())
+        return documents_of(self._lake.documents, chosen)
 
     def withhold(
         self,
@@ -201,7 +195,7 @@ class WithheldSlices:
         for one in self.open():
             if one.slice.covers(slice_):
                 return one
-        if not self.documents([slice_]):
+        if not self.documents(slice_):
             raise SliceEmpty(f"the lake has no document of {slice_}: nothing is quarantined")
         documents_id, version = self._lake.documents.identity()
         identity = canonical_json([str(slice_), actor, now.isoformat()])
@@ -265,6 +259,40 @@ class WithheldSlices:
         metadata = run_metadata(quarantine.run_id, f"{what} {quarantine.quarantine_id}")
         self._table.merge(rows, metadata=metadata)
         return quarantine
+
+
+def documents_of(
+    documents: Table, slices: Iterable[Slice], *, version: int | None = None
+) -> set[str]:
+    """Ids of the documents that any of some slices holds.
+
+    Args:
+        documents: The lake's documents.
+        slices: Which.
+        version: Version of the documents; the newest by default.
+    """
+    found: set[str] = set()
+    for one in slices:
+        named = {"source": one.source, "tenant": one.tenant}
+        where: list[Condition] = [(name, "==", value) for name, value in named.items() if value]
+        columns = ["doc_id", *SLICE_COLUMNS]
+        for batch in documents.batches(columns, where=where, version=version):
+            found.update(row["doc_id"] for row in batch.to_pylist() if one.holds(row))
+    return found
+
+
+def name_slices(slices: Iterable[Slice]) -> str:
+    """Slices as text for the metadata of a commit; empty for none."""
+    named = sorted([one.source, one.tenant, str(one.since or "")] for one in set(slices))
+    return canonical_json(named) if named else ""
+
+
+def parse_slices(text: str) -> frozenset[Slice]:
+    """What `name_slices` has named."""
+    return frozenset(
+        Slice(source, tenant, date.fromisoformat(since) if since else None)
+        for source, tenant, since in json.loads(text or "[]")
+    )
 
 
 def _quarantine(row: dict[str, Any]) -> Quarantine:

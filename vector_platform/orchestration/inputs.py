@@ -9,7 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from vector_platform.lake.contract import canonical_json
-from vector_platform.lake.withheld import WithheldSlices
+from vector_platform.lake.withheld import WithheldSlices, name_slices
 from vector_platform.wiring import Platform
 
 INPUTS = "inputs"
@@ -36,7 +36,7 @@ def chunk_inputs(platform: Platform) -> str:
         {
             "documents": platform.lake.documents.identity(),
             "chunker": platform.chunker.version,
-            "withheld": sorted(str(one.slice) for one in WithheldSlices(platform.lake).open()),
+            "withheld": name_slices(one.slice for one in WithheldSlices(platform.lake).open()),
         }
     )
 

@@ -180,7 +180,7 @@ def _record(
 
 
 def _facts(withheld: WithheldSlices, found: Sequence[Quarantine]) -> list[dict[str, Any]]:
-    return [{**one.facts(), "documents": len(withheld.documents([one.slice]))} for one in found]
+    return [{**one.facts(), "documents": len(withheld.documents(one.slice))} for one in found]
 
 
 def _follow(context: dg.OpExecutionContext, platform: Platform) -> None:

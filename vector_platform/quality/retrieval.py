@@ -155,9 +155,7 @@ def current_golden(lake: Lake) -> GoldenSet | None:
     rows = lake.golden_queries.read()
     if not rows.num_rows:
         return None
-    quarantines = WithheldSlices(lake)
-    withheld = quarantines.documents(one.slice for one in quarantines.open())
-    return golden_set(rows, withheld=set(withheld))
+    return golden_set(rows, withheld=WithheldSlices(lake).documents())
 
 
 def evaluate(

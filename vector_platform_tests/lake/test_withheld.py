@@ -21,6 +21,8 @@ from vector_platform.lake.withheld import (
     SliceUnnamed,
     UnknownQuarantine,
     WithheldSlices,
+    name_slices,
+    parse_slices,
 )
 from vector_platform_tests.corpus.test_chunks import document
 
@@ -72,7 +74,7 @@ def lift(lake: Lake, held: Quarantine, **more: Any) -> Quarantine:
 def test_a_slice_holds_its_documents_from_its_first_day_on(
     slice_: Slice, expected: list[str], lake: Lake
 ) -> None:
-    assert WithheldSlices(lake).documents([slice_]) == [f"s:{key}" for key in expected]
+    assert WithheldSlices(lake).documents(slice_) == {f"s:{key}" for key in expected}
 
 
 def test_a_slice_of_everything_is_no_slice() -> None:
@@ -94,6 +96,12 @@ documents = st.fixed_dictionaries(
         "ingested_at": st.datetimes(datetime(2026, 3, 1), datetime(2026, 3, 5)),
     }
 )
+
+
+@given(st.lists(slices, max_size=5))
+def test_slices_are_named_in_a_commit_without_loss(found: list[Slice]) -> None:
+    assert parse_slices(name_slices(found)) == frozenset(found)
+    assert name_slices(reversed(found)) == name_slices(found)
 
 
 @given(slices, slices, st.lists(documents, max_size=20))
