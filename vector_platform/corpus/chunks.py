@@ -22,14 +22,14 @@ import pyarrow.compute as pc
 from vector_platform.errors import TerminalError
 from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import content_of, hash_text
-from vector_platform.lake.tables import HistoryUnavailable, Table
-from vector_platform.lake.withheld import (
+from vector_platform.lake.slices import (
     SLICE_COLUMNS,
     Slice,
     documents_of,
     name_slices,
     parse_slices,
 )
+from vector_platform.lake.tables import HistoryUnavailable, Table
 
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker

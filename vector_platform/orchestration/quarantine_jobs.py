@@ -12,7 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from vector_platform.lake.withheld import Quarantine, Slice, WithheldSlices
+from vector_platform.lake.slices import Slice
+from vector_platform.lake.withheld import Quarantine, WithheldSlices
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.assets.corpus import cut_documents
 from vector_platform.orchestration.checks.contract import audited_chunks

@@ -13,16 +13,13 @@ from hypothesis import strategies as st
 
 from vector_platform.lake.contract import DOCUMENTS
 from vector_platform.lake.lake import Lake
+from vector_platform.lake.slices import Slice, SliceUnnamed, name_slices, parse_slices
 from vector_platform.lake.withheld import (
     NothingMended,
     Quarantine,
-    Slice,
     SliceEmpty,
-    SliceUnnamed,
     UnknownQuarantine,
     WithheldSlices,
-    name_slices,
-    parse_slices,
 )
 from vector_platform_tests.corpus.test_chunks import document
 

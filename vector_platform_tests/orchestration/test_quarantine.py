@@ -10,7 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from vector_platform.lake.withheld import Slice, WithheldSlices
+from vector_platform.lake.slices import Slice
+from vector_platform.lake.withheld import WithheldSlices
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.assets.corpus import cut_documents
 from vector_platform.orchestration.inputs import chunk_inputs, recorded

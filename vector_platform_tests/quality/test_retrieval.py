@@ -10,7 +10,8 @@ import pytest
 
 from vector_platform.lake.contract import DOCUMENTS, GOLDEN_QUERIES
 from vector_platform.lake.lake import Lake, SnapshotIncomplete
-from vector_platform.lake.withheld import Slice, WithheldSlices
+from vector_platform.lake.slices import Slice
+from vector_platform.lake.withheld import WithheldSlices
 from vector_platform.quality import retrieval
 from vector_platform.quality.comparison import compare_scores
 from vector_platform.quality.exact import DimensionMismatch, ScoredDoc, best_per_document
