@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
@@ -54,10 +54,18 @@ class LastWrites:
         self._settled: set[Place] = set()
         self._doubtful: set[Place] = set()
 
-    def doubt(self, place: Place) -> None:
-        """A write got no answer: it may have been applied, at a position nobody knows."""
-        with self._lock:
-            self._doubtful.add(place)
+    @contextmanager
+    def doubting(self, place: Place) -> Iterator[None]:
+        """Have the next fence wait for everything when a write gets no answer.
+
+        It may have been applied, at a position nobody knows.
+        """
+        try:
+            yield
+        except IndexUnavailable:
+            with self._lock:
+                self._doubtful.add(place)
+            raise
 
     def add(self, place: Place, write: Write) -> None:
         """Remember a write if it is the latest of its namespace."""
