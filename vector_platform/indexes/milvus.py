@@ -100,7 +100,7 @@ class MilvusVectorIndex(VectorIndex):
         require_own(self._milvus, generation)
         if alias in self._aliases(name):
             self._milvus.call("drop_alias", alias)
-        self._milvus.call("drop_collection", name)
+        self._milvus.call_slow("drop_collection", name)
 
     def generation_names(self, index: str) -> list[str]:
         """Generations whose collections carry the platform's mark, sorted."""

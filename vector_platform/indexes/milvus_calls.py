@@ -25,7 +25,8 @@ Consistency = Literal["Bounded", "Strong"]
 # of the collection for each query, so there pages are large: 37 MB where every id has 512 bytes.
 PAGE_ROWS: Final = 8192
 LITE_PAGE_ROWS: Final = 32_768
-# Loading and flushing build indexes on Milvus Lite: minutes for a large collection, not seconds.
+# Loading and flushing build indexes on Milvus Lite, and dropping removes files: minutes for a large
+# collection (a million rows), not seconds.
 SLOW_CALL_FACTOR: Final = 20
 
 # Codes of pymilvus and the server that mean "not now": connection lost, unavailable, out of
@@ -100,7 +101,7 @@ class MilvusCalls:
             return getattr(self._client, method)(*args, **{"timeout": self._timeout} | options)
 
     def call_slow(self, method: str, name: str) -> None:
-        """Load or flush a collection, for as long as that may take."""
+        """Load, flush or drop a collection, for as long as that may take."""
         self.call(method, name, timeout=SLOW_CALL_FACTOR * self._timeout)
 
     def call_loaded(self, method: str, name: str, **options: Any) -> Any:
