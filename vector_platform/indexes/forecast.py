@@ -1,7 +1,7 @@
 """What a sync would cost, before it happens.
 
 Belongs here: counts by tenant, bytes, requests and an estimate of time from this deployment's own
-history. Does not belong here: deciding what to do (`sync.py`, `plan.py`) or doing it.
+history. Does not belong here: deciding what to do (`decision.py`, `plan.py`) or doing it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
-from vector_platform.indexes.plan import Plan
+from vector_platform.indexes.decision import Decision, Mode
 from vector_platform.indexes.state import IndexStates
 from vector_platform.lake.lake import Lake, Snapshot
-
-Mode = Literal["none", "changes", "full", "build"]
 
 # Rows whose text is measured to estimate the bytes of all.
 SAMPLED_ROWS = 1000
@@ -79,14 +77,11 @@ class Forecast:
 def forecast(
     lake: Lake,
     states: IndexStates,
+    decision: Decision,
     *,
     model_version: str,
     dimension: int,
     generation: str | None,
-    mode: Mode,
-    reason: str,
-    snapshot: Snapshot,
-    plan: Plan | None,
     batch_rows: int,
 ) -> Forecast:
     """Count what a decided sync would do. Reads the lake, writes nothing.
@@ -97,18 +92,16 @@ def forecast(
     Args:
         lake: Where rows would come from.
         states: Whose history tells the speed.
+        decision: What is to be done.
         model_version: Whose index.
         dimension: Length of its vectors.
         generation: Generation that would be touched, if it exists.
-        mode: What was decided.
-        reason: Why.
-        snapshot: Which state of the lake.
-        plan: The difference; None for a build, or when there is nothing to do.
         batch_rows: Rows in one request.
     """
+    plan, snapshot = decision.plan, decision.snapshot
     if plan is not None:
         upserts, deletes = _by_tenant([plan.upserts]), _by_tenant([plan.deletes])
-    elif mode == "build":
+    elif decision.mode == "build":
         tenants = lake.chunks.batches(["tenant"], version=snapshot.chunks)
         upserts, deletes = _by_tenant(tenants), {}
     else:
@@ -118,8 +111,8 @@ def forecast(
     return Forecast(
         model_version=model_version,
         generation=generation,
-        mode=mode,
-        reason=reason,
+        mode=decision.mode,
+        reason=decision.reason,
         snapshot=snapshot,
         upserts=upserts,
         deletes=deletes,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vector_platform.indexes.forecast import Forecast, Mode
+from vector_platform.indexes.decision import Mode
+from vector_platform.indexes.forecast import Forecast
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.verify import Verification
 

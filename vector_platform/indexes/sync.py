@@ -1,7 +1,8 @@
 """Bring an index to a lake snapshot: plan, guard, write, fence, delete, prove, record.
 
 Belongs here: the order of those steps and what a run after a crash does. Does not belong here:
-the comparison (`plan.py`), the proof (`verify.py`), or any backend.
+what has to be done (`decision.py`), how rows are written (`writing.py`), the proof (`verify.py`),
+or any backend.
 
 The order is what makes a kill at any line harmless. Intent is recorded before the first write,
 so a later run knows that the index may hold anything and compares in full; new rows are written
@@ -15,58 +16,38 @@ the platform's back is found within a set time even if nobody asks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import RowsRejected
+from vector_platform.indexes.decision import Decider, Decision
 from vector_platform.indexes.digest_sample import DigestTurns
-from vector_platform.indexes.forecast import Forecast, Mode, forecast
+from vector_platform.indexes.forecast import Forecast, forecast
 from vector_platform.indexes.lock import IndexLock, SyncInProgress
-from vector_platform.indexes.plan import Plan, compare, guard_deletes, overlooking
-from vector_platform.indexes.rejected import RejectedRows, RowKey
+from vector_platform.indexes.plan import Plan, guard_deletes
+from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.report import SyncReport
 from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.indexes.verify import (
     IndexDiverged,
     Verification,
-    actual_keys,
     verify,
     verify_changes,
 )
+from vector_platform.indexes.writing import RowWriter
 from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.lake.tables import HistoryUnavailable
 
 Progress = Callable[[str], None]
 
 __all__ = ["IndexSync", "Progress", "SyncInProgress", "SyncReport"]
 
-# Ids in one delete request: within both backends' limits.
-DELETE_BATCH = 500
 # Rows a build hands over at once: enough for full requests although each is of one tenant.
 BUILD_ROWS = 16_384
-# Refused rows that are named in the log; all of them are in the dead-letter table.
-REFUSED_SHOWN = 10
-
-
-@dataclass(frozen=True)
-class _Decision:
-    """What a sync has found to do: `plan` is None for a build and for nothing.
-
-    `changes` are the touched rows as they are and as they were, where a change feed told.
-    """
-
-    mode: Mode
-    reason: str
-    snapshot: Snapshot
-    plan: Plan | None
-    changes: tuple[pa.Table, pa.Table] | None = None
 
 
 class IndexSync:
@@ -112,6 +93,8 @@ class IndexSync:
         self._lock = IndexLock(lock_dir, target.backend, index)
         self._run_id = run_id
         self._progress = progress
+        self._decider = Decider(lake, target, progress=progress)
+        self._writer = RowWriter(lake, target, run_id=run_id, progress=progress)
         self.states = IndexStates(lake.index_state, target.backend, index)
 
     def exclusively(self) -> AbstractContextManager[None]:
@@ -168,7 +151,7 @@ class IndexSync:
             if gone:
                 state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
                 self._target.create(state.identity)
-            decision = self._decide_in_full(state, "repair")
+            decision = self._decider.decide_in_full(state, "repair")
             assert decision.plan is not None
             return self._apply(state, decision, decision.plan, allow_delete, started)
 
@@ -189,13 +172,15 @@ class IndexSync:
             UnknownModelVersion: The lake knows no vector of the model, and no dimension is given.
         """
         state = self.states.newest(model_version)
-        return self._forecast(state, model_version, self._decide(state, model_version), dimension)
+        return self._forecast(
+            state, model_version, self._decider.decide(state, model_version), dimension
+        )
 
     def _forecast(
         self,
         state: GenerationState | None,
         model_version: str,
-        decision: _Decision,
+        decision: Decision,
         dimension: int | None = None,
     ) -> Forecast:
         if state is not None:
@@ -203,59 +188,20 @@ class IndexSync:
         return forecast(
             self._lake,
             self.states,
+            decision,
             model_version=model_version,
             dimension=dimension or self._lake.model_version(model_version).dimension,
             generation=state.generation if state else None,
-            mode=decision.mode,
-            reason=decision.reason,
-            snapshot=decision.snapshot,
-            plan=decision.plan,
             batch_rows=self._batch_rows,
         )
 
     # -- steps ------------------------------------------------------------------------------
 
-    def _decide(self, state: GenerationState | None, model_version: str) -> _Decision:
-        """What has to be done, and why; reads only."""
-        snapshot = self._lake.snapshot()
-        if state is None:
-            return _Decision("build", "new generation", snapshot, None)
-        if not self._target.exists(state.identity):
-            return self._decide_in_full(state, "the generation was gone", gone=True)
-        if state.status != "proven" or state.snapshot is None:
-            return self._decide_in_full(state, "an earlier run did not finish")
-        rewrites = self._lake.distrusted_rows(model_version, snapshot, since=state.snapshot)
-        if not rewrites.num_rows and (state.snapshot.chunks, state.snapshot.chunks_id) == (
-            snapshot.chunks,
-            snapshot.chunks_id,
-        ):
-            return _Decision("none", "the chunks did not change", snapshot, None)
-        try:
-            now, before = self._lake.index_changes(model_version, state.snapshot, snapshot)
-        except HistoryUnavailable as gap:
-            self._progress(f"comparing in full: {gap}")
-            return self._decide_in_full(state, str(gap))
-        if rewrites.num_rows:
-            now = pa.concat_tables([now, rewrites]).group_by(rewrites.column_names).aggregate([])
-        plan = compare(now.to_batches(), overlooking(before.to_batches(), rewrites))
-        return _Decision("changes", "change feed", snapshot, plan, (now, before))
-
-    def _decide_in_full(
-        self, state: GenerationState, reason: str, *, gone: bool = False
-    ) -> _Decision:
-        snapshot = self._lake.snapshot()
-        rewrites = self._lake.distrusted_rows(state.model_version, snapshot, since=state.snapshot)
-        actual = iter(()) if gone else actual_keys(self._target, state.identity)
-        plan = compare(
-            self._lake.index_keys(state.model_version, snapshot), overlooking(actual, rewrites)
-        )
-        return _Decision("full", reason, snapshot, plan)
-
     def _sync(
         self, state: GenerationState | None, model_version: str, allow_delete: int
     ) -> SyncReport:
         started = time.monotonic()
-        decision = self._decide(state, model_version)
+        decision = self._decider.decide(state, model_version)
         forecast = self._forecast(state, model_version, decision)
         if state is None:
             return replace(self._build(model_version, started), forecast=forecast)
@@ -277,15 +223,15 @@ class IndexSync:
         first = next(rows, None)  # refuses an incomplete snapshot before anything exists
         state = self.states.begin(model, spec=self._spec, run_id=self._run_id, now=_now())
         self._target.create(state.identity)
-        written = self._write(state, _chain(first, rows), snapshot, fresh=True)
+        written = self._writer.write(state, _chain(first, rows), snapshot, fresh=True)
         self._target.fence(state.identity)
-        decision = _Decision("build", "new generation", snapshot, None)
+        decision = Decision("build", "new generation", snapshot, None)
         return self._prove(state, decision, written, 0, 0, started)
 
     def _apply(
         self,
         state: GenerationState,
-        decision: _Decision,
+        decision: Decision,
         plan: Plan,
         allow_delete: int,
         started: float,
@@ -301,7 +247,7 @@ class IndexSync:
         if not plan.empty:
             self._progress(plan.describe())
             state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
-        written, deleted = self._write_then_delete(
+        written, deleted = self._writer.write_then_delete(
             state, _chain(first, rows), plan, decision.snapshot
         )
         return self._prove(state, decision, written, deleted, allow_delete, started)
@@ -309,7 +255,7 @@ class IndexSync:
     def _prove(
         self,
         state: GenerationState,
-        decision: _Decision,
+        decision: Decision,
         written: int,
         deleted: int,
         allow_delete: int,
@@ -337,7 +283,7 @@ class IndexSync:
             )
             state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
             rows = self._lake.index_rows(state.model_version, snapshot, ids=ids)
-            more, gone = self._write_then_delete(state, rows, proof.plan, snapshot)
+            more, gone = self._writer.write_then_delete(state, rows, proof.plan, snapshot)
             written, deleted = written + more, deleted + gone
             proof = self._proof(state, snapshot, 1.0)
         if not proof.clean:
@@ -389,65 +335,6 @@ class IndexSync:
             before=before,
             excused=excused,
         )
-
-    def _write_then_delete(
-        self,
-        state: GenerationState,
-        rows: Iterable[pa.RecordBatch],
-        plan: Plan,
-        snapshot: Snapshot,
-    ) -> tuple[int, int]:
-        generation = state.identity
-        written = self._write(state, rows, snapshot)
-        self._target.fence(generation)
-        doomed = [
-            (row["tenant"], row["id"])
-            for row in plan.deletes.to_pylist()
-            # Where an id exists once, writing it under its new tenant has removed the old copy.
-            if not (row["moved"] and self._target.ids_are_global)
-        ]
-        for tenant, group in groupby(doomed, key=lambda pair: pair[0]):
-            ids = [row_id for _, row_id in group]
-            for start in range(0, len(ids), DELETE_BATCH):
-                self._target.delete(generation, tenant, ids[start : start + DELETE_BATCH])
-        if doomed:
-            self._target.fence(generation)
-        return written, plan.deletes.num_rows
-
-    def _write(
-        self,
-        state: GenerationState,
-        rows: Iterable[pa.RecordBatch],
-        snapshot: Snapshot,
-        *,
-        fresh: bool = False,
-    ) -> int:
-        """Write rows; what the backend refuses goes to the dead-letter table, the rest lands."""
-        rejected = RejectedRows(self._lake, state)
-        held = rejected.held()
-        refused: dict[RowKey, tuple[str, str, str]] = {}
-        mended: set[RowKey] = set()
-        written = 0
-        for batch in rows:
-            reasons: dict[str, str] = {}
-            try:
-                self._target.upsert(state.identity, batch, fresh=fresh)
-            except RowsRejected as error:
-                reasons = error.reasons
-            if reasons or held:
-                for row in batch.drop_columns(["vector"]).to_pylist():
-                    key = (row["id"], row["tenant"])
-                    if row["id"] in reasons:
-                        refused[key] = (row["digest"], row["doc_id"], reasons[row["id"]])
-                    elif key in held:
-                        mended.add(key)
-            written += batch.num_rows - len(reasons)
-            self._progress(f"{written} rows written")
-        if refused or held:
-            rejected.record(refused, mended, snapshot, run_id=self._run_id, now=_now())
-        for (row_id, tenant), (_, _, reason) in sorted(refused.items())[:REFUSED_SHOWN]:
-            self._progress(f"refused {tenant}/{row_id}: {reason}")
-        return written
 
 
 def _chain(

@@ -1,0 +1,99 @@
+"""What a sync has to do to a generation, and why: found by reading, before anything is written.
+
+Belongs here: whether to build, compare in full, follow the change feed or do nothing, and the
+plan of it. Does not belong here: the comparison itself (`plan.py`), what it would cost
+(`forecast.py`), or doing it (`sync.py`).
+
+A generation that was proven equal to a snapshot is followed by the change feed alone. Wherever
+that cannot be relied on, everything is compared: after a run that did not finish, after a gap in
+the history, and for an index that is no longer there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.plan import Plan, compare, overlooking
+from vector_platform.indexes.state import GenerationState
+from vector_platform.indexes.verify import actual_keys
+from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.tables import HistoryUnavailable
+
+Mode = Literal["none", "changes", "full", "build"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a sync has found to do: `plan` is None for a build and for nothing.
+
+    `changes` are the touched rows as they are and as they were, where a change feed told.
+    """
+
+    mode: Mode
+    reason: str
+    snapshot: Snapshot
+    plan: Plan | None
+    changes: tuple[pa.Table, pa.Table] | None = None
+
+
+class Decider:
+    """Finds what a sync has to do on one backend. Reads only.
+
+    Args:
+        lake: Where desired state is.
+        target: The backend.
+        progress: Called with one line now and then.
+    """
+
+    def __init__(self, lake: Lake, target: VectorIndex, *, progress: Callable[[str], None]) -> None:
+        self._lake = lake
+        self._target = target
+        self._progress = progress
+
+    def decide(self, state: GenerationState | None, model_version: str) -> Decision:
+        """What has to be done, and why; reads only."""
+        snapshot = self._lake.snapshot()
+        if state is None:
+            return Decision("build", "new generation", snapshot, None)
+        if not self._target.exists(state.identity):
+            return self.decide_in_full(state, "the generation was gone", gone=True)
+        if state.status != "proven" or state.snapshot is None:
+            return self.decide_in_full(state, "an earlier run did not finish")
+        rewrites = self._lake.distrusted_rows(model_version, snapshot, since=state.snapshot)
+        if not rewrites.num_rows and (state.snapshot.chunks, state.snapshot.chunks_id) == (
+            snapshot.chunks,
+            snapshot.chunks_id,
+        ):
+            return Decision("none", "the chunks did not change", snapshot, None)
+        try:
+            now, before = self._lake.index_changes(model_version, state.snapshot, snapshot)
+        except HistoryUnavailable as gap:
+            self._progress(f"comparing in full: {gap}")
+            return self.decide_in_full(state, str(gap))
+        if rewrites.num_rows:
+            now = pa.concat_tables([now, rewrites]).group_by(rewrites.column_names).aggregate([])
+        plan = compare(now.to_batches(), overlooking(before.to_batches(), rewrites))
+        return Decision("changes", "change feed", snapshot, plan, (now, before))
+
+    def decide_in_full(
+        self, state: GenerationState, reason: str, *, gone: bool = False
+    ) -> Decision:
+        """Compare all that a generation holds with the newest snapshot.
+
+        Args:
+            state: The generation.
+            reason: Why in full.
+            gone: Whether the backend does not have it any more, so that there is nothing to read.
+        """
+        snapshot = self._lake.snapshot()
+        rewrites = self._lake.distrusted_rows(state.model_version, snapshot, since=state.snapshot)
+        actual = iter(()) if gone else actual_keys(self._target, state.identity)
+        plan = compare(
+            self._lake.index_keys(state.model_version, snapshot), overlooking(actual, rewrites)
+        )
+        return Decision("full", reason, snapshot, plan)
