@@ -1,16 +1,12 @@
 """Bring an index to a lake snapshot: plan, guard, write, fence, delete, prove, record.
 
 Belongs here: the order of those steps and what a run after a crash does. Does not belong here:
-what has to be done (`decision.py`), how rows are written (`writing.py`), the proof (`verify.py`),
-or any backend.
+what has to be done (`decision.py`), how rows are written (`writing.py`), which proof it takes
+(`proving.py`), or any backend.
 
 The order is what makes a kill at any line harmless. Intent is recorded before the first write,
 so a later run knows that the index may hold anything and compares in full; new rows are written
 and readable before old ones go; `index_state` advances last, and only to what was verified.
-
-A sync of changes verifies what it touched; all of the index when that was last done long ago, or
-when anything else has been done. So the price of a change follows the change, and damage behind
-the platform's back is found within a set time even if nobody asks.
 """
 
 from __future__ import annotations
@@ -19,26 +15,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.decision import Decider, Decision
-from vector_platform.indexes.digest_sample import DigestTurns
 from vector_platform.indexes.forecast import Forecast, forecast
 from vector_platform.indexes.lock import IndexLock, SyncInProgress
 from vector_platform.indexes.plan import Plan, guard_deletes
-from vector_platform.indexes.rejected import RejectedRows
+from vector_platform.indexes.proving import Prover
 from vector_platform.indexes.report import SyncReport
 from vector_platform.indexes.state import GenerationState, IndexStates
-from vector_platform.indexes.verify import (
-    IndexDiverged,
-    Verification,
-    verify,
-    verify_changes,
-)
+from vector_platform.indexes.verify import IndexDiverged, Verification
 from vector_platform.indexes.writing import RowWriter
 from vector_platform.lake.lake import Lake, Snapshot
 
@@ -87,14 +77,19 @@ class IndexSync:
         self._index = index
         self._spec = spec
         self.max_delete_share = max_delete_share
-        self._full_proof_age = timedelta(hours=full_proof_hours)
-        self._verify_fetch_share = verify_fetch_share
         self._batch_rows = batch_rows
         self._lock = IndexLock(lock_dir, target.backend, index)
         self._run_id = run_id
         self._progress = progress
         self._decider = Decider(lake, target, progress=progress)
         self._writer = RowWriter(lake, target, run_id=run_id, progress=progress)
+        self.prover = Prover(
+            lake,
+            target,
+            full_proof_hours=full_proof_hours,
+            fetch_share=verify_fetch_share,
+            run_id=run_id,
+        )
         self.states = IndexStates(lake.index_state, target.backend, index)
 
     def exclusively(self) -> AbstractContextManager[None]:
@@ -136,12 +131,7 @@ class IndexSync:
     def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
         """Compare a generation with the snapshot it is proven equal to, or with another one."""
         against = snapshot or state.snapshot or self._lake.snapshot()
-        return self._proof(state, against, self._verify_fetch_share)
-
-    def full_proof_is_due(self, state: GenerationState) -> bool:
-        """Whether all of a generation was last read back too long ago."""
-        last = state.fully_proven_at
-        return last is None or _now() - last >= self._full_proof_age
+        return self.prover.read_all(state, against)
 
     def repair(self, state: GenerationState, *, allow_delete: int = 0) -> SyncReport:
         """Compare everything with the newest snapshot and rewrite exactly what differs."""
@@ -262,13 +252,7 @@ class IndexSync:
         started: float,
     ) -> SyncReport:
         snapshot = decision.snapshot
-        proof = None
-        if decision.changes is not None and not self.full_proof_is_due(state):
-            proof = self._proof_of_changes(state, snapshot, *decision.changes)
-        if proof is None or not proof.clean:
-            # Where anything is wrong, or everything was compared to begin with, all is read.
-            routine = proof is None and decision.mode != "full"
-            proof = self._proof(state, snapshot, self._verify_fetch_share if routine else 1.0)
+        proof = self.prover.after(state, decision)
         if not proof.clean:
             self._progress(f"repairing: {proof.describe()}")
             guard_deletes(
@@ -285,7 +269,7 @@ class IndexSync:
             rows = self._lake.index_rows(state.model_version, snapshot, ids=ids)
             more, gone = self._writer.write_then_delete(state, rows, proof.plan, snapshot)
             written, deleted = written + more, deleted + gone
-            proof = self._proof(state, snapshot, 1.0)
+            proof = self.prover.read_all(state, snapshot, share=1.0)
         if not proof.clean:
             raise IndexDiverged(
                 f"{self._target.backend} {self._index} {state.generation} differs from "
@@ -306,35 +290,6 @@ class IndexSync:
             },
         )
         return SyncReport(state, decision.mode, decision.reason, written, deleted, elapsed, proof)
-
-    def _proof(self, state: GenerationState, snapshot: Snapshot, share: float) -> Verification:
-        turns = DigestTurns(self._lake, state)
-        sample = turns.next(share)
-        excused = RejectedRows(self._lake, state).held()
-        proof = verify(self._lake, self._target, state.identity, snapshot, excused, sample)
-        turns.taken(
-            sample,
-            snapshot,
-            compared=proof.plan.digests_read,
-            differing=proof.plan.upserts.num_rows + proof.plan.deletes.num_rows,
-            run_id=self._run_id,
-            now=_now(),
-        )
-        return proof
-
-    def _proof_of_changes(
-        self, state: GenerationState, snapshot: Snapshot, now: pa.Table, before: pa.Table
-    ) -> Verification:
-        excused = RejectedRows(self._lake, state).held()
-        return verify_changes(
-            self._lake,
-            self._target,
-            state.identity,
-            snapshot,
-            now=now,
-            before=before,
-            excused=excused,
-        )
 
 
 def _chain(

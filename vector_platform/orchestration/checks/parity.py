@@ -48,7 +48,7 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
             unread = [
                 state
                 for state in states
-                if state.run_id != context.run.run_id or sync.full_proof_is_due(state)
+                if state.run_id != context.run.run_id or sync.prover.full_is_due(state)
             ]
             if not unread:
                 return _proven_by_its_sync(states[-1])

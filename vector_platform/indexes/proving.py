@@ -1,0 +1,105 @@
+"""Which proof a generation needs, and taking it: of what a sync touched, or of everything.
+
+Belongs here: the choice between the two, the rows that a proof excuses, and whose turn it is to
+have digests read. Does not belong here: reading back and comparing (`verify.py`), or what follows
+from a difference (`sync.py`).
+
+A sync of changes verifies what it touched; all of the index when that was last done long ago, or
+when anything else has been done. So the price of a change follows the change, and damage behind
+the platform's back is found within a set time even if nobody asks.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.decision import Decision
+from vector_platform.indexes.digest_sample import DigestTurns
+from vector_platform.indexes.rejected import RejectedRows
+from vector_platform.indexes.state import GenerationState
+from vector_platform.indexes.verify import Verification, verify, verify_changes
+from vector_platform.lake.lake import Lake, Snapshot
+
+
+class Prover:
+    """Proves generations of one backend equal to the lake, or finds where they differ.
+
+    Args:
+        lake: Where desired state is.
+        target: The backend.
+        full_proof_hours: Age of the last full proof at which a sync of changes reads all back.
+        fetch_share: Share of the digests that a proof of all reads, see `digest_sample.py`.
+        run_id: Recorded with the digests whose turn it was.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        target: VectorIndex,
+        *,
+        full_proof_hours: float,
+        fetch_share: float,
+        run_id: str,
+    ) -> None:
+        self._lake = lake
+        self._target = target
+        self._full_proof_age = timedelta(hours=full_proof_hours)
+        self._fetch_share = fetch_share
+        self._run_id = run_id
+
+    def full_is_due(self, state: GenerationState) -> bool:
+        """Whether all of a generation was last read back too long ago."""
+        last = state.fully_proven_at
+        return last is None or datetime.now(UTC) - last >= self._full_proof_age
+
+    def after(self, state: GenerationState, decision: Decision) -> Verification:
+        """The proof that has to be taken after a decision has been carried out."""
+        proof = None
+        if decision.changes is not None and not self.full_is_due(state):
+            proof = self._of_changes(state, decision.snapshot, *decision.changes)
+        if proof is None or not proof.clean:
+            # Where anything is wrong, or everything was compared to begin with, all is read.
+            routine = proof is None and decision.mode != "full"
+            proof = self.read_all(state, decision.snapshot, share=None if routine else 1.0)
+        return proof
+
+    def read_all(
+        self, state: GenerationState, snapshot: Snapshot, *, share: float | None = None
+    ) -> Verification:
+        """Read all ids back and compare them with a snapshot.
+
+        Args:
+            state: The generation.
+            snapshot: What it is to be equal to.
+            share: Share of the digests to read; default what a routine proof reads.
+        """
+        turns = DigestTurns(self._lake, state)
+        sample = turns.next(self._fetch_share if share is None else share)
+        excused = RejectedRows(self._lake, state).held()
+        proof = verify(self._lake, self._target, state.identity, snapshot, excused, sample)
+        turns.taken(
+            sample,
+            snapshot,
+            compared=proof.plan.digests_read,
+            differing=proof.plan.upserts.num_rows + proof.plan.deletes.num_rows,
+            run_id=self._run_id,
+            now=datetime.now(UTC),
+        )
+        return proof
+
+    def _of_changes(
+        self, state: GenerationState, snapshot: Snapshot, now: pa.Table, before: pa.Table
+    ) -> Verification:
+        excused = RejectedRows(self._lake, state).held()
+        return verify_changes(
+            self._lake,
+            self._target,
+            state.identity,
+            snapshot,
+            now=now,
+            before=before,
+            excused=excused,
+        )
