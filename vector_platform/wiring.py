@@ -165,18 +165,32 @@ class Platform:
     ) -> ReleaseDesk:
         """Where releases of one backend are asked for and decided."""
         from vector_platform.releases.desk import ReleaseDesk
+        from vector_platform.releases.examiner import Examiner
 
-        return ReleaseDesk(
+        pointer, target = self.live_pointer(backend), self.target(backend)
+        sync = self.index_sync(backend, run_id=run_id, progress=progress)
+        index, policy = self.settings.indexes.name, self.settings.releases
+        examiner = Examiner(
             self.lake,
-            self.live_pointer(backend),
-            self.target(backend),
-            self.index_sync(backend, run_id=run_id, progress=progress),
-            index=self.settings.indexes.name,
-            policy=self.settings.releases,
+            pointer,
+            target,
+            sync,
+            index=index,
+            policy=policy,
             metric=self.settings.quality.evaluation_metric,
             recall_floor=self.settings.quality.recall_floor,
             recall_queries=self.recall_queries,
             probes=self.probes,
+            run_id=run_id,
+        )
+        return ReleaseDesk(
+            self.lake,
+            pointer,
+            target,
+            sync,
+            examiner,
+            index=index,
+            policy=policy,
             lock_dir=self.data_dir / "locks",
             run_id=run_id,
         )

@@ -22,7 +22,8 @@ from vector_platform.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from vector_platform.releases.desk import ReleaseDesk, Settled
+    from vector_platform.releases.desk import ReleaseDesk
+    from vector_platform.releases.settling import Settled
     from vector_platform.wiring import Platform
 
 RequestId = Annotated[str, typer.Argument(help="Id of the request, from `release requests`.")]

@@ -12,11 +12,12 @@ import dagster as dg
 
 from vector_platform.orchestration.jobs import chosen_backends
 from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.releases.desk import ReleaseDesk, Settled
+from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.gate_report import as_markdown
 from vector_platform.releases.policy import Override
 from vector_platform.releases.promotion import promote_model
 from vector_platform.releases.requests import ReleaseRequests
+from vector_platform.releases.settling import Settled
 from vector_platform.releases.watching import watch_live
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform

@@ -1,52 +1,32 @@
-"""The release desk of one index: takes requests, keeps their gates current, moves the pointer.
+"""The release desk of one index: where people and sensors ask, decide, and go back.
 
-Belongs here: the order of the steps, and what a run after a crash does. Does not belong here:
-what a gate or a policy says (`gates.py`, `policy.py`), or the pointer itself (`pointer.py`).
+Belongs here: taking a request, a vote, an override, a rollback, each from somebody who has a say.
+Does not belong here: what then becomes of a request (`settling.py`), what a policy says
+(`policy.py`), or the books (`ledger.py`).
 
-The order is what makes a kill at any line harmless. A vote is one appended decision. The pointer
-moves in one commit that carries the request's id, so a later call sees that it has moved and
-only writes down what is missing. Settling a request that has ended changes nothing.
+A kill at any line is harmless: a vote is one appended decision, and asking or voting again finds
+what has been written down. Every vote is followed by settling, which finishes what it can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.decisions import Clock, What, utc_now
-from vector_platform.releases.evaluations import keep_report, kept_evidence
-from vector_platform.releases.evidence import Evidence
-from vector_platform.releases.flip import ReleaseShrinks, catch_up, release_generation, roll_back
-from vector_platform.releases.gates import GateReport, judge
-from vector_platform.releases.ledger import Ledger
-from vector_platform.releases.measuring import RecallQueries, change_of, chunks_of, collect
-from vector_platform.releases.pointer import LivePointer, Release, rolled_back
-from vector_platform.releases.policy import (
-    MayNotDecide,
-    Override,
-    may_approve,
-    stands_in_the_way,
-    state_of,
-)
-from vector_platform.releases.probes import Probes
+from vector_platform.releases.examiner import Examiner
+from vector_platform.releases.flip import ReleaseShrinks, roll_back
+from vector_platform.releases.ledger import PLATFORM, Ledger
+from vector_platform.releases.pointer import LivePointer, Release
+from vector_platform.releases.policy import MayNotDecide, Override, may_approve
 from vector_platform.releases.requests import ReleaseRequest
+from vector_platform.releases.settling import Settled, Settling
 from vector_platform.settings import Releases
-
-# Who decides when nobody does: an expiry, a request that lost its generation.
-PLATFORM = "platform"
-# What is done under the lock takes moments; a flip repeats aliases and drops old generations.
-LOCK_SECONDS = 60
 
 
 class RequestEnded(TerminalError):
@@ -57,29 +37,6 @@ class AlreadyLive(TerminalError):
     """The generation is what readers see already."""
 
 
-@dataclass(frozen=True)
-class Settled:
-    """Where a request stands after everything that can be done for it now has been done.
-
-    Attributes:
-        request: The request.
-        report: The newest report of its gates; None when it ended without one.
-        moved: Whether this call moved the pointer.
-    """
-
-    request: ReleaseRequest
-    report: GateReport | None
-    moved: bool
-
-    def describe(self) -> str:
-        """One line for people."""
-        asked = self.request
-        what = f"{asked.request_id} ({asked.model_version} {asked.generation})"
-        if asked.open:
-            return f"{what} waits: {asked.waits_for}"
-        return f"{what} is {asked.state}" + (f": {asked.waits_for}" if asked.waits_for else "")
-
-
 class ReleaseDesk:
     """The desk of one index on one backend.
 
@@ -88,12 +45,9 @@ class ReleaseDesk:
         pointer: The live pointer.
         target: The backend.
         sync: Its sync.
+        examiner: Keeps the evidence of requests current.
         index: Logical index.
         policy: Gates' bars and approvals.
-        metric: Metric by which models are compared.
-        recall_floor: Least recall of a generation.
-        recall_queries: Queries that recall is measured with.
-        probes: Queries under a model version that latency is compared with.
         lock_dir: Folder of the lock that keeps two deciders of one request apart.
         run_id: Recorded with everything.
         clock: When it is.
@@ -105,13 +59,10 @@ class ReleaseDesk:
         pointer: LivePointer,
         target: VectorIndex,
         sync: IndexSync,
+        examiner: Examiner,
         *,
         index: str,
         policy: Releases,
-        metric: str,
-        recall_floor: float,
-        recall_queries: RecallQueries,
-        probes: Probes,
         lock_dir: Path,
         run_id: str,
         clock: Clock = utc_now,
@@ -120,16 +71,30 @@ class ReleaseDesk:
         self.sync = sync
         self.target = target
         self.policy = policy
-        self.ledger = Ledger(lake, target.backend, index, policy=policy, run_id=run_id, clock=clock)
-        self.probes = probes
+        self.examiner = examiner
+        self.ledger = Ledger(
+            lake,
+            target.backend,
+            index,
+            policy=policy,
+            lock_dir=lock_dir,
+            run_id=run_id,
+            clock=clock,
+        )
         self.lake = lake
-        self.metric = metric
-        self.recall_floor = recall_floor
-        self.recall_queries = recall_queries
         self.index = index
         self.clock = clock
         self.run_id = run_id
-        self._lock = lock_dir / f"release-{target.backend}-{index}.lock"
+        self._settling = Settling(
+            pointer,
+            target,
+            sync,
+            self.ledger,
+            examiner,
+            policy=policy,
+            run_id=run_id,
+            clock=clock,
+        )
 
     # -- asking -----------------------------------------------------------------------------
 
@@ -163,7 +128,7 @@ class ReleaseDesk:
         overrides = overrides or {}
         for what in overrides:
             self.ledger.check_override(what, actor, actor)
-        with self._locked():
+        with self.ledger.exclusively():
             live = self.pointer.live()
             if live is not None and live.generation == state.generation:
                 raise AlreadyLive(f"{self.target.backend} {state.generation} is live already")
@@ -178,7 +143,8 @@ class ReleaseDesk:
                     older.model_version == state.model_version
                     and older.request_id != request.request_id
                 ):
-                    self._end(older, "withdraw", PLATFORM, f"superseded by {request.request_id}")
+                    why = f"superseded by {request.request_id}"
+                    self.ledger.end(older, "withdraw", PLATFORM, why)
             for what, why in overrides.items():
                 self.ledger.override(request, what, actor, why)
         return request
@@ -215,7 +181,7 @@ class ReleaseDesk:
             MayNotDecide: The requester, or somebody who is not named as approver.
             RequestEnded: It was rejected or withdrawn, or has expired.
         """
-        with self._locked():
+        with self.ledger.exclusively():
             request = self.ledger.get(request_id)
             if not may_approve(actor, request.requester, self.policy):
                 raise MayNotDecide(self.ledger.no_say(actor, request))
@@ -233,7 +199,7 @@ class ReleaseDesk:
             MayNotDecide: Somebody who is not named as approver.
             RequestEnded: It has been released, or has expired.
         """
-        with self._locked():
+        with self.ledger.exclusively():
             request = self.ledger.get(request_id)
             own = actor == request.requester
             if not own and not may_approve(actor, request.requester, self.policy):
@@ -242,7 +208,8 @@ class ReleaseDesk:
             if end in ("released", "expired"):
                 raise RequestEnded(f"{request_id} is {end}")
             if end is None:
-                return self._end(request, "withdraw" if own else "reject", actor, reason)
+                what: What = "withdraw" if own else "reject"
+                request = self.ledger.end(request, what, actor, reason)
         return Settled(request, None, moved=False)
 
     def override(self, request_id: str, what: Override, *, actor: str, reason: str) -> None:
@@ -251,7 +218,7 @@ class ReleaseDesk:
         Raises:
             MayNotDecide: The policy does not let this person.
         """
-        with self._locked():
+        with self.ledger.exclusively():
             request = self.ledger.get(request_id)
             self.ledger.check_override(what, actor, request.requester)
             self.ledger.override(request, what, actor, reason)
@@ -279,148 +246,7 @@ class ReleaseDesk:
             ReleaseShrinks: Readers would lose too many rows; the request waits.
             SyncInProgress: Somebody is writing the index.
         """
-        with self._locked():
-            request = self.ledger.get(request_id)
-            ended = self._finish(request) or self._out_of_date(request)
-        if ended is not None:
-            return ended
-        evidence, request = self._current_evidence(request)
-        with self._locked():
-            ended = self._finish(request) or self._out_of_date(request)
-            return ended or self._flip_if_nothing_is_in_the_way(request, evidence)
-
-    def _out_of_date(self, request: ReleaseRequest) -> Settled | None:
-        """End a request that can no longer be released, or not by who asked."""
-        taken_back = rolled_back(self.pointer.history()).get(request.generation)
-        if request.automatic and taken_back is not None:
-            why = f"{request.generation} was rolled back ({taken_back}); a person may release it"
-            return self._end(request, "reject", PLATFORM, why)
-        live = self.pointer.live()
-        if live is not None and live.generation == request.generation:
-            return self._end(request, "withdraw", PLATFORM, "it is live already")
-        if request.generation not in {s.generation for s in self.sync.states.present()}:
-            why = f"{request.generation} has been dropped: build another one"
-            return self._end(request, "withdraw", PLATFORM, why)
-        if self.clock() > request.requested_at + timedelta(days=self.policy.request_days):
-            why = f"not released within {self.policy.request_days} days"
-            return self._end(request, "expire", PLATFORM, why)
-        return None
-
-    def _flip_if_nothing_is_in_the_way(
-        self, request: ReleaseRequest, evidence: Evidence
-    ) -> Settled:
-        state = self._state(request)
-        live = self._live_state()
-        report = judge(evidence, self.policy, moment=self.clock())
-        change = change_of(state, live)
-        standing = self.ledger.standing(request)
-        reasons = stands_in_the_way(change, report, standing, self.policy)
-        if not self._is_fresh(evidence, live):
-            reasons.append("the lake or the live generation moved on; it is measured again")
-        if reasons:
-            now_is = state_of(change, report, standing, self.policy)
-            return Settled(
-                self.ledger.mark(request, now_is, "; ".join(reasons)), report, moved=False
-            )
-        release_generation(
-            self.pointer,
-            self.target,
-            self.sync,
-            state,
-            actor=request.requester,
-            reason=request.reason,
-            evidence={
-                "request": request.request_id,
-                "gates": request.evidence_id,
-                "approvals": list(standing.approvals),
-                "overrides": {what: list(who) for what, who in standing.overrides.items()},
-            },
-            run_id=self.run_id,
-            allow_shrink="shrink" in standing.overrides,
-        )
-        finished = self._finish(request)
-        assert finished is not None
-        return replace(finished, report=report, moved=True)
-
-    def _finish(self, request: ReleaseRequest) -> Settled | None:
-        """Bring the record of a request that has ended up to date; None while it is open.
-
-        The pointer's own history is asked first: a run that died after the flip has released
-        the request, whether or not it lived to say so.
-        """
-        release = self.pointer.release_of(request.request_id)
-        if release is None:
-            end = self.ledger.standing(request).end
-            return (
-                None if end is None else Settled(self.ledger.mark(request, end), None, moved=False)
-            )
-        if all(d.what != "release" for d in self.ledger.decisions.about(request.request_id)):
-            if self.pointer.live() == release:
-                self.pointer.mirror(self.target)
-            self.ledger.decide(
-                "release",
-                request,
-                release.actor,
-                release.reason,
-                before=release.previous_generation,
-                after=release.generation,
-            )
-        return Settled(self.ledger.mark(request, "released"), None, moved=False)
-
-    def _current_evidence(self, request: ReleaseRequest) -> tuple[Evidence, ReleaseRequest]:
-        """The evidence of a request, measured again when the world has moved on."""
-        known = kept_evidence(self.lake, request.evidence_id)
-        live = self._live_state()
-        if known is not None and self._is_fresh(known, live):
-            return known, request
-        allow_shrink = "shrink" in self.ledger.standing(request).overrides
-        state = self._state(request)
-        try:
-            state = catch_up(self.pointer, self.sync, state, allow_shrink=allow_shrink)
-        except ReleaseShrinks as error:
-            self.ledger.mark(request, "requested", str(error))
-            raise
-        now = self.clock()
-        evidence = collect(
-            self.lake,
-            self.target,
-            self.sync,
-            state,
-            live,
-            index=self.index,
-            metric=self.metric,
-            recall_floor=self.recall_floor,
-            recall_queries=self.recall_queries,
-            probes=self.probes,
-            now=now,
-        )
-        report = judge(evidence, self.policy, moment=now)
-        evidence_id = keep_report(
-            self.lake, request.request_id, report, run_id=self.run_id, now=now
-        )
-        with self._locked():
-            if known is not None:
-                self._reopen_if_worse(request, judge(known, self.policy, moment=now), report)
-            saved = replace(
-                self.ledger.get(request.request_id), evidence_id=evidence_id, updated_at=now
-            )
-            return evidence, self.ledger.requests.save(saved)
-
-    def _reopen_if_worse(self, request: ReleaseRequest, old: GateReport, new: GateReport) -> None:
-        """Approvals were given to what the gates said; a gate that cannot tell any more was not."""
-        unsure = sorted(set(new.named("undecided")) - set(old.named("undecided")))
-        standing = self.ledger.standing(request)
-        if unsure and (standing.approvals or "undecided" in standing.overrides):
-            why = f"measured again: {', '.join(unsure)} undecided now; earlier approvals are void"
-            self.ledger.decide("reopen", request, PLATFORM, why)
-
-    def _is_fresh(self, evidence: Evidence, live: GenerationState | None) -> bool:
-        age = self.clock() - datetime.fromisoformat(evidence.measured_at)
-        return (
-            evidence.newest_snapshot == chunks_of(self.lake.snapshot())
-            and evidence.champion == (live.generation if live else None)
-            and age <= timedelta(hours=self.policy.evidence_hours)
-        )
+        return self._settling.settle(request_id)
 
     # -- going back -------------------------------------------------------------------------
 
@@ -455,7 +281,7 @@ class ReleaseDesk:
                 after=after,
             )
 
-        with self._locked():
+        with self.ledger.exclusively():
             return roll_back(
                 self.pointer,
                 self.target,
@@ -479,25 +305,5 @@ class ReleaseDesk:
                 return request
         return None
 
-    def _end(self, request: ReleaseRequest, what: What, actor: str, reason: str) -> Settled:
-        return Settled(self.ledger.end(request, what, actor, reason), None, moved=False)
-
-    def _state(self, request: ReleaseRequest) -> GenerationState:
-        return next(s for s in self.sync.states.all() if s.generation == request.generation)
-
-    def _live_state(self) -> GenerationState | None:
-        return self.pointer.live_generation() if self.pointer.live() else None
-
     def _subject(self, generation: str) -> str:
         return f"{self.target.backend}/{self.index}/{generation}"
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self._lock, timeout=LOCK_SECONDS):
-                yield
-        except Timeout as error:
-            raise SyncInProgress(
-                f"somebody else is releasing {self.target.backend} {self.index}; run this again"
-            ) from error

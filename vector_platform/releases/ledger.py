@@ -1,14 +1,20 @@
 """The books of a release desk: its requests, and the decisions that say where they stand.
 
 Belongs here: reading and writing both tables for one index, so that row and decisions agree
-after a kill at any line. Does not belong here: measuring or moving anything (`desk.py`).
+after a kill at any line, and keeping a second decider out. Does not belong here: measuring
+(`examiner.py`) or moving anything (`settling.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.decisions import Clock, Decision, Decisions, What
@@ -23,6 +29,11 @@ from vector_platform.releases.policy import (
 from vector_platform.releases.requests import OPEN, ReleaseRequest, ReleaseRequests
 from vector_platform.settings import Releases
 
+# Who decides when nobody does: an expiry, a request that lost its generation.
+PLATFORM = "platform"
+# What is done under the lock takes moments; a flip repeats aliases and drops old generations.
+LOCK_SECONDS = 60
+
 
 class Ledger:
     """Requests and decisions of one index on one backend.
@@ -32,6 +43,7 @@ class Ledger:
         backend: Backend.
         index: Logical index.
         policy: Who has a say.
+        lock_dir: Folder of the lock that keeps two deciders of one request apart.
         run_id: Recorded with everything.
         clock: When it is.
     """
@@ -43,6 +55,7 @@ class Ledger:
         index: str,
         *,
         policy: Releases,
+        lock_dir: Path,
         run_id: str,
         clock: Clock,
     ) -> None:
@@ -53,6 +66,23 @@ class Ledger:
         self._policy = policy
         self._run_id = run_id
         self._clock = clock
+        self._lock = lock_dir / f"release-{backend}-{index}.lock"
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keep every other decider out for a block.
+
+        Raises:
+            SyncInProgress: Somebody else is still at it after a while.
+        """
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self._lock, timeout=LOCK_SECONDS):
+                yield
+        except Timeout as error:
+            raise SyncInProgress(
+                f"somebody else is releasing {self._backend} {self._index}; run this again"
+            ) from error
 
     # -- requests ---------------------------------------------------------------------------
 

@@ -14,10 +14,11 @@ from typing import Any
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.quality.shadow import ShadowQuery, ShadowReport, Side, compare_sides
-from vector_platform.releases.desk import ReleaseDesk, Settled
+from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.evaluations import SHADOW, keep
 from vector_platform.releases.pointer import LivePointer
 from vector_platform.releases.policy import Override
+from vector_platform.releases.settling import Settled
 
 
 @dataclass(frozen=True)

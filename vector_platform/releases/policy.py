@@ -1,7 +1,7 @@
 """Who has a say in a release request, and what its decisions add up to.
 
 Belongs here: pure functions from a request, its decisions and the approval policy to its state.
-Does not belong here: gates (`gates.py`), storage (`requests.py`), or the flip (`desk.py`).
+Does not belong here: gates (`gates.py`), storage (`requests.py`), or the flip (`settling.py`).
 
 A request goes one way: requested -> approved -> released, or ends rejected, withdrawn or expired.
 Nothing but a `release` decision makes it released, and nothing ends it twice: what comes after

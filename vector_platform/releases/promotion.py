@@ -1,7 +1,7 @@
 """Promotion: choosing a model version by its evaluations, and asking for its release.
 
 Belongs here: the choice, and bringing the chosen generation up to date. Does not belong here:
-measuring (`quality`), the gates, or the move of the pointer (`desk.py`).
+measuring (`quality`), the gates, or the move of the pointer (`settling.py`).
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ def promote_model(
     live = desk.pointer.live()
     evaluations = {
         name: found
-        for name, found in newest_evaluations(desk.lake, desk.metric).items()
+        for name, found in newest_evaluations(desk.lake, desk.examiner.metric).items()
         if name in candidates
     }
     chosen, why = _choose(
-        evaluations, live.model_version if live else None, model_version, desk.metric
+        evaluations, live.model_version if live else None, model_version, desk.examiner.metric
     )
     newest = desk.sync.states.newest(chosen)
     if newest is None:

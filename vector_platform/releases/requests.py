@@ -1,7 +1,7 @@
 """Release requests: who asked for which generation to go live, and what became of it.
 
 Belongs here: the rows of `release_requests`. Does not belong here: what the state is
-(`policy.py`), the gates, or the flip (`desk.py`). A request itself never changes; `state`,
+(`policy.py`), the gates, or the flip (`settling.py`). A request itself never changes; `state`,
 `waits_for` and `evidence_id` repeat, for readers of the table, what the decisions add up to.
 """
 
@@ -91,7 +91,7 @@ class ReleaseRequest:
 
 
 class ReleaseRequests:
-    """Reads and writes requests. Writers hold the desk's lock (`desk.py`)."""
+    """Reads and writes requests. Writers hold the lock of the ledger (`ledger.py`)."""
 
     def __init__(self, lake: Lake) -> None:
         self._table = lake.release_requests

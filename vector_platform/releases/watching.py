@@ -93,7 +93,7 @@ def measure(
     desk: ReleaseDesk, previous: GenerationState, live: GenerationState
 ) -> tuple[Measured, Measured]:
     """Ask both generations every probe, in turn, so that a busy machine slows both alike."""
-    sides = [(state, desk.probes(state.model_version)) for state in (previous, live)]
+    sides = [(state, desk.examiner.probes(state.model_version)) for state in (previous, live)]
     for state, probes in sides:
         for probe in probes[:WARM_UP]:
             ask(desk.target, state.identity, probe)
@@ -106,7 +106,7 @@ def measure(
         Measured(
             tuple(answer.ms for answer in mine if not answer.error),
             sum(bool(answer.error) for answer in mine),
-            _scores(known, probes, mine, desk.metric) if known else {},
+            _scores(known, probes, mine, desk.examiner.metric) if known else {},
         )
         for mine, (_, probes) in zip(answers, sides, strict=True)
     )

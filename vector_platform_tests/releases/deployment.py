@@ -18,6 +18,7 @@ from vector_platform.lake.contract import EVALUATIONS, canonical_json
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.quality.index_queries import IndexQueries, stored_queries
 from vector_platform.releases.desk import ReleaseDesk
+from vector_platform.releases.examiner import Examiner
 from vector_platform.releases.pointer import LivePointer
 from vector_platform.releases.probes import Probe
 from vector_platform.settings import BackendName, Releases
@@ -78,17 +79,30 @@ class Deployment:
 
     def desk(self, backend: BackendName = "milvus", **policy: Any) -> ReleaseDesk:
         """The release desk under a policy, at the deployment's own time."""
-        return ReleaseDesk(
+        pointer, target, sync = self.pointer(backend), self.target(backend), self.sync(backend)
+        releases = Releases(**policy)
+        examiner = Examiner(
             self.lake,
-            self.pointer(backend),
-            self.target(backend),
-            self.sync(backend),
+            pointer,
+            target,
+            sync,
             index="documents",
-            policy=Releases(**policy),
+            policy=releases,
             metric="nDCG@10",
             recall_floor=0.9,
             recall_queries=self.recall_queries,
             probes=self.probes,
+            run_id="run",
+            clock=self.clock,
+        )
+        return ReleaseDesk(
+            self.lake,
+            pointer,
+            target,
+            sync,
+            examiner,
+            index="documents",
+            policy=releases,
             lock_dir=self._folder / "locks",
             run_id="run",
             clock=self.clock,

@@ -15,7 +15,7 @@ import pytest
 from vector_platform.indexes.contract import Generation, Hit
 from vector_platform.indexes.state import GenerationState
 from vector_platform.quality.index_queries import NEW
-from vector_platform.releases import desk as desk_module
+from vector_platform.releases import ledger as ledger_module
 from vector_platform.releases.desk import AlreadyLive, RequestEnded
 from vector_platform.releases.measuring import change_of
 from vector_platform.releases.policy import MayNotDecide
@@ -418,12 +418,10 @@ def test_two_who_approve_at_the_same_moment_release_once(world: Deployment) -> N
 def test_somebody_elses_lock_is_waited_for_and_then_named(
     world: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from filelock import FileLock
-
     from vector_platform.indexes.lock import SyncInProgress
 
     desk = world.desk()
-    monkeypatch.setattr(desk_module, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(ledger_module, "LOCK_SECONDS", 0.05)
     state = rebuilt(world)
-    with FileLock(desk._lock), pytest.raises(SyncInProgress, match="somebody else"):
+    with world.desk().ledger.exclusively(), pytest.raises(SyncInProgress, match="somebody else"):
         desk.request(state, actor="ann", reason="r")
