@@ -3,7 +3,7 @@
 Belongs here: what each promise of `VectorIndex` takes on Milvus. Does not belong here: the client
 and its errors (`milvus_calls.py`), whose a collection is (`milvus_collections.py`), how ids are
 read back (`milvus_keys.py`), conversions and row limits (`stored_rows.py`), or any decision about
-what is written (`plan.py`, `sync.py`).
+what is written (`plan.py`, `decision.py`).
 """
 
 from __future__ import annotations

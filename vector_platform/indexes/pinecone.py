@@ -3,7 +3,7 @@
 Belongs here: what each promise of `VectorIndex` takes on Pinecone. Does not belong here: requests
 and their errors (`pinecone_calls.py`), whose an index is (`pinecone_indexes.py`), what a fence
 waits for (`pinecone_fence.py`), conversions and row limits (`stored_rows.py`), or any decision
-about what is written (`plan.py`, `sync.py`).
+about what is written (`plan.py`, `decision.py`).
 
 An index's dimension and schema are fixed and a project holds few indexes, while an index holds
 many namespaces: hence generations are namespaces `{tenant}@{generation}`.
