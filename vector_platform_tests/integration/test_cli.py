@@ -263,7 +263,9 @@ def test_damage_done_behind_our_back_is_found_named_and_repaired(
     (facts,) = json.loads(home.cli("index", "verify", *ours, "--json").out)
     assert (facts["clean"], facts["missing"], facts["orphaned"]) == (False, 2, 1)
     # The record says proven, so a sync has no reason to look; the parity check and repair do.
+    ok(home.cli("index", "sync", *ours))
     before = parity(home, backend)
+    assert before.passed is False
     repaired = ok(home.cli("index", "repair", *ours)).out
     assert "3 rewritten, 2 deleted" in repaired
     after = parity(home, backend)
