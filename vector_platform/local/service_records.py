@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,9 @@ import psutil
 from vector_platform.local.service_errors import ServiceRecordError
 
 ServiceName = Literal["milvus", "pinecone"]
+
+# How long a process may take from giving up its old program to having the new one's arguments.
+EXEC_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,25 @@ class ProcessIdentity:
         """Return the process, or None when it has ended (a zombie has ended)."""
         try:
             process = psutil.Process(self.pid)
-            same = tuple(process.cmdline()[1:]) == self.arguments
+            same = tuple(_command_line(process)[1:]) == self.arguments
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return None
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    """The command line of a process, once it has one.
+
+    A process that is just being started has none for a moment: its parent goes on as soon as the
+    old program is gone, and the new one's arguments are laid out after that. On a machine that is
+    short of memory or time the moment is long enough to be seen.
+    """
+    patience = time.monotonic() + EXEC_SECONDS
+    while not (found := process.cmdline()):
+        if process.status() == psutil.STATUS_ZOMBIE or time.monotonic() > patience:
+            break
+        time.sleep(0.01)
+    return list(found)
 
 
 @dataclass(frozen=True)
