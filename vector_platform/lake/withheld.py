@@ -22,6 +22,9 @@ from vector_platform.lake.lake import Lake, run_metadata
 from vector_platform.lake.slices import SLICE_COLUMNS, Slice, documents_of
 from vector_platform.lake.tables import HistoryUnavailable
 
+# Rows of a change feed that say what a document was before it changed or went.
+_AS_IT_WAS = ("update_preimage", "delete")
+
 
 class SliceEmpty(TerminalError):
     """A slice that no document is of: more likely a slip than a wish."""
@@ -188,7 +191,10 @@ class WithheldSlices:
         return self._save(replace(one, lifted_at=now, lifted_by=actor, lift_reason=reason))
 
     def mended(self, quarantine: Quarantine) -> int | None:
-        """How many documents of a slice came, changed or went since; None when nobody can tell."""
+        """How many documents of a slice were changed or went since; None when nobody can tell.
+
+        One that only came mends nothing: a source that is not mended delivers more of the same.
+        """
         documents_id, version = self._lake.documents.identity()
         if documents_id != quarantine.documents_id:
             return None
@@ -197,7 +203,8 @@ class WithheldSlices:
             rows = self._lake.documents.changes(quarantine.documents_version, version, columns)
         except HistoryUnavailable:
             return None
-        return len({row["doc_id"] for row in rows.to_pylist() if quarantine.slice.holds(row)})
+        was = [row for row in rows.to_pylist() if row["_change_type"] in _AS_IT_WAS]
+        return len({row["doc_id"] for row in was if quarantine.slice.holds(row)})
 
     def _save(self, quarantine: Quarantine) -> Quarantine:
         rows = pa.Table.from_pylist([quarantine.row()], schema=self._table.spec.schema)

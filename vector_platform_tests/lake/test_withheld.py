@@ -159,6 +159,14 @@ def test_what_has_been_mended_is_given_back(mend: str, lake: Lake) -> None:
     assert lift(lake, held, actor="cat") == ended
 
 
+def test_more_of_the_same_mends_nothing(lake: Lake) -> None:
+    held = withhold(lake, Slice("s", "a"))
+    put(lake, document("newer", tenant="a"))
+    assert WithheldSlices(lake).mended(held) == 0
+    put(lake, document("newer", "Mended.", tenant="a"))
+    assert WithheldSlices(lake).mended(held) == 1
+
+
 def test_after_the_documents_were_made_anew_nobody_can_tell_what_was_mended(
     lake: Lake, tmp_path: Path
 ) -> None:
