@@ -17,6 +17,8 @@ Answer = TypeVar("Answer")
 class Parallel:
     """A pool of threads.
 
+    A call must not use the pool that it runs in: with all threads waiting for others, none is left.
+
     Args:
         width: How many calls run at once.
         name: Prefix of the threads' names.

@@ -34,6 +34,8 @@ Slice = tuple[str, str]
 
 # Below this many rows a day, means of a slice are too far from Gaussian for the yearly tail.
 MIN_ROWS_A_DAY = 10
+# A chance below this is shown as this: so far out, the tail is theory that no year has tested.
+LEAST_P_VALUE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class DriftVerdict:
         return {
             "statistic": round(self.statistic, 4),
             "threshold": round(self.threshold, 4),
-            "p_value": self.p_value,
+            "p_value": max(self.p_value, LEAST_P_VALUE),
             "budget": self.policy.false_alarms_a_year,
             "new_mass_low": round(self.new_mass_low, 4),
             "window_days": self.window_days,

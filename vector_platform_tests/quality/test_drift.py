@@ -14,7 +14,13 @@ from vector_platform.lake.lake import Lake
 from vector_platform.quality import plots
 from vector_platform.quality.calibration import first_reference
 from vector_platform.quality.days import Days
-from vector_platform.quality.drift import DriftPolicy, DriftVerdict, judge_drift, judge_series
+from vector_platform.quality.drift import (
+    LEAST_P_VALUE,
+    DriftPolicy,
+    DriftVerdict,
+    judge_drift,
+    judge_series,
+)
 from vector_platform.quality.explanation import explain
 from vector_platform.quality.feature_map import fit
 from vector_platform.quality.new_mass import new_mass_low
@@ -98,6 +104,14 @@ def test_an_alarm_below_the_policy_does_not_act(home: Home) -> None:
     days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 14, share=0.15))
     verdict = judge_series(one(days), home.reference, replace(POLICY, least_new_mass=0.3))
     assert verdict.global_alarm and verdict.drifted and not verdict.acts
+
+
+def test_a_chance_too_small_to_be_known_is_not_shown(home: Home) -> None:
+    rng = np.random.default_rng(4)
+    days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 7, share=0.9))
+    verdict = judge_series(one(days), home.reference, POLICY)
+    assert 0 < verdict.p_value < LEAST_P_VALUE
+    assert verdict.facts()["p_value"] == LEAST_P_VALUE
 
 
 def test_the_bound_stays_below_the_truth(home: Home) -> None:
