@@ -8,7 +8,7 @@ more the stronger it is, and what the right answer is. Written from the table of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -30,6 +30,7 @@ KINDS = (
     "distribution_moved",
     "recall_lost",
     "index_churned",
+    "ingest_damaged",
     "quality_fell",
     "slice_moved",
     "contract_broken",
@@ -91,13 +92,14 @@ HEALTHY = {
     "distribution_moved": (CANARY, CHUNKS, VECTORS, COMPLETE, PARITY, RECALL, QUALITY),
     "recall_lost": (CANARY, CHUNKS, VECTORS, COMPLETE, PARITY),
     "index_churned": (CANARY, CHUNKS, VECTORS, COMPLETE, PARITY, RECALL),
-    "quality_fell": (CANARY, CHUNKS, VECTORS, COMPLETE, PARITY, RECALL),
+    "quality_fell": (CANARY, CHUNKS, VECTORS, COMPLETE, PARITY, RECALL, DRIFT),
 }
 PROVES = {
     "model_changed": CANARY,
     "distribution_moved": DRIFT,
     "recall_lost": RECALL,
     "index_churned": RECALL,
+    "ingest_damaged": DRIFT,
     "quality_fell": QUALITY,
     "slice_moved": DRIFT,
     "contract_broken": VECTORS,
@@ -133,7 +135,7 @@ def draw_case(kind: str, strength: float, seed: int) -> Case:
     fingerprint = shown.get((VECTORS, None))
     proven = kind == "model_changed" and fingerprint is not None and fingerprint.passed is False
     known = proven or not (needed & away)
-    owner = kind in ("slice_moved", "contract_broken")
+    owner = kind in ("slice_moved", "contract_broken", "ingest_damaged")
     order = list(shown.values())
     # Checks of an index come after those of the vectors, and in any order among themselves.
     draw.shuffle(order)
@@ -192,6 +194,9 @@ def _symptoms(kind: str, strength: float, draw: Random, backend: str) -> list[Sh
         return [*mine, *perhaps(moved)]
     if kind == "quality_fell":
         return [worse, *perhaps(moved)]
+    if kind == "ingest_damaged":
+        debris = {"damaged": True, "markup_low": round(0.06 + 0.5 * strength, 3)}
+        return [replace(moved, facts={**moved.facts, **debris}), *perhaps(worse)]
     if kind == "slice_moved":
         return [Shown(DRIFT, "", facts=_slices(draw, strength))]
     if kind == "contract_broken":

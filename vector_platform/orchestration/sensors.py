@@ -103,7 +103,7 @@ REACTIONS = (
     ),
     Reaction(
         "tell_owners_of_bad_data",
-        ("contract_broken", "rows_refused"),
+        ("contract_broken", "ingest_damaged", "rows_refused"),
         None,
         None,
         "Records what only the owner of the data can mend. Starts nothing.",

@@ -7,9 +7,9 @@ deciding whether to act now (`acting.py`).
 A fault shows in many checks at once: a model that was changed under its name moves the
 distribution, loses golden queries and recall. So verdicts are read in an order, and what an
 earlier one explains is no fault of its own: canary, contract, index against lake, recall,
-quality, drift. A check that has not run, has failed to run or has answered "undecided" is
-unknown: it proves no fault, and it proves no health either. Where an earlier fault would forbid
-an action, the action waits until that fault is known not to be there.
+debris in the texts, quality, drift. A check that has not run, has failed to run or has answered
+"undecided" is unknown: it proves no fault, and it proves no health either. Where an earlier fault
+would forbid an action, the action waits until that fault is known not to be there.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def diagnose(
         for verdict in seen.of(RECALL)
         if (found := _churned(seen, verdict, limits or Limits()))
     ]
-    quality = _quality_fell(seen)
-    return [*churned, *([quality] if quality else _drift(seen)), *refused]
+    statistical = _ingest_damaged(seen) or _quality_fell(seen)
+    return [*churned, *([statistical] if statistical else _drift(seen)), *refused]
 
 
 class _Verdicts:
@@ -127,7 +127,7 @@ class _Verdicts:
                 every = (backend,) if backend else self.backends
                 for place in every if check in OF_AN_INDEX else (None,):
                     found = self.of(check, backend=place)
-                    if not any(v.passed and _is_as_new(v, alarm) for v in found):
+                    if not any(_is_well(v) and _is_as_new(v, alarm) for v in found):
                         missing.append(f"{check} on {place}" if place else check)
         return missing
 
@@ -206,6 +206,25 @@ def _refused(seen: _Verdicts, verdict: Verdict) -> Diagnosis:
         Scope(seen.model_version, verdict.backend or ""),
         f"the backend refuses {_number(verdict.facts, 'refused')} rows; rejected_rows says why",
         _ids([verdict]),
+    )
+
+
+def _ingest_damaged(seen: _Verdicts) -> Diagnosis | None:
+    """Debris that the contract lets through: nothing may learn from it, and no model made it."""
+    alarms = [v for v in seen.failed(DRIFT) if v.facts.get("damaged") is True]
+    if not alarms:
+        return None
+    facts = alarms[0].facts
+    slices = [f"{s.get('tenant')} {s.get('source')}" for s in facts.get("slices_alarmed") or []]
+    where = f", in {', '.join(slices)}" if slices else ""
+    return Diagnosis(
+        "ingest_damaged",
+        ACTIONS["ingest_damaged"],
+        Scope(seen.model_version),
+        f"at least {_number(facts, 'markup_low')} of the texts hold more markup than the "
+        f"reference does{where}",
+        _ids(alarms),
+        seen.failed_ids(QUALITY),
     )
 
 
@@ -294,6 +313,13 @@ def _of_its_own(verdict: Verdict) -> Verdict:
     if verdict.check == QUALITY and champion != verdict.model_version:
         return replace(verdict, passed=None)
     return verdict
+
+
+def _is_well(verdict: Verdict) -> bool:
+    """Whether a verdict rules its fault out. Content may move: only debris is a fault."""
+    if verdict.check == DRIFT:
+        return verdict.passed is not None and verdict.facts.get("damaged") is not True
+    return verdict.passed is True
 
 
 def _is_as_new(verdict: Verdict, other: Verdict | None) -> bool:

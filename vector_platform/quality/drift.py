@@ -25,7 +25,8 @@ from vector_platform.lake.lake import Lake
 from vector_platform.quality.calendar import Calendar, Looks
 from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
 from vector_platform.quality.days import WEEK, Days
-from vector_platform.quality.new_mass import new_mass_low
+from vector_platform.quality.feature_map import EVENTS
+from vector_platform.quality.new_mass import event_low, new_mass_low
 from vector_platform.quality.references import EPOCH, Reference, newest_reference
 from vector_platform.quality.sketches import Series, read_series
 
@@ -36,6 +37,8 @@ Slice = tuple[str, str]
 MIN_ROWS_A_DAY = 10
 # A chance below this is shown as this: so far out, the tail is theory that no year has tested.
 LEAST_P_VALUE = 1e-6
+# What debris of an ingest does to a text, and a new topic does not.
+MARKUP = EVENTS.index("tags above all but 1%")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class DriftVerdict:
         threshold: Score from which it alarms.
         p_value: Chance that a year without change holds a score as large.
         new_mass_low: Lower bound of the share of the window that is new.
+        markup_low: Lower bound of the share with more markup than the reference explains.
         window_days: Length of the window that stands out most.
         block: Features that stand out most.
         window_rows: Rows of that window.
@@ -91,6 +95,7 @@ class DriftVerdict:
     threshold: float = 0.0
     p_value: float = 1.0
     new_mass_low: float = 0.0
+    markup_low: float = 0.0
     window_days: int = 0
     block: str = ""
     window_rows: int = 0
@@ -114,6 +119,11 @@ class DriftVerdict:
         """Whether the alarm is one of the whole stream and large enough to act on."""
         return self.global_alarm and self.new_mass_low > self.policy.least_new_mass
 
+    @property
+    def damaged(self) -> bool:
+        """Whether the alarm acts and is one of texts full of debris."""
+        return self.acts and self.markup_low > self.policy.least_new_mass
+
     def facts(self) -> dict[str, Any]:
         """Numbers first, for metadata and JSON."""
         return {
@@ -122,6 +132,7 @@ class DriftVerdict:
             "p_value": max(self.p_value, LEAST_P_VALUE),
             "budget": self.policy.false_alarms_a_year,
             "new_mass_low": round(self.new_mass_low, 4),
+            "markup_low": round(self.markup_low, 4),
             "window_days": self.window_days,
             "window_rows": self.window_rows,
             "reference_days": self.reference_days,
@@ -129,6 +140,7 @@ class DriftVerdict:
             "slices_judged": self.slices_judged,
             "global_alarm": self.global_alarm,
             "acts": self.acts,
+            "damaged": self.damaged,
             "outcome": self.outcome,
             "reason": self.reason,
             "block": self.block,
@@ -205,6 +217,7 @@ def judge_series(series: Series, reference: Reference, policy: DriftPolicy) -> D
         statistic=score,
         p_value=calendar.null.p_value(score),
         new_mass_low=new_mass_low(normal, window, events=columns["events"], cells=columns["cells"]),
+        markup_low=event_low(normal, window, event=columns["events"].start + MARKUP),
         window_days=width,
         window_rows=int(looks.rows[-1, best]),
         block=reference.map.blocks[int(looks.blocks[-1, best])].name,

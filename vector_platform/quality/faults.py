@@ -32,6 +32,7 @@ Kind = Literal[
     "rows_refused",
     "recall_lost",
     "index_churned",
+    "ingest_damaged",
     "quality_fell",
     "distribution_moved",
     "slice_moved",
@@ -56,6 +57,7 @@ ACTIONS: Mapping[Kind, Action] = {
     "rows_refused": "mend_source",
     "recall_lost": "rebuild",
     "index_churned": "rebuild",
+    "ingest_damaged": "quarantine_and_replay",
     "quality_fell": "retrain",
     "distribution_moved": "accept_reference",
     "slice_moved": "quarantine_slice",
@@ -68,6 +70,7 @@ NEVER: Mapping[Kind, tuple[Action, ...]] = {
     "rows_refused": ("accept_reference", "retrain", "propose_version", "rebuild"),
     "recall_lost": ("propose_version", "retrain", "accept_reference"),
     "index_churned": ("propose_version", "retrain"),
+    "ingest_damaged": ("propose_version", "retrain", "rebuild", "accept_reference"),
     "quality_fell": ("rebuild", "accept_reference"),
     "distribution_moved": ("propose_version",),
     "slice_moved": ("propose_version", "retrain", "rebuild", "accept_reference"),
@@ -81,6 +84,8 @@ RULED_OUT_BY: Mapping[Kind, tuple[str, ...]] = {
     "recall_lost": (RECALL,),
     # Told from numbers of a recall check that passes, so no check rules it out.
     "index_churned": (),
+    # Any answer: one that tells of debris is diagnosed as that.
+    "ingest_damaged": (DRIFT,),
     "quality_fell": (QUALITY,),
 }
 OF_AN_INDEX = (PARITY, RECALL)

@@ -48,6 +48,13 @@ def new_mass_low(reference: Days, window: Days, *, events: slice, cells: slice) 
     return max(0.0, best)
 
 
+def event_low(reference: Days, window: Days, *, event: int) -> float:
+    """The same from one event alone, whose column is named."""
+    one = slice(event, event + 1)
+    low = _excess(reference, window, reference.sums[:, one], window.sums[:, one], CONFIDENCE)
+    return max(0.0, float(low[0]))
+
+
 def _excess(reference: Days, window: Days, old: Floats, new: Floats, confidence: float) -> Floats:
     """Lower bounds of x for events with these counts a day."""
     shares = old / reference.rows[:, None]

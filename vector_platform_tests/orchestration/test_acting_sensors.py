@@ -36,6 +36,8 @@ from vector_platform_tests.orchestration.verdicts import (
     lost,
     moved,
     run_checks,
+    well,
+    worse,
 )
 
 # -- every sensor ---------------------------------------------------------------------------
@@ -214,6 +216,7 @@ def test_a_storm_of_damage_is_one_repair(
     ("says", "kind"),
     [
         (Says(faults.VECTORS, False), "contract_broken"),
+        (moved("e1", damaged=True, markup_low=0.2), "ingest_damaged"),
         (Says(keys.EVERY_ROW_INDEXED, False, "milvus", {"refused": 2}), "rows_refused"),
     ],
 )
@@ -227,6 +230,15 @@ def test_bad_data_is_told_to_its_owner_once(
     assert "a person decides" in sensor.skipped
     (told,) = decided(platform)
     assert (told.what, told.before) == ("suppress", kind)
+
+
+def test_debris_neither_becomes_the_reference_nor_retrains(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    platform = world(acting=AUTO)
+    run_checks(instance, OLD, *well(moved("e1", damaged=True, markup_low=0.2), worse("e2")))
+    for name in ANSWERED:
+        assert Sensor(name, platform, instance).tick() == []
 
 
 def test_a_retired_model_is_not_looked_at(world: World, instance: dg.DagsterInstance) -> None:

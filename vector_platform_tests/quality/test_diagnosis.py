@@ -37,6 +37,7 @@ IDLE = ("await_evidence", "watch")
 
 MOVED = {"global_alarm": True, "acts": True, "new_mass_low": 0.2, "slices_alarmed": []}
 SLIGHTLY = MOVED | {"acts": False, "new_mass_low": 0.01}
+DEBRIS = MOVED | {"damaged": True, "markup_low": 0.2}
 ONE_SLICE = MOVED | {
     "global_alarm": False,
     "slices_alarmed": [{"tenant": "iam", "source": "aws_api"}],
@@ -47,6 +48,7 @@ DRIFTS: dict[str, tuple[bool | None, dict[str, Any]]] = {
     "moved": (False, MOVED),
     "slightly": (False, SLIGHTLY),
     "one slice": (False, ONE_SLICE),
+    "debris": (False, DEBRIS),
     "wordless": (False, {}),
 }
 ANSWERS = (True, False, None)
@@ -200,6 +202,15 @@ def test_vectors_of_another_fingerprint_are_a_changed_model() -> None:
     assert found.kind == "model_changed"
     (other,) = look(but(verdict(VECTORS, False, rows_breaking_norm_is_one=3)))
     assert other.kind == "contract_broken"
+
+
+def test_debris_is_no_new_reference_and_no_reason_to_retrain() -> None:
+    alarm = verdict(DRIFT, False, **DEBRIS)
+    fell = verdict(QUALITY, False, difference=-0.1)
+    for others in ((), (fell,)):
+        (found,) = look(but(alarm, *others))
+        assert (found.kind, found.action) == ("ingest_damaged", "quarantine_and_replay")
+        assert {"accept_reference", "retrain"} <= {*found.never}
 
 
 def test_chunks_that_break_the_contract_count_for_every_model() -> None:

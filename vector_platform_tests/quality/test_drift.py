@@ -106,6 +106,22 @@ def test_an_alarm_below_the_policy_does_not_act(home: Home) -> None:
     assert verdict.global_alarm and verdict.drifted and not verdict.acts
 
 
+def test_debris_in_the_texts_is_told_from_a_new_topic(home: Home) -> None:
+    rng = np.random.default_rng(5)
+    calm = home.days(rng, 0, REFERENCE_DAYS)
+    rows = mixed(rng, A_DAY, 0)
+    debris = [
+        f"<p>{text}</p>&nbsp;" if at < 20 else text for at, text in enumerate(texts(rng, A_DAY))
+    ]
+    dirty = days_of(home.map(rows, debris), REFERENCE_DAYS)
+    verdict = judge_series(one(joined(calm, dirty)), home.reference, POLICY)
+    assert verdict.acts and verdict.damaged
+    assert 0.05 < verdict.markup_low <= 0.2
+    abroad = home.days(rng, REFERENCE_DAYS, 1, share=0.4)
+    verdict = judge_series(one(joined(calm, abroad)), home.reference, POLICY)
+    assert verdict.acts and not verdict.damaged
+
+
 def test_a_chance_too_small_to_be_known_is_not_shown(home: Home) -> None:
     rng = np.random.default_rng(4)
     days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 7, share=0.9))
