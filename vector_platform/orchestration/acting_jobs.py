@@ -17,6 +17,8 @@ from vector_platform.orchestration.jobs import RepairConfig, chosen_backends
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.acting import PlannedRun
 from vector_platform.quality.calibration import newest_days, recalibrate_reference
+from vector_platform.quality.references import Reference
+from vector_platform.releases.decisions import Decisions
 from vector_platform.releases.gate_report import as_markdown
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
@@ -131,6 +133,7 @@ def build_recalibrate_job() -> dg.JobDefinition:
                     evaluation_id=config.evaluation or None,
                     run_id=context.run_id,
                 )
+            _record_reference(platform, reference, config, context.run_id)
             accepted[model_version] = {
                 "sequence": reference.sequence,
                 "first_day": first.isoformat(),
@@ -147,6 +150,25 @@ def build_recalibrate_job() -> dg.JobDefinition:
         recalibrate()
 
     return recalibrate_job
+
+
+def _record_reference(
+    platform: Platform, reference: Reference, config: RecalibrateConfig, run_id: str
+) -> None:
+    """Append the decision, unless a run that was cut off has done it."""
+    decisions = Decisions(platform.lake, run_id=run_id)
+    subject = f"{reference.model_version} reference {reference.sequence}"
+    if decisions.about(subject):
+        return
+    decisions.record(
+        "recalibrate",
+        subject,
+        actor=config.actor,
+        why=config.reason,
+        evidence=(config.evaluation,) if config.evaluation else (),
+        before=f"reference {reference.sequence - 1}" if reference.sequence > 1 else None,
+        after=f"{reference.first_day} to {reference.last_day}",
+    )
 
 
 def build_reindex_job(settings: Settings) -> dg.JobDefinition:

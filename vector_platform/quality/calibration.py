@@ -26,7 +26,7 @@ from vector_platform.quality.references import (
     newest_reference,
     write_reference,
 )
-from vector_platform.quality.sketches import sync_sketches, vectors_of
+from vector_platform.quality.sketches import every_vector_of, sync_sketches
 
 Floats = npt.NDArray[np.float32]
 
@@ -184,7 +184,7 @@ def _slice(
     seen = 0
     for batch in lake.dated_contents(model_version, versions):
         columns = [batch.column(name).to_pylist() for name in ("content_hash", "day", "text")]
-        vectors = vectors_of(batch.column("vector"))
+        vectors = every_vector_of(batch, model_version)
         for (content_hash, day, text), vector in zip(
             zip(*columns, strict=True), vectors, strict=True
         ):

@@ -169,14 +169,8 @@ def _sketched(
         batch = batch.filter(pc.invert(pc.is_in(batch.column("content_hash"), value_set=known)))
         if batch.num_rows == 0:
             continue
-        if batch.column("vector").null_count:
-            raise SnapshotIncomplete(
-                f"{batch.column('vector').null_count} content(s) have no vector under "
-                f"{reference.model_version}: materialise lake/embeddings for it first"
-            )
-        features = reference.map(
-            vectors_of(batch.column("vector")), batch.column("text").to_pylist()
-        ).astype(np.float64)
+        vectors = every_vector_of(batch, reference.model_version)
+        features = reference.map(vectors, batch.column("text").to_pylist()).astype(np.float64)
         copies = batch.column("copies").to_numpy()
         rows += int(np.abs(copies).sum())
         places: dict[Key, list[int]] = {}
@@ -191,6 +185,21 @@ def _sketched(
 
 
 _KEY = ("day", "tenant", "source")
+
+
+def every_vector_of(batch: pa.RecordBatch, model_version: str) -> npt.NDArray[np.float32]:
+    """The vectors of a batch of contents.
+
+    Raises:
+        SnapshotIncomplete: A content has no vector yet.
+    """
+    column = batch.column("vector")
+    if column.null_count:
+        raise SnapshotIncomplete(
+            f"{column.null_count} content(s) have no vector under {model_version}: materialise "
+            "lake/embeddings for it first"
+        )
+    return vectors_of(column)
 
 
 def vectors_of(column: pa.Array) -> npt.NDArray[np.float32]:

@@ -19,7 +19,8 @@ from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
 
 # request ... reopen are about a release request; release ... keep about a generation that readers
-# see; quarantine and replay about documents; act and suppress are a sensor's.
+# see; quarantine and replay about documents; recalibrate about the reference of drift; act and
+# suppress are a sensor's.
 What = Literal[
     "request",
     "approve",
@@ -34,6 +35,7 @@ What = Literal[
     "keep",
     "quarantine",
     "replay",
+    "recalibrate",
     "act",
     "suppress",
 ]

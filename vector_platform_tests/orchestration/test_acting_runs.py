@@ -12,9 +12,13 @@ import dagster as dg
 import pytest
 
 from vector_platform.indexes.state import IndexStates
+from vector_platform.orchestration.acting_jobs import RecalibrateConfig, build_recalibrate_job
 from vector_platform.orchestration.reembedding import name_anew
+from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
+from vector_platform.quality.references import newest_reference
 from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
 from vector_platform_tests.lake import building
+from vector_platform_tests.lake.building import MODEL, append_vectors
 from vector_platform_tests.orchestration.acting import (
     ANSWERED,
     AUTO,
@@ -38,6 +42,7 @@ from vector_platform_tests.orchestration.verdicts import (
     run_checks,
     well,
 )
+from vector_platform_tests.quality.streams import Stream, vectors
 
 # -- what its runs do -----------------------------------------------------------------------
 
@@ -92,6 +97,39 @@ def test_a_reference_of_too_few_days_is_left_to_people(
     assert not sensor.start(request).success
     assert sensor.tick(at=datetime.now(UTC) + HOUR) == []
     assert "needs a person" in sensor.skipped
+
+
+def test_a_reference_that_a_person_accepts_is_a_decision_taken_once(
+    platform: MemoryPlatform, instance: dg.DagsterInstance
+) -> None:
+    lake, job = platform.lake, build_recalibrate_job()
+    stream = Stream(lake)
+    stream.add_days({day: vectors(stream.rng, 20) for day in range(MIN_REFERENCE_DAYS)})
+    config = RecalibrateConfig(model_versions=[MODEL], reason="a new catalogue", actor="ada")
+
+    def accept() -> bool:
+        return job.execute_in_process(
+            run_config=dg.RunConfig({"recalibrate": config}),
+            resources={"platform": platform},
+            instance=instance,
+            raise_on_error=False,
+        ).success
+
+    # What the lake held before has no vector under this model yet.
+    assert not accept() and decided(platform, "recalibrate") == []
+    missing = [
+        content
+        for batch in lake.missing_contents(MODEL, chunks_version=lake.chunks.version())
+        for content in batch.column("content_hash").to_pylist()
+    ]
+    append_vectors(lake, MODEL, dict(zip(missing, vectors(stream.rng, len(missing)), strict=True)))
+    assert accept() and accept()
+    (one,) = decided(platform, "recalibrate")
+    reference = newest_reference(lake, MODEL)
+    assert reference is not None
+    assert (one.actor, one.why, one.before) == ("ada", "a new catalogue", None)
+    assert one.subject == f"{MODEL} reference {reference.sequence}"
+    assert one.after == f"{reference.first_day} to {reference.last_day}"
 
 
 def test_an_alarm_waits_for_evidence_that_has_seen_what_moved(
