@@ -22,7 +22,7 @@ from vector_platform.orchestration.assets.embeddings import (
     embed_contents,
 )
 from vector_platform.orchestration.assets.quality import evaluate_model
-from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.orchestration.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.following import sync_followers
 from vector_platform.releases.translation import choose_sample, keep_translation, try_translation
 from vector_platform.settings import Translation
@@ -96,6 +96,7 @@ def build_replace_job() -> dg.JobDefinition:
 
     @dg.job(
         name="replace_translation",
+        tags=TRIED_AGAIN,
         description="Once the true vectors of a model are complete: serve them where readers see "
         "the translated ones, then retire the provisional version and drop its generations.",
     )

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.orchestration.jobs import chosen_backends
-from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.orchestration.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.gate_report import as_markdown
 from vector_platform.releases.policy import Override
@@ -21,10 +21,6 @@ from vector_platform.releases.settling import Settled
 from vector_platform.releases.watching import watch_live
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
-
-# A sensor asks for a look once; a backend that is away for longer than an op's own retries must
-# not be the end of it.
-TRIED_AGAIN = {"dagster/max_retries": "3"}
 
 
 class PromoteConfig(dg.Config):

@@ -17,6 +17,10 @@ from vector_platform.errors import TerminalError, TransientError
 RETRIES = 3
 RETRY_SECONDS = 5.0
 
+# Tags of a job that a sensor asks for once in a state of the world; a backend that is away for
+# longer than an op's own retries must not be the end of it.
+TRIED_AGAIN = {"dagster/max_retries": "3"}
+
 # Metadata of a failure that trying again cannot mend.
 NEEDS_A_PERSON = "needs_a_person"
 

@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.lake.contract import GOLDEN_QUERIES
 from vector_platform.models.errors import ModelError
 from vector_platform.models.own import read_card
 from vector_platform.orchestration.assets.embeddings import embed
+from vector_platform.orchestration.instance import open_instance
 from vector_platform.orchestration.model_jobs import (
     ReplaceConfig,
     TranslateConfig,
@@ -307,6 +309,32 @@ def test_the_true_version_comes_through_the_release_desk_and_waits_there_in_a_fr
     for backend in platform.settings.indexes.backends:
         (_, moved) = platform.live_pointer(backend).history()
         assert moved.model_version == NEW and moved.known("request")
+
+
+def test_a_replacement_that_finds_its_backend_away_is_run_again(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch, at_once: None
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    make_translation(platform, OLD, NEW, "run", quiet)
+    embed(platform, NEW, "run", quiet)
+    sensor = Replacing(platform)
+    (config,) = sensor.tick()
+
+    def away(*args: Any, **kwargs: Any) -> Any:
+        raise IndexUnavailable("no answer")
+
+    monkeypatch.setattr(platform, "release_desk", away)
+    with open_instance(platform.settings) as instance:
+        done = build_replace_job().execute_in_process(
+            run_config=dg.RunConfig({"replace": config}),
+            resources={"platform": platform},
+            instance=instance,
+            raise_on_error=False,
+        )
+        run = instance.get_run_by_id(done.run_id)
+    assert not done.success
+    assert run is not None and run.tags["dagster/will_retry"] == "true"
+    assert sensor.tick() == [], "the sensor itself asks once"
 
 
 class Replacing:
