@@ -24,19 +24,22 @@ class Measured:
     """What one generation answered to the probes.
 
     Attributes:
-        latencies_ms: Latency of every answered probe, in the order of the probes.
-        errors: Probes that got no answer.
+        latencies_ms: Latency of every probe, in the order of the probes; None without an answer.
         scores: Score of every golden query; empty without golden queries.
     """
 
-    latencies_ms: tuple[float, ...]
-    errors: int
+    latencies_ms: tuple[float | None, ...]
     scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def probes(self) -> int:
         """Probes that were asked."""
-        return len(self.latencies_ms) + self.errors
+        return len(self.latencies_ms)
+
+    @property
+    def errors(self) -> int:
+        """Probes that got no answer."""
+        return sum(latency is None for latency in self.latencies_ms)
 
     @property
     def error_share(self) -> float:
@@ -75,8 +78,7 @@ def watch(before: Measured, after: Measured, band: Releases) -> Watched:
         reasons.append(
             f"{after.error_share:.1%} of the probes fail, {before.error_share:.1%} before"
         )
-    if min(len(before.latencies_ms), len(after.latencies_ms)) >= MIN_QUERIES:
-        reasons += _slower(before, after, band, numbers)
+    reasons += _slower(before, after, band, numbers)
     if len(after.scores) >= MIN_QUERIES and set(after.scores) == set(before.scores):
         found = compare_scores(before.scores, after.scores)
         numbers["difference"] = round(found.difference.mean, 6)
@@ -93,8 +95,15 @@ def watch(before: Measured, after: Measured, band: Releases) -> Watched:
 def _slower(
     before: Measured, after: Measured, band: Releases, numbers: dict[str, float | int]
 ) -> list[str]:
-    size = min(len(before.latencies_ms), len(after.latencies_ms))
-    old, new = np.array(before.latencies_ms[:size]), np.array(after.latencies_ms[:size])
+    # Only probes that both have answered: a ratio is paired, and a failed probe shifts no other.
+    pairs = [
+        pair
+        for pair in zip(before.latencies_ms, after.latencies_ms, strict=True)
+        if None not in pair
+    ]
+    if len(pairs) < MIN_QUERIES:
+        return []
+    old, new = np.array(pairs, float).T
     ratio, low = latency_ratio(old, new)
     p95 = float(np.percentile(new, 95))
     numbers |= {"p95_ms": round(p95, 3), "latency_ratio": round(ratio, 4)}

@@ -104,8 +104,7 @@ def measure(
     known = current_golden(desk.lake)
     before, after = (
         Measured(
-            tuple(answer.ms for answer in mine if not answer.error),
-            sum(bool(answer.error) for answer in mine),
+            tuple(None if answer.error else answer.ms for answer in mine),
             _scores(known, probes, mine, desk.examiner.metric) if known else {},
         )
         for mine, (_, probes) in zip(answers, sides, strict=True)
