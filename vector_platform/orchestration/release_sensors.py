@@ -13,7 +13,7 @@ import dagster as dg
 
 from vector_platform.orchestration.release_jobs import WatchConfig
 from vector_platform.releases.calendar import frozen_by
-from vector_platform.releases.decisions import utc_now
+from vector_platform.releases.decisions import Decisions, utc_now
 from vector_platform.releases.requests import ReleaseRequests
 from vector_platform.releases.watching import watched_release
 from vector_platform.settings import Settings
@@ -31,7 +31,7 @@ def build_release_sensors(
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Looks at open release requests again when the lake, the live generation, "
-        "the calendar or a decision has changed.",
+        "the calendar or a decision about one has changed, and every hour.",
     )
     def settle_waiting_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
         return [dg.RunRequest(run_key=key) for key in settle_keys(platform, utc_now())]
@@ -59,19 +59,23 @@ def settle_keys(platform: Platform, now: datetime) -> Iterator[str]:
     """One run key for the state of the world, if a request is open in it.
 
     Everything that can let a waiting request move on is part of the key, so that each state of
-    the world is looked at once, and a new one again.
+    the world is looked at once, and a new one again. The hour is part of it, too: evidence and
+    requests grow old, and a run that has failed must not be the last.
     """
-    waiting = [request for request in ReleaseRequests(platform.lake).all() if request.open]
+    waiting = [
+        request.request_id for request in ReleaseRequests(platform.lake).all() if request.open
+    ]
     if not waiting:
         return
     policy = platform.settings.releases
-    ages = [(now - request.requested_at).days >= policy.request_days for request in waiting]
     world = (
         f"chunks{platform.lake.chunks.version()}",
         f"releases{platform.lake.releases.version()}",
-        f"decisions{platform.lake.decisions.version()}",
-        f"expired{sum(ages)}",
+        # Sensors decide all the time; what they decide about other things changes nothing here.
+        f"decisions{len(Decisions(platform.lake, run_id='').about(*waiting))}",
+        *waiting,
         frozen_by(now, policy.freezes, policy.timezone) or "open",
+        f"hour{int(now.timestamp() // 3600)}",
     )
     yield "settle:" + ":".join(world)
 

@@ -5,7 +5,7 @@ The lake is real, the backends are in memory, the ticks and runs are Dagster's o
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from vector_platform.orchestration.release_jobs import (
     RollbackConfig,
 )
 from vector_platform.orchestration.runs import RunFailed, Runs
-from vector_platform.releases.decisions import utc_now
+from vector_platform.releases.decisions import Decisions, utc_now
 from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
@@ -117,8 +117,12 @@ def test_a_rejected_request_is_not_released_later(desk: Desk) -> None:
     assert desk.live() == "g0001"
 
 
-def test_a_rebuild_during_a_freeze_is_released_when_it_ends(desk: Desk) -> None:
+def test_a_rebuild_during_a_freeze_is_released_when_it_ends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.policy(freezes=FROZEN)
+    now = utc_now()
+    monkeypatch.setattr(release_sensors, "utc_now", lambda: now)
     target = IndexTarget(model_version=OLD)
     rebuild = ReindexConfig(targets=[target], actor="reindex_on_lost_recall", automatic=True)
     desk.runs.job("reindex", dg.RunConfig({"rebuild": rebuild}))
@@ -133,6 +137,26 @@ def test_a_rebuild_during_a_freeze_is_released_when_it_ends(desk: Desk) -> None:
     desk.run("settle_releases", later)
     assert desk.live() == "g0003"
     assert desk.tick("settle_waiting_releases") == []
+
+
+def test_an_open_request_is_looked_at_for_a_decision_about_it_and_every_hour(desk: Desk) -> None:
+    desk.policy(approvers=["ann", "bob", "eve"], approvals=2)
+    told = desk.promote(NEW)
+    now = datetime(2026, 1, 5, 9, 10, tzinfo=UTC)
+
+    def key(minutes: int = 0) -> str:
+        later = now + timedelta(minutes=minutes)
+        (found,) = release_sensors.settle_keys(desk.runs.platform, later)
+        return found
+
+    first = key()
+    assert key(minutes=49) == first
+    assert key(minutes=50) != first, "the runs of the hour before may have failed"
+    decisions = Decisions(desk.runs.platform.lake, run_id="test")
+    decisions.record("suppress", "guides", actor="a sensor", why="it cools down")
+    assert key() == first, "nothing has changed for the request"
+    desk.decide("approve", told["request"], "ann")
+    assert key() != first
 
 
 def test_a_young_release_that_fails_goes_back_by_itself(
