@@ -59,6 +59,17 @@ def test_latency_that_nobody_notices_is_no_reason() -> None:
     assert watch(quick, Measured((2.0,) * 100), BAND).action == "keep"
 
 
+def test_a_probe_without_an_answer_does_not_unpair_the_others() -> None:
+    usual = np.random.default_rng(0).lognormal(2.5, 1.0, size=100).tolist()
+    slower = [2.2 * ms for ms in usual]
+    for place in (0, 50, 99):
+        before = Measured((*usual[:place], None, *usual[place + 1 :]))
+        found = watch(before, Measured(tuple(slower)), BAND)
+        assert found.action == "return" and "p95 latency is 2.2 times" in found.why
+    nothing = watch(Measured((None,) * 10), Measured((1.0,) * 10), BAND)
+    assert nothing.action == "keep" and "latency_ratio" not in nothing.numbers
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Deployment:
     """`g0002` has replaced `g0001` a moment ago."""
