@@ -316,10 +316,8 @@ def _of_its_own(verdict: Verdict) -> Verdict:
 
 
 def _is_well(verdict: Verdict) -> bool:
-    """Whether a verdict rules its fault out. Content may move: only debris is a fault."""
-    if verdict.check == DRIFT:
-        return verdict.passed is not None and verdict.facts.get("damaged") is not True
-    return verdict.passed is True
+    """Whether a verdict rules its fault out. Content may move; debris is diagnosed before that."""
+    return verdict.passed is not None if verdict.check == DRIFT else verdict.passed is True
 
 
 def _is_as_new(verdict: Verdict, other: Verdict | None) -> bool:

@@ -213,6 +213,15 @@ def test_debris_is_no_new_reference_and_no_reason_to_retrain() -> None:
         assert {"accept_reference", "retrain"} <= {*found.never}
 
 
+def test_fallen_quality_waits_until_the_drift_check_can_tell_debris() -> None:
+    fell = verdict(QUALITY, False, difference=-0.1)
+    (found,) = look(but(fell, verdict(DRIFT, None)))
+    assert (found.kind, found.action) == ("quality_fell", "await_evidence")
+    assert DRIFT in found.why
+    (found,) = look(but(fell, verdict(DRIFT, False, **MOVED)))
+    assert found.action == "retrain"
+
+
 def test_chunks_that_break_the_contract_count_for_every_model() -> None:
     chunks = replace(verdict("chunks_keep_the_contract", False), model_version=None)
     (found,) = look(but(chunks))
