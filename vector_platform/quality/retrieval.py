@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError
-from vector_platform.lake.contract import hash_text
+from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.withheld import WithheldSlices
 from vector_platform.quality.comparison import (
@@ -82,6 +82,18 @@ class GoldenSet:
     def sample(self, count: int) -> GoldenSet:
         """At most so many queries, those with the smallest hashes: the same ones every time."""
         return self.only(sorted(self.query_ids, key=hash_text)[:count])
+
+    def judgements(self) -> dict[str, str]:
+        """Query id -> a hash of all that a score of the query rests on besides the ranking.
+
+        That is its text, its tenant and the gain of every judged document. Scores of a query
+        can be compared only where it is the same: a document more to be found lowers a score
+        although nothing is found any worse.
+        """
+        return {
+            query: hash_text(canonical_json([text, tenant, self.qrels[query]]))[:16]
+            for query, text, tenant in zip(self.query_ids, self.texts, self.tenants, strict=True)
+        }
 
 
 @dataclass(frozen=True)

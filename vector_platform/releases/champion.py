@@ -18,7 +18,7 @@ from typing import Any
 from vector_platform.errors import TerminalError
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.comparison import Comparison, compare_scores
-from vector_platform.releases.evaluations import Evaluation, evaluations_of
+from vector_platform.releases.evaluations import Evaluation, evaluations_of, judged_alike
 from vector_platform.releases.pointer import LivePointer
 
 
@@ -33,7 +33,7 @@ class QualityVerdict:
     Attributes:
         evaluation: The newest evaluation of the model version.
         champion: The champion's record; None when nothing is live or it was never evaluated.
-        comparison: The paired comparison; None without a champion or a common query.
+        comparison: The paired comparison; None without a champion or a query judged alike.
         why: Why there is no comparison.
     """
 
@@ -71,7 +71,8 @@ def compare_with_champion(
 ) -> QualityVerdict:
     """Compare the newest evaluation of a model version with the champion's record.
 
-    Queries that only one of the two has answered (the golden set has changed) are left out.
+    Queries that only one of the two has answered, or that were judged otherwise then (the golden
+    set has changed, or the quarantine), are left out. Too few that are left decide nothing.
 
     Args:
         lake: Where evaluations are.
@@ -102,9 +103,9 @@ def compare_with_champion(
         return QualityVerdict(mine[-1], None, None, f"{live} is not evaluated")
     if champion.evaluation_id == mine[-1].evaluation_id:
         return QualityVerdict(mine[-1], champion, None, "this evaluation is the champion's record")
-    common = champion.scores.keys() & mine[-1].scores.keys()
+    common = judged_alike(champion, mine[-1])
     if not common:
-        return QualityVerdict(mine[-1], champion, None, "they have no golden query in common")
+        return QualityVerdict(mine[-1], champion, None, "no golden query was judged alike in both")
     comparison = compare_scores(
         {query: champion.scores[query] for query in common},
         {query: mine[-1].scores[query] for query in common},

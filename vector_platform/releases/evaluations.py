@@ -27,18 +27,34 @@ WATCH = "watch"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation of a model version: its mean and its score on every query."""
+    """An evaluation of a model version.
+
+    Attributes:
+        model_version: Which model.
+        evaluation_id: Where it is recorded.
+        value: Mean of its scores.
+        scores: Query -> score.
+        judgements: Query -> a hash of what the score was judged by; see `judged_alike`.
+        evaluated_at: When.
+        chunks_version: Of the chunks that were searched.
+    """
 
     model_version: str
     evaluation_id: str
     value: float
     scores: dict[str, float]
+    judgements: dict[str, str]
     evaluated_at: datetime
     chunks_version: int | None
 
 
 def evaluations_of(lake: Lake, metric: str) -> list[Evaluation]:
-    """Every retrieval evaluation, oldest first."""
+    """Every retrieval evaluation that says what it was judged by, oldest first.
+
+    One from before judgements were recorded counts as none. It could show a fall where only a
+    judgement has changed, and taken as equal it could hide one; without it the model is
+    evaluated once more, and that is its record.
+    """
     wanted: list[Condition] = [("kind", "==", "retrieval"), ("metric", "==", metric)]
     rows = sorted(
         lake.evaluations.read(where=wanted).to_pylist(), key=lambda row: row["evaluated_at"]
@@ -48,17 +64,24 @@ def evaluations_of(lake: Lake, metric: str) -> list[Evaluation]:
             row["model_version"],
             row["evaluation_id"],
             row["value"],
-            json.loads(row["details"])["scores"],
+            details["scores"],
+            details["judgements"],
             row["evaluated_at"],
             row["chunks_version"],
         )
         for row in rows
+        if "judgements" in (details := json.loads(row["details"]))
     ]
 
 
 def newest_evaluations(lake: Lake, metric: str) -> dict[str, Evaluation]:
     """The newest retrieval evaluation of each model version, by model version."""
     return {found.model_version: found for found in evaluations_of(lake, metric)}
+
+
+def judged_alike(one: Evaluation, other: Evaluation) -> set[str]:
+    """The queries whose scores can be compared: asked in both, by the same judgements."""
+    return {query for query, _ in one.judgements.items() & other.judgements.items()}
 
 
 def keep_report(

@@ -17,7 +17,7 @@ from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.quality.fidelity import Fidelity, measure
 from vector_platform.quality.index_queries import IndexQueries
-from vector_platform.releases.evaluations import newest_evaluations
+from vector_platform.releases.evaluations import judged_alike, newest_evaluations
 from vector_platform.releases.evidence import Change, Evidence, QualityScores
 from vector_platform.releases.probes import Answer, Probes, ask
 
@@ -138,14 +138,19 @@ def _answered(answer: Answer) -> Answer:
 def _scores(
     lake: Lake, metric: str, live: GenerationState, state: GenerationState
 ) -> QualityScores | None:
-    """Scores of both models on the same queries and the snapshot to be released, if there are."""
+    """Scores of both models on the snapshot to be released, if there are.
+
+    Only with the same queries, judged alike, on both sides: a gate that left some out could pass
+    by what it did not look at. The older of the two evaluations is due anyway.
+    """
     newest = newest_evaluations(lake, metric)
     champion, challenger = newest.get(live.model_version), newest.get(state.model_version)
     if champion is None or challenger is None or state.snapshot is None:
         return None
     if {champion.chunks_version, challenger.chunks_version} != {state.snapshot.chunks}:
         return None
-    if set(champion.scores) != set(challenger.scores):
+    alike = judged_alike(champion, challenger)
+    if not alike == set(champion.scores) == set(challenger.scores):
         return None
     tenants = {
         f"{row['set_name']}/{row['query_id']}": row["tenant"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vector_platform.errors import TerminalError
 from vector_platform.quality.retrieval import compare_scores
 from vector_platform.releases.desk import ReleaseDesk
-from vector_platform.releases.evaluations import Evaluation, newest_evaluations
+from vector_platform.releases.evaluations import Evaluation, judged_alike, newest_evaluations
 from vector_platform.releases.policy import Override
 
 
@@ -132,7 +132,15 @@ def _choose(
     best = max(evaluations.values(), key=lambda found: (found.value, found.model_version))
     if live is None or live not in evaluations or best.model_version == live:
         return best.model_version, f"best {metric}: {scores}"
-    found = compare_scores(evaluations[live].scores, best.scores, metric=metric)
+    champion = evaluations[live]
+    common = judged_alike(champion, best)
+    if not common:
+        return live, f"{metric}: {scores}; no golden query was judged alike for both"
+    found = compare_scores(
+        {query: champion.scores[query] for query in common},
+        {query: best.scores[query] for query in common},
+        metric=metric,
+    )
     why = (
         f"{metric}: {scores}; {best.model_version} is {found.verdict} "
         f"({found.difference.mean:+.3f}, 95 % {found.difference.low:+.3f} to "

@@ -7,10 +7,13 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, Hit, IndexUnavailable
+from vector_platform.lake.contract import GOLDEN_QUERIES
+from vector_platform.lake.lake import Lake
 from vector_platform.orchestration import keys, retries
 from vector_platform.orchestration.runs import RunFailed, Runs
 from vector_platform.settings import BackendName
@@ -21,7 +24,9 @@ from vector_platform_tests.orchestration.verdicts import Answer, answers
 
 MILVUS = dg.AssetKey(["milvus", "documents"])
 CHECK = dg.AssetCheckKey(MILVUS, keys.RECALL_HOLDS)
+QUALITY = dg.AssetCheckKey(keys.RETRIEVAL, keys.QUALITY_HOLDS)
 EARLY, LATE = 60, 40
+TOLD: dict[str, Any] = {"actor": "a person", "reason": "", "evidence": {}, "run_id": "release"}
 
 
 class StaleIndex(MemoryIndex):
@@ -73,6 +78,30 @@ def index(runs: Runs) -> StaleIndex:
     return found
 
 
+def release_newest(runs: Runs) -> None:
+    newest = runs.platform.index_sync("milvus", run_id="release").states.newest(OLD)
+    assert newest is not None
+    runs.platform.live_pointer("milvus").promote(newest, **TOLD)
+
+
+def judged(lake: Lake, *more: str) -> None:
+    """A golden query for each early guide, answered by it and by these."""
+    rows = [
+        {
+            "set_name": "badges",
+            "query_id": row["doc_id"],
+            "text": row["text"],
+            "doc_id": answer,
+            "gain": 1,
+            "tenant": None,
+            "provenance": "test",
+        }
+        for row in guides(EARLY, "badge door")
+        for answer in (row["doc_id"], *more)
+    ]
+    lake.golden_queries.replace(pa.Table.from_pylist(rows, schema=GOLDEN_QUERIES.schema))
+
+
 def test_a_faithful_index_passes_with_its_slices(runs: Runs) -> None:
     first, second = verdicts(runs)
     assert first.passed and second.passed
@@ -105,16 +134,13 @@ def test_recall_lost_on_new_content_fails_the_check_and_not_the_run_and_a_rebuil
 
 def test_a_rebuilt_generation_hides_nothing_before_readers_see_it(runs: Runs) -> None:
     pointer = runs.platform.live_pointer("milvus")
-    first = runs.platform.index_sync("milvus", run_id="release").states.newest(OLD)
-    assert first is not None
-    told: dict[str, Any] = {"actor": "a person", "reason": "", "evidence": {}, "run_id": "release"}
-    pointer.promote(first, **told)
+    release_newest(runs)
     index(runs).stale = {row["chunk_id"] for row in guides(LATE, "copper price")[::2]}
     rebuilt = runs.platform.index_sync("milvus", run_id="rebuild").build(OLD).generation
     done = runs.materialize([MILVUS], partition=OLD)
     assert done.failed_checks == ("milvus/documents:index_recall_holds",)
     assert verdicts(runs)[-1].metadata["generation"] == "g0001"
-    pointer.promote(rebuilt, **told)
+    pointer.promote(rebuilt, **TOLD)
     done = runs.materialize([MILVUS], partition=OLD)
     assert done.failed_checks == ()
     assert verdicts(runs)[-1].metadata["generation"] == "g0002"
@@ -131,3 +157,27 @@ def test_a_backend_that_does_not_answer_is_an_error_and_no_verdict(
     with pytest.raises(RunFailed, match="does not answer"):
         runs.materialize([MILVUS], partition=OLD)
     assert len(verdicts(runs)) == 2
+
+
+def test_an_answer_more_to_every_golden_query_is_no_fall_of_quality(runs: Runs) -> None:
+    judged(runs.platform.lake)
+    runs.materialize([keys.RETRIEVAL], partition=OLD)
+    release_newest(runs)
+    judged(runs.platform.lake, "guides:never found")
+    done = runs.materialize([keys.RETRIEVAL], partition=OLD)
+    assert done.failed_checks == ()
+    found = answers(runs.instance, QUALITY)[-1].metadata
+    assert found["value"] < found["champion_value"] - 0.1
+    assert found["verdict"] == "no golden query was judged alike in both"
+
+
+def test_answers_that_are_gone_are_a_fall_of_quality(runs: Runs) -> None:
+    judged(runs.platform.lake)
+    runs.materialize([keys.RETRIEVAL], partition=OLD)
+    release_newest(runs)
+    gone = [row["chunk_id"] for row in guides(EARLY, "badge door")[::2]]
+    building.put(runs.platform.lake, delete=gone)
+    done = runs.materialize([keys.RETRIEVAL], partition=OLD)
+    assert done.failed_checks == ("quality/retrieval:retrieval_quality_holds",)
+    found = answers(runs.instance, QUALITY)[-1].metadata
+    assert (found["verdict"], found["queries"]) == ("worse", EARLY)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,6 +57,45 @@ def golden_rows(*rows: tuple[str, str, int, str | None]) -> pa.Table:
 
 def ranking(*docs: str) -> list[ScoredDoc]:
     return [ScoredDoc(doc, 1.0) for doc in docs]
+
+
+# -- judgements -----------------------------------------------------------------------------
+
+JUDGED = [("q1", "a", 1, None), ("q1", "b", 2, None), ("q2", "a", 1, "x")]
+
+
+def test_judgements_are_known_again_in_any_order() -> None:
+    known = golden_set(golden_rows(*JUDGED)).judgements()
+    assert set(known) == {"demo/q1", "demo/q2"}
+    assert golden_set(golden_rows(*reversed(JUDGED))).judgements() == known
+    assert golden_set(golden_rows(*JUDGED)).only(["demo/q2"]).judgements() == {
+        "demo/q2": known["demo/q2"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "withheld"),
+    [
+        ([("q1", "a", 2, None), *JUDGED[1:]], ()),
+        ([("q1", "c", 1, None), *JUDGED], ()),
+        ([("q1", "a", 1, "x"), ("q1", "b", 2, "x"), JUDGED[2]], ()),
+        (JUDGED, ("b",)),
+    ],
+    ids=["a gain", "an answer more", "the tenant", "an answer in quarantine"],
+)
+def test_only_the_query_that_is_judged_otherwise_gets_other_judgements(
+    rows: list[tuple[str, str, int, str | None]], withheld: tuple[str, ...]
+) -> None:
+    before = golden_set(golden_rows(*JUDGED)).judgements()
+    after = golden_set(golden_rows(*rows), withheld=withheld).judgements()
+    assert after["demo/q1"] != before["demo/q1"]
+    assert after["demo/q2"] == before["demo/q2"]
+
+
+def test_another_wording_is_another_question() -> None:
+    golden = golden_set(golden_rows(*JUDGED))
+    reworded = replace(golden, texts=("another text", golden.texts[1]))
+    assert reworded.judgements()["demo/q1"] != golden.judgements()["demo/q1"]
 
 
 # -- exact search ---------------------------------------------------------------------------

@@ -121,9 +121,12 @@ class Deployment:
         live = self.pointer(backend).live_generation()
         return {row_id for _, row_id in self.target(backend).rows(live.identity)}
 
-    def evaluate(self, model: str, *scores: float, round_number: int = 1) -> None:
-        """Record an evaluation with these scores, one a query."""
-        details = {"scores": {f"q{number:03d}": score for number, score in enumerate(scores)}}
+    def evaluate(
+        self, model: str, *scores: float, round_number: int = 1, judged: str = "as always"
+    ) -> None:
+        """Record an evaluation with these scores, one a query; `judged` is every judgement."""
+        by_query = {f"q{number:03d}": score for number, score in enumerate(scores)}
+        details = {"scores": by_query, "judgements": dict.fromkeys(by_query, judged)}
         row = {
             "evaluation_id": f"{model}-{round_number}",
             "kind": "retrieval",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,22 @@ def lake(tmp_path: Path) -> Lake:
     return open_lake(tmp_path)
 
 
-def evaluated(lake: Lake, model: str, scores: dict[str, float], *, day: int) -> str:
+def evaluated(
+    lake: Lake,
+    model: str,
+    scores: dict[str, float],
+    *,
+    day: int,
+    judgements: dict[str, str] | None = None,
+) -> str:
+    """Record an evaluation; without judgements of its own, every query is judged as always."""
+    judged = dict.fromkeys(scores, "as always") | (judgements or {})
+    return recorded(lake, model, scores, {"scores": scores, "judgements": judged}, day=day)
+
+
+def recorded(
+    lake: Lake, model: str, scores: dict[str, float], details: dict[str, Any], *, day: int
+) -> str:
     row = {
         "evaluation_id": f"{model}@{day}",
         "kind": "retrieval",
@@ -36,7 +52,7 @@ def evaluated(lake: Lake, model: str, scores: dict[str, float], *, day: int) -> 
         "value": float(np.mean(list(scores.values()))),
         "sample_size": len(scores),
         "chunks_version": day,
-        "details": canonical_json({"scores": scores}),
+        "details": canonical_json(details),
         "run_id": "run",
         "evaluated_at": DAY_0 + timedelta(days=day),
     }
@@ -139,6 +155,52 @@ def test_only_queries_that_both_have_answered_are_paired(lake: Lake) -> None:
     assert found.comparison is not None
     assert found.comparison.difference.count == len(later) - 1
     assert found.comparison.difference.mean == 0
+
+
+def test_a_changed_judgement_is_no_fall(lake: Lake) -> None:
+    evaluated(lake, OLD, GOOD, day=0)
+    released(lake, OLD, day=0)
+    changed = dict.fromkeys(list(GOOD)[:40], "an answer more")
+    evaluated(lake, OLD, GOOD | less({q: GOOD[q] for q in changed}, 0.4), day=1, judgements=changed)
+    found = verdict(lake, OLD)
+    assert found.holds and found.comparison is not None
+    assert found.comparison.difference.count == len(GOOD) - len(changed)
+    assert found.comparison.difference.mean == 0
+
+
+def test_a_fall_is_seen_on_the_queries_that_are_judged_as_before(lake: Lake) -> None:
+    evaluated(lake, OLD, GOOD, day=0)
+    released(lake, OLD, day=0)
+    changed = dict.fromkeys(list(GOOD)[:40], "an answer less")
+    evaluated(lake, OLD, less(GOOD, 0.1), day=1, judgements=changed)
+    found = verdict(lake, OLD)
+    assert not found.holds and found.facts()["queries"] == len(GOOD) - len(changed)
+
+
+@pytest.mark.parametrize(
+    ("alike", "said"), [(19, "undecided"), (0, "no golden query was judged alike in both")]
+)
+def test_too_few_queries_that_are_judged_as_before_decide_nothing(
+    lake: Lake, alike: int, said: str
+) -> None:
+    evaluated(lake, OLD, GOOD, day=0)
+    released(lake, OLD, day=0)
+    changed = dict.fromkeys(list(GOOD)[alike:], "an answer more")
+    evaluated(lake, OLD, less(GOOD, 0.4), day=1, judgements=changed)
+    found = verdict(lake, OLD)
+    assert found.holds and found.facts()["verdict"] == said
+
+
+def test_an_evaluation_that_does_not_say_its_judgements_is_no_record(lake: Lake) -> None:
+    recorded(lake, OLD, GOOD, {"scores": GOOD}, day=0)
+    released(lake, OLD, day=0)
+    with pytest.raises(NotEvaluated, match="materialise quality/retrieval"):
+        verdict(lake, OLD)
+    record = evaluated(lake, OLD, less(GOOD, 0.4), day=1)
+    assert verdict(lake, OLD).facts()["verdict"] == "this evaluation is the champion's record"
+    evaluated(lake, OLD, less(GOOD, 0.5), day=2)
+    found = verdict(lake, OLD)
+    assert not found.holds and found.facts()["champion_evaluation_id"] == record
 
 
 def test_a_model_without_an_evaluation_is_an_error(lake: Lake) -> None:

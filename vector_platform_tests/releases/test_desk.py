@@ -152,6 +152,16 @@ def test_a_model_that_was_never_scored_waits_for_a_person(world: Deployment) -> 
     assert settled.moved and live(world) == "g0002"
 
 
+def test_a_model_is_compared_only_when_both_were_judged_alike(world: Deployment) -> None:
+    state = another_model(world)
+    world.evaluate("new.v1", *[0.9, 0.92] * 200, round_number=2, judged="an answer less")
+    settled = world.desk().release(state, actor="retrain", reason="r", automatic=True)
+    assert not settled.moved and "quality is undecided" in settled.request.waits_for
+    world.evaluate("old.v1", *[0.85, 0.87] * 200, round_number=3, judged="an answer less")
+    world.now += timedelta(days=2)  # The evidence is too old, and measured again.
+    assert world.desk().settle(settled.request.request_id).moved
+
+
 def test_asking_twice_is_one_request_and_a_newer_generation_supersedes_it(
     world: Deployment,
 ) -> None:

@@ -79,6 +79,17 @@ def test_a_better_model_replaces_the_live_one(world: Deployment) -> None:
     assert "better" in outcome.why
 
 
+def test_a_model_that_was_judged_otherwise_is_not_better_for_it(world: Deployment) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+    world.evaluate("old.v1", *WORSE)
+    promote(world, "old.v1")
+    world.evaluate("new.v1", *BETTER, judged="an answer less")
+    outcome = promote(world)
+    assert outcome.model_version == "old.v1" and not outcome.moved
+    assert "no golden query was judged alike for both" in outcome.why
+
+
 def test_a_model_that_is_ahead_by_chance_does_not(world: Deployment) -> None:
     for model in MODELS:
         world.sync().sync(model)

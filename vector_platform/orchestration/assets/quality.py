@@ -161,8 +161,9 @@ def evaluation_rows(
     golden: GoldenSet,
     run_id: str,
 ) -> pa.Table:
-    """Rows of `evaluations`: one a metric, with the score of every query in `details`."""
+    """Rows of `evaluations`: one a metric; `details` has score and judgements of each query."""
     now = datetime.now(UTC)
+    judgements = golden.judgements()
     evaluation_id = hash_text(
         canonical_json([model_version, str(snapshot), list(golden.query_ids), now.isoformat()])
     )
@@ -184,6 +185,7 @@ def evaluation_rows(
                             query: round(score, 6)
                             for query, score in report.per_query[metric].items()
                         },
+                        "judgements": judgements,
                     }
                 ),
                 "run_id": run_id,

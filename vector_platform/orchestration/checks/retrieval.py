@@ -132,7 +132,8 @@ def _after_quality(verdict: QualityVerdict) -> str:
         )
     if verdict.comparison.verdict == "undecided":
         return (
-            f"Nothing: {verdict.comparison.difference.count} queries are too few to decide for a "
-            f"margin of {verdict.comparison.margin}. Add golden queries."
+            f"Nothing: {verdict.comparison.difference.count} queries, judged as in the champion's "
+            f"record, are too few to decide for a margin of {verdict.comparison.margin}. Add "
+            "golden queries: they count from the next release of another model on."
         )
     return "Nothing: the model is not worse than the champion."
