@@ -26,11 +26,34 @@ _ROW_COLUMNS = (*FEED_COLUMNS, "doc_id", "title", "text")
 # Looking for the row groups that hold so many rows pays; for more, all of them are read.
 _FEW = 20_000
 
+# `contract.content_of`, in SQL.
+_CONTENT = "CASE WHEN title = '' THEN text ELSE title || chr(10) || text END"
 # `contract.digest_of`, in SQL; a test holds the two together.
 _DIGEST = (
     "substr(sha256(concat_ws(chr(31), c.content_hash, $fingerprint, c.tenant, c.region, "
     "c.attributes)), 1, 32)"
 )
+
+
+def some_contents(chunks: ds.Dataset, *, rows: int) -> pa.Table:
+    """Distinct contents of chunks, at most so many: (content_hash, text).
+
+    Those with the smallest hashes, which is random and always the same.
+    """
+    with spilling_duckdb() as db:
+        db.register("hashes", scan(chunks, ["content_hash"]))
+        db.register("chunks", scan(chunks, ["content_hash", "title", "text"]))
+        # Hashes first, so that only the texts of the chosen are ever in memory.
+        return db.sql(
+            f"""
+            WITH chosen AS (
+                SELECT DISTINCT content_hash FROM hashes ORDER BY content_hash LIMIT {rows}
+            )
+            SELECT content_hash, any_value({_CONTENT}) AS text
+            FROM chunks SEMI JOIN chosen USING (content_hash)
+            GROUP BY content_hash ORDER BY content_hash
+            """
+        ).to_arrow_table()
 
 
 def missing_contents(
@@ -42,11 +65,8 @@ def missing_contents(
         db.register("vectors", scan(vectors, ["content_hash"]))
         yield from stream(
             db,
-            """
-            SELECT content_hash,
-                   any_value(
-                       CASE WHEN title = '' THEN text ELSE title || chr(10) || text END
-                   ) AS text
+            f"""
+            SELECT content_hash, any_value({_CONTENT}) AS text
             FROM chunks
             WHERE content_hash NOT IN (SELECT content_hash FROM vectors)
             GROUP BY content_hash ORDER BY content_hash
@@ -105,8 +125,7 @@ def sample_contents(
             chosen = "SEMI JOIN chosen USING (doc_id)"
         return db.sql(
             f"""
-            SELECT doc_id, content_hash,
-                   CASE WHEN title = '' THEN text ELSE title || chr(10) || text END AS text
+            SELECT doc_id, content_hash, {_CONTENT} AS text
             FROM chunks {chosen} SEMI JOIN vectors USING (content_hash)
             ORDER BY sha256(doc_id), chunk_id LIMIT {rows}
             """

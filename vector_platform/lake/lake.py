@@ -142,6 +142,13 @@ class Lake:
             self.chunks.dataset(chunks_version), self.vectors(model_version), batch_rows=batch_rows
         )
 
+    def some_contents(self, *, chunks_version: int, rows: int) -> pa.Table:
+        """Some contents of the chunks, with or without a vector: (content_hash, text).
+
+        A random choice that is the same every time.
+        """
+        return derive.some_contents(self.chunks.dataset(chunks_version), rows=rows)
+
     def count_missing(self, model_version: str, snapshot: Snapshot) -> int:
         """Number of distinct contents of a snapshot without a vector under a model version."""
         return derive.count_missing(

@@ -230,12 +230,11 @@ class ModelWatch:
         return canaries
 
     def _corpus(self) -> list[str]:
+        # Whatever has a vector already: a model may get its canaries long after its vectors.
         version = self._lake.chunks.version()
-        batches = self._lake.missing_contents(
-            self._embedder.name, chunks_version=version, batch_rows=CORPUS_SAMPLE
-        )
-        first = next(batches, None)
-        return [] if first is None else first.column("text").to_pylist()
+        contents = self._lake.some_contents(chunks_version=version, rows=CORPUS_SAMPLE)
+        texts: list[str] = contents.column("text").to_pylist()
+        return texts
 
     def _written(self) -> set[str]:
         """Runs whose vectors are in the lake."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vector_platform.lake.contract import MODEL_VERSIONS, content_of, digest_of
+from vector_platform.lake.contract import MODEL_VERSIONS, content_of, digest_of, hash_text
 from vector_platform.lake.lake import (
     FingerprintChanged,
     Lake,
@@ -104,6 +104,19 @@ def test_each_missing_content_comes_once_as_the_model_sees_it(lake: Lake) -> Non
     )
     assert {row["text"] for row in missing} == {"Title\nbody", "alone"}
     assert lake.count_missing(MODEL, lake.snapshot()) == 2
+
+
+def test_some_contents_come_once_each_with_and_without_vectors(lake: Lake) -> None:
+    put(lake, chunk("s:1", "body", title="Title"), chunk("s:2", "body", title="Title"))
+    embed(lake)
+    put(lake, *(chunk(f"s:{n}", f"text {n}") for n in range(3, 9)))
+    version = lake.chunks.version()
+    known = lake.some_contents(chunks_version=version, rows=100).to_pylist()
+    assert {row["text"] for row in known} == {"Title\nbody", *(f"text {n}" for n in range(3, 9))}
+    assert [row["content_hash"] for row in known] == [
+        hash_text(text) for text in sorted((row["text"] for row in known), key=hash_text)
+    ]
+    assert lake.some_contents(chunks_version=version, rows=3).to_pylist() == known[:3]
 
 
 def test_a_content_split_differently_into_title_and_text_is_the_same_content(lake: Lake) -> None:

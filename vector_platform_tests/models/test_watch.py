@@ -57,6 +57,20 @@ def test_the_first_probe_registers_texts_of_the_corpus(lake: Lake, wordllama: Em
     assert lake.canaries.read().num_rows == len(rows)
 
 
+def test_canaries_are_the_same_texts_of_the_corpus_when_everything_is_embedded_already(
+    lake: Lake, wordllama: Embedder
+) -> None:
+    longest = "a passage about everything " * 50
+    put(lake, chunk("s:long", longest), chunk("s:again", longest))
+    ModelWatch(lake, wordllama, run_id="a").probe()
+    first = lake.canaries.read(["ordinal", "text"]).sort_by("ordinal")
+    embed_with(lake, wordllama, "b")
+    lake.canaries.replace(lake.canaries.read().slice(0, 0))
+    ModelWatch(lake, wordllama, run_id="c").probe()
+    assert lake.canaries.read(["ordinal", "text"]).sort_by("ordinal") == first
+    assert longest in first["text"].to_pylist()
+
+
 def test_a_verdict_is_kept_with_its_numbers(lake: Lake, wordllama: Embedder) -> None:
     ModelWatch(lake, wordllama, run_id="a").probe()
     watch = ModelWatch(lake, half(wordllama), run_id="b")
