@@ -16,6 +16,9 @@ BackendOption = Annotated[str, typer.Option("--backend", help="milvus, pinecone,
 OverrideFreeze = Annotated[
     str, typer.Option("--override-freeze", help="Reason to release during a freeze; it is kept.")
 ]
+AllowShrink = Annotated[
+    bool, typer.Option("--allow-shrink", help="Let a release take many rows from readers.")
+]
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="Model version; default: every active one.")
 ]

@@ -9,6 +9,7 @@ import typer
 
 from vector_platform.cli.choices import chosen_backends, chosen_models
 from vector_platform.cli.output import (
+    AllowShrink,
     BackendOption,
     JsonFlag,
     OverrideFreeze,
@@ -19,9 +20,6 @@ from vector_platform.cli.output import (
 
 app = typer.Typer(no_args_is_help=True, help="See and move the live pointer.")
 
-AllowShrink = Annotated[
-    bool, typer.Option("--allow-shrink", help="Let a release take many rows from readers.")
-]
 Reason = Annotated[str, typer.Option(help="Recorded with the release.")]
 
 

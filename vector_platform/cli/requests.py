@@ -13,6 +13,7 @@ import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_models
 from vector_platform.cli.output import (
+    AllowShrink,
     BackendOption,
     JsonFlag,
     OverrideFreeze,
@@ -75,19 +76,15 @@ def show(
 ) -> None:
     """One request: the report of its gates, and everything that was decided about it."""
     from vector_platform.releases.decisions import Decisions
-    from vector_platform.releases.evaluations import kept_evidence
+    from vector_platform.releases.evaluations import kept_report
     from vector_platform.releases.gate_report import as_html as to_html
     from vector_platform.releases.gate_report import as_markdown, report_facts
-    from vector_platform.releases.gates import judge
     from vector_platform.releases.requests import ReleaseRequests
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
     found = ReleaseRequests(platform.lake).get(request_id)
-    evidence = kept_evidence(platform.lake, found.evidence_id)
-    report = (
-        judge(evidence, platform.settings.releases, moment=found.updated_at) if evidence else None
-    )
+    report = kept_report(platform.lake, found, platform.settings.releases)
     decided = Decisions(platform.lake, run_id="cli").about(request_id)
     if as_json:
         say_json(
@@ -117,8 +114,10 @@ def request(
     backend: BackendOption = "both",
     reason: Why = "asked for by hand",
     override_freeze: OverrideFreeze = "",
+    allow_shrink: AllowShrink = False,
 ) -> None:
     """Ask for a release; what the policy lets through is live afterwards."""
+    from vector_platform.releases.policy import overrides_of
     from vector_platform.releases.promotion import promote_model
     from vector_platform.wiring import Platform
 
@@ -133,7 +132,7 @@ def request(
                 actor=getpass.getuser(),
                 reason=reason,
                 accept_undecided=False,
-                overrides={"freeze": override_freeze} if override_freeze else {},
+                overrides=overrides_of(override_freeze, reason if allow_shrink else ""),
             )
             say(f"{name}: {outcome.describe()}")
     finally:
@@ -144,15 +143,18 @@ def approve(
     request_id: RequestId,
     reason: Why = "approved by hand",
     override_freeze: OverrideFreeze = "",
+    allow_shrink: AllowShrink = False,
 ) -> None:
     """Approve a request; it is released when nothing else is in its way. Exit 2 while it waits."""
+    from vector_platform.releases.policy import overrides_of
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
     desk = _desk(platform, request_id)
-    if override_freeze:
-        desk.override(request_id, "freeze", actor=getpass.getuser(), reason=override_freeze)
-    settled = desk.approve(request_id, actor=getpass.getuser(), reason=reason)
+    me = getpass.getuser()
+    for what, why in overrides_of(override_freeze, reason if allow_shrink else "").items():
+        desk.override(request_id, what, actor=me, reason=why)
+    settled = desk.approve(request_id, actor=me, reason=reason)
     _say_settled(platform, settled)
     if settled.request.open:
         raise typer.Exit(2)
@@ -168,20 +170,31 @@ def reject(request_id: RequestId, reason: Why) -> None:
 
 
 def decisions(
+    about: Annotated[
+        str | None,
+        typer.Option(help="Only of a subject with this in its name: r-3f9a02c1, milvus, words.v1."),
+    ] = None,
+    what: Annotated[
+        str | None, typer.Option(help="Only of this kind: act, approve, rollback, ...")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Only by this person, sensor or job.")] = None,
     limit: Annotated[int, typer.Option("-n", help="How many of the newest; 0 for all.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
     """Who decided what, when, on what evidence, and why. Nothing in this table ever changes."""
-    from vector_platform.releases.decisions import Decisions
+    from vector_platform.releases.decisions import WHATS, Decisions
     from vector_platform.wiring import Platform
 
-    found = Decisions(Platform.load().lake, run_id="cli").about()[-limit:]
+    if what is not None and what not in WHATS:
+        raise BadChoice(f"--what {what!r} is not one of {', '.join(WHATS)}")
+    known = Decisions(Platform.load().lake, run_id="cli").about(what=what, actor=by)
+    found = [one for one in known if about is None or about in one.subject][-limit:]
     if as_json:
         say_json([decision.facts() for decision in found])
         return
     say_table(
         "Decisions",
-        ["when", "who", "what", "about", "before", "after", "why"],
+        ["when", "who", "what", "about", "before", "after", "evidence", "why"],
         [
             [
                 decision.decided_at.strftime("%Y-%m-%d %H:%M:%S"),
@@ -190,6 +203,7 @@ def decisions(
                 decision.subject,
                 decision.before or "",
                 decision.after or "",
+                " ".join(one[:8] for one in decision.evidence),
                 decision.why,
             ]
             for decision in found

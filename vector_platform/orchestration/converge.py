@@ -31,6 +31,8 @@ from vector_platform.orchestration.runs import RunOutcome, Runs
 from vector_platform.wiring import Platform
 
 RETRIEVAL = "retrieval quality"
+# Who asks for the releases of these runs.
+ASKER = "converge"
 
 Summary = Callable[[RunOutcome], str]
 
@@ -181,7 +183,7 @@ def _replace(runs: Runs, model_version: str) -> StageResult:
 
 def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:
     config = PromoteConfig(
-        model_version=model_version or "", reason=reason, actor="converge", automatic=True
+        model_version=model_version or "", reason=reason, actor=ASKER, automatic=True
     )
     done = runs.job("promote", dg.RunConfig({"promote_op": config}))
     outcomes = done.outputs["promote_op"]

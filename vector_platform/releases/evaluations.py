@@ -18,7 +18,9 @@ from vector_platform.lake.contract import EVALUATIONS, canonical_json, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.evidence import Evidence, evidence_of
 from vector_platform.releases.gate_report import report_facts
-from vector_platform.releases.gates import GateReport
+from vector_platform.releases.gates import GateReport, judge
+from vector_platform.releases.requests import ReleaseRequest
+from vector_platform.settings import Releases
 
 GATES = "gates"
 SHADOW = "shadow"
@@ -107,6 +109,12 @@ def kept_evidence(lake: Lake, evaluation_id: str | None) -> Evidence | None:
         return None
     rows = lake.evaluations.read(["details"], where=[("evaluation_id", "==", evaluation_id)])
     return evidence_of(json.loads(rows.column("details")[0].as_py())["evidence"])
+
+
+def kept_report(lake: Lake, request: ReleaseRequest, policy: Releases) -> GateReport | None:
+    """The report of a request's gates at the moment it was last looked at; None before that."""
+    evidence = kept_evidence(lake, request.evidence_id)
+    return judge(evidence, policy, moment=request.updated_at) if evidence else None
 
 
 def keep(

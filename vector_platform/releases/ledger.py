@@ -169,7 +169,7 @@ class Ledger:
     def standing(self, request: ReleaseRequest) -> Standing:
         """What the decisions about a request add up to."""
         decisions = self.decisions.about(request.request_id)
-        return standing_of(request.requester, decisions, self._policy)
+        return standing_of(request.requester, decisions, self._policy, automatic=request.automatic)
 
     def decide(
         self,

@@ -21,9 +21,10 @@ from vector_platform.releases.gates import GateReport
 from vector_platform.settings import Releases
 
 State = Literal["requested", "approved", "rejected", "released", "withdrawn", "expired"]
-# What a person may set aside by name, with a reason: a freeze, a gate that cannot tell, and the
-# guard over rows that readers lose.
-Override = Literal["freeze", "undecided", "shrink"]
+# What may be set aside by name, with a reason. By people: a freeze, a gate that cannot tell, and
+# the guard over rows that readers lose. By the job that replaces a stand-in: the approval.
+Override = Literal["freeze", "undecided", "shrink", "approval"]
+
 
 _ENDS: Mapping[str, State] = {
     "reject": "rejected",
@@ -42,21 +43,31 @@ class Standing:
     """What the decisions about a request add up to.
 
     Attributes:
+        by_person: Whether a person asked, not a sensor or a schedule.
         end: How it ended; None while it is open.
         approvals: Who approved it, in order, since its evidence last got worse.
         overrides: What was set aside -> (who, why).
     """
 
+    by_person: bool
     end: State | None = None
     approvals: tuple[str, ...] = ()
     overrides: Mapping[Override, tuple[str, str]] = field(default_factory=dict)
 
 
-def standing_of(requester: str, decisions: Sequence[Decision], policy: Releases) -> Standing:
+def standing_of(
+    requester: str, decisions: Sequence[Decision], policy: Releases, *, automatic: bool
+) -> Standing:
     """Add up the decisions about one request, oldest first.
 
     The requester's own approval never counts, nobody counts twice, and where approvers are
     named nobody else counts, even if such a row should ever be in the table.
+
+    Args:
+        requester: Who asked.
+        decisions: All about the request.
+        policy: Who has a say.
+        automatic: Whether a sensor or a schedule asked, not a person.
     """
     end: State | None = None
     approvals: list[str] = []
@@ -76,7 +87,7 @@ def standing_of(requester: str, decisions: Sequence[Decision], policy: Releases)
             what = cast(Override, decision.after)
             if may_override(what, decision.actor, requester, policy):
                 overrides[what] = (decision.actor, decision.why)
-    return Standing(end, tuple(approvals), overrides)
+    return Standing(not automatic, end, tuple(approvals), overrides)
 
 
 def may_approve(actor: str, requester: str, policy: Releases) -> bool:
@@ -95,15 +106,27 @@ def may_override(what: Override, actor: str, requester: str, policy: Releases) -
     return what == "freeze" and may_approve(actor, requester, policy)
 
 
+def overrides_of(freeze: str, shrink: str) -> dict[Override, str]:
+    """What a person sets aside -> why, from the reasons given; an empty one sets nothing aside."""
+    given: dict[Override, str] = {"freeze": freeze, "shrink": shrink}
+    return {what: why for what, why in given.items() if why}
+
+
 def approvals_needed(
     change: Change, report: GateReport, standing: Standing, policy: Releases
 ) -> int:
     """How many approvals a change needs, given what its gates say.
 
     A rebuild by the live model's spec needs none: its gates decide. Everything else needs the
-    configured number where approvers are named. A gate that cannot tell needs one in any case.
+    configured number. Where nobody is named, a person who asks is one of them, so that whoever
+    runs a platform alone can, and no sensor changes the model by itself; and the first release
+    takes nothing from readers. A gate that cannot tell needs one in any case.
     """
-    asked = policy.approvals if policy.approvers and change != "rebuild" else 0
+    asked = policy.approvals
+    if change == "rebuild" or "approval" in standing.overrides:
+        asked = 0
+    elif not policy.approvers:
+        asked = 0 if change == "first" else policy.approvals - standing.by_person
     unsure = bool(report.named("undecided")) and "undecided" not in standing.overrides
     return max(asked, 1) if unsure else asked
 
@@ -122,8 +145,8 @@ def stands_in_the_way(
         unsure = [
             f"{g.name} is undecided: {g.why}" for g in report.gates if g.outcome == "undecided"
         ]
-        who = f" of {', '.join(policy.approvers)}" if policy.approvers else ""
-        asked = f"{missing} approval{'s' if missing > 1 else ''}{who}"
+        who = ", ".join(policy.approvers) or "anybody but who asked"
+        asked = f"{missing} approval{'s' if missing > 1 else ''} of {who}"
         reasons.append("; ".join([*unsure, f"it waits for {asked}"]))
     return reasons
 

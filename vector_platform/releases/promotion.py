@@ -102,7 +102,8 @@ def promote_model(
     settled = desk.release(
         newest,
         actor=actor,
-        reason=reason,
+        # Whoever is asked to approve reads why this one was chosen.
+        reason=reason if model_version else f"{reason}: {why}",
         automatic=automatic,
         overrides={**word, **(overrides or {})},
         evidence_ids=tuple(found.evaluation_id for found in evaluations.values()),

@@ -52,7 +52,7 @@ class Releases(Section):
     )
     approvers: list[str] = Field(
         default=[],
-        description="Who may approve a release; without a name the gates alone decide.",
+        description="Who may approve a release; without a name, anybody but who asked.",
     )
     approvals: int = Field(
         default=1,

@@ -348,7 +348,12 @@ def test_a_release_is_asked_for_approved_and_recorded(home: Deployment) -> None:
     decided = json.loads(ok(home.cli("decisions", "--json", "-n", "0")).out)
     told = [one["what"] for one in decided if one["subject"] == request]
     assert told == ["request", "withdraw"]
-    assert "rollback" in ok(home.cli("decisions")).out
+    told = ok(home.cli("decisions", "--about", request)).out
+    assert "withdraw" in told and "rollback" not in told
+    backs = json.loads(ok(home.cli("decisions", "--what", "rollback", "--by", me, "--json")).out)
+    assert [one["what"] for one in backs] == ["rollback"]
+    assert ok(home.cli("decisions", "--by", "nobody", "--json")).out == "[]\n"
+    assert "'sold' is not one of request, " in failed(home.cli("decisions", "--what", "sold"))
     assert "no release request" in failed(home.cli("release", "show", "r-none"))
 
 

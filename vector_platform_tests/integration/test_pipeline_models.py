@@ -130,7 +130,7 @@ def test_the_first_model_goes_live_by_itself(home: Deployment) -> None:
     assert_readers_see(home, SHORT, len(TOPICS))
 
 
-def test_a_second_model_embeds_only_its_own_partition_and_is_promoted_for_being_better(
+def test_a_second_model_embeds_only_its_own_partition_and_is_promoted_by_approval_for_being_better(
     home: Deployment,
 ) -> None:
     before = home.platform.lake.embeddings.read(where=[("model_version", "==", SHORT)])
@@ -146,8 +146,12 @@ def test_a_second_model_embeds_only_its_own_partition_and_is_promoted_for_being_
         before.sort_by("content_hash")
     )
     assert measured(home, stages, LONG) > 0.9
-    assert stages["release"].changed
-    assert f"{LONG} is better" in stages["release"].summary
+    assert "it waits for 1 approval" in stages["release"].summary
+    assert_readers_see(home, SHORT, len(TOPICS))
+    for request in json.loads(home.cli("release", "requests", "--json").out):
+        assert f"{LONG} is better" in request["reason"]
+        approved = home.cli("release", "approve", request["request_id"])
+        assert approved.code == 0, approved.err
     assert_readers_see(home, LONG, len(TOPICS))
     assert not any(stage.changed for stage in home.converge(DAYS[0]).values())
 

@@ -40,8 +40,8 @@ ASKED = 100
 # Hits that hold ten documents, however many chunks the best of them have.
 CHUNKS = 40
 # Room for one query that loses its answer, and no more than two. Requests arrive in any order, so
-# every build gives another graph, and HNSW then cannot reach one of 3,862 advisories in one build of
-# twenty (2 of 41 orders, FAISS with M 16, efConstruction 200, ef 256).
+# every build gives another graph, and HNSW then cannot reach one of 3,862 advisories in one build
+# of twenty (2 of 41 orders, FAISS with M 16, efConstruction 200, ef 256).
 LARGEST_LOSS = 0.02
 
 

@@ -19,6 +19,7 @@ from vector_platform.orchestration.release_jobs import (
     DecisionConfig,
     PromoteConfig,
     RollbackConfig,
+    ShowConfig,
 )
 from vector_platform.orchestration.runs import RunFailed, Runs
 from vector_platform.releases.decisions import Decisions, utc_now
@@ -63,11 +64,21 @@ class Desk:
         told: dict[str, Any] = done.outputs["promote_op"]["milvus"]
         return told
 
-    def decide(self, verb: str, request_id: str, actor: str) -> dict[str, Any]:
-        config = DecisionConfig(request_id=request_id, actor=actor, reason="because")
-        done = self.runs.job(f"{verb}_release", dg.RunConfig({f"{verb}_op": config}))
+    def decide(self, verb: str, request_id: str, actor: str, **config: Any) -> dict[str, Any]:
+        asked = DecisionConfig(request_id=request_id, actor=actor, reason="because", **config)
+        done = self.runs.job(f"{verb}_release", dg.RunConfig({f"{verb}_op": asked}))
         told: dict[str, Any] = done.outputs[f"{verb}_op"][request_id]
         return told
+
+    def shown(self, request_id: str = "") -> tuple[dict[str, Any], dict[str, str]]:
+        """What `show_releases` says: facts, and reports as the UI has them; by request."""
+        config = dg.RunConfig({"show_op": ShowConfig(request_id=request_id)})
+        done = self.runs.definitions.resolve_job_def("show_releases").execute_in_process(
+            instance=self.instance, run_config=config
+        )
+        (output,) = (e.step_output_data for e in done.all_events if e.is_successful_output)
+        reports = {name: str(value.value) for name, value in output.metadata.items()}
+        return done.output_for_node("show_op"), reports
 
     def tick(self, name: str) -> list[dg.RunRequest]:
         """One tick of a sensor."""
@@ -106,6 +117,41 @@ def test_a_new_model_is_released_by_an_approval_job_and_not_before(desk: Desk) -
     assert desk.decide("approve", told["request"], "ann")["moved"]
     assert desk.live() == "g0002"
     assert not desk.decide("approve", told["request"], "bob")["moved"]
+
+
+def test_a_sensors_proposal_of_another_model_waits_and_is_shown_until_somebody_approves_it(
+    desk: Desk,
+) -> None:
+    assert desk.shown() == ({}, {})
+    told = desk.promote(NEW, actor="retrain_on_fallen_quality", automatic=True)
+    asked = told["request"]
+    assert (told["waits"], desk.live()) == (True, "g0001")
+    facts, reports = desk.shown()
+    assert "approval of anybody but who asked" in facts[asked]["summary"]
+    assert reports[asked].startswith("## milvus documents")
+    with pytest.raises(RunFailed, match="nobody approves their own"):
+        desk.decide("approve", asked, "retrain_on_fallen_quality")
+    assert desk.decide("approve", asked, "ann")["moved"]
+    assert desk.live() == "g0002"
+    assert desk.shown() == ({}, {})
+    facts, reports = desk.shown(asked)
+    assert (facts[asked]["state"], set(reports)) == ("released", {asked})
+
+
+def test_an_approval_may_let_readers_lose_rows_and_says_so_in_the_record(desk: Desk) -> None:
+    desk.policy(approvers=["ann", "bob"])
+    asked = desk.promote(NEW)["request"]
+    lake = desk.runs.platform.lake
+    building.put(lake, delete=[f"guides:{n}#0" for n in range(12)])
+    with pytest.raises(RunFailed, match="--allow-shrink"):
+        desk.decide("approve", asked, "ann")
+    assert desk.live() == "g0001"
+    told = desk.decide("approve", asked, "ann", allow_shrink=True)
+    # It is measured now, without a row to ask for: what was said before counts no more.
+    assert "recall is undecided" in told["summary"]
+    assert desk.decide("approve", asked, "ann")["moved"]
+    kept = Decisions(lake, run_id="test").about(asked, what="override", actor="ann")
+    assert [(one.after, one.why) for one in kept] == [("shrink", "because")]
 
 
 def test_a_rejected_request_is_not_released_later(desk: Desk) -> None:

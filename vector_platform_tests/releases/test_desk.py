@@ -144,6 +144,26 @@ def test_a_worse_model_is_not_released_by_anybody(world: Deployment) -> None:
     assert not settled.moved and live(world) == "g0001"
 
 
+def test_a_better_model_goes_live_by_a_person_and_not_by_a_sensor_alone(world: Deployment) -> None:
+    state = another_model(world)
+    settled = world.desk().release(state, actor="retrain", reason="r", automatic=True)
+    assert settled.report is not None
+    assert {gate.outcome for gate in settled.report.gates} == {"pass"}
+    assert not settled.moved and settled.request.state == "requested"
+    assert settled.request.waits_for == "it waits for 1 approval of anybody but who asked"
+    with pytest.raises(MayNotDecide):
+        world.desk().approve(settled.request.request_id, actor="retrain", reason="I made it")
+    assert not world.desk().settle(settled.request.request_id).moved
+    settled = world.desk().approve(settled.request.request_id, actor="ann", reason="it reads well")
+    assert settled.moved and live(world) == "g0002"
+
+
+def test_a_person_who_asks_for_a_better_model_is_its_approval(world: Deployment) -> None:
+    state = another_model(world)
+    assert world.desk().release(state, actor="ann", reason="r").moved
+    assert live(world) == "g0002"
+
+
 def test_a_model_that_was_never_scored_waits_for_a_person(world: Deployment) -> None:
     state = world.sync().sync("new.v1").generation
     settled = world.desk().release(state, actor="retrain", reason="r", automatic=True)
@@ -155,7 +175,7 @@ def test_a_model_that_was_never_scored_waits_for_a_person(world: Deployment) -> 
 def test_a_model_is_compared_only_when_both_were_judged_alike(world: Deployment) -> None:
     state = another_model(world)
     world.evaluate("new.v1", *[0.9, 0.92] * 200, round_number=2, judged="an answer less")
-    settled = world.desk().release(state, actor="retrain", reason="r", automatic=True)
+    settled = world.desk().release(state, actor="ann", reason="r")
     assert not settled.moved and "quality is undecided" in settled.request.waits_for
     world.evaluate("old.v1", *[0.85, 0.87] * 200, round_number=3, judged="an answer less")
     world.now += timedelta(days=2)  # The evidence is too old, and measured again.
