@@ -106,7 +106,7 @@ def _approve_waiting() -> None:
                 settled = platform.release_desk(backend, run_id="cli").approve(
                     request.request_id, actor=getpass.getuser(), reason="seen in the demo"
                 )
-                say(f"approved in your name on {backend}: {settled.describe()}")
+                say(f"approved in your name on {backend}: {settled.describe()}, {request.reason}")
     finally:
         platform.close()
 

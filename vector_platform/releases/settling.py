@@ -50,7 +50,8 @@ class Settled:
         asked = self.request
         what = f"{asked.request_id} ({asked.model_version} {asked.generation})"
         if asked.open:
-            return f"{what} waits: {asked.waits_for}"
+            show = f"`vector-platform release show {asked.request_id}`"
+            return f"{what} waits: {asked.waits_for}; {show} has the report of its gates"
         return f"{what} is {asked.state}" + (f": {asked.waits_for}" if asked.waits_for else "")
 
 
