@@ -224,7 +224,13 @@ def _slices(draw: Random, strength: float) -> dict[str, Any]:
     return _moved(draw, acts=False) | {
         "global_alarm": False,
         "slices_alarmed": [
-            {"tenant": f"tenant-{number}", "source": "notices", "since": "2026-01-01"}
+            {
+                "tenant": f"tenant-{number}",
+                "source": "notices",
+                "since": "2026-01-01",
+                "new_mass_low": round(0.06 + 0.5 * strength, 3),
+                "acts": True,
+            }
             for number in range(count)
         ],
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vector_platform.demo.world import World
 from vector_platform.errors import VectorPlatformError
@@ -216,7 +216,7 @@ def _check_lines(found: Happening) -> Iterator[str]:
         yield f"    {name} FAILS"
 
 
-def _slices(alarmed: list[dict[str, str]]) -> str:
+def _slices(alarmed: list[dict[str, Any]]) -> str:
     return "moved: " + ", ".join(f"team {one['tenant']}" for one in alarmed)
 
 

@@ -122,12 +122,24 @@ def sample_of_days(
     first: int,
     last: int,
     limit: int,
+    slice_: tuple[str, str] | None = None,
 ) -> pa.Table:
     """Some chunks of the days from `first` to `last`: (chunk_id, content_hash, text, vector).
 
     Those with the smallest content hashes, which is as good as random and the same every time;
     each content once. Reads the vectors of those alone.
+
+    Args:
+        chunks: Chunks as they are now.
+        documents: Documents as they are now.
+        vectors: Vectors of one model version.
+        first: First day, counted from 1970-01-01.
+        last: Last day, included.
+        limit: Contents at most.
+        slice_: (tenant, source) whose chunks they are; None for all.
     """
+    of_slice = "" if slice_ is None else "AND tenant = $tenant AND source = $source"
+    named = {} if slice_ is None else dict(zip(("tenant", "source"), slice_, strict=True))
     with spilling_duckdb() as db:
         db.register("all_chunks", scan(chunks, CHUNK_COLUMNS))
         db.register("all_documents", scan(documents, DOCUMENT_COLUMNS))
@@ -136,9 +148,10 @@ def sample_of_days(
             CREATE TEMP TABLE chosen AS
             SELECT min(chunk_id) AS chunk_id, content_hash, any_value({_TEXT}) AS text
             FROM all_chunks JOIN all_documents USING (doc_id)
-            WHERE {_DAY} BETWEEN {first} AND {last}
+            WHERE {_DAY} BETWEEN {first} AND {last} {of_slice}
             GROUP BY content_hash ORDER BY content_hash LIMIT {limit}
-            """
+            """,
+            named,
         )
         hashes = db.sql("SELECT content_hash FROM chosen").to_arrow_table()
         vectors = holding(vectors, "content_hash", hashes.column(0).combine_chunks())

@@ -341,7 +341,14 @@ class Lake:
         )
 
     def sample_of_days(
-        self, model_version: str, versions: DatedVersions, *, first: int, last: int, limit: int
+        self,
+        model_version: str,
+        versions: DatedVersions,
+        *,
+        first: int,
+        last: int,
+        limit: int,
+        slice_: tuple[str, str] | None = None,
     ) -> pa.Table:
         """Some chunks of some days, with their vectors (`dated.sample_of_days`)."""
         return dated.sample_of_days(
@@ -351,6 +358,7 @@ class Lake:
             first=first,
             last=last,
             limit=limit,
+            slice_=slice_,
         )
 
     def count_days(self, versions: DatedVersions) -> pa.Table:

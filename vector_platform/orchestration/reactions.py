@@ -93,7 +93,7 @@ def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosi
     """What is wrong now, of every active model version."""
     limits = Limits(settings.acting.max_deleted_share, settings.acting.max_p95_latency_ms)
     return [
-        _with_owner(found, settings)
+        with_owner(found, settings)
         for model_version in settings.active_models
         for found in diagnose(
             model_version,
@@ -104,10 +104,10 @@ def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosi
     ]
 
 
-def _with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:
-    """A fault of one source names whom to tell."""
+def with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:
+    """A fault of one source names whom to tell; of what is only watched nobody is told."""
     source = settings.sources.get(found.scope.source)
-    if source is None:
+    if source is None or found.action == "watch":
         return found
     return replace(found, why=f"{found.why}; owner: {source.owner or settings.owner}")
 

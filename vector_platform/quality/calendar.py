@@ -86,14 +86,20 @@ class Calendar:
         freedom = self.days - int(self._present.sum())
         self._fits = fit_blocks(reference, blocks, freedom)
 
+    def known(self, days: Days) -> Days:
+        """Of some days those that can be compared.
+
+        They come after the reference, and have a weekday that it has seen.
+        """
+        known = self._present[days.weekdays] & (days.dates > self._last)
+        return Days(days.dates[known], days.rows[known], days.sums[known])
+
     def looks(self, days: Days) -> Looks:
         """Compare every window that ends on a day after the reference.
 
-        A window never reaches back into the reference: in its first weeks it is shorter. Days
-        of a weekday that the reference has never seen are left out.
+        A window never reaches back into the reference: in its first weeks it is shorter.
         """
-        known = self._present[days.weekdays] & (days.dates > self._last)
-        days = Days(days.dates[known], days.rows[known], days.sums[known])
+        days = self.known(days)
         shape = (len(days.dates), len(self.windows))
         rows, scores, blocks = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
         firsts = [np.searchsorted(days.dates, days.dates - width + 1) for width in self.windows]

@@ -249,23 +249,14 @@ def _drift(seen: _Verdicts) -> list[Diagnosis]:
         return []
     alarm = alarms[0]
     facts = alarm.facts
+    slices = [_slice_moved(seen, alarm, one) for one in facts.get("slices_alarmed") or []]
     if facts.get("global_alarm") is True:
-        return [_moved(seen, alarm)]
-    slices = facts.get("slices_alarmed") or []
+        whole = _moved(seen, alarm)
+        # A slice that is new for the most part may move the whole as well, if only a little.
+        acting = [one for one in slices if one.action != "watch"]
+        return acting if acting and whole.action == "watch" else [whole]
     if facts.get("global_alarm") is False and slices:
-        return [
-            Diagnosis(
-                "slice_moved",
-                ACTIONS["slice_moved"],
-                Scope(
-                    seen.model_version,
-                    **{part: str(s.get(part, "")) for part in ("tenant", "source", "since")},
-                ),
-                "the distribution of this slice moved while the whole is quiet",
-                _ids([alarm]),
-            )
-            for s in slices
-        ]
+        return slices
     return [
         Diagnosis(
             "distribution_moved",
@@ -276,6 +267,24 @@ def _drift(seen: _Verdicts) -> list[Diagnosis]:
             _ids([alarm]),
         )
     ]
+
+
+def _slice_moved(seen: _Verdicts, alarm: Verdict, one: Mapping[str, Any]) -> Diagnosis:
+    """A slice that alarms while the whole does not act; one that has hardly changed is watched."""
+    parts = {part: str(one.get(part, "")) for part in ("tenant", "source", "since")}
+    whole = "has hardly changed" if alarm.facts.get("global_alarm") is True else "is quiet"
+    why = (
+        f"the distribution of this slice moved while the whole {whole}: at least "
+        f"{_number(one, 'new_mass_low')} of it is new"
+    )
+    acts = one.get("acts") is True
+    return Diagnosis(
+        "slice_moved",
+        ACTIONS["slice_moved"] if acts else "watch",
+        Scope(seen.model_version, **parts),
+        why if acts else f"{why}, which is below what acts",
+        _ids([alarm]),
+    )
 
 
 def _moved(seen: _Verdicts, alarm: Verdict) -> Diagnosis:

@@ -1,15 +1,14 @@
 """The verdict on a model version's stream: has its distribution moved, where, and by how much?
 
-Belongs here: putting reference, sketches, calendar and bound together, for the whole stream and
-for every tenant and source. Does not belong here: the parts, pictures and examples
-(`explanation.py`), or what is done about it.
+Belongs here: putting reference, sketches, calendar and bound together for the whole stream, and
+the verdict on it and its slices. Does not belong here: how slices are judged (`slice_alarms.py`),
+the parts, pictures and examples (`explanation.py`), or what is done about it.
 
 The stream as a whole comes first: it alarms when its newest windows reach a score that a year
-without change reaches with a chance of `false_alarms_a_year`. A slice (tenant, source) has its
-own reference days and the same kind of yearly p-value; all slices together are held to a false
-discovery rate (Benjamini and Hochberg 1995). An alarm *acts* when the part of the window that the
-reference does not explain is larger than policy allows: a small change, surely seen, is news, not
-work. Too few days or rows is its own outcome, never an alarm.
+without change reaches with a chance of `false_alarms_a_year`. An alarm *acts* when the part of
+the window that the reference does not explain is larger than policy allows, of the whole or of a
+slice: a small change, surely seen, is news, not work. Too few days or rows is its own outcome,
+never an alarm.
 """
 
 from __future__ import annotations
@@ -24,38 +23,15 @@ import numpy as np
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.calendar import Calendar, Looks
 from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
-from vector_platform.quality.days import WEEK, Days
-from vector_platform.quality.feature_map import EVENTS
+from vector_platform.quality.drift_policy import DriftPolicy
+from vector_platform.quality.feature_map import MARKUP
 from vector_platform.quality.new_mass import event_low, new_mass_low
 from vector_platform.quality.references import EPOCH, Reference, newest_reference
 from vector_platform.quality.sketches import Series, read_series
+from vector_platform.quality.slice_alarms import SliceAlarm, alarmed_slices
+from vector_platform.quality.year_null import LEAST_P_VALUE
 
 Outcome = Literal["drifted", "stable", "not enough data"]
-Slice = tuple[str, str]
-
-# Below this many rows a day, means of a slice are too far from Gaussian for the yearly tail.
-MIN_ROWS_A_DAY = 10
-# A chance below this is shown as this: so far out, the tail is theory that no year has tested.
-LEAST_P_VALUE = 1e-6
-# What debris of an ingest does to a text, and a new topic does not.
-MARKUP = EVENTS.index("tags above all but 1%")
-
-
-@dataclass(frozen=True)
-class DriftPolicy:
-    """What an alarm is, and what is done about one.
-
-    Attributes:
-        false_alarms_a_year: Chance of any false alarm of the whole stream in a year.
-        false_discovery_rate: Of the slices that alarm, the share that may be false.
-        least_new_mass: Share of the window that must be new before an alarm acts.
-        min_rows: Rows below which a window is not judged.
-    """
-
-    false_alarms_a_year: float = 0.01
-    false_discovery_rate: float = 0.05
-    least_new_mass: float = 0.05
-    min_rows: int = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +54,7 @@ class DriftVerdict:
         reference_rows: Rows of the reference.
         reference_days: Days of the reference.
         slices_judged: Slices with data enough.
-        slices_alarmed: Slices that alarm, the clearest first.
-        slices_since: First day of the window of each that stands out most.
+        slices_alarmed: Slices that alarm, the most changed first.
         day: The newest day.
         policy: What it was judged by.
         reference: What it was judged against; None before there is one.
@@ -102,8 +77,7 @@ class DriftVerdict:
     reference_rows: int = 0
     reference_days: int = 0
     slices_judged: int = 0
-    slices_alarmed: tuple[Slice, ...] = ()
-    slices_since: tuple[date, ...] = ()
+    slices_alarmed: tuple[SliceAlarm, ...] = ()
     day: date | None = None
     reference: Reference | None = None
     series: Series | None = None
@@ -124,6 +98,14 @@ class DriftVerdict:
         """Whether the alarm acts and is one of texts full of debris."""
         return self.acts and self.markup_low > self.policy.least_new_mass
 
+    @property
+    def slice_meant(self) -> SliceAlarm | None:
+        """The slice that changed most, where the alarm is one of slices and not of the whole."""
+        if self.acts or not self.slices_alarmed:
+            return None
+        worst = self.slices_alarmed[0]
+        return worst if worst.acts or not self.global_alarm else None
+
     def facts(self) -> dict[str, Any]:
         """Numbers first, for metadata and JSON."""
         return {
@@ -138,6 +120,10 @@ class DriftVerdict:
             "reference_days": self.reference_days,
             "reference_rows": self.reference_rows,
             "slices_judged": self.slices_judged,
+            "slices_acting": sum(one.acts for one in self.slices_alarmed),
+            "slice_new_mass_low": max(
+                (round(one.new_mass_low, 4) for one in self.slices_alarmed), default=0.0
+            ),
             "global_alarm": self.global_alarm,
             "acts": self.acts,
             "damaged": self.damaged,
@@ -147,12 +133,7 @@ class DriftVerdict:
             "day": self.day.isoformat() if self.day else "",
             "reference": self.reference.sequence if self.reference else 0,
             "evaluation_id": self.evaluation_id,
-            "slices_alarmed": [
-                {"tenant": tenant, "source": source, "since": since.isoformat()}
-                for (tenant, source), since in zip(
-                    self.slices_alarmed, self.slices_since, strict=True
-                )
-            ],
+            "slices_alarmed": [one.facts() for one in self.slices_alarmed],
         }
 
 
@@ -205,7 +186,7 @@ def judge_series(series: Series, reference: Reference, policy: DriftPolicy) -> D
         return DriftVerdict("not enough data", evaluation_id, policy, reason=reason, **facts)
     best = int(looks.scores[-1].argmax())
     score, width = float(looks.scores[-1, best]), looks.windows[best]
-    window = total.between(max(newest - width, reference.days[1]) + 1, newest)
+    window = calendar.known(total.between(newest - width + 1, newest))
     columns = reference.map.columns
     alarmed, judged = alarmed_slices(series, reference, policy)
     global_alarm = score >= facts["threshold"]
@@ -222,56 +203,9 @@ def judge_series(series: Series, reference: Reference, policy: DriftPolicy) -> D
         window_rows=int(looks.rows[-1, best]),
         block=reference.map.blocks[int(looks.blocks[-1, best])].name,
         slices_judged=judged,
-        slices_alarmed=tuple(name for name, _ in alarmed),
-        slices_since=tuple(since for _, since in alarmed),
+        slices_alarmed=alarmed,
         **facts,
     )
-
-
-def alarmed_slices(
-    series: Series, reference: Reference, policy: DriftPolicy
-) -> tuple[tuple[tuple[Slice, date], ...], int]:
-    """Slices that alarm together, the clearest first, since when, and how many were judged.
-
-    A slice is judged when it had rows in the newest week, and reference days and rows enough. Of
-    a stream that is one slice there is nothing to add to its own verdict.
-    """
-    if len(series.slices) < 2:
-        return (), 0
-    newest = int(series.total.dates[-1])
-    found: list[tuple[float, Slice, date]] = []
-    for name, days in series.slices.items():
-        judged = _judged_slice(days, reference, policy, newest)
-        if judged is not None:
-            found.append((judged[0], name, judged[1]))
-    found.sort()
-    accepted = 0
-    for rank, (p_value, *_) in enumerate(found, start=1):
-        if p_value <= policy.false_discovery_rate * rank / len(found):
-            accepted = rank
-    return tuple((name, since) for _, name, since in found[:accepted]), len(found)
-
-
-def _judged_slice(
-    days: Days, reference: Reference, policy: DriftPolicy, newest: int
-) -> tuple[float, date] | None:
-    """The yearly p-value of a slice, and the first day of its window that stands out most."""
-    normal = days.between(*reference.days)
-    enough = (
-        len(normal.dates) >= MIN_REFERENCE_DAYS
-        and normal.rows.sum() >= MIN_ROWS_A_DAY * len(normal.dates)
-        and days.dates[-1] > max(newest - WEEK, reference.days[1])
-    )
-    if not enough:
-        return None
-    calendar = Calendar(normal, reference.map.blocks, min_rows=policy.min_rows)
-    looks = calendar.looks(days.between(newest - 2 * max(calendar.windows), newest))
-    if not len(looks.dates) or (looks.rows[-1] < policy.min_rows).all():
-        return None
-    best = int(looks.scores[-1].argmax())
-    first = max(int(looks.dates[-1]) - looks.windows[best], reference.days[1]) + 1
-    p_value = calendar.null.p_value(float(looks.scores[-1, best]))
-    return p_value, EPOCH + timedelta(days=first)
 
 
 def _evaluation_id(

@@ -3,6 +3,10 @@
 Belongs here: telling a person why a stream alarms. Does not belong here: whether it does
 (`drift.py`); nothing here can change a verdict. Counts come from the sketches; examples come from
 a bounded sample of contents, the only vectors that are read, and only after an alarm.
+
+An alarm of the whole stream is explained by the whole. Where the alarm is one of slices, the whole
+does not show what changed: the slice that changed most is explained, from its own days and
+contents.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from vector_platform.quality.drift import DriftVerdict
 from vector_platform.quality.feature_map import EVENTS
 from vector_platform.quality.references import EPOCH, Reference
 from vector_platform.quality.sketches import vectors_of
+from vector_platform.quality.slice_alarms import SliceAlarm
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,6 +40,8 @@ class Explanation:
     """What moved.
 
     Attributes:
+        slice: The slice that is explained; None for the whole stream.
+        window_days: Length of the window.
         cells: Cells of the map that grew most, with shares, ids, a new and an old text.
         events: Measures that are beyond their usual range more often than before.
         slices: Share of every (tenant, source) in the reference and in the window.
@@ -42,15 +49,28 @@ class Explanation:
         window: Sampled vectors of the window.
     """
 
+    slice: SliceAlarm | None
+    window_days: int
     cells: list[dict[str, Any]]
     events: list[dict[str, Any]]
     slices: list[dict[str, Any]]
     reference: Floats
     window: Floats
 
+    @property
+    def of(self) -> str:
+        """What is explained, in words."""
+        return "the whole stream" if self.slice is None else str(self.slice)
+
     def facts(self) -> dict[str, Any]:
         """As JSON."""
-        return {"cells": self.cells, "events": self.events, "slices": self.slices}
+        return {
+            "of": self.of,
+            "window_days": self.window_days,
+            "cells": self.cells,
+            "events": self.events,
+            "slices": self.slices,
+        }
 
 
 def explain(lake: Lake, verdict: DriftVerdict) -> Explanation:
@@ -62,26 +82,37 @@ def explain(lake: Lake, verdict: DriftVerdict) -> Explanation:
     """
     reference, series, day = verdict.reference, verdict.series, verdict.day
     assert reference is not None and series is not None and day is not None
-    newest = (day - EPOCH).days
-    first = max(newest - verdict.window_days, reference.days[1]) + 1
+    slice_ = verdict.slice_meant
+    days = series.total if slice_ is None else series.slices[slice_.name]
+    window_days = verdict.window_days if slice_ is None else slice_.window_days
+    newest = ((day if slice_ is None else slice_.until) - EPOCH).days
+    first = max(newest - window_days, reference.days[1]) + 1
     spans = (reference.days, (first, newest))
     versions = lake.dated_versions()
     old, new = (
         lake.sample_of_days(
-            reference.model_version, versions, first=span[0], last=span[1], limit=SAMPLE
+            reference.model_version,
+            versions,
+            first=span[0],
+            last=span[1],
+            limit=SAMPLE,
+            slice_=slice_.name if slice_ else None,
         )
         for span in spans
     )
-    sides = [series.total.between(*span) for span in spans]
+    sides = [days.between(*span) for span in spans]
+    whole = [max(float(series.total.between(*span).rows.sum()), 1.0) for span in spans]
     columns = reference.map.columns
-    counted = [days.between(*span) for days in series.slices.values() for span in spans]
+    counted = [each.between(*span) for each in series.slices.values() for span in spans]
     return Explanation(
+        slice=slice_,
+        window_days=window_days,
         cells=_cells(reference, sides, old, new),
-        events=_grown(list(EVENTS), *(_shares(days, columns["events"]) for days in sides)),
+        events=_grown(list(EVENTS), *(_shares(side, columns["events"]) for side in sides)),
         slices=_grown(
             [f"{tenant} / {source}" for tenant, source in series.slices],
             *(
-                np.array([each.rows.sum() for each in counted[side::2]]) / sides[side].rows.sum()
+                np.array([each.rows.sum() for each in counted[side::2]]) / whole[side]
                 for side in (0, 1)
             ),
         ),

@@ -23,19 +23,27 @@ Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 
 
-def new_mass_low(reference: Days, window: Days, *, events: slice, cells: slice) -> float:
-    """A share of the window's rows that the reference does not explain, with 95 % confidence.
+def new_mass_low(
+    reference: Days,
+    window: Days,
+    *,
+    events: slice,
+    cells: slice,
+    confidence: float = CONFIDENCE,
+) -> float:
+    """A share of the window's rows that the reference does not explain.
 
     Args:
         reference: Reference days, at least two.
         window: Days that are judged, at least one.
         events: Where counted events are among the features.
         cells: Where the counts of cells are.
+        confidence: That the true share is not smaller.
     """
     wide = len(window.dates) > 1 and len(reference.dates) > 3
     alternatives = (events.stop - events.start) + (2 if wide else 0)
-    confidence = 1 - (1 - CONFIDENCE) / alternatives
-    low = _excess(reference, window, reference.sums[:, events], window.sums[:, events], confidence)
+    each = 1 - (1 - confidence) / alternatives
+    low = _excess(reference, window, reference.sums[:, events], window.sums[:, events], each)
     best = float(low.max())
     for half in (0, 1) if wide else ():
         chosen = _grown(_every_other(reference, half), _every_other(window, half), cells)
@@ -44,14 +52,16 @@ def new_mass_low(reference: Days, window: Days, *, events: slice, cells: slice) 
             before, now = (
                 days.sums[:, cells][:, chosen].sum(axis=1)[:, None] for days in (old, new)
             )
-            best = max(best, float(_excess(old, new, before, now, confidence)[0]))
+            best = max(best, float(_excess(old, new, before, now, each)[0]))
     return max(0.0, best)
 
 
-def event_low(reference: Days, window: Days, *, event: int) -> float:
+def event_low(
+    reference: Days, window: Days, *, event: int, confidence: float = CONFIDENCE
+) -> float:
     """The same from one event alone, whose column is named."""
     one = slice(event, event + 1)
-    low = _excess(reference, window, reference.sums[:, one], window.sums[:, one], CONFIDENCE)
+    low = _excess(reference, window, reference.sums[:, one], window.sums[:, one], confidence)
     return max(0.0, float(low[0]))
 
 

@@ -203,9 +203,9 @@ def every_vector_of(batch: pa.RecordBatch, model_version: str) -> npt.NDArray[np
 
 
 def vectors_of(column: pa.Array) -> npt.NDArray[np.float32]:
-    """A list column as a matrix."""
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(values, np.float32).reshape(len(column), -1)
+    """A list column as a matrix; of no rows, one of no columns."""
+    values = np.asarray(column.flatten().to_numpy(zero_copy_only=False), np.float32)
+    return values.reshape(len(column), len(values) // max(len(column), 1))
 
 
 def _stored(lake: Lake, model_version: str, days: Sequence[int]) -> dict[Key, Sketch]:

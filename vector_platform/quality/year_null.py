@@ -19,6 +19,8 @@ from vector_platform.quality.days import WEEK, YEAR
 Floats = npt.NDArray[np.float64]
 
 WINDOWS = (1, 3, 7, 14, 28)
+# A chance below this is shown as this: so far out, the tail is theory that no year has tested.
+LEAST_P_VALUE = 1e-6
 # Simulated years, and the share of them to whose scores the tail is fitted: the 1 in 1,000 year of
 # a block rests on 20 of them, rarer ones on the fit. Scores are logarithms of chances, so the tail
 # is exponential; 500 years put its rate within 5 %.

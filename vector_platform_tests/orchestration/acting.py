@@ -36,7 +36,13 @@ REEMBED = "reembed_on_changed_model"
 RETRAIN = "retrain_on_fallen_quality"
 RECALIBRATE = "recalibrate_on_drift"
 QUARANTINE = "quarantine_on_moved_slice"
-GUIDES = {"tenant": "acme", "source": "guides", "since": "2026-03-09"}
+GUIDES = {
+    "tenant": "acme",
+    "source": "guides",
+    "since": "2026-03-09",
+    "new_mass_low": 0.3,
+    "acts": True,
+}
 
 World = Callable[..., MemoryPlatform]
 

@@ -127,6 +127,34 @@ def test_where_the_policy_says_so_what_moved_is_kept_from_readers(stock: Stock) 
     assert sensor.tick() == []
 
 
+def test_a_slice_that_hardly_changed_is_left_alone_and_nobody_is_told(stock: Stock) -> None:
+    stocked = stock(acting=AUTO)
+    hardly = GUIDES | {"new_mass_low": 0.02, "acts": False}
+    run_checks(stocked.instance, OLD, moved_slices("e1", hardly))
+    sensor = Sensor(QUARANTINE, stocked.platform, stocked.instance)
+    assert sensor.tick() == []
+    assert "at least 0.02 of it is new, which is below what acts" in sensor.skipped
+    assert "owner" not in sensor.skipped
+    (left,) = decided(stocked.platform)
+    assert (left.what, left.before, left.why) == (
+        "suppress",
+        "slice_moved",
+        sensor.skipped.partition(": ")[2],
+    )
+    # Once more of it is new, it is acted on: to watch is not to have answered.
+    run_checks(stocked.instance, OLD, moved_slices("e2", GUIDES))
+    assert len(sensor.tick()) == 1
+
+
+def test_of_two_slices_only_the_one_that_changed_is_quarantined(stock: Stock) -> None:
+    stocked = stock(acting=AUTO)
+    hardly = GUIDES | {"tenant": "zeta", "new_mass_low": 0.02, "acts": False}
+    run_checks(stocked.instance, OLD, moved_slices("e1", GUIDES, hardly))
+    (request,) = Sensor(QUARANTINE, stocked.platform, stocked.instance).tick()
+    config = request.run_config["ops"]["quarantine"]["config"]
+    assert [one["tenant"] for one in config["slices"]] == ["acme"]
+
+
 def test_a_slice_that_moved_under_two_models_is_quarantined_once(stock: Stock) -> None:
     stocked = stock(acting=AUTO)
     for model_version in (OLD, NEW):

@@ -95,7 +95,7 @@ def moved(evaluation: str, **facts: Any) -> Says:
     return Says(faults.DRIFT, False, facts=MOVED | {"evaluation_id": evaluation} | facts)
 
 
-def moved_slices(evaluation: str, *slices: Mapping[str, str]) -> Says:
+def moved_slices(evaluation: str, *slices: Mapping[str, Any]) -> Says:
     """The distribution of some slices moved, while the whole is quiet."""
     return moved(evaluation, global_alarm=False, acts=False, slices_alarmed=list(slices))
 

@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from vector_platform.lake.contract import DOCUMENTS
 from vector_platform.lake.lake import Lake
+from vector_platform.quality.calibration import first_reference
+from vector_platform.quality.sketches import sync_sketches
 from vector_platform_tests.lake.building import MODEL, append_vectors, chunk, chunks, register
 
 DIMENSION = 32
@@ -87,6 +89,14 @@ class Stream:
     def delete(self, doc_ids: Sequence[str]) -> None:
         self.lake.documents.merge(None, [(doc_id,) for doc_id in doc_ids])
         self.lake.chunks.merge(None, [(f"{doc_id}#0",) for doc_id in doc_ids])
+
+
+def sketch(lake: Lake, reference_days: int) -> None:
+    """Bring the sketches up to the lake, with its first days as the reference."""
+    versions = lake.dated_versions()
+    reference = first_reference(lake, MODEL, versions, days=reference_days, run_id="r")
+    assert reference is not None
+    sync_sketches(lake, reference, versions, run_id="r")
 
 
 def document(doc_id: str, day: int, *, tenant: str = "acme") -> dict[str, Any]:

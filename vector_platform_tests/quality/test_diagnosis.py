@@ -38,16 +38,17 @@ IDLE = ("await_evidence", "watch")
 MOVED = {"global_alarm": True, "acts": True, "new_mass_low": 0.2, "slices_alarmed": []}
 SLIGHTLY = MOVED | {"acts": False, "new_mass_low": 0.01}
 DEBRIS = MOVED | {"damaged": True, "markup_low": 0.2}
-ONE_SLICE = MOVED | {
-    "global_alarm": False,
-    "slices_alarmed": [{"tenant": "iam", "source": "aws_api"}],
-}
+IAM = {"tenant": "iam", "source": "aws_api", "new_mass_low": 0.2, "acts": True}
+HARDLY = {"new_mass_low": 0.01, "acts": False}
+ONE_SLICE = MOVED | {"global_alarm": False, "acts": False, "slices_alarmed": [IAM]}
 DRIFTS: dict[str, tuple[bool | None, dict[str, Any]]] = {
     "quiet": (True, {"global_alarm": False, "acts": False, "slices_alarmed": []}),
     "unknown": (None, {}),
     "moved": (False, MOVED),
     "slightly": (False, SLIGHTLY),
     "one slice": (False, ONE_SLICE),
+    "a slice, slightly": (False, ONE_SLICE | {"slices_alarmed": [IAM | HARDLY]}),
+    "slightly, and a slice": (False, SLIGHTLY | {"slices_alarmed": [IAM]}),
     "debris": (False, DEBRIS),
     "wordless": (False, {}),
 }
@@ -275,13 +276,38 @@ def test_a_churned_index_is_rebuilt_whatever_is_known_of_quality() -> None:
 
 
 def test_each_slice_that_alarms_alone_is_that_slice_and_nothing_global() -> None:
-    slices = [{"tenant": "iam", "source": "aws_api"}, {"tenant": "s3", "source": "aws_api"}]
-    facts = ONE_SLICE | {"slices_alarmed": slices}
+    facts = ONE_SLICE | {"slices_alarmed": [IAM, IAM | {"tenant": "s3"}]}
     found = look(but(verdict(DRIFT, False, **facts)))
     assert [(d.action, d.scope.tenant) for d in found] == [
         ("quarantine_slice", "iam"),
         ("quarantine_slice", "s3"),
     ]
+    assert all("at least 0.2 of it is new" in d.why for d in found)
+
+
+def test_a_slice_of_which_little_is_new_is_watched_beside_one_that_acts() -> None:
+    facts = ONE_SLICE | {"slices_alarmed": [IAM, IAM | HARDLY | {"tenant": "s3"}]}
+    found = look(but(verdict(DRIFT, False, **facts)))
+    assert [(d.kind, d.action, d.scope.tenant) for d in found] == [
+        ("slice_moved", "quarantine_slice", "iam"),
+        ("slice_moved", "watch", "s3"),
+    ]
+    assert "at least 0.01 of it is new, which is below what acts" in found[1].why
+
+
+def test_a_slice_without_a_bound_is_watched() -> None:
+    facts = ONE_SLICE | {"slices_alarmed": [{"tenant": "iam", "source": "aws_api"}]}
+    (found,) = look(but(verdict(DRIFT, False, **facts)))
+    assert (found.kind, found.action) == ("slice_moved", "watch")
+
+
+def test_a_slice_acts_where_the_whole_moves_too_little_to_act() -> None:
+    (found,) = look(but(verdict(DRIFT, False, **SLIGHTLY | {"slices_alarmed": [IAM]})))
+    assert (found.action, found.scope.tenant) == ("quarantine_slice", "iam")
+    (found,) = look(but(verdict(DRIFT, False, **SLIGHTLY | {"slices_alarmed": [IAM | HARDLY]})))
+    assert (found.kind, found.action) == ("distribution_moved", "watch")
+    (found,) = look(but(verdict(DRIFT, False, **MOVED | {"slices_alarmed": [IAM]})))
+    assert found.action == "accept_reference"
 
 
 def test_an_alarm_whose_effect_is_below_policy_is_watched() -> None:

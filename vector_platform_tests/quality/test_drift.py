@@ -1,4 +1,4 @@
-"""The verdict: alarms on the right day, in the right slice, with a bound that does not boast."""
+"""The verdict on the whole: alarms on the right day, with a bound that does not boast."""
 
 from __future__ import annotations
 
@@ -12,77 +12,40 @@ import pytest
 
 from vector_platform.lake.lake import Lake
 from vector_platform.quality import plots
-from vector_platform.quality.calibration import first_reference
 from vector_platform.quality.days import Days
-from vector_platform.quality.drift import (
-    LEAST_P_VALUE,
-    DriftPolicy,
-    DriftVerdict,
-    judge_drift,
-    judge_series,
-)
+from vector_platform.quality.drift import DriftVerdict, judge_drift, judge_series
+from vector_platform.quality.drift_policy import DriftPolicy
 from vector_platform.quality.explanation import explain
-from vector_platform.quality.feature_map import fit
 from vector_platform.quality.new_mass import new_mass_low
-from vector_platform.quality.references import Reference
-from vector_platform.quality.sketches import Series, sync_sketches
+from vector_platform.quality.sketches import Series
 from vector_platform.quality.statistics import Estimate
+from vector_platform.quality.year_null import LEAST_P_VALUE
 from vector_platform_tests.lake.building import MODEL, open_lake
+from vector_platform_tests.quality.feature_days import (
+    A_DAY,
+    REFERENCE_DAYS,
+    Home,
+    days_of,
+    joined,
+    one,
+)
 from vector_platform_tests.quality.streams import (
     ABROAD,
-    EPOCH,
     FIRST,
     Stream,
     date_of,
     mixed,
+    sketch,
     texts,
     vectors,
 )
 
 POLICY = DriftPolicy()
-REFERENCE_DAYS, A_DAY = 42, 100
-START = (FIRST - EPOCH).days
-
-
-def days_of(features: np.ndarray, first: int, *, rows: int = A_DAY) -> Days:
-    """Rows of features, as days of equal size from a day on."""
-    sums = features.reshape(-1, rows, features.shape[1]).sum(axis=1, dtype=np.float64)
-    return Days(START + first + np.arange(len(sums)), np.full(len(sums), float(rows)), sums)
-
-
-def joined(*parts: Days) -> Days:
-    return Days(*(np.concatenate(values) for values in zip(*map(fields, parts), strict=True)))
-
-
-def fields(days: Days) -> tuple[np.ndarray, ...]:
-    return days.dates, days.rows, days.sums
-
-
-class Home:
-    """A fitted map, reference days, and days to come."""
-
-    def __init__(self) -> None:
-        rng = np.random.default_rng(0)
-        self.map = fit(vectors(rng, 600), texts(rng, 600))
-        self.reference = Reference(
-            MODEL, 1, date_of(0), date_of(REFERENCE_DAYS - 1), self.map, (), "platform", ""
-        )
-
-    def features(self, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
-        return self.map(rows, texts(rng, len(rows)))
-
-    def days(self, rng: np.random.Generator, first: int, count: int, share: float = 0) -> Days:
-        rows = np.concatenate([mixed(rng, A_DAY, share) for _ in range(count)])
-        return days_of(self.features(rng, rows), first)
 
 
 @pytest.fixture(scope="module")
 def home() -> Home:
     return Home()
-
-
-def one(days: Days) -> Series:
-    return Series(days, {("acme", "s"): days})
 
 
 def test_a_fifth_from_abroad_alarms_on_its_first_day_and_acts(home: Home) -> None:
@@ -145,41 +108,6 @@ def test_the_bound_stays_below_the_truth(home: Home) -> None:
     assert wrong <= 2
 
 
-def test_only_the_slice_that_moved_alarms_and_the_whole_stays_quiet(home: Home) -> None:
-    rng = np.random.default_rng(4)
-    slices = {}
-    for number in range(6):
-        share = 0.5 if number == 3 else 0.0
-        days = joined(
-            home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 2, share=share)
-        )
-        slices[f"t{number}", "s"] = Days(days.dates, days.rows, days.sums)
-    total = Days(
-        days.dates,
-        sum(each.rows for each in slices.values()),
-        sum(each.sums for each in slices.values()),
-    )
-    verdict = judge_series(Series(total, slices), home.reference, POLICY)
-    assert verdict.slices_alarmed == (("t3", "s"),)
-    assert verdict.slices_judged == 6
-    assert verdict.outcome == "drifted"
-    assert verdict.facts()["slices_alarmed"] == [
-        {"tenant": "t3", "source": "s", "since": verdict.slices_since[0].isoformat()}
-    ]
-    # Two days are new; a window of three begins no earlier than they do.
-    assert EPOCH + timedelta(days=REFERENCE_DAYS) <= verdict.slices_since[0] <= verdict.day
-
-
-def test_a_slice_with_few_rows_or_days_is_not_judged(home: Home) -> None:
-    rng = np.random.default_rng(5)
-    days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 2))
-    sparse = Days(days.dates, days.rows / 50, days.sums / 50)
-    young = Days(days.dates[-12:], days.rows[-12:], days.sums[-12:])
-    slices = {("a", "s"): days, ("sparse", "s"): sparse, ("young", "s"): young}
-    verdict = judge_series(Series(days, slices), home.reference, POLICY)
-    assert verdict.slices_judged == 1
-
-
 @pytest.mark.parametrize(
     ("kept", "reason"),
     [
@@ -231,21 +159,14 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     days = range(REFERENCE_DAYS + 1)
     stream.add_days({day: vectors(rng, 60) for day in days})
     stream.add_days({day: vectors(rng, 40) for day in days}, tenant="other", source="t")
-    sketch(stream.lake)
+    sketch(stream.lake, REFERENCE_DAYS)
     stream.calm = judge_drift(stream.lake, MODEL, POLICY)  # type: ignore[attr-defined]
     for day in (REFERENCE_DAYS + 1, REFERENCE_DAYS + 2):
         stream.add(day, vectors(rng, 60))
         stream.add(day, vectors(rng, 40, ABROAD), tenant="other", source="t")
-    sketch(stream.lake)
+    sketch(stream.lake, REFERENCE_DAYS)
     stream.lake.calm = stream.calm  # type: ignore[attr-defined]
     return stream.lake
-
-
-def sketch(lake: Lake) -> None:
-    versions = lake.dated_versions()
-    reference = first_reference(lake, MODEL, versions, days=REFERENCE_DAYS, run_id="r")
-    assert reference is not None
-    sync_sketches(lake, reference, versions, run_id="r")
 
 
 def test_a_lake_without_a_reference_is_not_enough_data(tmp_path: Path) -> None:
@@ -258,7 +179,7 @@ def test_the_lake_is_calm_and_then_drifts(lake: Lake) -> None:
     assert calm.outcome == "stable"
     verdict = judge_drift(lake, MODEL, POLICY)
     assert verdict.global_alarm and verdict.acts
-    assert ("other", "t") in verdict.slices_alarmed and ("acme", "s") not in verdict.slices_alarmed
+    assert [alarm.name for alarm in verdict.slices_alarmed] == [("other", "t")]
     assert json.dumps(verdict.facts())
 
 
@@ -273,6 +194,7 @@ def test_a_verdict_reads_no_vector(lake: Lake, monkeypatch: pytest.MonkeyPatch) 
 def test_what_moved_is_named_with_examples_old_and_new(lake: Lake) -> None:
     verdict = judge_drift(lake, MODEL, POLICY)
     moved = explain(lake, verdict)
+    assert moved.facts()["of"] == "the whole stream"
     top = moved.cells[0]
     assert top["share_now"] > top["share_before"]
     tenants = lake.chunks.read(["chunk_id", "tenant", "text"]).to_pylist()
