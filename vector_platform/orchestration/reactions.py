@@ -106,10 +106,10 @@ def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosi
 
 def with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:
     """A fault of one source names whom to tell; of what is only watched nobody is told."""
-    source = settings.sources.get(found.scope.source)
-    if source is None or found.action == "watch":
+    source = found.scope.source
+    if source not in settings.sources or found.action == "watch":
         return found
-    return replace(found, why=f"{found.why}; owner: {source.owner or settings.owner}")
+    return replace(found, why=f"{found.why}; owner: {settings.owner_of(source)}")
 
 
 def _holds(platform: Platform, now: datetime) -> dict[Scope, str]:

@@ -277,6 +277,10 @@ def _slice_moved(seen: _Verdicts, alarm: Verdict, one: Mapping[str, Any]) -> Dia
         f"the distribution of this slice moved while the whole {whole}: at least "
         f"{_number(one, 'new_mass_low')} of it is new"
     )
+    if one.get("damaged") is True:
+        why += (
+            f", and at least {_number(one, 'markup_low')} of its texts hold more markup than before"
+        )
     acts = one.get("acts") is True
     return Diagnosis(
         "slice_moved",

@@ -54,7 +54,8 @@ class SliceAlarm:
         since: First day of the window.
         until: Last day of the window: the newest on which the slice had rows.
         acts: Whether the bound exceeds the policy.
-        looks: Its scores of the last weeks, for a time line.
+        damaged: Whether the bound of texts with more markup does so, too.
+        looks: Every score of it since the reference, for a time line.
     """
 
     tenant: str
@@ -72,6 +73,7 @@ class SliceAlarm:
     since: date
     until: date
     acts: bool
+    damaged: bool
     looks: Looks
 
     @property
@@ -96,6 +98,7 @@ class SliceAlarm:
             "reference_days": self.reference_days,
             "reference_rows": self.reference_rows,
             "acts": self.acts,
+            "damaged": self.damaged,
             "tenant": self.tenant,
             "source": self.source,
             "since": self.since.isoformat(),
@@ -183,12 +186,12 @@ def _alarm(judged: _Judged, reference: Reference, policy: DriftPolicy, share: fl
         cells=columns["cells"],
         confidence=confidence,
     )
+    markup = columns["events"].start + MARKUP
+    markup_low = event_low(normal, window, event=markup, confidence=confidence)
     return SliceAlarm(
         *judged.name,
         new_mass_low=low,
-        markup_low=event_low(
-            normal, window, event=columns["events"].start + MARKUP, confidence=confidence
-        ),
+        markup_low=markup_low,
         confidence=confidence,
         statistic=float(looks.scores[-1, best]),
         threshold=judged.calendar.null.threshold(policy.false_discovery_rate * share),
@@ -200,5 +203,6 @@ def _alarm(judged: _Judged, reference: Reference, policy: DriftPolicy, share: fl
         since=EPOCH + timedelta(days=first),
         until=EPOCH + timedelta(days=last),
         acts=low > policy.least_new_mass,
-        looks=looks,
+        damaged=markup_low > policy.least_new_mass,
+        looks=judged.calendar.looks(judged.days),
     )

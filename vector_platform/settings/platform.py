@@ -98,6 +98,11 @@ class Settings(Section):
         """Model versions that are embedded and indexed, in the order of the file."""
         return {name: model for name, model in self.models.items() if not model.retired}
 
+    def owner_of(self, source: str) -> str:
+        """Team that owns what comes from a source; the deployment's where it names none."""
+        spec = self.sources.get(source)
+        return spec.owner if spec is not None and spec.owner else self.owner
+
     @property
     def own_models_dir(self) -> Path:
         """Folder of the model versions that the platform made itself, one folder each."""

@@ -295,6 +295,13 @@ def test_a_slice_of_which_little_is_new_is_watched_beside_one_that_acts() -> Non
     assert "at least 0.01 of it is new, which is below what acts" in found[1].why
 
 
+def test_a_slice_full_of_debris_is_called_that() -> None:
+    dirty = IAM | {"damaged": True, "markup_low": 0.4}
+    (found,) = look(but(verdict(DRIFT, False, **ONE_SLICE | {"slices_alarmed": [dirty]})))
+    assert found.action == "quarantine_slice"
+    assert "at least 0.4 of its texts hold more markup than before" in found.why
+
+
 def test_a_slice_without_a_bound_is_watched() -> None:
     facts = ONE_SLICE | {"slices_alarmed": [{"tenant": "iam", "source": "aws_api"}]}
     (found,) = look(but(verdict(DRIFT, False, **facts)))

@@ -24,6 +24,7 @@ from vector_platform_tests.lake.building import MODEL, open_lake
 from vector_platform_tests.quality.feature_days import (
     A_DAY,
     REFERENCE_DAYS,
+    START,
     Home,
     days_of,
     joined,
@@ -122,6 +123,21 @@ def test_too_few_days_are_never_an_alarm(home: Home, kept: slice, reason: str) -
     verdict = judge_series(one(few), home.reference, POLICY)
     assert verdict.outcome == "not enough data" and not verdict.global_alarm and not verdict.acts
     assert reason in verdict.reason
+
+
+def test_days_that_the_test_leaves_out_bound_nothing(home: Home) -> None:
+    """A reference without Sundays cannot say what is new on one."""
+    rng = np.random.default_rng(8)
+    days = joined(
+        home.days(rng, 0, REFERENCE_DAYS),
+        home.days(rng, REFERENCE_DAYS, 6),
+        home.days(rng, REFERENCE_DAYS + 6, 1, share=1.0),
+        home.days(rng, REFERENCE_DAYS + 7, 1),
+    )
+    known = (days.weekdays != 6) | (days.dates > START + REFERENCE_DAYS)
+    weekdays = Days(days.dates[known], days.rows[known], days.sums[known])
+    verdict = judge_series(one(weekdays), home.reference, POLICY)
+    assert (verdict.outcome, verdict.new_mass_low) == ("stable", 0)
 
 
 def test_a_newest_day_with_few_rows_waits(home: Home) -> None:

@@ -145,9 +145,9 @@ def test_debris_in_one_slice_is_told_from_news_in_it(home: Home) -> None:
         together(rest | {("t3", "s"): joined(slices["t3", "s"], dirty)}), home.reference, POLICY
     )
     assert verdict.slices_alarmed[0].name == ("t3", "s")
-    assert verdict.slices_alarmed[0].markup_low > 0.2
+    assert verdict.slices_alarmed[0].damaged and verdict.slices_alarmed[0].markup_low > 0.2
     (news,) = judged(home, days=2, moved={3: 0.3}).slices_alarmed
-    assert news.markup_low == 0
+    assert news.acts and not news.damaged and news.markup_low == 0
 
 
 def test_the_bound_of_a_slice_stays_below_the_truth_among_many(home: Home) -> None:
@@ -165,6 +165,13 @@ def test_the_fewer_of_many_alarm_the_surer_is_each_bound(home: Home) -> None:
     (among_two,) = judged(home, days=2, moved={0: 0.3}, count=2).slices_alarmed
     assert (among_many.confidence, among_two.confidence) == (1 - 0.05 / TENANTS, 1 - 0.05 / 2)
     assert among_many.new_mass_low < among_two.new_mass_low
+
+
+def test_the_time_line_of_a_slice_begins_after_its_reference(home: Home) -> None:
+    (alarm,) = judged(home, days=28, moved={3: 0.06}).slices_alarmed
+    assert len(alarm.looks.dates) == 28
+    assert alarm.looks.scores[-1].max() == alarm.statistic
+    assert alarm.looks.scores[0].max() < alarm.threshold
 
 
 # -- too little data --------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.Assets
         partitions_def=daily(settings),
         group_name="raw",
         kinds={"delta", spec.kind if spec.kind != "files" else "file"},
-        owners=[f"team:{spec.owner or settings.owner}"],
+        owners=[f"team:{settings.owner_of(name)}"],
         description=spec.description or table.description,
         metadata=table_metadata(table, f"{settings.lake_uri}/{table.name}"),
         check_specs=[

@@ -160,8 +160,7 @@ def _after_slice(one: SliceAlarm, bar: str, settings: Settings) -> str:
             f"{new}, which does not exceed {bar}: it is watched, nothing is started and nobody is "
             "told. The next evaluation measures again."
         )
-    source = settings.sources.get(one.source)
-    owner = source.owner if source is not None and source.owner else settings.owner
+    owner = settings.owner_of(one.source)
     told = f"{new}: unless another check explains it, its owner ({owner}) is told, and"
     if settings.acting.quarantine_slice.by == "auto":
         return f"{told} the sensor quarantine_on_moved_slice keeps it from readers."
