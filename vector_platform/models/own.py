@@ -47,7 +47,11 @@ def keep_model(
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
-    """Write how a model version was made; without clock or place: equal inputs, equal bytes."""
+    """Write how a model version was made; without clock or place: equal inputs, equal bytes.
+
+    Sensors read two of its fields (`orchestration/holds.py`): `made_by`, the job, and `of`, the
+    model version whose place it is to take.
+    """
     text = json.dumps(card, indent=2, sort_keys=True) + "\n"
     (folder / CARD_FILE).write_text(text, encoding="utf-8")
 

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import dagster as dg
 
 from vector_platform.orchestration.action_log import ActionLog
 from vector_platform.orchestration.check_results import model_verdicts
+from vector_platform.orchestration.holds import holds
 from vector_platform.quality.acting import PlannedRun, Ruling, decide, lost_runs, planned_runs
 from vector_platform.quality.diagnosis import diagnose
-from vector_platform.quality.faults import Action, Diagnosis, Kind, Limits, Scope
-from vector_platform.releases.requests import ReleaseRequests
+from vector_platform.quality.faults import Diagnosis, Kind, Limits, Scope
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
-
-# Actions that end in a release request. A repair does not: it mends what readers see.
-BUILDS: frozenset[Action] = frozenset({"rebuild"})
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,9 @@ def react(
     found = [one for one in diagnoses(instance, platform.settings) if one.kind in kinds]
     if not found:
         return Tick()
+    held: dict[Scope, str] = {}
+    for action in {one.action for one in found}:
+        held |= holds(platform, action, now)
     log = ActionLog(platform.lake, instance, actor=actor, now=now)
     past = log.past()
     rulings = decide(
@@ -77,7 +77,7 @@ def react(
         past=past,
         policy=platform.settings.acting,
         now=now,
-        holds=_holds(platform, now) if BUILDS & {one.action for one in found} else {},
+        holds=held,
     )
     runs = lost_runs(past, now)
     for planned in planned_runs(rulings, per_model=per_model):
@@ -110,20 +110,3 @@ def with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:
     if source not in settings.sources or found.action == "watch":
         return found
     return replace(found, why=f"{found.why}; owner: {settings.owner_of(source)}")
-
-
-def _holds(platform: Platform, now: datetime) -> dict[Scope, str]:
-    """Indexes for which nothing more is built: the last one waits, or was just rejected."""
-    cooldown = timedelta(hours=platform.settings.acting.rebuild.cooldown_hours)
-    held = {}
-    for request in ReleaseRequests(platform.lake).all():
-        scope = Scope(request.model_version, request.backend)
-        if request.open:
-            held[scope] = f"release request {request.request_id} waits: {request.waits_for}"
-        elif request.state == "rejected" and now - request.updated_at < cooldown:
-            held[scope] = (
-                f"release request {request.request_id} was rejected less than {cooldown} ago"
-            )
-        else:
-            held.pop(scope, None)
-    return held

@@ -207,6 +207,7 @@ def _adapt(
     vector_map.save(folder)
     card = {
         "made_by": "retrain",
+        "of": base,
         "bases": {base: model.fingerprint.digest},
         "vectors_of": base,
         "map": vector_map.digest,
@@ -242,6 +243,7 @@ def _fine_tune(
     digest = hash_file(folder / "model.safetensors", platform.data_dir / "models")
     card = {
         "made_by": "retrain",
+        "of": base,
         "trained_from": {base: prints.digest},
         "weights": digest,
         **facts,

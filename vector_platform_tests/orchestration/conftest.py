@@ -27,7 +27,7 @@ from vector_platform_tests.orchestration.harness import (
     settings_of,
     write_deployment,
 )
-from vector_platform_tests.orchestration.verdicts import BACKENDS, Says, run_checks, well
+from vector_platform_tests.orchestration.verdicts import BACKENDS, Says, record_checks, well
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,17 @@ def automation(settings: Settings) -> Automation:
 
 
 @pytest.fixture
-def world(root: Path, tmp_path: Path) -> World:
+def own_models(root: Path) -> Iterator[None]:
+    """Model versions made by a test are gone after it.
+
+    The data folder is that of all tests, so that the dbt project is parsed once.
+    """
+    yield
+    shutil.rmtree(settings_of(root).own_models_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def world(root: Path, tmp_path: Path, own_models: None) -> World:
     """A deployment with six chunks under two model versions, each with a live index."""
 
     def build(**changes: Any) -> MemoryPlatform:
@@ -63,25 +73,29 @@ def world(root: Path, tmp_path: Path) -> World:
 
 
 @pytest.fixture
+def bare(root: Path, tmp_path: Path, own_models: None) -> World:
+    """A deployment whose lake holds nothing yet: for ticks whose runs are not executed."""
+
+    def build(**changes: Any) -> MemoryPlatform:
+        platform = MemoryPlatform(settings_of(root, **changes))
+        platform.lake = building.open_lake(tmp_path)
+        return platform
+
+    return build
+
+
+@pytest.fixture
 def platform(world: World) -> MemoryPlatform:
     return world()
 
 
-@pytest.fixture(scope="session")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Home of an instance in which every check of every model version has passed once."""
-    home = tmp_path_factory.mktemp("healthy")
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        run_checks(instance, None, Says(faults.CHUNKS))
-        for model_version in (OLD, NEW):
-            run_checks(instance, model_version, *well())
-    return home
-
-
 @pytest.fixture
-def instance(healthy: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    home = shutil.copytree(healthy, tmp_path / "dagster")
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance in memory, in which every check of every model version has passed once."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        record_checks(instance, None, Says(faults.CHUNKS))
+        for model_version in (OLD, NEW):
+            record_checks(instance, model_version, *well())
         yield instance
 
 

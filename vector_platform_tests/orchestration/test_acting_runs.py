@@ -6,29 +6,30 @@ The lake is real, the backends are in memory, the runs are Dagster's own, in pro
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from vector_platform.indexes.state import IndexStates
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.acting_jobs import RecalibrateConfig, build_recalibrate_job
 from vector_platform.orchestration.reembedding import name_anew
 from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
+from vector_platform.quality.faults import Kind
 from vector_platform.quality.references import newest_reference
 from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
 from vector_platform_tests.lake import building
 from vector_platform_tests.lake.building import MODEL, append_vectors
 from vector_platform_tests.orchestration.acting import (
-    ANSWERED,
     AUTO,
+    FAULTS,
+    FOREVER,
     HOUR,
     RECALIBRATE,
     REEMBED,
     REINDEX,
     REPAIR,
     World,
-    as_if_run,
     break_milvus,
     decided,
     generations,
@@ -36,23 +37,22 @@ from vector_platform_tests.orchestration.acting import (
 from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform
 from vector_platform_tests.orchestration.verdicts import (
     BACKENDS,
+    Says,
     Sensor,
     lost,
-    moved,
-    run_checks,
-    well,
+    record_checks,
 )
 from vector_platform_tests.quality.streams import Stream, vectors
 
 # -- what its runs do -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [REPAIR, REINDEX])
+@pytest.mark.parametrize("kind", ["index_diverged", "recall_lost"])
 def test_what_is_done_is_done_to_that_index_and_to_nothing_else(
-    name: str, platform: MemoryPlatform, instance: dg.DagsterInstance
+    kind: Kind, platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
-    sensor = Sensor(name, platform, instance)
-    run_checks(instance, OLD, *ANSWERED[name][0])
+    sensor = Sensor(FAULTS[kind].sensor, platform, instance)
+    record_checks(instance, OLD, *FAULTS[kind].says("e1"))
     (request,) = sensor.tick()
     assert sensor.start(request).success
     built = {
@@ -60,17 +60,45 @@ def test_what_is_done_is_done_to_that_index_and_to_nothing_else(
         for backend in BACKENDS
         for model in (OLD, NEW)
     }
-    more = {("milvus", OLD)} if name == REINDEX else set()
+    more = {("milvus", OLD)} if kind == "recall_lost" else set()
     assert built == {place: 2 if place in more else 1 for place in built}
 
 
-def test_a_changed_model_is_proposed_under_a_name_of_its_own_and_the_old_one_is_left(
-    world: World, tmp_path: Path, instance: dg.DagsterInstance
+def test_a_storm_of_lost_recall_is_every_index_built_once_by_one_run(
+    platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
-    platform = world(data=str(tmp_path / "data"), golden_queries={})
+    sensor = Sensor(REINDEX, platform, instance)
+    for model in (OLD, NEW):
+        record_checks(instance, model, *(lost(f"{model} {name}", name) for name in BACKENDS))
+    (request,) = sensor.tick()
+    assert sensor.start(request).success
+    assert sensor.tick() == []
+    assert [generations(platform, b, m) for b in BACKENDS for m in (OLD, NEW)] == [2] * 4
+
+
+def test_a_storm_of_damage_is_one_repair(
+    platform: MemoryPlatform, instance: dg.DagsterInstance
+) -> None:
+    for model in (OLD, NEW):
+        record_checks(instance, model, *(Says(keys.INDEX_MATCHES, False, b) for b in BACKENDS))
+    sensor = Sensor(REPAIR, platform, instance)
+    (request,) = sensor.tick()
+    done = sensor.start(request)
+    assert done.success
+    assert len(done.output_for_node("repair")) == 4
+    # The repair has compared again, and says so in the checks.
+    assert sensor.tick() == []
+    assert sensor.skipped == "no check says that anything is wrong"
+
+
+def test_a_changed_model_is_proposed_under_a_name_of_its_own_and_the_old_one_is_left(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    platform = world(golden_queries={}, releases={"approvers": ["ann"]})
+    go_live(platform)
     vectors = platform.lake.vectors(OLD).count_rows()
     sensor = Sensor(REEMBED, platform, instance)
-    run_checks(instance, OLD, *ANSWERED[REEMBED][0])
+    record_checks(instance, OLD, *FAULTS["model_changed"].says("e1"))
     (request,) = sensor.tick()
     done = sensor.start(request)
     assert done.success
@@ -85,6 +113,17 @@ def test_a_changed_model_is_proposed_under_a_name_of_its_own_and_the_old_one_is_
     }
     # The same weights get the same name: another run embeds nothing anew.
     assert name_anew(platform, OLD) == name
+    # Nor does the sensor ask for one while it waits, or has just been rejected.
+    now = datetime.now(UTC)
+    record_checks(instance, OLD, *FAULTS["model_changed"].says("e2"))
+    assert sensor.tick(at=now + 30 * 24 * HOUR) == []
+    assert any(f"{each.request_id} waits" in sensor.skipped for each in asked)
+    for each in asked:
+        desk = platform.release_desk(each.backend, run_id="test")  # type: ignore[arg-type]
+        desk.reject(each.request_id, actor="ann", reason="mend the model")
+    assert sensor.tick(at=now + HOUR) == []
+    assert any(f"{each.request_id} was rejected" in sensor.skipped for each in asked)
+    assert len(sensor.tick(at=now + 30 * 24 * HOUR)) == 1
 
 
 def test_a_reference_of_too_few_days_is_left_to_people(
@@ -92,7 +131,7 @@ def test_a_reference_of_too_few_days_is_left_to_people(
 ) -> None:
     platform = world(acting=AUTO)
     sensor = Sensor(RECALIBRATE, platform, instance)
-    run_checks(instance, OLD, *ANSWERED[RECALIBRATE][0])
+    record_checks(instance, OLD, *FAULTS["distribution_moved"].says("e1"))
     (request,) = sensor.tick()
     assert not sensor.start(request).success
     assert sensor.tick(at=datetime.now(UTC) + HOUR) == []
@@ -132,36 +171,7 @@ def test_a_reference_that_a_person_accepts_is_a_decision_taken_once(
     assert one.after == f"{reference.first_day} to {reference.last_day}"
 
 
-def test_an_alarm_waits_for_evidence_that_has_seen_what_moved(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    sensor = Sensor(RECALIBRATE, world(acting=AUTO), instance)
-    day = well(moved("e1"))
-    run_checks(instance, OLD, *(says for says in day if says.backend is None))
-    assert sensor.tick() == []
-    assert "index_recall_holds on milvus" in sensor.skipped
-    run_checks(instance, OLD, *(says for says in day if says.backend is not None))
-    assert len(sensor.tick()) == 1
-
-
 # -- runs that fail -------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("at_once")
-def test_a_failed_run_is_started_again_a_bounded_number_of_times(
-    platform: MemoryPlatform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    break_milvus(platform, monkeypatch)
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    now, run_keys = datetime.now(UTC), []
-    for hour in range(6):
-        for request in sensor.tick(at=now + hour * HOUR):
-            run_keys.append(request.run_key)
-            assert not sensor.start(request).success
-        assert sensor.tick(at=now + hour * HOUR) == []
-    assert [str(key).rsplit(":", 1)[1] for key in run_keys] == ["1", "2", "3"]
-    assert "given up after 3 failed runs" in sensor.skipped
 
 
 @pytest.mark.usefixtures("at_once")
@@ -169,7 +179,7 @@ def test_a_backend_that_comes_back_gets_its_index_at_the_next_attempt(
     platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
     sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
+    record_checks(instance, OLD, lost("e1"))
     now = datetime.now(UTC)
     with pytest.MonkeyPatch.context() as patched:
         break_milvus(platform, patched)
@@ -183,33 +193,8 @@ def test_a_backend_that_comes_back_gets_its_index_at_the_next_attempt(
     assert generations(platform, "milvus", OLD) == 2
 
 
-def test_a_run_that_needs_a_person_is_not_started_again(
-    platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    (request,) = sensor.tick()
-    # Chunks without vectors: no index is built before they are embedded.
-    building.put(platform.lake, building.chunk("guides:new", "not embedded yet"))
-    assert not sensor.start(request).success
-    for hour in range(3):
-        assert sensor.tick(at=datetime.now(UTC) + hour * HOUR) == []
-        assert "needs a person" in sensor.skipped
-
-
-def test_a_run_that_a_person_stopped_is_not_started_again(
-    platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    (request,) = sensor.tick()
-    as_if_run(instance, request, dg.DagsterRunStatus.CANCELED)
-    assert sensor.tick(at=datetime.now(UTC) + 2 * HOUR) == []
-
-
 # -- what a run ends in: a release request ---------------------------------------------------
 
-FOREVER = [{"name": "year end", "first_day": "2020-01-01"}]
 # Another kind of index is not a mere rebuild, so its release needs an approval.
 OTHER_SPEC = {"milvus": {"index_type": "FLAT"}}
 
@@ -230,7 +215,7 @@ def live(platform: MemoryPlatform) -> str:
 def rebuilt(platform: MemoryPlatform, instance: dg.DagsterInstance) -> ReleaseRequest:
     """The release request that an answer to lost recall has ended in."""
     sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
+    record_checks(instance, OLD, lost("e1"))
     (request,) = sensor.tick()
     assert sensor.start(request).success
     (asked,) = ReleaseRequests(platform.lake).all()
@@ -240,7 +225,7 @@ def rebuilt(platform: MemoryPlatform, instance: dg.DagsterInstance) -> ReleaseRe
 
 def left(platform: MemoryPlatform, instance: dg.DagsterInstance, hours: int) -> str:
     """What the sensor says to another measurement, hours later."""
-    run_checks(instance, OLD, lost(f"after {hours} h"))
+    record_checks(instance, OLD, lost(f"after {hours} h"))
     sensor = Sensor(REINDEX, platform, instance)
     assert sensor.tick(at=datetime.now(UTC) + hours * HOUR) == []
     return sensor.skipped
@@ -276,7 +261,7 @@ def test_a_late_approval_is_held_against_the_lake_of_that_moment_and_frees_the_s
     assert settled.moved
     assert live(platform) == asked.generation
     assert platform.live_pointer("milvus").live_generation().rows == 7
-    run_checks(instance, OLD, lost("much later"))
+    record_checks(instance, OLD, lost("much later"))
     assert len(Sensor(REINDEX, platform, instance).tick(at=datetime.now(UTC) + 26 * HOUR)) == 1
 
 
@@ -297,7 +282,7 @@ def test_after_a_rejection_nothing_is_built_for_a_while(
     # The cooldown of the run itself is over by then, that of the rejection is not.
     acted = decided(platform, "act")[0].decided_at
     rejected = ReleaseRequests(platform.lake).get(asked.request_id).updated_at
-    run_checks(instance, OLD, lost("e2"))
+    record_checks(instance, OLD, lost("e2"))
     sensor = Sensor(REINDEX, platform, instance)
     assert sensor.tick(at=max(acted + HOUR, rejected)) == []
     assert f"{asked.request_id} was rejected" in sensor.skipped

@@ -1,6 +1,7 @@
-"""Sensors that answer failed checks: when they act, once, and when they hold back.
+"""Sensors that answer failed checks: what each answers, once, and what it leaves alone.
 
-The lake is real, the backends are in memory, the runs are Dagster's own, in process.
+The sensors are those of the real definitions, ticked on a real lake and history; what their runs
+do is in `test_acting_runs.py`, and how often they may start in `test_acting_bounds.py`.
 """
 
 from __future__ import annotations
@@ -16,197 +17,179 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.sensors import REACTIONS
 from vector_platform.quality import faults
+from vector_platform.quality.faults import Kind
 from vector_platform_tests.orchestration.acting import (
-    ANSWERED,
     AUTO,
+    FAULTS,
+    FOREVER,
     HOUR,
-    REEMBED,
     REINDEX,
-    REPAIR,
     World,
     as_if_run,
     decided,
-    generations,
 )
-from vector_platform_tests.orchestration.harness import NEW, OLD, STATIC, MemoryPlatform
+from vector_platform_tests.orchestration.harness import NEW, OLD, STATIC
 from vector_platform_tests.orchestration.verdicts import (
-    BACKENDS,
     Says,
     Sensor,
     lost,
     moved,
+    record_checks,
     run_checks,
     well,
     worse,
 )
 
+every_fault = pytest.mark.parametrize("kind", FAULTS)
+
 # -- every sensor ---------------------------------------------------------------------------
 
 
-def test_every_sensor_that_starts_a_job_is_tested_here() -> None:
-    assert sorted(ANSWERED) == sorted(r.name for r in REACTIONS if r.job)
+def test_every_fault_that_a_sensor_answers_with_a_run_is_tested_here() -> None:
+    answers = {
+        kind: reaction.name for reaction in REACTIONS if reaction.job for kind in reaction.kinds
+    }
+    assert {kind: fault.sensor for kind, fault in FAULTS.items()} == answers
 
 
-def test_all_sensors_are_running_by_default(platform: MemoryPlatform) -> None:
-    definitions = build_definitions(settings=platform.settings)
+def test_all_sensors_are_running_by_default(bare: World) -> None:
+    definitions = build_definitions(settings=bare().settings)
     for reaction in REACTIONS:
         sensor = definitions.get_repository_def().get_sensor_def(reaction.name)
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
-@pytest.mark.parametrize("name", ANSWERED)
+@every_fault
 def test_a_fault_is_answered_by_one_run_and_the_decision_is_recorded(
-    name: str, world: World, instance: dg.DagsterInstance
+    kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
-    platform = world(acting=AUTO)
-    says, kind, subject = ANSWERED[name]
-    sensor = Sensor(name, platform, instance)
+    platform, fault = bare(acting=AUTO), FAULTS[kind]
+    sensor = Sensor(fault.sensor, platform, instance)
     assert sensor.tick() == []
     assert sensor.skipped == "no check says that anything is wrong"
-    run_checks(instance, OLD, *says)
+    run_checks(instance, OLD, *fault.says("e1"))
     (request,) = sensor.tick()
     as_if_run(instance, request)
     assert sensor.tick() == []
     assert "has been acted on" in sensor.skipped
 
     (act,) = decided(platform, "act")
-    assert (act.actor, act.before, act.subject) == (name, kind, subject)
+    subject = f"{OLD} {fault.part}".strip()
+    assert (act.actor, act.before, act.subject) == (fault.sensor, kind, subject)
     assert request.tags[keys.EVALUATION_TAG] == act.evidence[0]
     assert json.loads(act.after or "")["run_key"] == request.run_key
 
 
-@pytest.mark.parametrize("name", ANSWERED)
+@every_fault
+def test_the_same_measurement_seen_again_never_acts_twice(
+    kind: Kind, bare: World, instance: dg.DagsterInstance
+) -> None:
+    # A nightly check of an unchanged index is the same evaluation.
+    platform, fault = bare(acting=AUTO), FAULTS[kind]
+    sensor, now = Sensor(fault.sensor, platform, instance), datetime.now(UTC)
+    for night in range(0, 60, 20):
+        record_checks(instance, OLD, *fault.says("e1"))
+        for request in sensor.tick(at=now + 24 * night * HOUR):
+            as_if_run(instance, request)
+    assert len(decided(platform, "act")) == 1
+
+
+@every_fault
 def test_the_other_sensors_leave_it_alone(
-    name: str, world: World, instance: dg.DagsterInstance
+    kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
-    platform = world(acting=AUTO)
-    run_checks(instance, OLD, *ANSWERED[name][0])
+    platform, fault = bare(acting=AUTO), FAULTS[kind]
+    record_checks(instance, OLD, *fault.says("e1"))
+    sensor = Sensor(fault.sensor, platform, instance)
     for reaction in REACTIONS:
-        if reaction.name != name:
-            assert Sensor(reaction.name, platform, instance).tick() == []
+        if reaction.name != fault.sensor:
+            assert sensor.beside(reaction.name).tick() == []
     assert decided(platform) == []
+    assert len(sensor.tick()) == 1
 
 
-@pytest.mark.parametrize("name", sorted(ANSWERED.keys() - {REEMBED}))
+@pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind != "model_changed"])
 def test_a_changed_model_stops_every_other_answer(
-    name: str, world: World, instance: dg.DagsterInstance
+    kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
-    run_checks(instance, OLD, *ANSWERED[name][0])
-    run_checks(instance, OLD, Says(faults.CANARY, False))
-    assert Sensor(name, world(acting=AUTO), instance).tick() == []
+    fault = FAULTS[kind]
+    record_checks(instance, OLD, *fault.says("e1"))
+    record_checks(instance, OLD, Says(faults.CANARY, False))
+    assert Sensor(fault.sensor, bare(acting=AUTO), instance).tick() == []
 
 
-@pytest.mark.parametrize("name", ANSWERED)
-def test_an_outage_is_no_verdict(name: str, world: World, instance: dg.DagsterInstance) -> None:
-    says = ANSWERED[name][0]
-    run_checks(instance, OLD, *(replace(each, passed=each.passed or None) for each in says))
-    assert Sensor(name, world(acting=AUTO), instance).tick() == []
-
-
-@pytest.mark.parametrize("name", ANSWERED)
+@every_fault
 def test_an_action_that_is_a_persons_is_recorded_once_and_not_started(
-    name: str, world: World, instance: dg.DagsterInstance
+    kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
-    actions = ("repair", "rebuild", "retrain", "propose_version", *AUTO)
-    platform = world(acting={action: {"by": "person"} for action in actions})
-    run_checks(instance, OLD, *ANSWERED[name][0])
-    sensor = Sensor(name, platform, instance)
+    fault = FAULTS[kind]
+    platform = bare(acting={fault.action: {"by": "person"}})
+    record_checks(instance, OLD, *fault.says("e1"))
+    sensor = Sensor(fault.sensor, platform, instance)
     for _ in range(2):
         assert sensor.tick() == []
         assert "a person decides" in sensor.skipped
     (left,) = decided(platform)
-    assert (left.what, left.actor) == ("suppress", name)
+    assert (left.what, left.actor) == ("suppress", fault.sensor)
 
 
-@pytest.mark.parametrize("name", ANSWERED)
-def test_a_daemon_that_dies_before_the_run_starts_asks_for_the_same_run_again(
-    name: str, world: World, instance: dg.DagsterInstance
+@every_fault
+def test_a_freeze_is_no_reason_to_wait(
+    kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
-    platform = world(acting=AUTO)
-    run_checks(instance, OLD, *ANSWERED[name][0])
-    (lost_request,) = Sensor(name, platform, instance).tick()
-    (again,) = Sensor(name, platform, instance).tick()
-    assert again.run_key == lost_request.run_key
-    assert again.run_config == lost_request.run_config
-    as_if_run(instance, again)
-    assert Sensor(name, platform, instance).tick() == []
-    assert len(decided(platform, "act")) == 1
+    platform = bare(acting=AUTO, releases={"freezes": FOREVER})
+    record_checks(instance, OLD, *FAULTS[kind].says("e1"))
+    assert len(Sensor(FAULTS[kind].sensor, platform, instance).tick()) == 1
 
 
-# -- when it acts again ---------------------------------------------------------------------
+# -- evidence that does not hold any more ---------------------------------------------------
 
 
-def test_a_later_measurement_acts_again_after_the_cooldown(
-    platform: MemoryPlatform, instance: dg.DagsterInstance
+@every_fault
+def test_an_outage_is_no_verdict(kind: Kind, bare: World, instance: dg.DagsterInstance) -> None:
+    says = FAULTS[kind].says("e1")
+    record_checks(instance, OLD, *says)
+    run_checks(instance, OLD, *(replace(each, passed=None) for each in says))
+    assert Sensor(FAULTS[kind].sensor, bare(acting=AUTO), instance).tick() == []
+
+
+@every_fault
+def test_a_fault_that_a_later_check_does_not_see_is_left_alone(
+    kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
-    sensor = Sensor(REINDEX, platform, instance)
-    run_checks(instance, OLD, lost("e1"))
-    (first,) = sensor.tick()
-    sensor.start(first)
-    run_checks(instance, OLD, lost("e2"))
-    now = datetime.now(UTC)
-    assert sensor.tick(at=now + 23 * HOUR) == []
-    assert "less than 1 day" in sensor.skipped
-    (second,) = sensor.tick(at=now + 25 * HOUR)
-    assert second.run_key != first.run_key
-
-
-def test_the_budget_of_a_month_is_kept(world: World, instance: dg.DagsterInstance) -> None:
-    platform = world(acting={"rebuild": {"cooldown_hours": 0, "monthly_budget": 2}})
-    sensor = Sensor(REINDEX, platform, instance)
-    for number in range(4):
-        run_checks(instance, OLD, lost(f"e{number}"))
-        for request in sensor.tick():
-            sensor.start(request)
-    assert len(decided(platform, "act")) == 2
-    assert "budget of 2 runs" in sensor.skipped
-    assert generations(platform, "milvus", OLD) == 3
-
-
-def test_the_same_measurement_seen_again_never_acts_twice(
-    platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    # A nightly check of an unchanged index is the same evaluation.
-    sensor = Sensor(REINDEX, platform, instance)
-    now = datetime.now(UTC)
-    for night in range(3):
-        run_checks(instance, OLD, lost("e1"))
-        for request in sensor.tick(at=now + 24 * night * HOUR):
-            sensor.start(request)
-    assert generations(platform, "milvus", OLD) == 2
-
-
-def test_a_storm_is_one_run(platform: MemoryPlatform, instance: dg.DagsterInstance) -> None:
-    for number in range(3):
-        for model in (OLD, NEW):
-            run_checks(
-                instance,
-                model,
-                moved(f"d{number}"),
-                *(lost(f"{model}-{backend}-{number}", backend) for backend in BACKENDS),
-            )
-    sensor = Sensor(REINDEX, platform, instance)
-    (request,) = sensor.tick()
-    assert sensor.start(request).success
-    assert sensor.tick() == []
-    assert [generations(platform, b, m) for b in BACKENDS for m in (OLD, NEW)] == [2] * 4
-    (act,) = decided(platform, "act")
-    assert len(act.evidence) == 4
-
-
-def test_a_storm_of_damage_is_one_repair(
-    platform: MemoryPlatform, instance: dg.DagsterInstance
-) -> None:
-    for model in (OLD, NEW):
-        run_checks(instance, model, *(Says(keys.INDEX_MATCHES, False, b) for b in BACKENDS))
-    sensor = Sensor(REPAIR, platform, instance)
-    (request,) = sensor.tick()
-    done = sensor.start(request)
-    assert done.success
-    assert len(done.output_for_node("repair")) == 4
-    # The repair has compared again, and says so in the checks.
+    record_checks(instance, OLD, *FAULTS[kind].says("e1"))
+    record_checks(instance, OLD, *well())
+    sensor = Sensor(FAULTS[kind].sensor, bare(acting=AUTO), instance)
     assert sensor.tick() == []
     assert sensor.skipped == "no check says that anything is wrong"
+
+
+@pytest.mark.parametrize(
+    "kind", ["recall_lost", "index_churned", "quality_fell", "distribution_moved"]
+)
+def test_an_answer_waits_until_what_would_forbid_it_is_known(
+    kind: Kind, bare: World, instance: dg.DagsterInstance
+) -> None:
+    says = [each for each in FAULTS[kind].says("e1") if each.check != faults.CANARY]
+    run_checks(instance, OLD, Says(faults.CANARY, None))
+    record_checks(instance, OLD, *says)
+    sensor = Sensor(FAULTS[kind].sensor, bare(acting=AUTO), instance)
+    assert sensor.tick() == []
+    assert faults.CANARY in sensor.skipped
+    record_checks(instance, OLD, Says(faults.CANARY))
+    assert len(sensor.tick()) == 1
+
+
+def test_an_alarm_waits_for_evidence_that_has_seen_what_moved(
+    bare: World, instance: dg.DagsterInstance
+) -> None:
+    sensor = Sensor("recalibrate_on_drift", bare(acting=AUTO), instance)
+    day = well(moved("e1"))
+    record_checks(instance, OLD, *(says for says in day if says.backend is None))
+    assert sensor.tick() == []
+    assert "index_recall_holds on milvus" in sensor.skipped
+    record_checks(instance, OLD, *(says for says in day if says.backend is not None))
+    assert len(sensor.tick()) == 1
 
 
 # -- what is nobody's to start --------------------------------------------------------------
@@ -221,9 +204,10 @@ def test_a_storm_of_damage_is_one_repair(
     ],
 )
 def test_bad_data_is_told_to_its_owner_once(
-    says: Says, kind: str, platform: MemoryPlatform, instance: dg.DagsterInstance
+    says: Says, kind: str, bare: World, instance: dg.DagsterInstance
 ) -> None:
-    run_checks(instance, OLD, says)
+    platform = bare()
+    record_checks(instance, OLD, says)
     sensor = Sensor("tell_owners_of_bad_data", platform, instance)
     for _ in range(2):
         assert sensor.tick() == []
@@ -233,18 +217,18 @@ def test_bad_data_is_told_to_its_owner_once(
 
 
 def test_debris_neither_becomes_the_reference_nor_retrains(
-    world: World, instance: dg.DagsterInstance
+    bare: World, instance: dg.DagsterInstance
 ) -> None:
-    platform = world(acting=AUTO)
-    run_checks(instance, OLD, *well(moved("e1", damaged=True, markup_low=0.2), worse("e2")))
-    for name in ANSWERED:
-        assert Sensor(name, platform, instance).tick() == []
+    sensor = Sensor(REINDEX, bare(acting=AUTO), instance)
+    record_checks(instance, OLD, *well(moved("e1", damaged=True, markup_low=0.2), worse("e2")))
+    for fault in FAULTS.values():
+        assert sensor.beside(fault.sensor).tick() == []
 
 
-def test_a_retired_model_is_not_looked_at(world: World, instance: dg.DagsterInstance) -> None:
-    run_checks(instance, OLD, lost("e1"))
-    run_checks(instance, NEW, lost("e2"))
-    platform = world(models={OLD: STATIC | {"retired": True}, NEW: STATIC})
+def test_a_retired_model_is_not_looked_at(bare: World, instance: dg.DagsterInstance) -> None:
+    record_checks(instance, OLD, lost("e1"))
+    record_checks(instance, NEW, lost("e2"))
+    platform = bare(models={OLD: STATIC | {"retired": True}, NEW: STATIC})
     (request,) = Sensor(REINDEX, platform, instance).tick()
     assert request.run_config["ops"]["rebuild"]["config"]["targets"] == [
         {"model_version": NEW, "backends": ["milvus"]}

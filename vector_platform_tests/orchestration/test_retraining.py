@@ -19,13 +19,16 @@ from vector_platform.errors import ContractError
 from vector_platform.lake.contract import GOLDEN_QUERIES
 from vector_platform.models.own import read_card
 from vector_platform.orchestration.assets.embeddings import embed
+from vector_platform.orchestration.holds import answered
 from vector_platform.orchestration.retraining import (
     RetrainConfig,
     base_of,
     build_retrain_job,
     train_model,
 )
+from vector_platform.quality.faults import Scope
 from vector_platform.releases.candidates import ChallengerRefused, NothingToLearn
+from vector_platform.releases.requests import ReleaseRequests
 from vector_platform.wiring import NotConfigured
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.words import (
@@ -128,6 +131,10 @@ def test_an_adapter_that_wins_is_served_from_the_vectors_of_its_base(
     assert embed(platform, name, "run", quiet).report.texts == 1
     assert embed(platform, BASE, "run", quiet).report.texts == 0
     assert base_of(platform, name) == BASE
+    # Its requests are answers to what is wrong with the base, and with every adapter of it.
+    for request in ReleaseRequests(platform.lake).all():
+        assert answered(platform, "retrain", request) == (Scope(BASE), Scope(name))
+        assert answered(platform, "propose_version", request) == ()
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(
@@ -160,6 +167,8 @@ def test_a_fine_tuned_model_embeds_the_corpus_anew_under_its_own_name(
     prints = {name: platform.embedder(name).fingerprint for name in (BASE, made["model_version"])}
     assert len({one.weights for one in prints.values()}) == 2
     assert len({one.tokenizer for one in prints.values()}) == 1
+    for request in ReleaseRequests(platform.lake).all():
+        assert answered(platform, "retrain", request) == (Scope(BASE),)
 
 
 def test_what_is_learnt_from_noise_is_refused_by_every_method_and_leaves_nothing(

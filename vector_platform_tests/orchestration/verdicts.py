@@ -1,14 +1,16 @@
 """Verdicts by real runs, and the sensors of the real definitions ticked on them.
 
 Belongs here: small assets whose checks answer what a test says, under the names of the
-platform's own, run on the test's instance; and `Sensor`, one real sensor with its requests
-executed as the daemon does. Does not belong here: assertions.
+platform's own, run on the test's instance, or only recorded there where a test is about the
+ticks alone; and `Sensor`, one real sensor with its requests executed as the daemon does. Does
+not belong here: assertions.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -58,6 +60,13 @@ class Says:
             return keys.RETRIEVAL
         return keys.CHUNKS if self.check.startswith("chunks") else keys.EMBEDDINGS
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return {
+            name: dg.MetadataValue.json(value) if isinstance(value, list) else value
+            for name, value in self.facts.items()
+        }
+
 
 def well(*but: Says) -> list[Says]:
     """Every check of a model version, passed, but for those that say something else."""
@@ -72,6 +81,13 @@ def well(*but: Says) -> list[Says]:
     return [replaced.get((each.check, each.backend), each) for each in says]
 
 
+def measured(
+    check: str, evaluation: str, backend: str | None = None, *, passed: bool = False, **facts: Any
+) -> Says:
+    """What a check answers, with the identity of its measurement."""
+    return Says(check, passed, backend, {"evaluation_id": evaluation} | facts)
+
+
 def lost(evaluation: str, backend: str = "milvus") -> Says:
     """Recall of an index is below its floor."""
     facts = {
@@ -84,9 +100,14 @@ def lost(evaluation: str, backend: str = "milvus") -> Says:
     return Says(faults.RECALL, False, backend, facts)
 
 
-def worse(evaluation: str) -> Says:
+def worse(evaluation: str, champion: str = OLD) -> Says:
     """The champion finds less than at its release."""
-    facts = {"verdict": "worse", "difference": -0.1, "champion": OLD, "evaluation_id": evaluation}
+    facts = {
+        "verdict": "worse",
+        "difference": -0.1,
+        "champion": champion,
+        "evaluation_id": evaluation,
+    }
     return Says(faults.QUALITY, False, facts=facts)
 
 
@@ -98,6 +119,28 @@ def moved(evaluation: str, **facts: Any) -> Says:
 def moved_slices(evaluation: str, *slices: Mapping[str, Any]) -> Says:
     """The distribution of some slices moved, while the whole is quiet."""
     return moved(evaluation, global_alarm=False, acts=False, slices_alarmed=list(slices))
+
+
+def record_checks(instance: dg.DagsterInstance, model_version: str | None, *says: Says) -> None:
+    """What a run of `run_checks` leaves in the history of checks, without running it."""
+    run = dg.DagsterRun(job_name="checks", status=dg.DagsterRunStatus.SUCCESS)
+    instance.add_run(run)
+    for each in says:
+        assert each.passed is not None, "a run that dies is a run: run_checks"
+        instance.report_dagster_event(
+            dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+                job_name=run.job_name,
+                event_specific_data=dg.AssetCheckEvaluation(
+                    asset_key=each.asset,
+                    check_name=each.check,
+                    passed=each.passed,
+                    metadata=each.metadata,
+                    partition=model_version,
+                ),
+            ),
+            run.run_id,
+        )
 
 
 def run_checks(instance: dg.DagsterInstance, model_version: str | None, *says: Says) -> None:
@@ -127,10 +170,7 @@ def _asset(
             yield dg.AssetCheckResult(
                 check_name=each.check,
                 passed=each.passed,
-                metadata={
-                    name: dg.MetadataValue.json(value) if isinstance(value, list) else value
-                    for name, value in each.facts.items()
-                },
+                metadata=each.metadata,
             )
 
     return checked
@@ -170,6 +210,12 @@ class Sensor:
             settings=platform.settings, resources={"platform": platform}
         )
         self._sensor = self._definitions.get_repository_def().get_sensor_def(name)
+
+    def beside(self, name: str) -> Sensor:
+        """Another sensor of the same deployment."""
+        other = copy(self)
+        other._sensor = self._definitions.get_repository_def().get_sensor_def(name)
+        return other
 
     def tick(self, *, at: datetime | None = None) -> list[dg.RunRequest]:
         """One tick, now or at a time. What it asks for is not started yet."""
