@@ -5,14 +5,18 @@ Belongs here: `replace_when_complete`. Does not belong here: what replacing mean
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Collection
+from datetime import datetime
+
 import dagster as dg
+from dagster._time import get_current_datetime
 
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.model_jobs import ReplaceConfig
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
-# A look costs the hashes of the lake when it has changed, and two log files when it has not.
+# A look costs the hashes of the lake when it has changed and once an hour, else two log files.
 SENSOR_SECONDS = 60
 
 
@@ -34,13 +38,7 @@ def build_model_sensors(replace_translation: dg.JobDefinition) -> list[dg.Sensor
         provisional = provisional_versions(platform.settings)
         if not provisional:
             return dg.SkipReason("no model version is provisional")
-        live = [
-            release.generation
-            for backend in platform.settings.indexes.backends
-            if (release := platform.live_pointer(backend).live())
-        ]
-        # A replacement may wait for an approval, and is finished when that has moved a pointer.
-        state = " ".join([str(platform.lake.snapshot()), *provisional, *live])
+        state = world_of(platform, provisional, get_current_datetime())
         if context.cursor == state:
             return dg.SkipReason("nothing was embedded or released since the last look")
         requests = [
@@ -54,6 +52,21 @@ def build_model_sensors(replace_translation: dg.JobDefinition) -> list[dg.Sensor
         return dg.SensorResult(run_requests=requests, cursor=state)
 
     return [replace_when_complete]
+
+
+def world_of(platform: Platform, provisional: Collection[str], now: datetime) -> str:
+    """The state of the world that a replacement depends on: each is looked at once.
+
+    A replacement may wait for an approval, and is finished when that has moved a pointer. The hour
+    is part of it, too: runs that have failed must not be the last.
+    """
+    live = [
+        release.generation
+        for backend in platform.settings.indexes.backends
+        if (release := platform.live_pointer(backend).live())
+    ]
+    hour = f"hour{int(now.timestamp() // 3600)}"
+    return " ".join([str(platform.lake.snapshot()), *provisional, *live, hour])
 
 
 def provisional_versions(settings: Settings) -> dict[str, str]:
