@@ -27,6 +27,7 @@ from vector_platform_tests.orchestration.harness import (
     settings_of,
     write_deployment,
 )
+from vector_platform_tests.orchestration.releasing import Desk
 from vector_platform_tests.orchestration.verdicts import BACKENDS, Says, record_checks, well
 
 
@@ -97,6 +98,11 @@ def instance() -> Iterator[dg.DagsterInstance]:
         for model_version in (OLD, NEW):
             record_checks(instance, model_version, *well())
         yield instance
+
+
+@pytest.fixture
+def desk(root: Path, tmp_path: Path) -> Desk:
+    return Desk(root, tmp_path)
 
 
 @pytest.fixture

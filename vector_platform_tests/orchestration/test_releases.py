@@ -1,109 +1,19 @@
-"""Releases through Dagster: approval and rejection as jobs, what waits, what is young.
+"""Releases through Dagster: approval, rejection and rollback as jobs.
 
-The lake is real, the backends are in memory, the ticks and runs are Dagster's own.
+The lake is real, the backends are in memory, the runs are Dagster's own.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-
 import dagster as dg
 import pytest
 
-from vector_platform.indexes.contract import IndexUnavailable
-from vector_platform.orchestration import release_sensors
-from vector_platform.orchestration.acting_jobs import IndexTarget, ReindexConfig
-from vector_platform.orchestration.release_jobs import (
-    DecisionConfig,
-    PromoteConfig,
-    RollbackConfig,
-    ShowConfig,
-)
-from vector_platform.orchestration.runs import RunFailed, Runs
-from vector_platform.releases.decisions import Decisions, utc_now
-from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
+from vector_platform.orchestration.release_jobs import RollbackConfig
+from vector_platform.orchestration.runs import RunFailed
+from vector_platform.releases.decisions import Decisions
 from vector_platform_tests.lake import building
-from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
-
-MILVUS = dg.AssetKey(["milvus", "documents"])
-ONLY_MILVUS = {"milvus": {"uri": "local"}, "pinecone": None}
-FROZEN = [{"name": "audit", "first_day": "2020-01-01"}]
-
-
-class Desk:
-    """A deployment with one backend; `OLD` is live and `NEW` is indexed."""
-
-    def __init__(self, root: Path, folder: Path) -> None:
-        self.root = root
-        self.folder = folder
-        self.instance = dg.DagsterInstance.ephemeral()
-        self.memory: Any = None
-        self.policy()
-        lake = self.runs.platform.lake
-        building.put(lake, *(building.chunk(f"guides:{n}", f"text {n}") for n in range(12)))
-        for model_version in (OLD, NEW):
-            building.embed(lake, model_version)
-            self.runs.materialize([MILVUS], partition=model_version)
-        self.promote(OLD)
-
-    def policy(self, **releases: Any) -> None:
-        """Load the deployment again under another policy; lake, backend and instance stay."""
-        settings = settings_of(self.root, indexes=ONLY_MILVUS, releases=releases)
-        platform = MemoryPlatform(settings)
-        platform.lake = building.open_lake(self.folder)
-        if self.memory is not None:
-            platform.memory = self.memory
-        self.memory = platform.memory
-        self.runs = Runs(platform, instance=self.instance)
-
-    def promote(self, model: str, **config: Any) -> dict[str, Any]:
-        asked = PromoteConfig(model_version=model, **{"actor": "dan", **config})
-        done = self.runs.job("promote", dg.RunConfig({"promote_op": asked}))
-        told: dict[str, Any] = done.outputs["promote_op"]["milvus"]
-        return told
-
-    def decide(self, verb: str, request_id: str, actor: str, **config: Any) -> dict[str, Any]:
-        asked = DecisionConfig(request_id=request_id, actor=actor, reason="because", **config)
-        done = self.runs.job(f"{verb}_release", dg.RunConfig({f"{verb}_op": asked}))
-        told: dict[str, Any] = done.outputs[f"{verb}_op"][request_id]
-        return told
-
-    def shown(self, request_id: str = "") -> tuple[dict[str, Any], dict[str, str]]:
-        """What `show_releases` says: facts, and reports as the UI has them; by request."""
-        config = dg.RunConfig({"show_op": ShowConfig(request_id=request_id)})
-        done = self.runs.definitions.resolve_job_def("show_releases").execute_in_process(
-            instance=self.instance, run_config=config
-        )
-        (output,) = (e.step_output_data for e in done.all_events if e.is_successful_output)
-        reports = {name: str(value.value) for name, value in output.metadata.items()}
-        return done.output_for_node("show_op"), reports
-
-    def tick(self, name: str) -> list[dg.RunRequest]:
-        """One tick of a sensor."""
-        sensor = self.runs.definitions.resolve_sensor_def(name)
-        context = dg.build_sensor_context(
-            instance=self.instance, resources={"platform": self.runs.platform}
-        )
-        return list(sensor.evaluate_tick(context).run_requests or [])
-
-    def run(self, job: str, request: dg.RunRequest) -> Any:
-        """Execute what a tick asked for."""
-        return self.runs.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, run_config=request.run_config, raise_on_error=True
-        )
-
-    def live(self) -> str:
-        return self.runs.platform.live_pointer("milvus").live_generation().generation
-
-    def requests(self) -> list[ReleaseRequest]:
-        return ReleaseRequests(self.runs.platform.lake).all()
-
-
-@pytest.fixture
-def desk(root: Path, tmp_path: Path) -> Desk:
-    return Desk(root, tmp_path)
+from vector_platform_tests.orchestration.harness import NEW
+from vector_platform_tests.orchestration.releasing import Desk
 
 
 def test_a_new_model_is_released_by_an_approval_job_and_not_before(desk: Desk) -> None:
@@ -161,83 +71,6 @@ def test_a_rejected_request_is_not_released_later(desk: Desk) -> None:
     with pytest.raises(RunFailed, match="rejected"):
         desk.decide("approve", told["request"], "bob")
     assert desk.live() == "g0001"
-
-
-def test_a_rebuild_during_a_freeze_is_released_when_it_ends(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk.policy(freezes=FROZEN)
-    now = utc_now()
-    monkeypatch.setattr(release_sensors, "utc_now", lambda: now)
-    target = IndexTarget(model_version=OLD)
-    rebuild = ReindexConfig(targets=[target], actor="reindex_on_lost_recall", automatic=True)
-    desk.runs.job("reindex", dg.RunConfig({"rebuild": rebuild}))
-    assert desk.live() == "g0001"
-    (first,) = desk.tick("settle_waiting_releases")
-    desk.run("settle_releases", first)
-    (again,) = desk.tick("settle_waiting_releases")
-    assert again.run_key == first.run_key, "the same world is looked at once"
-    desk.policy()
-    (later,) = desk.tick("settle_waiting_releases")
-    assert later.run_key != first.run_key
-    desk.run("settle_releases", later)
-    assert desk.live() == "g0003"
-    assert desk.tick("settle_waiting_releases") == []
-
-
-def test_an_open_request_is_looked_at_for_a_decision_about_it_and_every_hour(desk: Desk) -> None:
-    desk.policy(approvers=["ann", "bob", "eve"], approvals=2)
-    told = desk.promote(NEW)
-    now = datetime(2026, 1, 5, 9, 10, tzinfo=UTC)
-
-    def key(minutes: int = 0) -> str:
-        later = now + timedelta(minutes=minutes)
-        (found,) = release_sensors.settle_keys(desk.runs.platform, later)
-        return found
-
-    first = key()
-    assert key(minutes=49) == first
-    assert key(minutes=50) != first, "the runs of the hour before may have failed"
-    decisions = Decisions(desk.runs.platform.lake, run_id="test")
-    decisions.record("suppress", "guides", actor="a sensor", why="it cools down")
-    assert key() == first, "nothing has changed for the request"
-    desk.decide("approve", told["request"], "ann")
-    assert key() != first
-
-
-def test_a_young_release_that_fails_goes_back_by_itself(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk.promote(NEW)
-    assert desk.live() == "g0002"
-    (look,) = desk.tick("watch_young_releases")
-    assert desk.run("watch_releases", look).output_for_node("watch_op")["milvus"].startswith("keep")
-    memory = desk.memory["milvus"]
-    search = memory.search
-
-    def broken(generation: Any, *args: Any, **kwargs: Any) -> Any:
-        if generation.name == "g0002":
-            raise IndexUnavailable("no answer")
-        return search(generation, *args, **kwargs)
-
-    monkeypatch.setattr(memory, "search", broken)
-    later = utc_now() + timedelta(minutes=11)
-    monkeypatch.setattr(release_sensors, "utc_now", lambda: later)
-    (next_look,) = desk.tick("watch_young_releases")
-    assert next_look.run_key != look.run_key
-    desk.run("watch_releases", next_look)
-    assert desk.live() == "g0001"
-    assert desk.tick("watch_young_releases") == []
-    refused = desk.promote(NEW, actor="converge", automatic=True)
-    assert not refused["moved"] and "was rolled back" in refused["summary"]
-    assert desk.live() == "g0001"
-
-
-def test_an_old_release_is_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.promote(NEW)
-    later = utc_now() + timedelta(minutes=61)
-    monkeypatch.setattr(release_sensors, "utc_now", lambda: later)
-    assert desk.tick("watch_young_releases") == []
 
 
 def test_a_rollback_job_goes_back_with_a_reason(desk: Desk) -> None:
