@@ -53,7 +53,7 @@ from scipy.stats import binomtest
 
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.orchestration.sensors import REACTIONS
+from vector_platform.orchestration.next_steps import REACTIONS
 from vector_platform.releases.decisions import Decisions
 from vector_platform.settings import load_settings
 from vector_platform.wiring import Platform

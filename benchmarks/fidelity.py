@@ -57,7 +57,7 @@ def neighbours(folder: str, queries: IndexQueries) -> Answers:
 def judged(folder: str, queries: IndexQueries, answers: Answers) -> list[float]:
     """Recall of each answer."""
     lake = Lake(folder)
-    return recall_of(lake, MODEL, lake.snapshot(), queries, answers, k=TOP_K).tolist()
+    return recall_of(lake, MODEL, lake.snapshot(), queries, answers, k=TOP_K)[:, -1].tolist()
 
 
 def measure(table: PrintedTable, rows: int) -> None:

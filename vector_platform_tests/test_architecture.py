@@ -37,6 +37,7 @@ def test_every_room_imports_only_what_the_floor_plan_lets_it() -> None:
         "vector_platform.indexes.sync",
         "vector_platform.quality.windows",
         "vector_platform.quality.plots",
+        "vector_platform.quality.check_pictures",
         "vector_platform.quality.retrieval",
         "vector_platform.serving.search",
         "vector_platform.lake.lake",

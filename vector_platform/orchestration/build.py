@@ -25,6 +25,7 @@ from vector_platform.orchestration.checks.contract import build_contract_checks
 from vector_platform.orchestration.checks.drift import build_drift_checks
 from vector_platform.orchestration.checks.model import build_model_checks
 from vector_platform.orchestration.checks.parity import build_parity_checks
+from vector_platform.orchestration.checks.recall import build_recall_checks
 from vector_platform.orchestration.checks.retrieval import build_retrieval_checks
 from vector_platform.orchestration.jobs import (
     build_ingest_job,
@@ -86,6 +87,7 @@ def build_definitions(
             *build_model_checks(settings),
             *build_drift_checks(settings),
             *build_parity_checks(settings),
+            *build_recall_checks(settings),
             *build_retrieval_checks(settings),
         ],
         jobs=[

@@ -16,9 +16,10 @@ import dagster as dg
 from vector_platform.orchestration.action_log import ActionLog
 from vector_platform.orchestration.check_results import model_verdicts
 from vector_platform.orchestration.holds import holds
+from vector_platform.orchestration.next_steps import limits_of
 from vector_platform.quality.acting import PlannedRun, Ruling, decide, lost_runs, planned_runs
 from vector_platform.quality.diagnosis import diagnose
-from vector_platform.quality.faults import Diagnosis, Kind, Limits, Scope
+from vector_platform.quality.faults import Diagnosis, Kind, Scope
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -91,7 +92,7 @@ def react(
 
 def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosis]:
     """What is wrong now, of every active model version."""
-    limits = Limits(settings.acting.max_deleted_share, settings.acting.max_p95_latency_ms)
+    limits = limits_of(settings.acting)
     return [
         with_owner(found, settings)
         for model_version in settings.active_models

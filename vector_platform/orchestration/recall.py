@@ -16,7 +16,7 @@ from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.contract import EVALUATIONS, canonical_json
 from vector_platform.lake.lake import run_metadata
-from vector_platform.quality.fidelity import Fidelity, measure
+from vector_platform.quality.fidelity import Answers, Fidelity, examine, judge
 from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform
 
@@ -35,12 +35,14 @@ class RecallVerdict:
     Attributes:
         evaluation_id: Its record in `evaluations`.
         state: The generation, and the snapshot it was compared with.
+        answers: What it answered.
         fidelity: What it finds.
         deleted_share: Deleted rows that the backend still stores; None where nobody knows.
     """
 
     evaluation_id: str
     state: GenerationState
+    answers: Answers
     fidelity: Fidelity
     deleted_share: float | None
 
@@ -76,15 +78,15 @@ def measure_generation(
     if state.snapshot is None:
         raise NothingProven(f"{backend} {state.generation} is not proven equal to any snapshot")
     target = platform.target(backend)
-    found = measure(
-        lake,
-        target,
-        state.identity,
-        state.snapshot,
-        platform.recall_queries(state, state.snapshot),
-        floor=platform.settings.quality.recall_floor,
+    queries = platform.recall_queries(state, state.snapshot)
+    answers = examine(lake, target, state.identity, state.snapshot, queries)
+    verdict = RecallVerdict(
+        uuid4().hex,
+        state,
+        answers,
+        judge(answers, floor=platform.settings.quality.recall_floor),
+        target.deleted_share(state.identity),
     )
-    verdict = RecallVerdict(uuid4().hex, state, found, target.deleted_share(state.identity))
     lake.evaluations.append(
         _row(verdict, run_id), run_metadata(run_id, f"recall {state.generation}")
     )

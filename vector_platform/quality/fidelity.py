@@ -119,6 +119,29 @@ class Fidelity:
         return [found.row() for found in self.slices]
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What an index has answered, and how much of it is right.
+
+    Attributes:
+        queries: What was asked.
+        ids: Rows found for each query, best first.
+        recalls: Recall@1 to recall@k of each query, shape (queries, k); NaN where it has no
+            neighbour.
+        seconds: Single searches, see `Fidelity.p95_latency_ms`.
+    """
+
+    queries: IndexQueries
+    ids: list[list[str]]
+    recalls: npt.NDArray[np.float64]
+    seconds: npt.NDArray[np.float64]
+
+    @property
+    def k(self) -> int:
+        """Neighbours asked for."""
+        return int(self.recalls.shape[1])
+
+
 def measure(
     lake: Lake,
     target: VectorIndex,
@@ -129,7 +152,7 @@ def measure(
     floor: float,
     k: int = TOP_K,
 ) -> Fidelity:
-    """Ask an index all queries and compare with exact search over a snapshot.
+    """Ask an index all queries, compare with exact search over a snapshot, and judge.
 
     Args:
         lake: Where the vectors are.
@@ -143,10 +166,23 @@ def measure(
     Raises:
         IndexUnavailable: The backend does not answer; that is no verdict.
     """
-    answers = _ask(target, generation, queries, k=k)
+    return judge(examine(lake, target, generation, snapshot, queries, k=k), floor=floor)
+
+
+def examine(
+    lake: Lake,
+    target: VectorIndex,
+    generation: Generation,
+    snapshot: Snapshot,
+    queries: IndexQueries,
+    *,
+    k: int = TOP_K,
+) -> Answers:
+    """Ask an index all queries and compare with exact search over a snapshot; see `measure`."""
+    ids = _ask(target, generation, queries, k=k)
     seconds = _latencies(target, generation, queries, k=k)
-    recalls = recall_of(lake, generation.model_version, snapshot, queries, answers, k=k)
-    return judge(queries, recalls, seconds, floor=floor, k=k)
+    recalls = recall_of(lake, generation.model_version, snapshot, queries, ids, k=k)
+    return Answers(queries, ids, recalls, seconds)
 
 
 def _ask(
@@ -179,18 +215,13 @@ def _latencies(
     return np.array(seconds)
 
 
-def judge(
-    queries: IndexQueries,
-    recalls: npt.NDArray[np.float64],
-    seconds: npt.NDArray[np.float64],
-    *,
-    floor: float,
-    k: int,
-) -> Fidelity:
-    """Recall by slice, and which slices are below the floor (Holm over those that are judged).
+def judge(answers: Answers, *, floor: float) -> Fidelity:
+    """Recall@k by slice, and which slices are below the floor (Holm over those that are judged).
 
     Queries without any neighbour have a recall of NaN and are left out.
     """
+    queries, k, seconds = answers.queries, answers.k, answers.seconds
+    recalls = answers.recalls[:, -1]
     by_slice: dict[str, list[float]] = defaultdict(list)
     for names, recall in zip(queries.slices, recalls, strict=True):
         for name in names:
@@ -229,9 +260,10 @@ def recall_of(
     *,
     k: int,
 ) -> npt.NDArray[np.float64]:
-    """Share of each query's k exact neighbours that its answer holds; NaN where it has none.
+    """Shares of each query's 1 to k exact neighbours that as much of its answer holds.
 
-    One pass over the lake; memory is a batch of rows and a block of scores, whatever it holds.
+    Shape (queries, k): recall@1 to recall@k; NaN where a query has no neighbour. One pass over
+    the lake; memory is a batch of rows and a block of scores, whatever it holds.
     """
     dimension = lake.model_version(model_version).dimension
     best = np.full((len(answers), k), -np.inf, np.float32)
@@ -268,10 +300,13 @@ def recall_of(
                     for query, place in returned[row_id]:
                         if query in line_of:
                             found[query, place] = scores[line_of[query], column_of[row_id]]
+    best = -np.sort(-best, axis=1)
     there = np.isfinite(best)
-    expected = there.sum(axis=1)
-    least = np.where(there, best, np.inf).min(axis=1)
-    hits = (np.isfinite(found) & (found >= least[:, None] - TIE)).sum(axis=1)
+    expected = there.cumsum(axis=1)
+    # The score of the j-th neighbour, or of the last where there are fewer.
+    least = np.minimum.accumulate(np.where(there, best, np.inf), axis=1)
+    right = np.isfinite(found)[:, None, :] & (found[:, None, :] >= least[:, :, None] - TIE)
+    hits = (right & np.tri(k, dtype=bool)).sum(axis=2)
     with np.errstate(invalid="ignore"):
         shares: npt.NDArray[np.float64] = np.where(
             expected > 0, np.minimum(hits, expected) / np.maximum(expected, 1), np.nan

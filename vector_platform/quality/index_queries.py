@@ -47,6 +47,7 @@ class IndexQueries:
         own_ids: Row that a query is the vector of, which is no answer to it; None for golden ones.
         slices: Names of the slices that each query belongs to.
         weights: Stored rows that each query stands for; 0 for golden ones.
+        texts: Texts of golden queries; empty for stored ones, whose text is in the lake.
     """
 
     vectors: Floats
@@ -54,6 +55,7 @@ class IndexQueries:
     own_ids: tuple[str | None, ...]
     slices: tuple[tuple[str, ...], ...]
     weights: tuple[float, ...]
+    texts: tuple[str, ...]
 
 
 def index_queries(
@@ -78,7 +80,10 @@ def index_queries(
     if golden is None:
         return stored
     golden = golden.sample(GOLDEN_QUERIES)
-    return together(stored, golden_index_queries(encode(list(golden.texts)), golden.tenants))
+    return together(
+        stored,
+        golden_index_queries(encode(list(golden.texts)), golden.tenants, golden.texts),
+    )
 
 
 def stored_queries(
@@ -110,14 +115,22 @@ def stored_queries(
             for row in rows
         ),
         weights=tuple(row["cell_rows"] / taken[row["age"], row["cell"]] for row in rows),
+        texts=("",) * len(rows),
     )
 
 
-def golden_index_queries(vectors: Floats, tenants: Sequence[str | None]) -> IndexQueries:
+def golden_index_queries(
+    vectors: Floats, tenants: Sequence[str | None], texts: Sequence[str]
+) -> IndexQueries:
     """Golden queries, embedded by the caller, as a slice of their own."""
     count = len(tenants)
     return IndexQueries(
-        vectors, tuple(tenants), (None,) * count, ((GOLDEN,),) * count, (0.0,) * count
+        vectors,
+        tuple(tenants),
+        (None,) * count,
+        ((GOLDEN,),) * count,
+        (0.0,) * count,
+        tuple(texts),
     )
 
 
@@ -129,6 +142,7 @@ def together(one: IndexQueries, other: IndexQueries) -> IndexQueries:
         one.own_ids + other.own_ids,
         one.slices + other.slices,
         one.weights + other.weights,
+        one.texts + other.texts,
     )
 
 

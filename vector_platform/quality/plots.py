@@ -52,7 +52,7 @@ def projection(reference: Floats, current: Floats, *, title: str = "") -> bytes:
     _, _, axes = np.linalg.svd(spread, full_matrices=False)
     axes = axes[:2]
     axes = axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    figure, plot = _canvas(4.8, 3.6)
+    figure, plot = canvas(4.8, 3.6)
     for rows, colour, label in (
         (reference, "#9aa5b1", "reference"),
         (current, "#d9480f", "current"),
@@ -63,7 +63,7 @@ def projection(reference: Floats, current: Floats, *, title: str = "") -> bytes:
         )
     plot.legend(frameon=False, fontsize=8)
     plot.set_title(title, fontsize=9)
-    return _png(figure)
+    return as_png(figure)
 
 
 def score_timeline(
@@ -77,7 +77,7 @@ def score_timeline(
         threshold: From where it alarms.
         title: Above the picture.
     """
-    figure, plot = _canvas(6.4, 2.8)
+    figure, plot = canvas(6.4, 2.8)
     # Matplotlib counts dates in days from 1970-01-01.
     when = [float((day - date(1970, 1, 1)).days) for day in days]
     for (name, values), colour in zip(scores.items(), LINE_COLOURS, strict=False):
@@ -90,7 +90,7 @@ def score_timeline(
     plot.tick_params(axis="x", rotation=30)
     plot.legend(frameon=False, fontsize=7, ncols=len(scores))
     plot.set_title(title, fontsize=9)
-    return _png(figure)
+    return as_png(figure)
 
 
 def metric_bars(estimates: Mapping[str, Estimate], *, metric: str) -> bytes:
@@ -100,7 +100,7 @@ def metric_bars(estimates: Mapping[str, Estimate], *, metric: str) -> bytes:
         estimates: Model version -> estimate.
         metric: Name on the axis.
     """
-    figure, plot = _canvas(4.8, 0.9 + 0.45 * len(estimates))
+    figure, plot = canvas(4.8, 0.9 + 0.45 * len(estimates))
     names = list(estimates)
     means = np.array([estimates[name].mean for name in names])
     below = means - [estimates[name].low for name in names]
@@ -111,10 +111,11 @@ def metric_bars(estimates: Mapping[str, Estimate], *, metric: str) -> bytes:
     plot.invert_yaxis()
     plot.set_xlim(0, 1)
     plot.set_xlabel(f"{metric}, 95 % interval", fontsize=8)
-    return _png(figure)
+    return as_png(figure)
 
 
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty picture in the style of all of them, so many inches wide and high."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -126,7 +127,8 @@ def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, plot
 
 
-def _png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
+    """The picture as PNG bytes."""
     buffer = io.BytesIO()
     # Without the version of the library in it, the same picture is the same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})

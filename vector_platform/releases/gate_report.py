@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 from vector_platform.lake.contract import canonical_json
+from vector_platform.quality.markdown import table
 from vector_platform.releases.gates import Gate, GateReport
 
 Row = Sequence[object]
@@ -47,10 +48,10 @@ def as_json(report: GateReport) -> str:
 
 def as_markdown(report: GateReport) -> str:
     """The report for the Dagster UI."""
-    lines = [f"## {_title(report)}", "", *_markdown_table(("", ""), _head(report))]
-    lines += ["", *_markdown_table(_GATES, [_gate_row(gate) for gate in report.gates])]
+    lines = [f"## {_title(report)}", "", *table(("", ""), _head(report))]
+    lines += ["", *table(_GATES, [_gate_row(gate) for gate in report.gates])]
     for title, columns, rows in _details(report):
-        lines += ["", f"### {title}", "", *_markdown_table(columns, rows)]
+        lines += ["", f"### {title}", "", *table(columns, rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -107,15 +108,6 @@ def _details(report: GateReport) -> list[tuple[str, Row, list[Row]]]:
 
 def _shown(value: float | int | str) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _markdown_table(columns: Row, rows: Sequence[Row]) -> list[str]:
-    head = [_markdown_row(columns), _markdown_row(["---"] * len(columns))]
-    return [*head, *(_markdown_row(row) for row in rows)]
-
-
-def _markdown_row(cells: Row) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def _html_table(columns: Row, rows: Sequence[Row]) -> str:

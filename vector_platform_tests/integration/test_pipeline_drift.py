@@ -15,7 +15,7 @@ import pytest
 from vector_platform.indexes.naming import collection_name
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.converge import StageResult
-from vector_platform.orchestration.sensors import REACTIONS
+from vector_platform.orchestration.next_steps import REACTIONS
 from vector_platform_tests.integration.deployments import (
     BACKENDS,
     WORDS,

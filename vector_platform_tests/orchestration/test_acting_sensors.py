@@ -15,7 +15,7 @@ import pytest
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.orchestration.sensors import REACTIONS
+from vector_platform.orchestration.next_steps import REACTIONS
 from vector_platform.quality import faults
 from vector_platform.quality.faults import Kind
 from vector_platform_tests.orchestration.acting import (

@@ -20,6 +20,7 @@ from vector_platform.settings import BackendName
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform, settings_of
+from vector_platform_tests.orchestration.pictures import pictures_of, rows_of
 from vector_platform_tests.orchestration.verdicts import Answer, answers
 
 MILVUS = dg.AssetKey(["milvus", "documents"])
@@ -109,7 +110,10 @@ def test_a_faithful_index_passes_with_its_slices(runs: Runs) -> None:
     assert second.metadata["queries"] == EARLY + LATE
     assert second.metadata["floor"] == 0.9
     assert "| since the build | 1.0000 |" in second.metadata["slices"]
-    assert second.metadata["picture"].startswith("![recall of g0001")
+    assert second.metadata["picture"].startswith("![recall of milvus g0001, words.v1")
+    assert pictures_of(first.metadata).keys() == {"picture"}, "there is no time to look back on"
+    assert pictures_of(second.metadata).keys() == {"picture", "timeline"}
+    assert second.metadata["what_happens"] == "Nothing: no slice is below the floor."
     assert "deleted_share" not in second.metadata
     recorded = runs.platform.lake.evaluations.read(where=[("kind", "==", "index_recall")])
     assert second.metadata["evaluation_id"] in recorded["evaluation_id"].to_pylist()
@@ -126,10 +130,33 @@ def test_recall_lost_on_new_content_fails_the_check_and_not_the_run_and_a_rebuil
     assert verdict.metadata["worst_recall_high"] < verdict.metadata["floor"]
     assert verdict.metadata["generation"] == "g0001"
     assert "index rebuild --backend milvus" in verdict.metadata["what_happens"]
+    assert "reindex_on_lost_recall starts the job reindex" in verdict.metadata["what_happens"]
+    assert "Stale: rows that came since the build" in verdict.metadata["diagnosis"]
     runs.platform.index_sync("milvus", run_id="rebuild").build(OLD)
     done = runs.materialize([MILVUS], partition=OLD)
     assert done.failed_checks == ()
     assert verdicts(runs)[-1].metadata["generation"] == "g0002"
+
+
+def test_lost_recall_is_shown_with_the_neighbours_that_are_lost(runs: Runs) -> None:
+    hidden = {row["chunk_id"] for row in guides(LATE, "copper price")[::2]}
+    index(runs).stale = hidden
+    runs.materialize([MILVUS], partition=OLD)
+    shown = verdicts(runs)[-1].metadata
+    assert {name: width for name, (width, _) in pictures_of(shown).items()} == {
+        "picture": 640,
+        "curve": 640,
+        "timeline": 640,
+    }
+    lost = rows_of(shown["lost_neighbours"])
+    assert len({row["query"] for row in lost}) == 3
+    for row in lost:
+        row_id, _, text = row["lost neighbour"].partition(": ")
+        assert row_id in hidden
+        assert row_id == f"guides:{text.replace(' number', '')}#0"
+        assert row[""] == "since the build"
+        assert "copper price" in row["query"] and row["query"] != text
+        assert int(row["rank"]) <= 10 and float(row["its recall"]) < 1
 
 
 def test_a_rebuilt_generation_hides_nothing_before_readers_see_it(runs: Runs) -> None:
@@ -181,3 +208,14 @@ def test_answers_that_are_gone_are_a_fall_of_quality(runs: Runs) -> None:
     assert done.failed_checks == ("quality/retrieval:retrieval_quality_holds",)
     found = answers(runs.instance, QUALITY)[-1].metadata
     assert (found["verdict"], found["queries"]) == ("worse", EARLY)
+    assert pictures_of(found).keys() == {"picture", "timeline"}
+    fallen = rows_of(found["fallen_queries"])
+    assert len(fallen) == 8
+    for row in fallen:
+        assert f"{row['asks for']}#0" in gone and row["of it gone"] == "1 of 1"
+        assert row["asks for"] == f"guides:{row['query'].replace(' number', '')}"
+        assert float(row["now"]) < float(row["record"])
+    assert [row["queries"] for row in rows_of(found["slices"])] == [str(EARLY)]
+    assert "8 ask for documents that the lake no longer holds" in found["diagnosis"]
+    assert "retrain_on_fallen_quality starts the job retrain" in found["what_happens"]
+    assert "index_recall_holds" in found["what_happens"], "what must hold before"

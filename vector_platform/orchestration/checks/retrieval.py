@@ -1,66 +1,38 @@
-"""Retrieval checks: an index finds what is there, a model what people want. Never blocking.
+"""Retrieval checks: a model finds what people want. Never blocking.
 
-Belongs here: `index_recall_holds` of every backend, and `retrieval_quality_holds`. Does not belong
-here: the measures (`quality`) or the actions (`sensors.py`). A backend that does not answer is an
-error, never a failed check.
+Belongs here: `retrieval_quality_holds`. Does not belong here: the comparison
+(`releases/champion.py`) or the actions (`sensors.py`). Nothing evaluated is an error, never a
+failed check.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-import dagster as dg
+from collections.abc import Mapping
+from typing import Any
 
-from vector_platform.indexes.state import GenerationState
+import dagster as dg
+import numpy as np
+
 from vector_platform.orchestration import keys
+from vector_platform.orchestration.checks.showing import picture, shown_table
+from vector_platform.orchestration.next_steps import what_happens
 from vector_platform.orchestration.partitions import model_versions
-from vector_platform.orchestration.recall import RecallVerdict, measure_recall
 from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.quality.plots import as_markdown, metric_bars
-from vector_platform.quality.statistics import Estimate
+from vector_platform.quality.check_pictures import paired_differences, time_line
+from vector_platform.quality.markdown import quote
 from vector_platform.releases.champion import QualityVerdict, compare_with_champion
-from vector_platform.settings import BackendName, Settings
+from vector_platform.releases.evaluations import evaluations_of
+from vector_platform.releases.fallen_queries import QueryDifferences, query_differences
+from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
-# Slices in the picture: the worst ones.
-SHOWN = 12
+# Evaluations in the time line, and tenants in the table: the newest, the worst.
+MAX_EVALUATIONS = 60
+MAX_TENANTS = 12
 
 
 def build_retrieval_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    """One recall check a backend; the quality check where golden queries are configured."""
-    checks = [_recall_check(settings, backend) for backend in settings.indexes.backends]
-    return [*checks, _quality_check(settings)] if settings.golden_queries else checks
-
-
-def _recall_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=keys.index(backend, settings),
-        name=keys.RECALL_HOLDS,
-        partitions_def=model_versions(settings),
-        description="In every slice of age and tenant, the live generation (of a model that is not "
-        "live, its newest) finds the neighbours that exact search over the lake finds.",
-    )
-    def index_recall_holds(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        with retry_by_type():
-            verdict = measure_recall(
-                platform, backend, context.partition_key, run_id=context.run.run_id
-            )
-        found = verdict.fidelity
-        share = verdict.deleted_share
-        return dg.AssetCheckResult(
-            passed=found.holds,
-            metadata={
-                **found.facts(),
-                **({} if share is None else {"deleted_share": round(share, 4)}),
-                "evaluation_id": verdict.evaluation_id,
-                "generation": verdict.state.generation,
-                "snapshot": str(verdict.state.snapshot),
-                "slices": dg.MetadataValue.md(_table(verdict)),
-                "picture": dg.MetadataValue.md(_picture(verdict)),
-                "what_happens": _after_recall(verdict, backend),
-            },
-        )
-
-    return index_recall_holds
+    """The quality check, where golden queries are configured."""
+    return [_quality_check(settings)] if settings.golden_queries else []
 
 
 def _quality_check(settings: Settings) -> dg.AssetChecksDefinition:
@@ -74,66 +46,123 @@ def _quality_check(settings: Settings) -> dg.AssetChecksDefinition:
     def retrieval_quality_holds(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
+        metric = platform.settings.quality.evaluation_metric
         with retry_by_type():
             verdict = compare_with_champion(
                 platform.lake,
                 [platform.live_pointer(name) for name in platform.settings.indexes.backends],
                 context.partition_key,
-                metric=platform.settings.quality.evaluation_metric,
+                metric=metric,
             )
-        return dg.AssetCheckResult(
-            passed=verdict.holds,
-            metadata={**verdict.facts(), "what_happens": _after_quality(verdict)},
-        )
+            differences = query_differences(platform.lake, verdict)
+            facts = verdict.facts()
+            return dg.AssetCheckResult(
+                passed=verdict.holds,
+                metadata={
+                    **facts,
+                    **(_pairs(verdict, differences, metric) if differences else {}),
+                    **_timeline(platform, verdict, metric),
+                    "diagnosis": _diagnosis(verdict, differences),
+                    "what_happens": _what_happens(verdict, facts, platform.settings),
+                },
+            )
 
     return retrieval_quality_holds
 
 
-def _table(verdict: RecallVerdict) -> str:
-    lines = ["| slice | recall | low | high | queries | |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {row['slice']} | {row['recall']:.4f} | {row['low']:.4f} | {row['high']:.4f} "
-        f"| {row['queries']} | {'below the floor' if row['below'] else ''} |"
-        for row in verdict.fidelity.rows()
-    ]
-    return "\n".join(lines)
-
-
-def _picture(verdict: RecallVerdict) -> str:
-    bars = {
-        found.name: Estimate(
-            found.recall.mean, found.recall.low, found.recall.high, found.recall.queries
-        )
-        for found in verdict.fidelity.slices[:SHOWN]
-    }
-    title = f"recall of {verdict.state.generation} by slice"
-    return as_markdown(metric_bars(bars, metric="recall@10"), title) if bars else ""
-
-
-def _after_recall(verdict: RecallVerdict, backend: BackendName) -> str:
-    if verdict.fidelity.holds:
-        return "Nothing: no slice is below the floor."
-    state: GenerationState = verdict.state
-    return (
-        f"{state.generation} misses neighbours in {verdict.fidelity.facts()['slices_below']} "
-        "slice(s) although every row is there. A new generation, built from the lake, has "
-        "centroids for what came since; no text is embedded again. By hand: vector-platform index "
-        f"rebuild --backend {backend} --model {state.model_version}"
+def _pairs(verdict: QualityVerdict, differences: QueryDifferences, metric: str) -> dict[str, Any]:
+    """The difference of every query, of every tenant, and the queries that lost most."""
+    assert verdict.comparison is not None and verdict.champion is not None
+    title = (
+        f"{verdict.evaluation.model_version} now against the record of "
+        f"{verdict.champion.model_version}: {verdict.comparison.verdict}"
     )
+    bars = paired_differences(
+        np.array(list(differences.differences.values())),
+        verdict.comparison.difference,
+        margin=verdict.comparison.margin,
+        metric=metric,
+        title=title,
+    )
+    shown: dict[str, Any] = {"picture": picture(bars, title)}
+    if differences.tenants:
+        shown["slices"] = shown_table(
+            ("tenant", "difference", "low", "high", "queries"),
+            (
+                (quote(name), *(f"{at:+.4f}" for at in (of.mean, of.low, of.high)), of.count)
+                for name, of in list(differences.tenants.items())[:MAX_TENANTS]
+            ),
+        )
+    if differences.fallen:
+        shown["fallen_queries"] = shown_table(
+            ("query", "tenant", "record", "now", "asks for", "of it gone"),
+            (
+                (
+                    quote(each.text),
+                    quote(each.tenant),
+                    f"{each.before:.3f}",
+                    f"{each.now:.3f}",
+                    ", ".join(map(quote, each.documents)),
+                    f"{each.gone} of {each.wanted}",
+                )
+                for each in differences.fallen
+            ),
+        )
+    return shown
 
 
-def _after_quality(verdict: QualityVerdict) -> str:
-    if verdict.comparison is None:
-        return f"Nothing: {verdict.why}."
+def _timeline(platform: Platform, verdict: QualityVerdict, metric: str) -> dict[str, Any]:
+    """The mean over time, beside the champion's record less the margin."""
+    mine = verdict.evaluation.model_version
+    past = [each for each in evaluations_of(platform.lake, metric) if each.model_version == mine]
+    if verdict.champion is None or len(past) < 2:
+        return {}
+    past = past[-MAX_EVALUATIONS:]
+    title = f"{metric} of {mine} over time; of all its golden queries, whatever they were"
+    line = time_line(
+        [each.evaluated_at for each in past],
+        {mine: [each.value for each in past]},
+        threshold=verdict.champion.value,
+        threshold_name=f"the champion's record, {verdict.champion.value:.3f}",
+        measured=metric,
+        title=title,
+    )
+    return {"timeline": picture(line, title)}
+
+
+def _diagnosis(verdict: QualityVerdict, differences: QueryDifferences | None) -> str:
+    if verdict.comparison is None or differences is None:
+        return f"Nothing to compare: {verdict.why}."
+    found = verdict.comparison
+    if found.verdict == "undecided":
+        return (
+            f"{found.difference.count} queries, judged as in the champion's record, are too few "
+            f"to decide for a margin of {found.margin}."
+        )
+    if verdict.holds:
+        return "The model is not worse than the champion was at its release."
+    lost = sum(difference < 0 for difference in differences.differences.values())
+    said = (
+        f"{lost} of {found.difference.count} queries find less than in the record, by "
+        f"{-found.difference.mean:.3f} over all."
+    )
+    if differences.gone:
+        said += (
+            f" Of the {len(differences.fallen)} that lost most, {differences.gone} ask for "
+            "documents that the lake no longer holds: no model finds those."
+        )
+    return said
+
+
+def _what_happens(verdict: QualityVerdict, facts: Mapping[str, Any], settings: Settings) -> str:
+    mine, found = verdict.evaluation.model_version, verdict.comparison
+    follows = what_happens(
+        keys.QUALITY_HOLDS, settings, passed=verdict.holds, facts=facts, model_version=mine
+    )
+    if follows:
+        return f"{follows} If the index is faithful, a rebuild does not help."
     if not verdict.holds:
-        return (
-            "Readers find less than at the release. Look at index_recall_holds first: if the index "
-            "is faithful, retrain or promote a better model; a rebuild does not help."
-        )
-    if verdict.comparison.verdict == "undecided":
-        return (
-            f"Nothing: {verdict.comparison.difference.count} queries, judged as in the champion's "
-            f"record, are too few to decide for a margin of {verdict.comparison.margin}. Add "
-            "golden queries: they count from the next release of another model on."
-        )
-    return "Nothing: the model is not worse than the champion."
+        return f"Nothing: {mine} is not live, and its gate keeps it from readers."
+    if found and found.verdict == "undecided":
+        return "Nothing. Add golden queries: they count from the next release of another model on."
+    return "Nothing."
