@@ -29,7 +29,7 @@ class Plan:
     """The difference, ready to be applied.
 
     Attributes:
-        upserts: (id, tenant) rows to write: missing and stale ones.
+        upserts: (id, tenant, stale) rows to write; those that are not `stale` are missing.
         deletes: (id, tenant, moved) rows to remove; `moved` ones have a successor elsewhere.
         desired: Rows the lake wants.
         actual: Rows the index has.
@@ -63,6 +63,18 @@ class Plan:
             "to_write": _names(self.upserts),
             "to_delete": _names(self.deletes),
         }
+
+    def by_tenant(self) -> dict[str, dict[str, int]]:
+        """Tenant -> kind of difference -> rows; nothing for tenants that are as they should be."""
+        counts: dict[str, dict[str, int]] = {}
+        for rows, flag, kinds in (
+            (self.upserts, "stale", ("missing", "stale")),
+            (self.deletes, "moved", ("orphaned", "wrong tenant")),
+        ):
+            grouped = rows.group_by(["tenant", flag]).aggregate([([], "count_all")])
+            for row in grouped.sort_by([("tenant", "ascending"), (flag, "ascending")]).to_pylist():
+                counts.setdefault(row["tenant"], {})[kinds[row[flag]]] = row["count_all"]
+        return counts
 
     def describe(self) -> str:
         """One line of counts."""
@@ -124,7 +136,7 @@ def compare(desired: Iterable[pa.RecordBatch], actual: Iterable[pa.RecordBatch])
     stale = sum(upserts.column("stale").to_pylist())
     moved = sum(deletes.column("moved").to_pylist())
     return Plan(
-        upserts=upserts.select(["id", "tenant"]),
+        upserts=upserts,
         deletes=deletes,
         desired=int(counts[0]),
         actual=int(counts[1]),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import duckdb
 
 SAMPLE = 10
+# Of a value that breaks a rule.
+SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -32,23 +34,76 @@ class Finding:
         rule: What must hold, in snake case.
         rows: Rows that break it.
         sample: Keys of some of them.
+        values: What these have in the field, shortened, in the same order.
+        field: The field that breaks it.
+        way_out: What to do about it.
     """
 
     rule: str
     rows: int
     sample: list[str]
+    values: list[str]
+    field: str
+    way_out: str
 
+
+@dataclass(frozen=True)
+class _Rule:
+    """A rule in SQL.
+
+    Attributes:
+        broken: Condition of the rows that break it.
+        field: The field that it is about.
+        way_out: What to do about it.
+        shown: What is shown of the field, where the field itself says too little.
+    """
+
+    broken: str
+    field: str
+    way_out: str
+    shown: str = ""
+
+
+_WRITTEN_BESIDE = (
+    "Nothing of the platform writes this: find what wrote to the table beside it, and materialise "
+    "lake/chunks again, which derives them anew."
+)
+_AT_THE_SOURCE = "Mend the documents at their source, land them and materialise lake/chunks."
+_EMBED_ANEW = (
+    "Delete these vectors from lake/embeddings, or quarantine the run that wrote them, and "
+    "materialise it again: it embeds what is missing."
+)
 
 _CHUNK_RULES = {
-    "id_is_unique": "copies > 1",
-    "id_fits_backends": f"octet_length(encode(chunk_id)) > {MAX_ID_BYTES} OR chunk_id = ''",
-    "tenant_is_named": f"tenant = '' OR octet_length(encode(tenant)) > {MAX_TENANT_BYTES}",
-    "text_is_not_empty": "trim(text) = ''",
-    "attributes_are_an_object": "NOT json_valid(attributes) OR json_type(attributes) <> 'OBJECT'",
-    "attributes_fit_backends": f"octet_length(encode(attributes)) > {MAX_ATTRIBUTES_BYTES}",
-    "content_hash_is_right": (
+    "id_is_unique": _Rule("copies > 1", "chunk_id", _WRITTEN_BESIDE, "copies || ' copies'"),
+    "id_fits_backends": _Rule(
+        f"octet_length(encode(chunk_id)) > {MAX_ID_BYTES} OR chunk_id = ''",
+        "chunk_id",
+        f"Give the documents keys of at most {MAX_ID_BYTES} bytes at their source.",
+        "octet_length(encode(chunk_id)) || ' bytes'",
+    ),
+    "tenant_is_named": _Rule(
+        f"tenant = '' OR octet_length(encode(tenant)) > {MAX_TENANT_BYTES}",
+        "tenant",
+        f"Give them a tenant of 1 to {MAX_TENANT_BYTES} bytes: sources.NAME.fields.tenant.",
+    ),
+    "text_is_not_empty": _Rule("trim(text) = ''", "text", _WRITTEN_BESIDE),
+    "attributes_are_an_object": _Rule(
+        "NOT json_valid(attributes) OR json_type(attributes) <> 'OBJECT'",
+        "attributes",
+        _WRITTEN_BESIDE,
+    ),
+    "attributes_fit_backends": _Rule(
+        f"octet_length(encode(attributes)) > {MAX_ATTRIBUTES_BYTES}",
+        "attributes",
+        f"{_AT_THE_SOURCE} {MAX_ATTRIBUTES_BYTES} bytes are the most.",
+        "octet_length(encode(attributes)) || ' bytes'",
+    ),
+    "content_hash_is_right": _Rule(
         "content_hash <> substr(sha256(CASE WHEN title = '' THEN text "
-        "ELSE title || chr(10) || text END), 1, 32)"
+        "ELSE title || chr(10) || text END), 1, 32)",
+        "content_hash",
+        _WRITTEN_BESIDE,
     ),
 }
 
@@ -71,11 +126,24 @@ def audit_vectors(lake: Lake, model_version: str) -> list[Finding]:
     """Every rule of one model version's embeddings, over their newest version."""
     model = lake.model_version(model_version)
     rules = {
-        "content_is_unique": "copies > 1",
-        "dimension_is_registered": f"dimension <> {model.dimension}",
-        "values_are_finite": "NOT isfinite(norm)",
-        "norm_is_one": f"isfinite(norm) AND abs(norm - 1) > {UNIT_NORM_TOLERANCE}",
-        "fingerprint_is_registered": f"fingerprint <> '{model.fingerprint}'",
+        "content_is_unique": _Rule(
+            "copies > 1", "content_hash", _EMBED_ANEW, "copies || ' copies'"
+        ),
+        "dimension_is_registered": _Rule(
+            f"dimension <> {model.dimension}", "vector", _EMBED_ANEW, "dimension || ' dimensions'"
+        ),
+        "values_are_finite": _Rule("NOT isfinite(norm)", "vector", _EMBED_ANEW, "'norm ' || norm"),
+        "norm_is_one": _Rule(
+            f"isfinite(norm) AND abs(norm - 1) > {UNIT_NORM_TOLERANCE}",
+            "vector",
+            _EMBED_ANEW,
+            "'norm ' || norm",
+        ),
+        "fingerprint_is_registered": _Rule(
+            f"fingerprint <> '{model.fingerprint}'",
+            "fingerprint",
+            "The model was changed under its name: see the check model_answers_as_registered.",
+        ),
     }
     with spilling_duckdb() as db:
         db.register("vectors", lake.vectors(model_version))
@@ -93,13 +161,16 @@ def audit_vectors(lake: Lake, model_version: str) -> list[Finding]:
 
 
 def _findings(
-    db: duckdb.DuckDBPyConnection, table: str, key: str, rules: dict[str, str]
+    db: duckdb.DuckDBPyConnection, table: str, key: str, rules: dict[str, _Rule]
 ) -> list[Finding]:
     findings = []
-    for rule, broken in rules.items():
+    for name, rule in rules.items():
+        shown = f"left(CAST({rule.shown or rule.field} AS VARCHAR), {SHOWN_CHARACTERS})"
         row = db.execute(
-            f"SELECT count(*), list({key} ORDER BY {key})[1:{SAMPLE}] FROM {table} WHERE {broken}"
+            f"SELECT count(*), list({key} ORDER BY {key})[1:{SAMPLE}], "
+            f"list({shown} ORDER BY {key})[1:{SAMPLE}] FROM {table} WHERE {rule.broken}"
         ).fetchone()
         assert row is not None
-        findings.append(Finding(rule, int(row[0]), list(row[1] or [])))
+        sample, values = list(row[1] or []), list(row[2] or [])
+        findings.append(Finding(name, int(row[0]), sample, values, rule.field, rule.way_out))
     return findings

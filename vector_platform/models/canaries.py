@@ -84,6 +84,9 @@ _SENTENCES = (
 )
 
 
+SCRIPTS, CORPUS, LONGER = "many scripts", "corpus, short to long", "beyond the window"
+
+
 @dataclass(frozen=True)
 class CanarySet:
     """Canaries of a model version with the vectors it gave them in one runtime.
@@ -109,11 +112,15 @@ class Deviation:
         max_abs_difference: Largest difference of a component.
         differing: Positions of the canaries beyond the tolerance, the farthest first.
         tolerance: What was allowed.
+        distances: Largest difference of a component of each canary.
+        least_cosine: Between an answer and the known vector, of all canaries.
     """
 
     max_abs_difference: float
     differing: tuple[int, ...]
     tolerance: float
+    distances: tuple[float, ...]
+    least_cosine: float
 
 
 def choose_texts(corpus: Sequence[str], *, max_tokens: int) -> tuple[str, ...]:
@@ -129,6 +136,12 @@ def choose_texts(corpus: Sequence[str], *, max_tokens: int) -> tuple[str, ...]:
     size = CHARACTERS_A_TOKEN * min(max_tokens, LONGEST_WINDOW)
     long = [_longer(ordinary[-1 - place :], size) for place in range(LONGER_THAN_WINDOW)]
     return (*_WRITING, *ordinary, *long)
+
+
+def groups_of(count: int) -> tuple[str, ...]:
+    """What each of so many chosen texts stands for, in their order."""
+    ordinary = count - len(_WRITING) - LONGER_THAN_WINDOW
+    return (SCRIPTS,) * len(_WRITING) + (CORPUS,) * ordinary + (LONGER,) * LONGER_THAN_WINDOW
 
 
 def learn(embedder: Embedder, texts: Sequence[str]) -> CanarySet:
@@ -162,9 +175,12 @@ def deviation(embedder: Embedder, known: CanarySet) -> Deviation:
     same = known.runtime == runtime_of(embedder)
     tolerance = known.tolerance * (1.0 if same else ACROSS_RUNTIMES)
     found = embedder.embed_few(known.texts)
+    cosines = np.full(len(known.texts), -1.0)
     if found.shape != known.vectors.shape:
         distances = np.full(len(known.texts), MAX_DIFFERENCE)
     else:
+        # Both are unit vectors.
+        cosines = np.nan_to_num((found * known.vectors).sum(axis=1, dtype=np.float64), nan=-1.0)
         # What is no number (NaN, infinity) is as far away as anything can be.
         distances = np.nan_to_num(
             np.abs(found.astype(np.float64) - known.vectors).max(axis=1),
@@ -173,7 +189,13 @@ def deviation(embedder: Embedder, known: CanarySet) -> Deviation:
         )
     order = np.argsort(-distances, kind="stable")
     differing = tuple(int(place) for place in order if distances[place] > tolerance)
-    return Deviation(float(distances.max()), differing, tolerance)
+    return Deviation(
+        max_abs_difference=float(distances.max()),
+        differing=differing,
+        tolerance=tolerance,
+        distances=tuple(distances.tolist()),
+        least_cosine=float(np.clip(cosines, -1.0, 1.0).min()),
+    )
 
 
 def runtime_of(embedder: Embedder) -> str:

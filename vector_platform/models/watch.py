@@ -37,8 +37,6 @@ KIND = "canaries"
 METRIC = "max_abs_difference"
 # Contents that canaries are chosen from: enough to have every length, read in a moment.
 CORPUS_SAMPLE = 2000
-# Canaries named in a verdict.
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ class Verdict:
         fingerprint_matches: Whether the model's files and settings are the registered ones.
         runtime: Where it was asked.
         registered_runtime: Where the vectors it was compared with were made.
-        differing: Beginnings of the texts that differ most.
+        distances: Largest difference of a component of each canary, in their order.
+        least_cosine: Between an answer and the registered vector, of all canaries.
     """
 
     evaluation_id: str
@@ -67,7 +66,8 @@ class Verdict:
     fingerprint_matches: bool
     runtime: str
     registered_runtime: str
-    differing: tuple[str, ...]
+    distances: tuple[float, ...]
+    least_cosine: float
 
     def facts(self) -> dict[str, Any]:
         """Numbers first, for metadata and JSON."""
@@ -76,11 +76,12 @@ class Verdict:
             "tolerance": self.tolerance,
             "canaries": self.canaries,
             "canaries_differing": self.canaries_differing,
+            "least_cosine": self.least_cosine,
             "fingerprint_matches": int(self.fingerprint_matches),
             "evaluation_id": self.evaluation_id,
             "runtime": self.runtime,
             "registered_runtime": self.registered_runtime,
-            "differing": list(self.differing),
+            "distances": list(self.distances),
         }
 
 
@@ -132,8 +133,13 @@ class ModelWatch:
             fingerprint_matches=matches,
             runtime=runtime,
             registered_runtime=registered.runtime,
-            differing=tuple(registered.texts[place][:80] for place in found.differing[:SHOWN]),
+            distances=tuple(float(f"{distance:.3g}") for distance in found.distances),
+            least_cosine=found.least_cosine,
         )
+
+    def texts(self, runtime: str) -> tuple[str, ...]:
+        """The canaries that were registered in a runtime, in their order."""
+        return self._known()[runtime].texts
 
     def record(self, verdict: Verdict) -> None:
         """Write a verdict down, with the runs it proves or condemns."""
@@ -183,7 +189,7 @@ class ModelWatch:
             **fields
             | {
                 "fingerprint_matches": bool(details["fingerprint_matches"]),
-                "differing": tuple(details["differing"]),
+                "distances": tuple(details["distances"]),
             }
         )
 

@@ -114,7 +114,7 @@ def test_a_row_that_is_there_twice_is_written_again() -> None:
     plan = compare(batches({("a", "1"): "x"}), batches([(("a", "1"), "x"), (("a", "1"), "x")]))
     assert not plan.empty
     assert plan.duplicated == 1
-    assert plan.upserts.to_pylist() == [{"id": "1", "tenant": "a"}]
+    assert plan.upserts.to_pylist() == [{"id": "1", "tenant": "a", "stale": True}]
 
 
 def test_two_empty_sides_are_equal() -> None:
@@ -125,6 +125,23 @@ def test_a_plan_says_what_it_would_do() -> None:
     plan = diff({("a", "1"): "x", ("b", "2"): "x"}, {("a", "2"): "x", ("a", "3"): "x"})
     assert plan.samples() == {"to_write": ["a/1", "b/2"], "to_delete": ["a/2", "a/3"]}
     assert "2 desired, 2 actual: 2 missing, 0 stale, 1 orphaned, 1 in the wrong" in plan.describe()
+
+
+@given(desired=lakes, actual=indexes)
+def test_differences_by_tenant_add_up_to_the_counts(desired: Keys, actual: Keys) -> None:
+    plan = diff(desired, actual)
+    found = plan.by_tenant()
+    for kind, expected in {
+        "missing": {tenant for tenant, _ in set(desired) - set(actual)},
+        "orphaned": {tenant for tenant, row_id in set(actual) - set(desired)},
+    }.items():
+        assert {tenant for tenant, kinds in found.items() if kind in kinds} <= expected
+    total = dict.fromkeys(("missing", "stale", "orphaned", "wrong tenant"), 0)
+    for kinds in found.values():
+        for kind, rows in kinds.items():
+            assert rows > 0
+            total[kind] += rows
+    assert tuple(total.values()) == (plan.missing, plan.stale, plan.orphaned, plan.moved)
 
 
 def orphans(count: int) -> Plan:

@@ -23,7 +23,15 @@ from vector_platform.quality import faults
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
-from vector_platform_tests.orchestration.verdicts import Says, Sensor, lost, run_checks, well
+from vector_platform_tests.orchestration.pictures import pictures_of
+from vector_platform_tests.orchestration.verdicts import (
+    Says,
+    Sensor,
+    answers,
+    lost,
+    run_checks,
+    well,
+)
 
 CHUNKS = 12
 MILVUS = dg.AssetKey(["milvus", "documents"])
@@ -335,6 +343,23 @@ def test_an_index_that_was_damaged_fails_its_check_and_only_that(runs: Runs) -> 
     memory(runs).damaged(generation)
     done = runs.materialize([MILVUS], partition=OLD)
     assert done.failed_checks == ("milvus/documents:index_matches_lake",)
+
+
+def test_a_damaged_index_is_shown_by_tenant_and_kind_and_says_who_mends_it(runs: Runs) -> None:
+    building.put(runs.platform.lake, building.chunk("zoo:1", "a keeper", tenant="zoo"))
+    building.embed(runs.platform.lake, OLD)
+    runs.materialize([MILVUS], partition=OLD)
+    generation = _generation(runs)
+    lose_rows(runs, generation, 3)
+    add_rows(runs, generation, 2)
+    runs.materialize([MILVUS], partition=OLD)
+    key = dg.AssetCheckKey(MILVUS, keys.INDEX_MATCHES)
+    proven, damaged = (answer.metadata for answer in answers(runs.instance, key))
+    assert pictures_of(proven) == {} and proven["what_happens"].startswith("Nothing")
+    assert [size[0] for size in pictures_of(damaged).values()] == [640]
+    assert "3 rows missing in the index; 2 rows unknown to the lake" in damaged["diagnosis"]
+    assert damaged["diagnosis"].endswith("Tenants: acme.")
+    assert "repair_on_divergence starts the job repair_index" in damaged["what_happens"]
 
 
 def _generation(runs: Runs) -> Any:

@@ -14,9 +14,11 @@ from vector_platform.models.base import Embedded, Embedder, Vectors
 from vector_platform.models.errors import ModelDownloadError
 from vector_platform.orchestration import keys, retries
 from vector_platform.orchestration.runs import RunFailed, Runs
+from vector_platform.quality import faults
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.test_canaries import Swapped
 from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform, settings_of
+from vector_platform_tests.orchestration.pictures import pictures_of, rows_of
 from vector_platform_tests.orchestration.verdicts import Answer, answers
 
 BOTH = [dg.AssetKey([name, "documents"]) for name in ("milvus", "pinecone")]
@@ -94,6 +96,9 @@ def test_a_model_that_answers_as_registered_passes_with_its_numbers(runs: Runs) 
     assert verdict.metadata["max_abs_difference"] <= verdict.metadata["tolerance"]
     recorded = runs.platform.lake.evaluations.read(where=[("kind", "==", "canaries")])
     assert recorded["evaluation_id"].to_pylist() == [verdict.metadata["evaluation_id"]]
+    assert pictures_of(verdict.metadata).keys() == {"picture"}, "nothing to look back on yet"
+    assert verdict.metadata["diagnosis"].startswith("No canary differs")
+    assert "canary_texts" not in verdict.metadata
 
 
 def test_a_swapped_model_embeds_nothing_and_stops_the_run_before_any_index(runs: Runs) -> None:
@@ -109,8 +114,34 @@ def test_a_swapped_model_embeds_nothing_and_stops_the_run_before_any_index(runs:
     assert verdict.metadata["canaries_differing"] > 0
     assert verdict.metadata["fingerprint_matches"] == 1
     assert "quarantined_vectors" in verdict.metadata["what_happens"]
+    assert "reembed_on_changed_model starts the job reembed" in verdict.metadata["what_happens"]
     with pytest.raises(RunFailed, match="no vector under"):
         runs.materialize(BOTH, partition=OLD)
+
+
+def test_a_swapped_model_is_shown_with_the_canaries_that_moved(runs: Runs) -> None:
+    grow(runs)
+    # Some canary texts are of unusual writing, and no other text has a Greek letter.
+    swap(runs, lambda model: Swapped(model, read=lambda text: text.replace("ν", "n")))
+    with pytest.raises(RunFailed, match="model_answers_as_registered"):
+        runs.materialize([keys.EMBEDDINGS], partition=OLD)
+    shown = verdicts(runs)[-1].metadata
+    sizes = pictures_of(shown)
+    assert sizes.keys() == {"picture", "timeline"}
+    assert {width for width, _ in sizes.values()} == {640}
+    first, second, *_ = rows_of(shown["canary_texts"])
+    assert first["text"].startswith("Ποιότητα") and first["group"] == "many scripts"
+    assert float(first["largest difference"]) == pytest.approx(
+        shown["max_abs_difference"], rel=0.05
+    )
+    assert float(second["largest difference"]) <= shown["tolerance"]
+    assert shown["canaries_differing"] == 1
+    assert "1 of 36 canaries differ" in shown["diagnosis"]
+    assert "the tokenizer" in shown["diagnosis"]
+    missing = answers(runs.instance, dg.AssetCheckKey(keys.EMBEDDINGS, faults.COMPLETE))[-1]
+    assert [row["text"] for row in rows_of(missing.metadata["examples"])] == [
+        "a new guide about badges"
+    ]
 
 
 def test_a_model_swapped_while_it_embeds_leaves_only_quarantined_vectors(runs: Runs) -> None:

@@ -6,18 +6,26 @@ never a failed check.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections import Counter
 from typing import Any
 
 import dagster as dg
 
+from vector_platform.indexes.plan import Plan
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.verify import Verification
 from vector_platform.orchestration import keys
+from vector_platform.orchestration.checks.showing import picture
+from vector_platform.orchestration.next_steps import what_happens
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.check_pictures import stacked_counts
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
+
+# Tenants named in a diagnosis.
+SHOWN = 8
 
 
 def build_parity_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
@@ -51,16 +59,21 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
                 if state.run_id != context.run.run_id or sync.prover.full_is_due(state)
             ]
             if not unread:
-                return _proven_by_its_sync(states[-1])
+                return _proven_by_its_sync(states[-1], platform.settings, backend)
             proofs = {state.generation: sync.verify(state) for state in unread}
         # Of several generations, the numbers are those of the first that differs.
         shown = min(proofs, key=lambda name: proofs[name].clean)
+        clean = all(proof.clean for proof in proofs.values())
         return dg.AssetCheckResult(
-            passed=all(proof.clean for proof in proofs.values()),
+            passed=clean,
             metadata={
                 **proof_metadata(proofs[shown]),
                 "generation": shown,
                 "generations_compared": len(proofs),
+                **_picture(proofs[shown].plan, f"{backend} {shown} of {model_version}"),
+                "what_happens": _what_happens(
+                    keys.INDEX_MATCHES, clean, platform.settings, model_version, backend
+                ),
                 "what_to_do": f"vector-platform index repair --backend {backend} "
                 f"--model {model_version}, or the job repair_index, rewrites exactly what differs.",
             },
@@ -69,20 +82,29 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
     return index_matches_lake
 
 
-def _proven_by_its_sync(state: GenerationState) -> dg.AssetCheckResult:
+def _proven_by_its_sync(
+    state: GenerationState, settings: Settings, backend: BackendName
+) -> dg.AssetCheckResult:
     """The verdict of the sync of the same run, which has read back what it touched.
 
     A generation that its sync could not prove is not `proven`, whatever else happened.
     """
     assert state.fully_proven_at is not None
+    proven = state.status == "proven"
     return dg.AssetCheckResult(
-        passed=state.status == "proven",
+        passed=proven,
         metadata={
             "rows": state.rows,
             "generation": state.generation,
             "snapshot": str(state.snapshot),
             "scope": "changes",
             "fully_proven_at": dg.MetadataValue.timestamp(state.fully_proven_at),
+            "diagnosis": "What the sync touched was read back and equals the snapshot."
+            if proven
+            else "The sync could not prove this generation; its run says why.",
+            "what_happens": _what_happens(
+                keys.INDEX_MATCHES, proven, settings, state.model_version, backend
+            ),
             "what_this_means": "What the sync touched was read back. Everything is read back when "
             "that is due (guard.full_proof_hours), when a sync finds nothing to do, and when this "
             "check is run by itself.",
@@ -102,7 +124,8 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         with retry_by_type():
-            states = _following(platform, backend, context.partition_key)
+            model_version = context.partition_key
+            states = _following(platform, backend, model_version)
             rows = [row for state in states for row in RejectedRows(platform.lake, state).rows()]
         return dg.AssetCheckResult(
             passed=not rows,
@@ -115,6 +138,10 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
                         for row in rows[:10]
                     ]
                 ),
+                "diagnosis": _refusals(rows),
+                "what_happens": _what_happens(
+                    keys.EVERY_ROW_INDEXED, not rows, platform.settings, model_version, backend
+                ),
                 "what_to_do": "Mend the documents at their source: a changed row is tried again "
                 "and leaves the table by itself.",
             },
@@ -124,10 +151,56 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
 
 
 def proof_metadata(proof: Verification) -> dict[str, Any]:
-    """A proof as metadata of a check: numbers first, samples as JSON."""
+    """A proof as metadata of a check: numbers first, samples as JSON, what they say in words."""
     facts = proof.facts()
     samples = facts.pop("samples")
-    return facts | {"samples": dg.MetadataValue.json(samples)}
+    return facts | {"samples": dg.MetadataValue.json(samples), "diagnosis": _diagnosis(proof)}
+
+
+def _picture(plan: Plan, of: str) -> dict[str, Any]:
+    """What differs by tenant and kind; nothing where nothing does."""
+    counts = plan.by_tenant()
+    if not counts:
+        return {}
+    title = f"{of}: rows that differ from the lake, by tenant"
+    return {"picture": picture(stacked_counts(counts, measured="rows", title=title), title)}
+
+
+def _diagnosis(proof: Verification) -> str:
+    if proof.clean:
+        return "The index equals the snapshot that it claims to be built from."
+    plan = proof.plan
+    kinds = {
+        "missing in the index": plan.missing,
+        "there with another content": plan.stale,
+        "unknown to the lake": plan.orphaned,
+        "under a tenant that they have left": plan.moved,
+        "there more than once": plan.duplicated,
+        "of the sampled ones with no or another vector": len(proof.vectors_differing),
+    }
+    found = "; ".join(f"{rows} rows {kind}" for kind, rows in kinds.items() if rows)
+    tenants = ", ".join(list(plan.by_tenant())[:SHOWN])
+    return (
+        "Index and lake differ, which no sync leaves behind: something else has written to it. "
+        f"{found}." + (f" Tenants: {tenants}." if tenants else "")
+    )
+
+
+def _refusals(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "The backend has taken every row."
+    tenants = Counter(str(row["tenant"]) for row in rows).most_common(SHOWN)
+    named = ", ".join(f"{tenant} {count}" for tenant, count in tenants)
+    return f"{len(rows)} rows are refused for what is in them; the sample says why. {named}."
+
+
+def _what_happens(
+    check: str, passed: bool, settings: Settings, model_version: str, backend: BackendName
+) -> str:
+    follows = what_happens(
+        check, settings, passed=passed, model_version=model_version, backend=backend
+    )
+    return follows or "Nothing: there is nothing to mend."
 
 
 def _following(
