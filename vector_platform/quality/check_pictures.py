@@ -228,7 +228,7 @@ def stacked_counts(counts: Mapping[str, Mapping[str, int]], *, measured: str, ti
 
     ranked = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
     shown = ranked[:MAX_BARS]
-    figure, plot = canvas(WIDTH, 1.3 + 0.3 * len(shown))
+    figure, plot = canvas(WIDTH, 1.4 + 0.3 * len(shown))
     places = np.arange(len(shown))
     before = np.zeros(len(shown))
     kinds = list(dict.fromkeys(kind for name in shown for kind in counts[name]))
@@ -240,13 +240,16 @@ def stacked_counts(counts: Mapping[str, Mapping[str, int]], *, measured: str, ti
         plot.text(total, place, f" {int(total):,}", va="center", fontsize=8)
     plot.set_yticks(places, [_cut(name) for name in shown])
     plot.invert_yaxis()
-    plot.margins(x=0.1)
+    plot.set_xlim(0, 1.08 * before.max())
     plot.xaxis.set_major_locator(MaxNLocator(integer=True))
     more = f"; {len(ranked) - len(shown)} more are not shown" if len(ranked) > len(shown) else ""
     plot.set_xlabel(measured + more, fontsize=8)
     if len(kinds) > 1:
-        plot.legend(frameon=False, fontsize=8, loc="lower right")
-    plot.set_title(title, fontsize=9, loc="left")
+        # Above the bars, which may be anywhere below it.
+        plot.legend(
+            frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(kinds)
+        )
+    plot.set_title(title, fontsize=9, loc="left", pad=22 if len(kinds) > 1 else 6)
     return as_png(figure)
 
 
