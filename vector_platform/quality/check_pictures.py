@@ -51,7 +51,7 @@ def canary_distances(
     colours = [ALARM if distance > tolerance else WELL for distance in shown]
     plot.vlines(places, LEAST_DIFFERENCE, shown, colors=colours, linewidth=1)
     plot.scatter(places, shown, c=colours, s=16, zorder=3)
-    plot.set_yscale("log")
+    _logarithmic(plot)
     plot.set_ylim(LEAST_DIFFERENCE / 2, max(2.0, float(shown.max())) * 3)
     _threshold(plot, tolerance, f"tolerance {tolerance:.1g}")
     names = list(groups)
@@ -159,7 +159,7 @@ def time_line(
         shown = np.maximum(values, LEAST_DIFFERENCE) if logarithmic else np.array(values)
         plot.plot(when, shown, color=colour, label=name, linewidth=1.2, marker=".", markersize=5)
     if logarithmic:
-        plot.set_yscale("log")
+        _logarithmic(plot)
         plot.set_ylim(bottom=LEAST_DIFFERENCE / 2)
     for time, name in (marks or {}).items():
         plot.axvline(_days(time), color=QUIET, linewidth=0.8, linestyle=":")
@@ -251,6 +251,15 @@ def stacked_counts(counts: Mapping[str, Mapping[str, int]], *, measured: str, ti
         )
     plot.set_title(title, fontsize=9, loc="left", pad=22 if len(kinds) > 1 else 6)
     return as_png(figure)
+
+
+def _logarithmic(plot: Axes) -> None:
+    from matplotlib.ticker import LogLocator
+
+    plot.set_yscale("log")
+    # Ticks are most of the price of a picture.
+    plot.yaxis.set_major_locator(LogLocator(numticks=6))
+    plot.minorticks_off()
 
 
 def _days(time: datetime) -> float:
