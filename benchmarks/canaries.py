@@ -33,6 +33,7 @@ from vector_platform.models import torch_backend  # noqa: E402
 from vector_platform.models.base import Embedded, Vectors  # noqa: E402
 from vector_platform.models.canaries import choose_texts, deviation, learn  # noqa: E402
 from vector_platform.models.registry import open_model  # noqa: E402
+from vector_platform.models.symptoms import suspect
 from vector_platform.models.torch_backend import TorchEmbedder  # noqa: E402
 from vector_platform.settings import Model  # noqa: E402
 
@@ -308,7 +309,9 @@ def main() -> None:
             f"registration {registered:.1f} s with loading, a probe "
             f"{time.perf_counter() - started:.1f} s\n"
         )
-        table = PrintedTable(["mutation", "kind", "max diff", "differing", "seen"], first_width=28)
+        table = PrintedTable(
+            ["mutation", "kind", "max diff", "differing", "seen", "read as"], first_width=28
+        )
         seen = 0
         for name, mutation in MUTATIONS.items():
             found = deviation(Mutant(model, mutation), known)
@@ -320,6 +323,9 @@ def main() -> None:
                     f"{found.max_abs_difference:.1e}",
                     f"{len(found.differing)}/{len(known.texts)}",
                     "yes" if found.differing else "NO",
+                    suspect(known.texts, found.differing, found.least_cosine)
+                    if found.differing
+                    else "",
                 ]
             )
         print(f"\n{seen} of {len(MUTATIONS)} mutations seen by the first probe")

@@ -69,9 +69,9 @@ _WRITTEN_BESIDE = (
     "lake/chunks again, which derives them anew."
 )
 _AT_THE_SOURCE = "Mend the documents at their source, land them and materialise lake/chunks."
-_EMBED_ANEW = (
-    "Delete these vectors from lake/embeddings, or quarantine the run that wrote them, and "
-    "materialise it again: it embeds what is missing."
+_ANOTHER_NAME = (
+    "Delete no rows: retire the model version, give the mended model a new name in platform.yaml, "
+    "and promote that."
 )
 
 _CHUNK_RULES = {
@@ -127,16 +127,18 @@ def audit_vectors(lake: Lake, model_version: str) -> list[Finding]:
     model = lake.model_version(model_version)
     rules = {
         "content_is_unique": _Rule(
-            "copies > 1", "content_hash", _EMBED_ANEW, "copies || ' copies'"
+            "copies > 1", "content_hash", _ANOTHER_NAME, "copies || ' copies'"
         ),
         "dimension_is_registered": _Rule(
-            f"dimension <> {model.dimension}", "vector", _EMBED_ANEW, "dimension || ' dimensions'"
+            f"dimension <> {model.dimension}", "vector", _ANOTHER_NAME, "dimension || ' dimensions'"
         ),
-        "values_are_finite": _Rule("NOT isfinite(norm)", "vector", _EMBED_ANEW, "'norm ' || norm"),
+        "values_are_finite": _Rule(
+            "NOT isfinite(norm)", "vector", _ANOTHER_NAME, "'norm ' || norm"
+        ),
         "norm_is_one": _Rule(
             f"isfinite(norm) AND abs(norm - 1) > {UNIT_NORM_TOLERANCE}",
             "vector",
-            _EMBED_ANEW,
+            _ANOTHER_NAME,
             "'norm ' || norm",
         ),
         "fingerprint_is_registered": _Rule(

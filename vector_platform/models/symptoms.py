@@ -50,11 +50,12 @@ def reading(
         )
     return (
         f"{len(differing)} of {len(texts)} canaries differ, and {files}. "
-        f"{_suspect(texts, differing, least_cosine)}"
+        f"{suspect(texts, differing, least_cosine)}"
     )
 
 
-def _suspect(texts: Sequence[str], differing: Sequence[int], least_cosine: float) -> str:
+def suspect(texts: Sequence[str], differing: Sequence[int], least_cosine: float) -> str:
+    """What fits a change that touches these canaries (their places, at least one)."""
     groups = groups_of(len(texts))
     changed = set(differing)
     if len(changed) >= NEARLY_ALL * len(texts):
@@ -68,7 +69,7 @@ def _suspect(texts: Sequence[str], differing: Sequence[int], least_cosine: float
             "another prompt, another case or other marks in the tokenizer, or another model."
         )
     if {groups[place] for place in changed} == {SCRIPTS}:
-        return "Only texts of unusual writing: the tokenizer treats characters otherwise."
+        return "Only texts of unusual writing: the tokenizer reads them otherwise."
     lengths = [len(texts[place]) for place in changed]
     spared = [len(text) for place, text in enumerate(texts) if place not in changed]
     if min(lengths) >= max(spared):

@@ -81,4 +81,4 @@ def test_a_vector_that_breaks_a_rule_is_named_with_its_value(
     (found,) = broken(audit_vectors(lake, MODEL)).values()
     assert (found.rule, found.rows, found.sample) == (rule, 1, ["bad"])
     assert found.values == [shown] and found.field == "vector"
-    assert "materialise" in found.way_out
+    assert "new name" in found.way_out
