@@ -33,7 +33,7 @@ from vector_platform.models import torch_backend  # noqa: E402
 from vector_platform.models.base import Embedded, Vectors  # noqa: E402
 from vector_platform.models.canaries import choose_texts, deviation, learn  # noqa: E402
 from vector_platform.models.registry import open_model  # noqa: E402
-from vector_platform.models.symptoms import suspect
+from vector_platform.models.symptoms import suspect  # noqa: E402
 from vector_platform.models.torch_backend import TorchEmbedder  # noqa: E402
 from vector_platform.settings import Model  # noqa: E402
 
