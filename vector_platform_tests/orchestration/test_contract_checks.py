@@ -10,7 +10,7 @@ import pytest
 from vector_platform.orchestration.checks.contract import audited_chunks
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import MemoryPlatform, settings_of
-from vector_platform_tests.orchestration.pictures import pictures_of, rows_of
+from vector_platform_tests.pictures import pictures_of, rows_of
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from vector_platform.quality import faults
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
-from vector_platform_tests.orchestration.pictures import pictures_of
 from vector_platform_tests.orchestration.verdicts import (
     Says,
     Sensor,
@@ -32,6 +31,7 @@ from vector_platform_tests.orchestration.verdicts import (
     run_checks,
     well,
 )
+from vector_platform_tests.pictures import pictures_of
 
 CHUNKS = 12
 MILVUS = dg.AssetKey(["milvus", "documents"])

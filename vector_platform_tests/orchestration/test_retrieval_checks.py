@@ -20,8 +20,8 @@ from vector_platform.settings import BackendName
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform, settings_of
-from vector_platform_tests.orchestration.pictures import pictures_of, rows_of
 from vector_platform_tests.orchestration.verdicts import Answer, answers
+from vector_platform_tests.pictures import pictures_of, rows_of
 
 MILVUS = dg.AssetKey(["milvus", "documents"])
 CHECK = dg.AssetCheckKey(MILVUS, keys.RECALL_HOLDS)

@@ -18,8 +18,8 @@ from vector_platform.quality import faults
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.test_canaries import Swapped
 from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform, settings_of
-from vector_platform_tests.orchestration.pictures import pictures_of, rows_of
 from vector_platform_tests.orchestration.verdicts import Answer, answers
+from vector_platform_tests.pictures import pictures_of, rows_of
 
 BOTH = [dg.AssetKey([name, "documents"]) for name in ("milvus", "pinecone")]
 CHECK = dg.AssetCheckKey(keys.EMBEDDINGS, keys.MODEL_ANSWERS)
