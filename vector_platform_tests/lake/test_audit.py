@@ -64,6 +64,17 @@ def test_a_chunk_that_is_there_twice_is_counted_as_two_rows(lake: Lake) -> None:
     assert found.sample == ["guides:3#0"] * 2 and found.values == ["2 copies"] * 2
 
 
+def test_rows_and_their_values_are_in_the_same_order(lake: Lake) -> None:
+    lake.chunks.append(
+        chunks(chunk(f"guides:b{n}", f"t {n}") | {"content_hash": f"{9 - n}"} for n in range(3))
+    )
+    (found,) = broken(audit_chunks(lake)).values()
+    assert (found.sample, found.values) == (
+        ["guides:b0#0", "guides:b1#0", "guides:b2#0"],
+        list("987"),
+    )
+
+
 @pytest.mark.parametrize(
     ("rule", "vector", "shown"),
     [

@@ -59,6 +59,7 @@ def test_what_must_hold_before_is_what_would_forbid_the_action(root: Path) -> No
         assert check in told
     assert faults.DRIFT not in told
     assert "as soon as" not in said(root, faults.CANARY), "nothing explains a changed model"
+    assert "as soon as" not in said(root, faults.PARITY), "no fault forbids a repair"
 
 
 def test_a_person_decides_where_the_policy_says_so(root: Path) -> None:

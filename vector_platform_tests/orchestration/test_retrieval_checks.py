@@ -149,13 +149,15 @@ def test_lost_recall_is_shown_with_the_neighbours_that_are_lost(runs: Runs) -> N
         "timeline": 640,
     }
     lost = rows_of(shown["lost_neighbours"])
-    assert len({row["query"] for row in lost}) == 3
+    assert sum(row["query"] != "" for row in lost) == 3 and lost[0]["query"]
+    query = ""
     for row in lost:
+        query = row["query"] or query
         row_id, _, text = row["lost neighbour"].partition(": ")
         assert row_id in hidden
         assert row_id == f"guides:{text.replace(' number', '')}#0"
         assert row[""] == "since the build"
-        assert "copper price" in row["query"] and row["query"] != text
+        assert "copper price" in query and query != text
         assert int(row["rank"]) <= 10 and float(row["its recall"]) < 1
 
 

@@ -6,7 +6,7 @@ never a failed check.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,12 @@ from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.check_pictures import recall_bars, recall_curves, time_line
 from vector_platform.quality.markdown import quote
 from vector_platform.quality.past import past_measurements
-from vector_platform.quality.recall_details import lost_neighbours, reading, recall_curve
+from vector_platform.quality.recall_details import (
+    LostNeighbour,
+    lost_neighbours,
+    reading,
+    recall_curve,
+)
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
 
@@ -113,7 +118,7 @@ def _pictures(platform: Platform, verdict: RecallVerdict) -> dict[str, Any]:
                 "worst slice": [each.details["worst_recall"] for each in past],
             },
             threshold=found.floor,
-            threshold_name=f"floor {found.floor:g}",
+            threshold_name=f"floor\n{found.floor:g}",
             measured=METRIC,
             title=title,
             marks={at: name for name, at in list(generations.items())[:MAX_MARKS]},
@@ -144,21 +149,26 @@ def _what_is_lost(platform: Platform, verdict: RecallVerdict) -> dict[str, Any]:
         "curve": picture(recall_curves(curves, floor=found.floor, title=title), title),
         "lost_neighbours": shown_table(
             ("query", "its recall", "lost neighbour", "rank", "cosine", "tenant", "vector of", ""),
-            (
-                (
-                    quote(each.query),
-                    f"{each.recall:.2f}",
-                    f"{quote(each.id)}: {quote(each.text)}",
-                    each.rank,
-                    f"{each.score:.3f}",
-                    quote(each.tenant),
-                    f"{each.embedded_at:%Y-%m-%d %H:%M}",
-                    each.age,
-                )
-                for each in lost
-            ),
+            _lost_rows(lost),
         ),
     }
+
+
+def _lost_rows(lost: list[LostNeighbour]) -> Iterator[tuple[object, ...]]:
+    """A row a neighbour; the query stands once, beside the first that it has lost."""
+    query = None
+    for each in lost:
+        yield (
+            quote(each.query) if each.query != query else "",
+            f"{each.recall:.2f}",
+            f"{quote(each.id)}: {quote(each.text)}",
+            each.rank,
+            f"{each.score:.3f}",
+            quote(each.tenant),
+            f"{each.embedded_at:%Y-%m-%d %H:%M}",
+            each.age,
+        )
+        query = each.query
 
 
 def _what_happens(verdict: RecallVerdict, facts: Mapping[str, Any], settings: Settings) -> str:

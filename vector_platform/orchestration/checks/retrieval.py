@@ -118,12 +118,12 @@ def _timeline(platform: Platform, verdict: QualityVerdict, metric: str) -> dict[
     if verdict.champion is None or len(past) < 2:
         return {}
     past = past[-MAX_EVALUATIONS:]
-    title = f"{metric} of {mine} over time; of all its golden queries, whatever they were"
+    title = f"{metric} of {mine} over time, and the champion's record; of all queries at the time"
     line = time_line(
         [each.evaluated_at for each in past],
         {mine: [each.value for each in past]},
         threshold=verdict.champion.value,
-        threshold_name=f"the champion's record, {verdict.champion.value:.3f}",
+        threshold_name=f"record\n{verdict.champion.value:.3f}",
         measured=metric,
         title=title,
     )
