@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from vector_platform.errors import TerminalError
-from vector_platform.orchestration.sensors import REACTIONS
+from vector_platform.orchestration.next_steps import REACTIONS
 from vector_platform.quality.acting import BUDGET_PERIOD, LAUNCH_GRACE
 from vector_platform.quality.faults import Kind
 from vector_platform.releases.policy import State
