@@ -76,7 +76,7 @@ class Verdict:
             "tolerance": self.tolerance,
             "canaries": self.canaries,
             "canaries_differing": self.canaries_differing,
-            "least_cosine": self.least_cosine,
+            "least_cosine": round(self.least_cosine, 6),
             "fingerprint_matches": int(self.fingerprint_matches),
             "evaluation_id": self.evaluation_id,
             "runtime": self.runtime,

@@ -63,7 +63,7 @@ def projection(reference: Floats, current: Floats, *, title: str = "") -> bytes:
         )
     plot.legend(frameon=False, fontsize=8)
     plot.set_title(title, fontsize=9)
-    return as_png(figure)
+    return _png(figure)
 
 
 def score_timeline(
@@ -90,7 +90,7 @@ def score_timeline(
     plot.tick_params(axis="x", rotation=30)
     plot.legend(frameon=False, fontsize=7, ncols=len(scores))
     plot.set_title(title, fontsize=9)
-    return as_png(figure)
+    return _png(figure)
 
 
 def metric_bars(estimates: Mapping[str, Estimate], *, metric: str) -> bytes:
@@ -111,7 +111,7 @@ def metric_bars(estimates: Mapping[str, Estimate], *, metric: str) -> bytes:
     plot.invert_yaxis()
     plot.set_xlim(0, 1)
     plot.set_xlabel(f"{metric}, 95 % interval", fontsize=8)
-    return as_png(figure)
+    return _png(figure)
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
@@ -127,8 +127,7 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, plot
 
 
-def as_png(figure: Figure) -> bytes:
-    """The picture as PNG bytes."""
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     # Without the version of the library in it, the same picture is the same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})
