@@ -216,7 +216,8 @@ def test_answers_that_are_gone_are_a_fall_of_quality(runs: Runs) -> None:
     for row in fallen:
         assert f"{row['asks for']}#0" in gone and row["of it gone"] == "1 of 1"
         assert row["asks for"] == f"guides:{row['query'].replace(' number', '')}"
-        assert float(row["now"]) < float(row["record"])
+    losses = [float(row["record"]) - float(row["now"]) for row in fallen]
+    assert losses[0] == 1.0 and losses == sorted(losses, reverse=True), "the worst comes first"
     assert [row["queries"] for row in rows_of(found["slices"])] == [str(EARLY)]
     assert "8 ask for documents that the lake no longer holds" in found["diagnosis"]
     assert "retrain_on_fallen_quality starts the job retrain" in found["what_happens"]
