@@ -15,7 +15,9 @@ import typer
 
 from vector_platform.cli import (
     config,
+    drift,
     drift_demo,
+    golden,
     index,
     lake,
     migrate,
@@ -44,6 +46,8 @@ app.add_typer(index.app, name="index")
 app.add_typer(model.app, name="model")
 app.add_typer(release.app, name="release")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(drift.app, name="drift")
+app.add_typer(golden.app, name="golden")
 pipeline.register(app)
 drift_demo.register(app)
 search.register(app)

@@ -63,6 +63,7 @@ class Lake:
         self.canaries = self._table(contract.CANARIES)
         self.quarantined_slices = self._table(contract.QUARANTINED_SLICES)
         self.golden_queries = self._table(contract.GOLDEN_QUERIES)
+        self.golden_proposals = self._table(contract.GOLDEN_PROPOSALS)
         self.index_state = self._table(contract.INDEX_STATE)
         self.rejected_rows = self._table(contract.REJECTED_ROWS)
         self.releases = self._table(contract.RELEASES)

@@ -16,9 +16,6 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.jobs import RepairConfig, chosen_backends
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.acting import PlannedRun
-from vector_platform.quality.calibration import newest_days, recalibrate_reference
-from vector_platform.quality.references import Reference
-from vector_platform.releases.decisions import Decisions
 from vector_platform.releases.gate_report import as_markdown
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
@@ -34,22 +31,6 @@ class IndexTarget(dg.Config):
 
     model_version: str
     backends: list[str] = []
-
-
-class RecalibrateConfig(dg.Config):
-    """Whose newest days become what later days are compared with, and who says so.
-
-    Attributes:
-        model_versions: Whose.
-        reason: Recorded with the reference.
-        actor: Who accepts it.
-        evaluation: The drift evaluation that is answered; empty for none.
-    """
-
-    model_versions: list[str]
-    reason: str = "asked for by hand"
-    actor: str = "person"
-    evaluation: str = ""
 
 
 class ReindexConfig(dg.Config):
@@ -97,78 +78,6 @@ def repair_config(run: PlannedRun, actor: str) -> dg.RunConfig:
     backends = sorted({scope.backend for scope in run.scopes})
     only = models.pop() if len(models) == 1 else ""
     return dg.RunConfig({"repair": RepairConfig(model_version=only, backends=backends)})
-
-
-def recalibrate_config(run: PlannedRun, actor: str) -> dg.RunConfig:
-    """The configuration of `recalibrate_reference` for a planned run, which is of one model."""
-    config = RecalibrateConfig(
-        model_versions=sorted({scope.model_version for scope in run.scopes}),
-        reason=run.why,
-        actor=actor,
-        evaluation=run.evaluation_ids[0],
-    )
-    return dg.RunConfig({"recalibrate": config})
-
-
-def build_recalibrate_job() -> dg.JobDefinition:
-    """`recalibrate_reference`: the newest days become what later days are compared with."""
-
-    @dg.op(pool="lake_embeddings")
-    def recalibrate(
-        context: dg.OpExecutionContext,
-        config: RecalibrateConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        accepted: dict[str, Any] = {}
-        for model_version in config.model_versions:
-            with retry_by_type():
-                first, last = newest_days(platform.lake)
-                reference = recalibrate_reference(
-                    platform.lake,
-                    model_version,
-                    first_day=first,
-                    last_day=last,
-                    actor=config.actor,
-                    reason=config.reason,
-                    evaluation_id=config.evaluation or None,
-                    run_id=context.run_id,
-                )
-            _record_reference(platform, reference, config, context.run_id)
-            accepted[model_version] = {
-                "sequence": reference.sequence,
-                "first_day": first.isoformat(),
-                "last_day": last.isoformat(),
-            }
-        return accepted
-
-    @dg.job(
-        name="recalibrate_reference",
-        description="Accept the newest days as normal: fit a feature map on them, and compare "
-        "later days with them. Embeds nothing and builds nothing.",
-    )
-    def recalibrate_job() -> None:
-        recalibrate()
-
-    return recalibrate_job
-
-
-def _record_reference(
-    platform: Platform, reference: Reference, config: RecalibrateConfig, run_id: str
-) -> None:
-    """Append the decision, unless a run that was cut off has done it."""
-    decisions = Decisions(platform.lake, run_id=run_id)
-    subject = f"{reference.model_version} reference {reference.sequence}"
-    if decisions.about(subject):
-        return
-    decisions.record(
-        "recalibrate",
-        subject,
-        actor=config.actor,
-        why=config.reason,
-        evidence=(config.evaluation,) if config.evaluation else (),
-        before=f"reference {reference.sequence - 1}" if reference.sequence > 1 else None,
-        after=f"{reference.first_day} to {reference.last_day}",
-    )
 
 
 def build_reindex_job(settings: Settings) -> dg.JobDefinition:

@@ -10,10 +10,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from vector_platform.orchestration.acting_jobs import (
-    build_recalibrate_job,
-    build_reindex_job,
-)
+from vector_platform.orchestration.acting_jobs import build_reindex_job
 from vector_platform.orchestration.arrivals import build_arrival_sensors
 from vector_platform.orchestration.assets.corpus import build_chunks_asset
 from vector_platform.orchestration.assets.embeddings import build_embeddings_asset
@@ -27,6 +24,7 @@ from vector_platform.orchestration.checks.model import build_model_checks
 from vector_platform.orchestration.checks.parity import build_parity_checks
 from vector_platform.orchestration.checks.recall import build_recall_checks
 from vector_platform.orchestration.checks.retrieval import build_retrieval_checks
+from vector_platform.orchestration.golden_jobs import build_golden_job
 from vector_platform.orchestration.jobs import (
     build_ingest_job,
     build_repair_job,
@@ -35,6 +33,7 @@ from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
 from vector_platform.orchestration.model_sensors import build_model_sensors
 from vector_platform.orchestration.quarantine_jobs import build_quarantine_job, build_replay_job
+from vector_platform.orchestration.recalibration import build_recalibrate_job
 from vector_platform.orchestration.reembedding import build_reembed_job
 from vector_platform.orchestration.release_jobs import (
     build_release_jobs,
@@ -97,6 +96,7 @@ def build_definitions(
             settle,
             watch,
             build_replay_job(),
+            build_golden_job(settings),
             build_translate_job(),
             replace_translation,
         ],

@@ -11,6 +11,7 @@ import dagster as dg
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.slices import name_slices
 from vector_platform.lake.withheld import WithheldSlices
+from vector_platform.quality.golden_proposals import GoldenProposals
 from vector_platform.wiring import Platform
 
 INPUTS = "inputs"
@@ -43,11 +44,12 @@ def chunk_inputs(platform: Platform) -> str:
 
 
 def golden_inputs(platform: Platform) -> str:
-    """Versions of the raw tables the golden queries belong to, and where they are read from."""
+    """Versions of the raw tables of golden queries, where they are read from, what was accepted."""
     golden = platform.settings.golden_queries
     return canonical_json(
         {
             "raw": {g.source: platform.lake.raw(g.source).identity() for g in golden.values()},
+            "accepted": GoldenProposals(platform.lake, run_id="").accepted_ids(),
             "sets": {name: g.model_dump(mode="json") for name, g in golden.items()},
         }
     )

@@ -13,14 +13,11 @@ import dagster as dg
 from dagster._time import get_current_datetime
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.acting_jobs import (
-    recalibrate_config,
-    reindex_config,
-    repair_config,
-)
+from vector_platform.orchestration.acting_jobs import reindex_config, repair_config
 from vector_platform.orchestration.next_steps import REACTIONS, Reaction
 from vector_platform.orchestration.quarantine_jobs import quarantine_config
 from vector_platform.orchestration.reactions import react
+from vector_platform.orchestration.recalibration import recalibrate_config
 from vector_platform.orchestration.reembedding import reembed_config
 from vector_platform.orchestration.retraining import retrain_config
 from vector_platform.quality.acting import PlannedRun

@@ -34,6 +34,8 @@ MAX_CALIBRATION = 2000
 CALIBRATION_SHARE = 0.25
 # Four whole weeks: every weekday four times, and 21 degrees of freedom.
 MIN_REFERENCE_DAYS = 28
+# Who accepts the first days of a stream, when nobody has said anything.
+PLATFORM = "platform"
 
 
 class NotEnoughDays(TerminalError):
@@ -68,7 +70,7 @@ def first_reference(
             model_version,
             versions,
             days=(first, last),
-            actor="platform",
+            actor=PLATFORM,
             reason=f"the first {days} days",
             evaluation_id=None,
             run_id=run_id,
@@ -124,18 +126,6 @@ def recalibrate_reference(
     return reference
 
 
-def newest_days(lake: Lake, days: int = MIN_REFERENCE_DAYS) -> tuple[date, date]:
-    """First and last of the newest days that hold chunks: what counts as now.
-
-    Raises:
-        NotEnoughDays: There are fewer.
-    """
-    held = lake.count_days(lake.dated_versions()).column("day").to_pylist()
-    if len(held) < days:
-        raise NotEnoughDays(f"{len(held)} day(s) have chunks; a reference needs {days}")
-    return _date(held[-days]), _date(held[-1])
-
-
 def _accept(
     lake: Lake,
     model_version: str,
@@ -171,8 +161,9 @@ def _accept(
         calibration=tuple(hashes),
         actor=actor,
         reason=reason,
+        evaluation_id=evaluation_id,
     )
-    write_reference(lake, reference, evaluation_id=evaluation_id, run_id=run_id)
+    write_reference(lake, reference, run_id=run_id)
     return reference
 
 

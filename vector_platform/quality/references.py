@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pyarrow as pa
 
+from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import DRIFT_REFERENCES, FEATURE_MAP
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.feature_map import MEASURES, FeatureMap
@@ -32,6 +33,7 @@ class Reference:
         calibration: Content hashes of the slice.
         actor: Who accepted it.
         reason: Why.
+        evaluation_id: Drift evaluation that was answered; None for none.
     """
 
     model_version: str
@@ -42,6 +44,7 @@ class Reference:
     calibration: tuple[str, ...]
     actor: str
     reason: str
+    evaluation_id: str | None = None
 
     @property
     def days(self) -> tuple[int, int]:
@@ -49,9 +52,20 @@ class Reference:
         return (self.first_day - EPOCH).days, (self.last_day - EPOCH).days
 
 
-def newest_reference(lake: Lake, model_version: str) -> Reference | None:
-    """The reference that holds, or None before the first one."""
-    rows = lake.drift_references.read(where=[("model_version", "==", model_version)])
+def newest_reference(
+    lake: Lake, model_version: str, *, before: int | None = None
+) -> Reference | None:
+    """The reference that holds, or None before the first one.
+
+    Args:
+        lake: Where references are.
+        model_version: Whose.
+        before: The one that held before the reference of this sequence.
+    """
+    where: list[Condition] = [("model_version", "==", model_version)]
+    if before is not None:
+        where.append(("sequence", "<=", before - 1))
+    rows = lake.drift_references.read(where=where)
     if rows.num_rows == 0:
         return None
     row = rows.sort_by([("sequence", "descending")]).slice(0, 1).to_pylist()[0]
@@ -64,12 +78,11 @@ def newest_reference(lake: Lake, model_version: str) -> Reference | None:
         calibration=tuple(row["calibration"]),
         actor=row["actor"],
         reason=row["reason"],
+        evaluation_id=row["evaluation_id"],
     )
 
 
-def write_reference(
-    lake: Lake, reference: Reference, *, evaluation_id: str | None, run_id: str
-) -> None:
+def write_reference(lake: Lake, reference: Reference, *, run_id: str) -> None:
     """Record a reference; from now on it holds."""
     row = {
         "model_version": reference.model_version,
@@ -81,7 +94,7 @@ def write_reference(
         "calibration": list(reference.calibration),
         "actor": reference.actor,
         "reason": reference.reason,
-        "evaluation_id": evaluation_id,
+        "evaluation_id": reference.evaluation_id,
         "run_id": run_id,
         "accepted_at": datetime.now(UTC),
     }

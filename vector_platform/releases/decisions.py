@@ -19,8 +19,8 @@ from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
 
 # request ... reopen are about a release request; release ... keep about a generation that readers
-# see; quarantine and replay about documents; recalibrate about the reference of drift; act and
-# suppress are a sensor's.
+# see; quarantine and replay about documents; recalibrate about the reference of drift; accept (and
+# reject, too) about a proposed golden query; act and suppress are a sensor's.
 What = Literal[
     "request",
     "approve",
@@ -36,6 +36,7 @@ What = Literal[
     "quarantine",
     "replay",
     "recalibrate",
+    "accept",
     "act",
     "suppress",
 ]

@@ -25,7 +25,7 @@ class Quality(Section):
         default=0.05, ge=0, lt=1, description="Share of new content from which an alarm acts."
     )
     drift_reference_days: int = Field(
-        default=56, ge=28, description="Days that the first reference of a model version has."
+        default=56, ge=28, description="Days of the first reference; the most of a later one."
     )
     drift_min_rows: int = Field(default=50, ge=10)
     evaluation_metric: Literal["nDCG@10", "R@10", "RR@10"] = "nDCG@10"

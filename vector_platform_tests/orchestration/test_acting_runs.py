@@ -12,7 +12,7 @@ import pytest
 
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.acting_jobs import RecalibrateConfig, build_recalibrate_job
+from vector_platform.orchestration.recalibration import RecalibrateConfig, build_recalibrate_job
 from vector_platform.orchestration.reembedding import name_anew
 from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
 from vector_platform.quality.faults import Kind

@@ -74,7 +74,7 @@ class Stream:
                 self.made += 1
                 row = chunk(f"{source}:{self.made:06d}", f"{text} {self.made}", tenant=tenant)
                 passages.append(row)
-                documents.append(document(row["doc_id"], day, tenant=tenant))
+                documents.append(document(row["doc_id"], day, tenant=tenant, body=row["text"]))
                 found[row["content_hash"]] = vector
         append_vectors(self.lake, MODEL, found)
         self.lake.documents.merge(pa.Table.from_pylist(documents, schema=DOCUMENTS.schema))
@@ -99,15 +99,17 @@ def sketch(lake: Lake, reference_days: int) -> None:
     sync_sketches(lake, reference, versions, run_id="r")
 
 
-def document(doc_id: str, day: int, *, tenant: str = "acme") -> dict[str, Any]:
+def document(
+    doc_id: str, day: int, *, tenant: str = "acme", title: str = "", body: str = "body"
+) -> dict[str, Any]:
     return {
         "doc_id": doc_id,
         "source": doc_id.partition(":")[0],
         "key": doc_id.partition(":")[2],
         "tenant": tenant,
         "region": "global",
-        "title": "",
-        "body": "body",
+        "title": title,
+        "body": body,
         "attributes": "{}",
         "updated_at": datetime.combine(date_of(day), datetime.min.time(), UTC)
         + timedelta(hours=13),

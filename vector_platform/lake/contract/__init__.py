@@ -9,6 +9,7 @@ writing (`tables.py`, `lake.py`). Delta enforces neither uniqueness, nor vector 
 from vector_platform.lake.contract.corpus import (
     CHUNKS,
     DOCUMENTS,
+    GOLDEN_PROPOSALS,
     GOLDEN_QUERIES,
     QUARANTINED_SLICES,
     RELATIONS,
@@ -58,6 +59,7 @@ __all__ = [
     "EMBEDDINGS",
     "EVALUATIONS",
     "FEATURE_MAP",
+    "GOLDEN_PROPOSALS",
     "GOLDEN_QUERIES",
     "INDEX_STATE",
     "LANDINGS",

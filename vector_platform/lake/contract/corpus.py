@@ -111,3 +111,25 @@ GOLDEN_QUERIES = TableSpec(
     keys=("set_name", "query_id", "doc_id"),
     description="Queries with known answers, one row a judged document.",
 )
+
+GOLDEN_PROPOSALS = TableSpec(
+    name="golden_proposals",
+    schema=pa.schema(
+        [
+            required("proposal_id", pa.string()),
+            required("state", pa.string()),
+            required("text", pa.string()),
+            required("doc_id", pa.string()),
+            required("tenant", pa.string()),
+            required("novelty", pa.float64()),
+            required("model_version", pa.string()),
+            required("provenance", pa.string()),
+            pa.field("decided_by", pa.string()),
+            required("run_id", pa.string()),
+            required("proposed_at", TIMESTAMP),
+        ]
+    ),
+    keys=("proposal_id",),
+    description="Golden queries that the platform proposes for new content; they count when a "
+    "person has accepted them. A row goes with the text that it was made from.",
+)

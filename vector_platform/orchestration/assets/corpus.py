@@ -17,6 +17,7 @@ from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.inputs import INPUTS, chunk_inputs
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.golden_proposals import GoldenProposals
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -59,5 +60,12 @@ def cut_documents(platform: Platform, run_id: str) -> tuple[int, dict[str, Any]]
         run_id=run_id,
         withheld=[one.slice for one in WithheldSlices(lake).open()],
     )
+    # Golden queries made from documents go with the text that they were made from.
+    forgotten = GoldenProposals(lake, run_id=run_id).forget()
     version = lake.chunks.version()
-    return version, {**report.facts(), "lake_version": version, INPUTS: inputs}
+    return version, {
+        **report.facts(),
+        "golden_queries_forgotten": forgotten,
+        "lake_version": version,
+        INPUTS: inputs,
+    }

@@ -24,6 +24,7 @@ from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.inputs import INPUTS, golden_inputs, recorded, retrieval_inputs
 from vector_platform.orchestration.partitions import after_all, model_versions
 from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.quality.golden_proposals import ACCEPTED_SET, GoldenProposals
 from vector_platform.quality.plots import as_markdown, metric_bars
 from vector_platform.quality.retrieval import (
     NO_GOLDEN,
@@ -66,23 +67,37 @@ def _golden_queries(settings: Settings) -> dg.AssetsDefinition:
     def golden_queries(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
-        table = platform.lake.golden_queries
         with retry_by_type():
-            rows = read_golden_queries(platform.settings, open_source=platform.source)
-            changed = not _same_rows(table.read(), rows)
-            if changed:
-                table.replace(rows, metadata={"run_id": context.run_id})
-        return dg.MaterializeResult(
-            metadata={
-                "judgements": rows.num_rows,
-                "sets": len(set(rows.column("set_name").to_pylist())),
-                "changed": int(changed),
-                "lake_version": table.version(),
-                INPUTS: golden_inputs(platform),
-            }
-        )
+            return dg.MaterializeResult(metadata=gather_golden_queries(platform, context.run_id))
 
     return golden_queries
+
+
+def gather_golden_queries(platform: Platform, run_id: str) -> dict[str, Any]:
+    """Make the table those of the sources and the accepted proposals. Says what was done."""
+    table = platform.lake.golden_queries
+    proposals = GoldenProposals(platform.lake, run_id=run_id)
+    inputs = golden_inputs(platform)
+    rows = pa.concat_tables(
+        [
+            read_golden_queries(platform.settings, open_source=platform.source),
+            proposals.accepted(),
+        ]
+    )
+    changed = not _same_rows(table.read(), rows)
+    if changed:
+        table.replace(rows, metadata={"run_id": run_id})
+    # Whatever was erased while the rows were gathered.
+    forgotten = proposals.forget()
+    names = table.read(["set_name"]).column("set_name").to_pylist()
+    return {
+        "judgements": len(names),
+        "sets": len(set(names)),
+        "accepted_proposals": names.count(ACCEPTED_SET),
+        "changed": int(changed or forgotten > 0),
+        "lake_version": table.version(),
+        INPUTS: inputs,
+    }
 
 
 def _retrieval(settings: Settings) -> dg.AssetsDefinition:
