@@ -5,8 +5,10 @@ Does not belong here: what becomes of the queries (`golden_proposals.py`).
 
 A known-item query is one of which the answer is known because it was made from it: a title, or
 the opening of a text without one. It is easier than what people ask, but it is asked of content
-that no other query is about. Documents are taken from the cells of the old reference's map that
-grew most, in proportion to their growth, and within a cell the least like its anchors first.
+that no other query is about. Contents are grouped by the cells of the old reference's map, and by
+whether they are stranger to its anchors than nearly all that it was fitted for: something new
+makes strange groups grow, a topic that is asked for more often usual ones. Documents are taken
+from groups that have grown beyond chance, in proportion to their growth, the strangest first.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import pyarrow.compute as pc
 from vector_platform.lake.fragments import holding
 from vector_platform.lake.joins import scan, spilling_duckdb
 from vector_platform.lake.lake import Lake
+from vector_platform.quality.feature_map import FeatureMap
 from vector_platform.quality.references import Reference
 from vector_platform.quality.sketches import vectors_of
 
@@ -32,6 +35,11 @@ Floats = npt.NDArray[np.float32]
 SAMPLE = 2000
 # Documents looked at for each query that is wanted: not every one has a text of its own.
 SPARE = 3
+# Share of the old reference's own contents that is no stranger than what counts as usual.
+USUAL = 0.95
+# Standard deviations that the share of a group must have grown by: of a hundred groups, hardly one
+# does so by chance.
+CLEARLY = 3
 LEAST_CHARACTERS, MOST_CHARACTERS = 8, 160
 
 
@@ -65,30 +73,32 @@ def known_items(
         known: Documents that are asked for already.
 
     Returns:
-        The least explained of each cell first. The same lake gives the same queries.
+        Those of the group that grew most first. The same lake gives the same queries.
     """
     before, now = _sample(lake, old, old), _sample(lake, old, new)
+    # The anchors are of these contents, so nothing is less strange.
+    fitted = pa.array(old.calibration, pa.string())
+    before = before.filter(pc.invert(pc.is_in(before.column("content_hash"), value_set=fitted)))
     if not before.num_rows or not now.num_rows:
         return []
-    vectors = vectors_of(now.column("vector").combine_chunks())
-    cells = (vectors @ old.map.cells.T).argmax(axis=1)
-    normal = (vectors_of(before.column("vector").combine_chunks()) @ old.map.cells.T).argmax(axis=1)
-    novelty = 1 - (vectors @ old.map.anchors.T).max(axis=1)
-    seats = _seats(normal, cells, len(old.map.cells), count)
+    normal, found = _placed(old.map, before), _placed(old.map, now)
+    strange = float(np.quantile(normal.novelty, USUAL))
+    seats = _seats(normal.groups(strange), found.groups(strange), count)
     doc_ids = [chunk_id.rpartition("#")[0] for chunk_id in now.column("chunk_id").to_pylist()]
-    ranked = np.lexsort((-novelty, cells))
-    candidates: dict[int, list[int]] = {}
+    candidates: dict[int, list[int]] = {group: [] for group in seats}
     taken = set(known)
-    for row in ranked.tolist():
-        mine = candidates.setdefault(int(cells[row]), [])
-        if len(mine) < SPARE * seats[cells[row]] and doc_ids[row] not in taken:
-            taken.add(doc_ids[row])
-            mine.append(row)
+    groups = found.groups(strange)
+    for row in np.argsort(-found.novelty, kind="stable").tolist():
+        mine = candidates.get(int(groups[row]))
+        if mine is None or doc_ids[row] in taken or len(mine) >= SPARE * seats[int(groups[row])]:
+            continue
+        taken.add(doc_ids[row])
+        mine.append(row)
     texts = _texts(lake, [doc_ids[row] for rows in candidates.values() for row in rows])
     return [
-        KnownItem(doc_ids[row], *texts[doc_ids[row]], round(float(novelty[row]), 4))
-        for cell, rows in sorted(candidates.items())
-        for row in [row for row in rows if doc_ids[row] in texts][: seats[cell]]
+        KnownItem(doc_ids[row], *texts[doc_ids[row]], round(float(found.novelty[row]), 4))
+        for group, rows in candidates.items()
+        for row in [row for row in rows if doc_ids[row] in texts][: seats[group]]
     ]
 
 
@@ -125,20 +135,46 @@ def _sample(lake: Lake, reference: Reference, days: Reference) -> pa.Table:
     )
 
 
-def _seats(
-    before: npt.NDArray[np.intp], now: npt.NDArray[np.intp], cells: int, count: int
-) -> npt.NDArray[np.int64]:
-    """How many queries each cell gets: by its growth; what rounding leaves goes to the largest."""
-    grown = np.maximum(
-        np.bincount(now, minlength=cells) / len(now)
-        - np.bincount(before, minlength=cells) / len(before),
-        0,
-    )
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """Where contents are on a map.
+
+    Attributes:
+        cells: The nearest cell of each.
+        novelty: 1 less the similarity to the nearest anchor.
+    """
+
+    cells: npt.NDArray[np.intp]
+    novelty: Floats
+
+    def groups(self, strange: float) -> npt.NDArray[np.intp]:
+        """A number for the cell of each, and for whether it is stranger than that."""
+        return np.asarray(2 * self.cells + (self.novelty > strange), np.intp)
+
+
+def _placed(map_: FeatureMap, sample: pa.Table) -> _Placed:
+    vectors = vectors_of(sample.column("vector").combine_chunks())
+    novelty = 1 - (vectors @ map_.anchors.T).max(axis=1)
+    return _Placed((vectors @ map_.cells.T).argmax(axis=1), novelty)
+
+
+def _seats(before: npt.NDArray[np.intp], now: npt.NDArray[np.intp], count: int) -> dict[int, int]:
+    """How many queries each group gets that has grown beyond chance: in proportion to its growth.
+
+    What rounding leaves goes to the group that grew most.
+    """
+    groups = int(max(before.max(), now.max())) + 1
+    old, new = (np.bincount(side, minlength=groups) for side in (before, now))
+    grown = new / len(now) - old / len(before)
+    # One more than was seen: of what has never come before, a few may.
+    normal = (old + 1) / len(before)
+    chance = np.sqrt(normal * (1 / len(before) + 1 / len(now)))
+    grown[grown <= CLEARLY * chance] = 0
     if not grown.any():
-        return np.zeros(cells, np.int64)
+        return {}
     seats = np.floor(count * grown / grown.sum()).astype(np.int64)
     seats[grown.argmax()] += count - seats.sum()
-    return np.asarray(seats, np.int64)
+    return {int(group): int(seats[group]) for group in np.argsort(-grown) if seats[group]}
 
 
 def _texts(lake: Lake, doc_ids: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import random
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from vector_platform.indexes.naming import collection_name
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.converge import StageResult
+from vector_platform.orchestration.converge import RETRIEVAL, StageResult
 from vector_platform.orchestration.next_steps import REACTIONS
 from vector_platform_tests.integration.deployments import (
     BACKENDS,
@@ -54,8 +55,15 @@ def add_cases(root: Path, words: dict[str, list[str]], day: date) -> None:
         for number in range(ROWS_A_DAY):
             case = f"{day:%m%d}-{number}"
             text = " ".join(drawn.choice(part) for part in words.values())
-            row = {"id": case, "text": f"{text}, case {drawn.random():.6f}.", "at": f"{day}T12:00Z"}
+            row = {"id": case, "text": f"Case {drawn.random():.6f}: {text}.", "at": f"{day}T12:00Z"}
             file.write(json.dumps(row) + "\n")
+
+
+def write_golden_query(root: Path) -> None:
+    (root / "golden").mkdir()
+    query = {"_id": "q1", "text": "which load balancer restarts"}
+    (root / "golden" / "queries.jsonl").write_text(json.dumps(query), encoding="utf-8")
+    (root / "golden" / "qrels.tsv").write_text(f"q1\t{DAYS[0]:%m%d}-0\t1\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +71,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     root = tmp_path_factory.mktemp("drift")
     for back in range(REFERENCE_DAYS, 0, -1):
         add_cases(root, SERVERS, DAYS[0] - timedelta(days=back))
+    write_golden_query(root)
     fields = {"key": "id", "text": "text", "time": "at"}
     source = {"kind": "files", "path": "cases.jsonl", "fields": fields}
     with running(
         root,
         start_date=DAYS[0].isoformat(),
         sources={"cases": source},
+        golden_queries={"known": {"source": "cases", "kind": "beir", "path": "golden"}},
         quality={"drift_reference_days": REFERENCE_DAYS},
     ) as deployment:
         yield deployment
@@ -76,6 +86,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 def repairs(home: Deployment) -> Sensor:
     return Sensor("repair_on_divergence", home.platform, home.runs.instance)
+
+
+def recorded(home: Deployment) -> list[str]:
+    """Who accepted a reference, by the record of decisions."""
+    found = json.loads(home.cli("decisions", "--json").out)
+    return [one["actor"] for one in found if one["what"] == "recalibrate"]
 
 
 def verdict_of(home: Deployment, stage: StageResult) -> dict[str, Any]:
@@ -146,3 +162,35 @@ def test_generations_before_the_previous_one_are_collected(home: Deployment) -> 
     client = home.milvus()
     assert not client.has_collection(collection_name(old.identity))
     client.close()
+
+
+def test_a_person_accepts_what_is_new_and_decides_what_is_asked_of_it(home: Deployment) -> None:
+    accept = ("drift", "accept", WORDS, "--reason", "a kitchen")
+    early = home.cli(*accept)
+    assert early.code == 1
+    assert f"moved on {DAYS[2]}, and 1 day(s) have chunks" in early.err
+    first = DAYS[0] - timedelta(days=REFERENCE_DAYS)
+    same = home.cli(*accept, "--from", str(first), "--to", str(DAYS[0] - timedelta(days=1)))
+    assert "is the reference already, accepted by platform" in same.out, same.err
+    assert recorded(home) == []
+
+    spring = DAYS[2] - timedelta(days=REFERENCE_DAYS - 1)
+    done = home.cli(*accept, "--from", str(spring), "--to", str(DAYS[2]), "--json")
+    accepted = json.loads(done.out)
+    assert (accepted["sequence"], accepted["changed"]) == (2, True)
+    assert recorded(home) == [getpass.getuser()]
+
+    found = json.loads(home.cli("golden", "proposals", "--json").out)
+    assert len(found) == accepted["golden_queries_proposed"] > 0
+    assert all(one["doc_id"].startswith("cases:0207-") for one in found), "all of it is new"
+    assert found[0]["text"] in home.cli("golden", "proposals").out
+    one, two, *_ = [each["proposal_id"] for each in found]
+    assert "1 accepted" in home.cli("golden", "accept", one, "--reason", "asked daily").out
+    assert json.loads(home.cli("golden", "reject", two, "--json").out)["rejected"] == 1
+    # The next evaluation asks it, and finds the document that it was made from.
+    stages = home.converge(DAYS[2])
+    assert [name for name, stage in stages.items() if stage.changed] == [f"{RETRIEVAL} {WORDS}"]
+    rows = home.platform.lake.evaluations.read(where=[("kind", "==", "retrieval")]).to_pylist()
+    scores = json.loads(max(rows, key=lambda row: row["evaluated_at"])["details"])["scores"]
+    assert set(scores) == {"known/q1", f"new-mass/{one}"}
+    assert scores[f"new-mass/{one}"] > 0

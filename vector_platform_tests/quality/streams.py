@@ -123,3 +123,17 @@ def document(
 
 def date_of(day: int) -> date:
     return FIRST + timedelta(days=day)
+
+
+# Of `with_news`: days as usual, and days that are also about something new.
+USUAL_DAYS, NEWS_DAYS = range(28), range(28, 62)
+
+
+def with_news(lake: Lake) -> Stream:
+    """A stream that is joined on its 29th day by something new, of two tenants."""
+    stream = Stream(lake)
+    stream.add_days({day: vectors(stream.rng, 20) for day in (*USUAL_DAYS, *NEWS_DAYS)})
+    for tenant in ("acme", "bolt"):
+        news = {day: vectors(stream.rng, 6, ABROAD) for day in NEWS_DAYS}
+        stream.add_days(news, tenant=tenant, source="new")
+    return stream
