@@ -111,17 +111,20 @@ def texts_of(lake: Lake, doc_ids: Sequence[str]) -> list[dict[str, Any]]:
     return list(rows.sort_by("doc_id").to_pylist())
 
 
-def opening_of(title: str, body: str) -> str:
-    """How a text begins: its first sentence, at most half of the whole text, cut between words."""
+def opening_of(title: str, body: str, *, sentence: bool = True) -> str:
+    """How a text begins: its first sentence, or its first line; at most half of the whole text.
+
+    Cut between words, and at `MOST_CHARACTERS`.
+    """
     lines = body.strip().splitlines()
     # Markdown repeats the title as the first line.
     while lines and lines[0].strip(" #") in ("", title):
         lines.pop(0)
-    text = "\n".join(lines)
-    line = lines[0] if lines else ""
-    ends = [at + 1 for mark in (". ", "? ", "! ", "。") if (at := line.find(mark)) > 0]
-    opening = line[: min(ends)] if ends else line
-    limit = min(MOST_CHARACTERS, len(text) // 2)
+    opening = lines[0] if lines else ""
+    ends = [at + 1 for mark in (". ", "? ", "! ", "。") if (at := opening.find(mark)) > 0]
+    if sentence and ends:
+        opening = opening[: min(ends)]
+    limit = min(MOST_CHARACTERS, len("\n".join(lines)) // 2)
     if len(opening) > limit:
         words = opening[: limit + 1].rsplit(maxsplit=1)
         opening = words[0] if len(words) > 1 else opening[:limit]
@@ -187,6 +190,10 @@ def _texts(lake: Lake, doc_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     for is_same, text_of in (
         ("lower(d.title) = lower(t.text)", lambda row: row["title"]),
         ("contains(d.body, t.text)", lambda row: opening_of(row["title"], row["body"])),
+        (
+            "contains(d.body, t.text)",
+            lambda row: opening_of(row["title"], row["body"], sentence=False),
+        ),
     ):
         asked = [row | {"text": text_of(row)} for row in left]
         usable = [

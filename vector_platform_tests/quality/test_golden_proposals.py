@@ -171,9 +171,15 @@ def test_a_title_is_the_query_unless_another_document_of_the_tenant_has_it(lake:
 
 def test_texts_that_several_documents_share_are_no_queries(lake: Lake) -> None:
     rows = lake.documents.read(where=[("source", "==", "new")]).to_pylist()
-    same = [row | {"body": "We regret to inform you. " + row["body"]} for row in rows]
-    lake.documents.merge(pa.Table.from_pylist(same, schema=DOCUMENTS.schema))
-    assert not [each for each in proposed(lake) if each.doc_id.startswith("new:")]
+    regret = "We regret to inform you."
+    for between in (" ", "\n"):
+        alike = [row | {"body": f"{regret}{between}{row['body']}"} for row in rows]
+        lake.documents.merge(pa.Table.from_pylist(alike, schema=DOCUMENTS.schema))
+        texts = [each.text for each in proposed(lake) if each.doc_id.startswith("new:")]
+        # What follows in the same line tells them apart; of the same first line nothing does.
+        assert bool(texts) == (between == " ")
+        assert all(text.startswith(regret) and text != regret for text in texts)
+        lake.golden_proposals.remove([("state", "==", "proposed")])
 
 
 @pytest.mark.parametrize(
@@ -195,9 +201,10 @@ def test_an_opening_is_the_first_sentence_and_at_most_half(
 
 @given(st.text(), st.text(max_size=400))
 def test_an_opening_is_a_piece_of_the_text_and_never_all_of_it(title: str, body: str) -> None:
-    opening = opening_of(title, body)
-    assert opening in body
-    assert len(opening) <= len(body) / 2 and len(opening) <= 160
+    for sentence in (True, False):
+        opening = opening_of(title, body, sentence=sentence)
+        assert opening in body
+        assert len(opening) <= len(body) / 2 and len(opening) <= 160
 
 
 # -- what becomes of them -------------------------------------------------------------------
