@@ -22,6 +22,7 @@ from vector_platform.demo.story import (
 from vector_platform.demo.stream import NEW_TEAM, Day, Stream
 from vector_platform.demo.watcher import Watcher
 from vector_platform.demo.world import World
+from vector_platform.quality.golden_proposals import GoldenProposals
 
 REFERENCE_DAYS = 60
 # Days after them on which nothing happens, so that the time line shows what quiet looks like.
@@ -66,6 +67,13 @@ def _topic_moves(world: World, watcher: Watcher, stream: Stream) -> None:
         since=since,
         where=lambda found: found.actor == "recalibrate_on_drift",
     )
+    # A day that lands while it is being accepted would be among the days that are.
+    watcher.decision("recalibrate", "it is the reference", since=since)
+    proposed = GoldenProposals(watcher.lake, run_id="demo").all()
+    watcher.expect(
+        {one.tenant for one in proposed} == {NEW_TEAM}, f"queries are proposed for {NEW_TEAM} only"
+    )
+    watcher.tell(f"{len(proposed)} golden queries are proposed, such as {proposed[0].text[:60]!r}")
     watcher.rest()
 
     (last,) = stream.days(1, new=NEW_LATER)

@@ -157,14 +157,15 @@ def test_accepted_queries_are_golden_beside_those_of_the_sources_and_stay_so(
 ) -> None:
     moved.accept()
     moved.runs.materialize([keys.GOLDEN_QUERIES])
-    before = moved.golden()
+    before, inputs = moved.golden(), golden_inputs(moved.platform)
     one, two, three, *_ = [each.proposal_id for each in moved.proposals()]
     assert moved.decide(accept=[one, two], reject=[three]) == {"accepted": 2, "rejected": 1}
     both = sorted([*before, ("new-mass", one), ("new-mass", two)])
     assert moved.golden() == both
     golden = current_golden(moved.lake)
     assert golden is not None and f"new-mass/{one}" in golden.query_ids
-    # Nothing is left to do, and doing it anyway changes nothing.
+    # What was made from other choices is out of date; these are followed at once.
+    assert inputs != golden_inputs(moved.platform)
     assert recorded(moved.runs.instance, keys.GOLDEN_QUERIES) == golden_inputs(moved.platform)
     done = moved.runs.materialize([keys.GOLDEN_QUERIES])
     assert done.metadata["lake/golden_queries"]["changed"] == 0
