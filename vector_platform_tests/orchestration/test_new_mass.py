@@ -19,16 +19,14 @@ from vector_platform.orchestration.golden_jobs import GoldenConfig
 from vector_platform.orchestration.inputs import golden_inputs, recorded
 from vector_platform.orchestration.recalibration import RecalibrateConfig
 from vector_platform.orchestration.runs import RunFailed, Runs
-from vector_platform.quality.calibration import first_reference
 from vector_platform.quality.golden_proposals import GoldenProposals, Proposal
 from vector_platform.quality.references import newest_reference
 from vector_platform.quality.retrieval import current_golden
-from vector_platform.quality.sketches import sync_sketches
 from vector_platform.releases.decisions import Decisions
 from vector_platform_tests.lake.building import MODEL, open_lake
 from vector_platform_tests.orchestration.acting import decided
 from vector_platform_tests.orchestration.harness import MemoryPlatform, settings_of
-from vector_platform_tests.quality.streams import NEWS_DAYS, USUAL_DAYS, date_of, with_news
+from vector_platform_tests.quality.streams import NEWS_DAYS, USUAL_DAYS, date_of, sketch, with_news
 
 NEWS = {"first_day": str(date_of(NEWS_DAYS[0])), "last_day": str(date_of(NEWS_DAYS[-1]))}
 USUAL = {"first_day": str(date_of(USUAL_DAYS[0])), "last_day": str(date_of(USUAL_DAYS[-1]))}
@@ -38,11 +36,7 @@ USUAL = {"first_day": str(date_of(USUAL_DAYS[0])), "last_day": str(date_of(USUAL
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake that has judged 28 days of news against 28 usual ones."""
     folder = tmp_path_factory.mktemp("stream")
-    lake = with_news(open_lake(folder)).lake
-    versions = lake.dated_versions()
-    reference = first_reference(lake, MODEL, versions, days=len(USUAL_DAYS), run_id="r")
-    assert reference is not None
-    sync_sketches(lake, reference, versions, run_id="r")
+    sketch(with_news(open_lake(folder)).lake, len(USUAL_DAYS))
     return folder
 
 

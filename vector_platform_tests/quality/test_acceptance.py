@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from vector_platform.quality.acceptance import NothingMoved, days_to_accept, moved_since
 from vector_platform.quality.calendar import Looks
-from vector_platform.quality.calibration import NotEnoughDays, first_reference
+from vector_platform.quality.calibration import NotEnoughDays
 from vector_platform.quality.days import WEEK
 from vector_platform.quality.drift import DriftPolicy, DriftVerdict, judge_drift
-from vector_platform.quality.sketches import sync_sketches
 from vector_platform_tests.lake.building import MODEL, open_lake
-from vector_platform_tests.quality.streams import EPOCH, Stream, date_of, mixed, vectors
+from vector_platform_tests.quality.streams import EPOCH, Stream, date_of, mixed, sketch, vectors
 
 POLICY = DriftPolicy(min_rows=20)
 REFERENCE_DAYS, QUIET_DAYS, A_DAY = 28, 3, 60
@@ -34,12 +33,8 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
 
 
 def judged(stream: Stream) -> DriftVerdict:
-    lake = stream.lake
-    versions = lake.dated_versions()
-    reference = first_reference(lake, MODEL, versions, days=REFERENCE_DAYS, run_id="r")
-    assert reference is not None
-    sync_sketches(lake, reference, versions, run_id="r")
-    return judge_drift(lake, MODEL, POLICY)
+    sketch(stream.lake, REFERENCE_DAYS)
+    return judge_drift(stream.lake, MODEL, POLICY)
 
 
 def test_a_quiet_stream_has_nothing_to_accept_and_a_moved_one_only_what_came_since(
