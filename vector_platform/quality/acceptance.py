@@ -1,8 +1,7 @@
 """Which days can become the new normal: days since the stream moved, and none from before.
 
-Belongs here: since when a stream has been what it is now, and the days that are accepted when
-nobody names any. Does not belong here: the verdict (`drift.py`), accepting (`calibration.py`), or
-deciding to.
+Belongs here: the days that are accepted when nobody names any. Does not belong here: the verdict
+and since when it holds (`drift.py`), accepting (`calibration.py`), or deciding to.
 
 A reference of days from before and after a move is the normal of neither: its days differ by more
 than either kind does, so what comes next has to be stranger to be seen. The move is dated by the
@@ -14,12 +13,9 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-import numpy as np
-
 from vector_platform.errors import TerminalError
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.calibration import MIN_REFERENCE_DAYS, NotEnoughDays
-from vector_platform.quality.days import WEEK
 from vector_platform.quality.drift import DriftVerdict
 from vector_platform.quality.references import EPOCH
 
@@ -28,20 +24,6 @@ NAME_THE_DAYS = "To accept other days, name them: --from DAY --to DAY"
 
 class NothingMoved(TerminalError):
     """A stream that does not alarm as a whole: there is nothing new to accept."""
-
-
-def moved_since(verdict: DriftVerdict) -> date | None:
-    """The first day of the alarm that still lasts; None when the stream as a whole is quiet.
-
-    An alarm that pauses for less than a week is one alarm: scores near the threshold cross it back
-    and forth, and quiet weekends end nothing.
-    """
-    looks = verdict.looks
-    if looks is None or not verdict.global_alarm:
-        return None
-    alarmed = looks.dates[looks.scores.max(axis=1) >= verdict.threshold]
-    pauses = np.flatnonzero(np.diff(alarmed) > WEEK)
-    return EPOCH + timedelta(days=int(alarmed[pauses[-1] + 1 if len(pauses) else 0]))
 
 
 def days_to_accept(
@@ -68,7 +50,7 @@ def days_to_accept(
         return _span(held, limit, f"{len(held)} day(s) have chunks")
     if held and held[-1] <= reference.days[1]:
         return reference.first_day, reference.last_day
-    moved = moved_since(verdict)
+    moved = verdict.moved_since
     if moved is None:
         why = verdict.reason or "the stream as a whole is what its reference leads one to expect"
         raise NothingMoved(f"nothing to accept for {model_version}: {why}. {NAME_THE_DAYS}")

@@ -298,6 +298,10 @@ def _moved(seen: _Verdicts, alarm: Verdict) -> Diagnosis:
     if alarm.facts.get("acts") is not True:
         why += ", which is below what acts"
         return Diagnosis("distribution_moved", "watch", scope, why, _ids([alarm]))
+    missing = int(alarm.facts.get("days_missing") or 0)
+    if missing:
+        why += f"; {missing} more day(s) of it must come before they can be a reference"
+        return Diagnosis("distribution_moved", "await_evidence", scope, why, _ids([alarm]))
     # The evidence must be about the vectors that moved: an older one has not seen them.
     return _acted_on_if_known(seen, "distribution_moved", scope, why, [alarm], not_before=alarm)
 

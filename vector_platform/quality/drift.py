@@ -23,6 +23,7 @@ import numpy as np
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.calendar import Calendar, Looks
 from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
+from vector_platform.quality.days import WEEK
 from vector_platform.quality.drift_policy import DriftPolicy
 from vector_platform.quality.feature_map import MARKUP
 from vector_platform.quality.new_mass import event_low, new_mass_low
@@ -99,6 +100,29 @@ class DriftVerdict:
         return self.acts and self.markup_low > self.policy.least_new_mass
 
     @property
+    def moved_since(self) -> date | None:
+        """The first day of the alarm that still lasts; None when the stream as a whole is quiet.
+
+        An alarm that pauses for less than a week is one alarm: scores near the threshold cross it
+        back and forth, and quiet weekends end nothing.
+        """
+        looks = self.looks
+        if looks is None or not self.global_alarm:
+            return None
+        alarmed = looks.dates[looks.scores.max(axis=1) >= self.threshold]
+        pauses = np.flatnonzero(np.diff(alarmed) > WEEK)
+        return EPOCH + timedelta(days=int(alarmed[pauses[-1] + 1 if len(pauses) else 0]))
+
+    @property
+    def days_missing(self) -> int:
+        """Days that have to come before those since the move are enough for a reference."""
+        if self.moved_since is None or self.series is None:
+            return 0
+        dates = self.series.total.dates
+        since = int((dates >= (self.moved_since - EPOCH).days).sum())
+        return max(0, MIN_REFERENCE_DAYS - since)
+
+    @property
     def slice_meant(self) -> SliceAlarm | None:
         """The slice that changed most, where the alarm is one of slices and not of the whole."""
         if self.acts or not self.slices_alarmed:
@@ -119,6 +143,7 @@ class DriftVerdict:
             "window_rows": self.window_rows,
             "reference_days": self.reference_days,
             "reference_rows": self.reference_rows,
+            "days_missing": self.days_missing,
             "slices_judged": self.slices_judged,
             "slices_acting": sum(one.acts for one in self.slices_alarmed),
             "slice_new_mass_low": max(
@@ -131,6 +156,7 @@ class DriftVerdict:
             "reason": self.reason,
             "block": self.block,
             "day": self.day.isoformat() if self.day else "",
+            "moved_since": self.moved_since.isoformat() if self.moved_since else "",
             "reference": self.reference.sequence if self.reference else 0,
             "evaluation_id": self.evaluation_id,
             "slices_alarmed": [one.facts() for one in self.slices_alarmed],

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.quality.acceptance import NothingMoved, days_to_accept, moved_since
+from vector_platform.quality.acceptance import NothingMoved, days_to_accept
 from vector_platform.quality.calendar import Looks
 from vector_platform.quality.calibration import NotEnoughDays
 from vector_platform.quality.days import WEEK
@@ -41,20 +41,21 @@ def test_a_quiet_stream_has_nothing_to_accept_and_a_moved_one_only_what_came_sin
     stream: Stream,
 ) -> None:
     quiet = judged(stream)
-    assert moved_since(quiet) is None
+    assert (quiet.moved_since, quiet.days_missing) == (None, 0)
     with pytest.raises(NothingMoved, match="--from DAY --to DAY"):
         days_to_accept(stream.lake, MODEL, quiet, limit=56)
 
     since = range(MOVED, MOVED + 27)
     stream.add_days({day: mixed(stream.rng, A_DAY, 0.5) for day in since})
     moved = judged(stream)
-    assert moved_since(moved) == date_of(MOVED)
+    assert (moved.moved_since, moved.days_missing) == (date_of(MOVED), 1)
     with pytest.raises(NotEnoughDays, match=rf"moved on {date_of(MOVED)}, and 27 day\(s\)"):
         days_to_accept(stream.lake, MODEL, moved, limit=56)
 
     stream.add_days({MOVED + 27 + day: mixed(stream.rng, A_DAY, 0.5) for day in range(5)})
     moved = judged(stream)
     newest = date_of(MOVED + 31)
+    assert moved.days_missing == 0
     assert days_to_accept(stream.lake, MODEL, moved, limit=56) == (date_of(MOVED), newest)
     assert days_to_accept(stream.lake, MODEL, moved, limit=30) == (date_of(MOVED + 2), newest)
 
@@ -87,7 +88,7 @@ def seen(alarmed: list[bool]) -> DriftVerdict:
 )
 def test_an_alarm_that_pauses_for_less_than_a_week_is_one(pause: int, since: int) -> None:
     days = [False] * 10 + [True] * 3 + [False] * pause + [True] * 2
-    assert moved_since(seen(days)) == date_of(since)
+    assert seen(days).moved_since == date_of(since)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=90))
@@ -95,7 +96,7 @@ def test_the_move_is_an_alarm_after_a_quiet_week_and_no_quiet_week_follows(
     alarmed: list[bool],
 ) -> None:
     days = [*alarmed, True]
-    since = moved_since(seen(days))
+    since = seen(days).moved_since
     assert since is not None
     at = (since - date_of(0)) // timedelta(days=1)
     assert days[at] and not any(days[max(0, at - WEEK) : at])

@@ -317,6 +317,14 @@ def test_a_slice_acts_where_the_whole_moves_too_little_to_act() -> None:
     assert found.action == "accept_reference"
 
 
+def test_a_moved_distribution_is_not_accepted_before_its_days_are_enough() -> None:
+    (found,) = look(but(verdict(DRIFT, False, **MOVED | {"days_missing": 12})))
+    assert (found.kind, found.action) == ("distribution_moved", "await_evidence")
+    assert "12 more day(s) of it must come before they can be a reference" in found.why
+    (found,) = look(but(verdict(DRIFT, False, **MOVED | {"days_missing": 0})))
+    assert found.action == "accept_reference"
+
+
 def test_an_alarm_whose_effect_is_below_policy_is_watched() -> None:
     (found,) = look(but(verdict(DRIFT, False, **SLIGHTLY)))
     assert found.action == "watch"

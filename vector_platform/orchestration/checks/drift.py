@@ -133,6 +133,12 @@ def _what_happens(verdict: DriftVerdict, settings: Settings) -> Iterator[str]:
             "The owner of the data is told: this is debris, which is mended at the source. It is "
             "not accepted as the new reference."
         )
+    elif verdict.acts and verdict.days_missing:
+        yield (
+            f"The stream moved on {verdict.moved_since}. {verdict.days_missing} more day(s) of it "
+            "must come before they can be the reference; until then this stays an alarm, and "
+            "nothing is started for it."
+        )
     elif verdict.acts:
         yield "If model, index and quality are known to hold since, the newest days are accepted:"
         yield (
