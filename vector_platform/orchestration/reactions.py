@@ -93,16 +93,29 @@ def react(
 def diagnoses(instance: dg.DagsterInstance, settings: Settings) -> list[Diagnosis]:
     """What is wrong now, of every active model version."""
     limits = limits_of(settings.acting)
-    return [
-        with_owner(found, settings)
+    found = [
+        with_owner(one, settings)
         for model_version in settings.active_models
-        for found in diagnose(
+        for one in diagnose(
             model_version,
             model_verdicts(instance, settings, model_version),
             backends=settings.indexes.backends,
             limits=limits,
         )
     ]
+    changed = {one.scope.model_version for one in found if one.kind == "model_changed"}
+    return [_with_its_base(one, changed, settings) for one in found]
+
+
+def _with_its_base(found: Diagnosis, changed: Collection[str], settings: Settings) -> Diagnosis:
+    """A model made from one that has changed has changed with it, and has no weights to propose."""
+    bases = sorted(set(settings.models[found.scope.model_version].bases) & set(changed))
+    if found.kind != "model_changed" or not bases:
+        return found
+    why = (
+        f"{found.why}; it is made from {', '.join(bases)}, which has changed: that one is answered"
+    )
+    return replace(found, action="watch", why=why)
 
 
 def with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:

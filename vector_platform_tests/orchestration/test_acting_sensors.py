@@ -23,6 +23,7 @@ from vector_platform_tests.orchestration.acting import (
     FAULTS,
     FOREVER,
     HOUR,
+    REEMBED,
     REINDEX,
     World,
     as_if_run,
@@ -106,6 +107,19 @@ def test_the_other_sensors_leave_it_alone(
             assert sensor.beside(reaction.name).tick() == []
     assert decided(platform) == []
     assert len(sensor.tick()) == 1
+
+
+def test_a_model_made_from_one_that_has_changed_is_not_proposed_beside_it(
+    bare: World, instance: dg.DagsterInstance
+) -> None:
+    adapter = {"path": "adapters/words", "kind": "static", "adapter_of": OLD}
+    platform = bare(models={OLD: STATIC | {"max_tokens": 512}, "words.qa": adapter})
+    for model in (OLD, "words.qa"):
+        record_checks(instance, model, *FAULTS["model_changed"].says("e1", model))
+    (run,) = Sensor(REEMBED, platform, instance).tick()
+    assert run.run_config["ops"]["propose"]["config"]["model_versions"] == [OLD]
+    (left,) = [one for one in decided(platform) if one.what == "suppress"]
+    assert left.subject.startswith("words.qa") and f"made from {OLD}" in left.why
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind != "model_changed"])
