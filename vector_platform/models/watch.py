@@ -76,7 +76,7 @@ class Verdict:
             "tolerance": self.tolerance,
             "canaries": self.canaries,
             "canaries_differing": self.canaries_differing,
-            "least_cosine": round(self.least_cosine, 6),
+            "least_cosine": self.least_cosine,
             "fingerprint_matches": int(self.fingerprint_matches),
             "evaluation_id": self.evaluation_id,
             "runtime": self.runtime,
@@ -134,7 +134,7 @@ class ModelWatch:
             runtime=runtime,
             registered_runtime=registered.runtime,
             distances=tuple(float(f"{distance:.3g}") for distance in found.distances),
-            least_cosine=found.least_cosine,
+            least_cosine=round(found.least_cosine, 6),
         )
 
     def texts(self, runtime: str) -> tuple[str, ...]:
