@@ -17,6 +17,7 @@ from vector_platform.lake.contract import (
 )
 from vector_platform.lake.joins import spilling_duckdb
 from vector_platform.lake.lake import Lake
+from vector_platform.lake.rules import CONTENT_SQL
 
 if TYPE_CHECKING:
     import duckdb
@@ -100,8 +101,7 @@ _CHUNK_RULES = {
         "octet_length(encode(attributes)) || ' bytes'",
     ),
     "content_hash_is_right": _Rule(
-        "content_hash <> substr(sha256(CASE WHEN title = '' THEN text "
-        "ELSE title || chr(10) || text END), 1, 32)",
+        f"content_hash <> substr(sha256({CONTENT_SQL}), 1, 32)",
         "content_hash",
         _WRITTEN_BESIDE,
     ),

@@ -20,6 +20,7 @@ import pyarrow.dataset as ds
 
 from vector_platform.lake.fragments import holding
 from vector_platform.lake.joins import scan, spilling_duckdb, stream
+from vector_platform.lake.rules import CONTENT_SQL
 
 CHUNK_COLUMNS = ("chunk_id", "doc_id", "tenant", "source", "content_hash", "title", "text")
 DOCUMENT_COLUMNS = ("doc_id", "updated_at", "ingested_at")
@@ -28,7 +29,6 @@ DOCUMENT_COLUMNS = ("doc_id", "updated_at", "ingested_at")
 _FEW = 20_000
 _US_A_DAY = 86_400_000_000
 _DAY = f"CAST(floor(epoch_us(coalesce(updated_at, ingested_at)) / {_US_A_DAY}) AS BIGINT)"
-_TEXT = "CASE WHEN title = '' THEN text ELSE title || chr(10) || text END"
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def sample_of_days(
         db.execute(
             f"""
             CREATE TEMP TABLE chosen AS
-            SELECT min(chunk_id) AS chunk_id, content_hash, any_value({_TEXT}) AS text
+            SELECT min(chunk_id) AS chunk_id, content_hash, any_value({CONTENT_SQL}) AS text
             FROM all_chunks JOIN all_documents USING (doc_id)
             WHERE {_DAY} BETWEEN {first} AND {last} {of_slice}
             GROUP BY content_hash ORDER BY content_hash LIMIT {limit}
@@ -175,7 +175,7 @@ def count_days(chunks: ds.Dataset, documents: ds.Dataset) -> pa.Table:
 
 def _counted(chunks: str, documents: str) -> str:
     return (
-        f"SELECT content_hash, tenant, source, {_DAY} AS day, copies, {_TEXT} AS content "
+        f"SELECT content_hash, tenant, source, {_DAY} AS day, copies, {CONTENT_SQL} AS content "
         f"FROM {chunks} LEFT JOIN {documents} USING (doc_id)"
     )
 

@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 
 from vector_platform.lake.fragments import holding
 from vector_platform.lake.joins import scan, spilling_duckdb, stream
+from vector_platform.lake.rules import CONTENT_SQL
 
 # Columns of the chunks that a change of an index can depend on.
 FEED_COLUMNS = ("chunk_id", "tenant", "region", "attributes", "content_hash")
@@ -26,8 +27,6 @@ _ROW_COLUMNS = (*FEED_COLUMNS, "doc_id", "title", "text")
 # Looking for the row groups that hold so many rows pays; for more, all of them are read.
 _FEW = 20_000
 
-# `contract.content_of`, in SQL.
-_CONTENT = "CASE WHEN title = '' THEN text ELSE title || chr(10) || text END"
 # `contract.digest_of`, in SQL; a test holds the two together.
 _DIGEST = (
     "substr(sha256(concat_ws(chr(31), c.content_hash, $fingerprint, c.tenant, c.region, "
@@ -49,7 +48,7 @@ def some_contents(chunks: ds.Dataset, *, rows: int) -> pa.Table:
             WITH chosen AS (
                 SELECT DISTINCT content_hash FROM hashes ORDER BY content_hash LIMIT {rows}
             )
-            SELECT content_hash, any_value({_CONTENT}) AS text
+            SELECT content_hash, any_value({CONTENT_SQL}) AS text
             FROM chunks SEMI JOIN chosen USING (content_hash)
             GROUP BY content_hash ORDER BY content_hash
             """
@@ -66,7 +65,7 @@ def missing_contents(
         yield from stream(
             db,
             f"""
-            SELECT content_hash, any_value({_CONTENT}) AS text
+            SELECT content_hash, any_value({CONTENT_SQL}) AS text
             FROM chunks
             WHERE content_hash NOT IN (SELECT content_hash FROM vectors)
             GROUP BY content_hash ORDER BY content_hash
@@ -125,7 +124,7 @@ def sample_contents(
             chosen = "SEMI JOIN chosen USING (doc_id)"
         return db.sql(
             f"""
-            SELECT doc_id, content_hash, {_CONTENT} AS text
+            SELECT doc_id, content_hash, {CONTENT_SQL} AS text
             FROM chunks {chosen} SEMI JOIN vectors USING (content_hash)
             ORDER BY sha256(doc_id), chunk_id LIMIT {rows}
             """

@@ -43,6 +43,10 @@ def content_of(title: str, text: str) -> str:
     return f"{title}\n{text}" if title else text
 
 
+#: `content_of` of the columns title and text, in SQL.
+CONTENT_SQL = "CASE WHEN title = '' THEN text ELSE title || chr(10) || text END"
+
+
 def hash_text(text: str) -> str:
     """SHA-256 of UTF-8 text, first 128 bits as 32 hex digits.
 
