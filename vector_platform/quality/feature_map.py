@@ -25,13 +25,16 @@ the same features are added, merged and subtracted, the result is the same bytes
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
+from threadpoolctl import threadpool_limits
 
 from vector_platform.quality.blocks import Block
 from vector_platform.quality.text_measures import TEXT_MEASURES, measures_of, seen_in
@@ -175,15 +178,21 @@ class FeatureMap:
             return np.empty((0, self.size), np.float32)
         padded = np.zeros((-(-rows // _BLOCK) * _BLOCK, len(self.centre)), np.float32)
         padded[:rows] = vectors
-        parts = [self._of_block(padded[at : at + _BLOCK]) for at in range(0, rows, _BLOCK)]
+        blocks = (padded[at : at + _BLOCK] for at in range(0, rows, _BLOCK))
+        # A processor for each block, not all of them for each product: that is sooner, and gives
+        # the same bytes however many there are.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            measured = pool.submit(measures_of, texts, self.trigrams > 0)
+            parts = list(pool.map(self._of_block, blocks))
         linear, novelty, nearest = (
             np.concatenate(part)[:rows] for part in zip(*parts, strict=True)
         )
-        places = self._places(np.hstack([novelty, measures_of(texts, self.trigrams > 0)]))
+        places = self._places(np.hstack([novelty, measured.result()]))
         out = np.zeros((rows, self.size), np.float32)
         counted = self.columns["topics"].start
         values = np.hstack([np.clip(linear, -CLIP, CLIP), _scores(places)])
-        out[:, :counted] = np.rint(values / GRID) * GRID
+        values /= GRID
+        out[:, :counted] = np.rint(values, out=values) * GRID
         out[np.arange(rows)[:, None], nearest + counted] = 1
         out[:, self.columns["events"]] = _events(places)
         return out
