@@ -29,12 +29,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from vector_platform.quality.blocks import Block
 from vector_platform.quality.text_measures import TEXT_MEASURES, measures_of, seen_in
@@ -181,7 +181,8 @@ class FeatureMap:
         blocks = (padded[at : at + _BLOCK] for at in range(0, rows, _BLOCK))
         # A processor for each block, not all of them for each product: that is sooner, and gives
         # the same bytes however many there are.
-        with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        one_thread = _libraries().limit(limits=1, user_api="blas")
+        with one_thread, ThreadPoolExecutor(os.cpu_count()) as pool:
             measured = pool.submit(measures_of, texts, self.trigrams > 0)
             parts = list(pool.map(self._of_block, blocks))
         linear, novelty, nearest = (
@@ -237,6 +238,12 @@ class FeatureMap:
             upto = np.searchsorted(ranks, measures[:, at], "right")
             places[:, at] = (below + upto + 1) / (2 * len(ranks) + 2)
         return places
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The libraries whose threads can be limited: looking for them takes 5 ms each time."""
+    return ThreadpoolController()
 
 
 # What each event says, in the order of the features.
