@@ -103,8 +103,8 @@ DRAWN: dict[Draw, tuple[int, int]] = {
 }
 
 
-# What drawing warns of, and not what the collector finds of tests before.
-@pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
+# All but what the collector finds of the tests before.
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning")
 @pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
 def test_a_picture_is_as_wide_as_all_and_small_whatever_was_measured(draw: Draw) -> None:
     for count in DRAWN[draw]:

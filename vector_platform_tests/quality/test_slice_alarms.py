@@ -152,12 +152,12 @@ def test_debris_in_one_slice_is_told_from_news_in_it(home: Home) -> None:
 
 def test_the_bound_of_a_slice_stays_below_the_truth_among_many(home: Home) -> None:
     wrong = shown = 0
-    for seed, share in product(range(2), (0.1, 0.2, 0.4)):
+    for seed, share in product(range(6), (0.1, 0.2, 0.4)):
         verdict = judged(home, days=3, moved={3: share}, seed=seed)
         shown += len(verdict.slices_alarmed)
         for alarm in verdict.slices_alarmed:
             wrong += alarm.new_mass_low > (share if alarm.tenant == "t3" else 0)
-    assert shown >= 4 and wrong == 0
+    assert shown >= 12 and wrong <= 1
 
 
 def test_the_fewer_of_many_alarm_the_surer_is_each_bound(home: Home) -> None:
