@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from vector_platform.indexes.contract import Generation, Hit
+from vector_platform.indexes.contract import Generation, Hit, RowKey
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.settings import BackendName
 
@@ -27,6 +27,8 @@ class VectorIndex(ABC):
     * An id belongs to one tenant. Whether writing it under another tenant replaces the old row
       (`ids_are_global`) or leaves both is a fact of the backend that `sync` respects.
     * Reads after `fence` see every write acknowledged before it.
+    * Rows of many tenants are read, counted and removed in one call each, so that no caller works
+      tenant by tenant; how many requests that takes is the backend's affair.
     * Nothing that the platform did not create is ever changed or dropped.
     * `IndexUnavailable` for what may pass by itself, `IndexRejected` for what will not.
     """
@@ -64,8 +66,11 @@ class VectorIndex(ABC):
         """
 
     @abstractmethod
-    def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
-        """Remove rows of a tenant by id; ids that are not there are no error."""
+    def delete(self, generation: Generation, rows: Sequence[RowKey]) -> None:
+        """Remove rows by id and tenant, of many tenants at once; absent ones are no error.
+
+        A row of the same id that is another tenant's stays.
+        """
 
     @abstractmethod
     def fence(self, generation: Generation) -> None:
@@ -76,29 +81,41 @@ class VectorIndex(ABC):
         """Tenants that have rows, sorted."""
 
     @abstractmethod
-    def keys(
-        self,
-        generation: Generation,
-        tenant: str,
-        ids: Sequence[str] | None = None,
-        *,
-        sample: DigestSample = EVERY_DIGEST,
+    def scan(
+        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
-        """Rows of a tenant as `INDEX_KEY` batches, read through the path queries use.
+        """Every row as `INDEX_KEY` batches, with the tenant it is served to.
 
-        All of them, or those of some ids; ids that are not there are left out. Of all, digests of
-        rows that the sample has not may be null, where reading them costs.
+        In as few requests as the backend allows, however many tenants there are. Digests of rows
+        that the sample has not may be null, where reading them costs; a row that is stored more
+        than once is named once for each copy.
         """
 
     @abstractmethod
-    def vectors(
-        self, generation: Generation, tenant: str, ids: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        """Stored float32 vectors of the given ids; ids that are not there are left out."""
+    def keys(
+        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
+    ) -> Iterator[pa.RecordBatch]:
+        """All rows of one tenant as `scan` has them, read through the filter queries use."""
+
+    @abstractmethod
+    def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
+        """Rows named by id and tenant as `INDEX_KEY` batches, of many tenants at once.
+
+        Read through the filter queries use, digests included; those that are not there are left
+        out.
+        """
+
+    @abstractmethod
+    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
+        """Stored float32 vectors of rows of many tenants; those that are not there are left out."""
 
     @abstractmethod
     def count(self, generation: Generation) -> int:
-        """Number of rows, as the backend counts them."""
+        """Number of rows of all tenants, as the backend counts them."""
+
+    @abstractmethod
+    def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
+        """Rows of each of these tenants through the filter queries use; 0 where there is none."""
 
     def deleted_share(self, generation: Generation) -> float | None:
         """Share of stored rows that are deleted and not yet removed; None where nobody knows."""

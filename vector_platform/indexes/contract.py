@@ -14,6 +14,8 @@ import pyarrow as pa
 from vector_platform.errors import TerminalError, TransientError
 
 Metric = Literal["cosine"]
+# Who a row is and whom it is served to: (id, tenant).
+RowKey = tuple[str, str]
 
 # One row of an index, as the lake hands it over. `attributes` is canonical JSON.
 INDEX_ROW = pa.schema(

@@ -20,7 +20,6 @@ import pyarrow as pa
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.plan import Plan, compare, overlooking
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.verify import actual_keys
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.lake.tables import HistoryUnavailable
 
@@ -92,7 +91,7 @@ class Decider:
         """
         snapshot = self._lake.snapshot()
         rewrites = self._lake.distrusted_rows(state.model_version, snapshot, since=state.snapshot)
-        actual = iter(()) if gone else actual_keys(self._target, state.identity)
+        actual = iter(()) if gone else self._target.scan(state.identity)
         plan = compare(
             self._lake.index_keys(state.model_version, snapshot), overlooking(actual, rewrites)
         )

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, Hit, IndexRejected, RowsRejected
+from vector_platform.indexes.contract import Generation, Hit, IndexRejected, RowKey, RowsRejected
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.milvus_calls import PAGE_ROWS, Consistency, MilvusCalls, row_reason
@@ -26,8 +26,14 @@ from vector_platform.indexes.milvus_collections import (
     mark_of,
     require_own,
 )
-from vector_platform.indexes.milvus_keys import stored_keys
-from vector_platform.indexes.milvus_terms import among, literal, search_params, upsert_keeps_tenants
+from vector_platform.indexes.milvus_keys import found_keys, stored_keys
+from vector_platform.indexes.milvus_terms import (
+    EVERY_ROW,
+    among,
+    literal,
+    search_params,
+    upsert_keeps_tenants,
+)
 from vector_platform.indexes.naming import collection_alias, collection_generation, collection_name
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of, milvus_rows, pages
@@ -156,14 +162,14 @@ class MilvusVectorIndex(VectorIndex):
         if refused:
             raise RowsRejected(refused)
 
-    def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
-        """Remove rows by id, those of this tenant only.
+    def delete(self, generation: Generation, rows: Sequence[RowKey]) -> None:
+        """Remove rows by id, those of their tenants only.
 
         Milvus deletes by primary key whatever the tenant, so what belongs to it is read first.
         """
         name = collection_name(generation)
-        for page in pages(ids, PAGE_ROWS):
-            own = [row["id"] for row in self._rows_of(name, tenant, page, [], "Strong")]
+        for page in pages(rows, PAGE_ROWS):
+            own = sorted({row["id"] for row in self._rows_of(name, page, [], "Strong")})
             if own:
                 self._milvus.call("delete", name, own)
 
@@ -185,7 +191,7 @@ class MilvusVectorIndex(VectorIndex):
         name = collection_name(generation)
         known: set[str] = set()
         while True:
-            others = among("tenant", sorted(known), negated=True) if known else 'id != ""'
+            others = among("tenant", sorted(known), negated=True) if known else EVERY_ROW
             rows = self._milvus.query(
                 name, others, ["tenant"], "Strong", limit=self._milvus.page_rows
             )
@@ -194,34 +200,47 @@ class MilvusVectorIndex(VectorIndex):
                 return sorted(known)
             known |= found
 
-    def keys(
-        self,
-        generation: Generation,
-        tenant: str,
-        ids: Sequence[str] | None = None,
-        *,
-        sample: DigestSample = EVERY_DIGEST,
+    def scan(
+        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
-        """Ids and all digests, which cost nothing, through the tenant filter that searches use.
+        """Ids, tenants and all digests, which cost nothing, in one scan without a filter.
 
         An id that is stored more than once is named once for each copy.
         """
-        return stored_keys(self._milvus, collection_name(generation), tenant, ids)
+        return stored_keys(self._milvus, collection_name(generation), EVERY_ROW)
 
-    def vectors(
-        self, generation: Generation, tenant: str, ids: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        """Stored vectors of a tenant's rows."""
+    def keys(
+        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
+    ) -> Iterator[pa.RecordBatch]:
+        """The same of one tenant, through the tenant filter that searches use."""
+        of_tenant = among("tenant", [tenant])
+        return stored_keys(self._milvus, collection_name(generation), of_tenant)
+
+    def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
+        """Rows by id and tenant, a filter for many tenants at once."""
+        return found_keys(self._milvus, collection_name(generation), rows)
+
+    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
+        """Stored vectors of rows."""
         name = collection_name(generation)
         return {
-            row["id"]: np.asarray(row["vector"], np.float32)
-            for page in pages(ids, VECTOR_PAGE_ROWS)
-            for row in self._rows_of(name, tenant, page, ["vector"], "Bounded")
+            (row["id"], row["tenant"]): np.asarray(row["vector"], np.float32)
+            for page in pages(rows, VECTOR_PAGE_ROWS)
+            for row in self._rows_of(name, page, ["vector"], "Bounded")
         }
 
     def count(self, generation: Generation) -> int:
         """Rows as `count(*)` has them; collection statistics still count deleted ones."""
         return self._milvus.count(collection_name(generation), "", "Strong")
+
+    def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
+        """Rows of tenants; a request each, several under way at once."""
+        name = collection_name(generation)
+
+        def of(tenant: str) -> int:
+            return self._milvus.count(name, among("tenant", [tenant]), "Bounded")
+
+        return dict(zip(tenants, self._parallel.each(of, tenants), strict=True))
 
     def deleted_share(self, generation: Generation) -> float | None:
         """From the collection's statistics, which count a deleted row until it is compacted away.
@@ -323,13 +342,14 @@ class MilvusVectorIndex(VectorIndex):
     def _rows_of(
         self,
         name: str,
-        tenant: str,
-        ids: Sequence[str],
+        rows: Sequence[RowKey],
         fields: Sequence[str],
         consistency: Consistency,
     ) -> list[dict[str, Any]]:
-        rows = self._milvus.query(name, among("id", ids), ["id", "tenant", *fields], consistency)
-        return [row for row in rows if row["tenant"] == tenant]
+        ids = among("id", sorted({row_id for row_id, _ in rows}))
+        found = self._milvus.query(name, ids, ["id", "tenant", *fields], consistency)
+        wanted = set(rows)
+        return [row for row in found if (row["id"], row["tenant"]) in wanted]
 
     def _aliases(self, name: str) -> list[str]:
         return list(self._milvus.call("list_aliases", name)["aliases"])

@@ -1,7 +1,7 @@
 """Reading back what a Milvus collection holds: ids and digests, and copies of one id.
 
-Belongs here: the answer of `MilvusVectorIndex.keys`, which has to name what a query does not
-show. Does not belong here: what is made of it (`plan.py`, `verify.py`).
+Belongs here: the answers of `MilvusVectorIndex.scan`, `keys` and `find`, which have to name what
+a query does not show. Does not belong here: what is made of it (`plan.py`, `verify.py`).
 
 A server stores an id as often as it is inserted, counts every copy and answers one. Milvus Lite
 keeps the newest copy alone, and counts what it answers.
@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from vector_platform.indexes.contract import RowKey
 from vector_platform.indexes.milvus_calls import MilvusCalls
-from vector_platform.indexes.milvus_terms import among, literal
+from vector_platform.indexes.milvus_terms import among
 from vector_platform.indexes.stored_rows import key_batch, pages
 
 KEY_FIELDS: Final = ("id", "tenant", "digest")
@@ -23,27 +24,32 @@ KEY_FIELDS: Final = ("id", "tenant", "digest")
 IDS_A_QUERY: Final = 2000
 
 
-def stored_keys(
-    calls: MilvusCalls, name: str, tenant: str, ids: Sequence[str] | None
-) -> Iterator[pa.RecordBatch]:
-    """Keys of a tenant's rows, all or those of some ids, through the filter that searches use.
+def stored_keys(calls: MilvusCalls, name: str, condition: str) -> Iterator[pa.RecordBatch]:
+    """Keys of the rows that meet a condition.
 
-    Where more rows of a tenant are counted than answered, ids are named once for each copy.
+    Where more rows are counted than answered, ids are named once for each copy.
     """
-    of_tenant = f"tenant == {literal(tenant)}"
-    conditions = [of_tenant]
-    if ids is not None:
-        conditions = [f"{of_tenant} and {among('id', page)}" for page in pages(ids, IDS_A_QUERY)]
-    for condition in conditions:
-        found = 0
+    found = 0
+    for page in calls.query_pages(name, condition, KEY_FIELDS):
+        found += len(page)
+        yield _key_batch(page)
+    if not calls.is_lite and calls.count(name, condition, "Bounded") > found:
         for page in calls.query_pages(name, condition, KEY_FIELDS):
-            found += len(page)
-            yield _key_batch(page)
-        if not calls.is_lite and calls.count(name, condition, "Bounded") > found:
-            for page in calls.query_pages(name, condition, KEY_FIELDS):
-                copies = _surplus(calls, name, of_tenant, page)
-                if copies:
-                    yield _key_batch(copies)
+            copies = _surplus(calls, name, condition, page)
+            if copies:
+                yield _key_batch(copies)
+
+
+def found_keys(calls: MilvusCalls, name: str, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
+    """Keys of rows named by id and tenant; a filter names many of both."""
+    ordered = sorted(set(rows), key=lambda row: (row[1], row[0]))
+    for page in pages(ordered, IDS_A_QUERY):
+        ids = among("id", sorted({row_id for row_id, _ in page}))
+        tenants = among("tenant", sorted({tenant for _, tenant in page}))
+        wanted = set(page)
+        for batch in stored_keys(calls, name, f"{tenants} and {ids}"):
+            named = zip(batch["id"].to_pylist(), batch["tenant"].to_pylist(), strict=True)
+            yield batch.filter(pa.array([row in wanted for row in named], pa.bool_()))
 
 
 def _surplus(

@@ -34,6 +34,8 @@ _SEARCH: Final[dict[str, dict[str, int]]] = {
 }
 # The first version whose upsert puts rows where the tenant's filter looks.
 _SOUND_UPSERT: Final = (2, 4)
+# A filter that every row meets.
+EVERY_ROW: Final = 'id != ""'
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 

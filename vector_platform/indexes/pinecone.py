@@ -12,7 +12,7 @@ many namespaces: hence generations are namespaces `{tenant}@{generation}`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, Hit, IndexRejected, RowsRejected
+from vector_platform.indexes.contract import Generation, Hit, IndexRejected, RowKey, RowsRejected
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.naming import generation_marker, namespace_name
@@ -57,6 +57,8 @@ logger = logging.getLogger(__name__)
 
 # An answer may be 4 MB; 100 vectors of 1,536 dimensions are below it.
 VECTORS_A_FETCH: Final = 100
+
+TenantIds = tuple[str, Sequence[str]]
 
 
 class PineconeVectorIndex(VectorIndex):
@@ -194,20 +196,20 @@ class PineconeVectorIndex(VectorIndex):
         last = documents[-1]
         self._last_writes.add(place, Write(position, last["_id"], last["digest"]))
 
-    def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
-        """Remove rows from the tenant's namespace."""
-        index = self._indexes.open(generation)
-        namespace = namespace_name(tenant, generation.name)
-        place = (index_name(generation), namespace)
+    def delete(self, generation: Generation, rows: Sequence[RowKey]) -> None:
+        """Remove rows from their tenants' namespaces."""
+        index, name = self._indexes.open(generation), index_name(generation)
 
-        def remove(some: Sequence[str]) -> None:
+        def remove(request: TenantIds) -> None:
+            tenant, some = request
+            place = (name, namespace_name(tenant, generation.name))
             with self._last_writes.doubting(place):
-                position = index.delete(namespace, some)
+                position = index.delete(place[1], some)
             # Without a position the namespace does not exist, and nothing was removed.
             if position is not None:
                 self._last_writes.add(place, Write(position, some[-1], None))
 
-        self._parallel.each(remove, list(pages(ids, REQUEST_IDS)))
+        self._parallel.each(remove, _requests(rows, REQUEST_IDS))
 
     def fence(self, generation: Generation) -> None:
         """Wait until searches, fetches and lists show every acknowledged write.
@@ -246,53 +248,60 @@ class PineconeVectorIndex(VectorIndex):
         found = tenants_in(counts, generation).items()
         return sorted(tenant for tenant, name in found if counts[name] or index.has_documents(name))
 
+    def scan(
+        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
+    ) -> Iterator[pa.RecordBatch]:
+        """Every namespace as `keys` has it."""
+        for tenant in self.tenants(generation):
+            yield from self.keys(generation, tenant, sample=sample)
+
     def keys(
-        self,
-        generation: Generation,
-        tenant: str,
-        ids: Sequence[str] | None = None,
-        *,
-        sample: DigestSample = EVERY_DIGEST,
+        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """Every id that the namespace lists, with the digest that a fetch shows.
 
-        A fetch costs a read unit a row, so of listed ids only the sample's are fetched. One that
-        lists and cannot be fetched, or says it is another tenant's, has an empty digest: whatever
-        it is, it differs. Ids that are asked for by name are fetched without being listed.
+        A fetch costs a read unit a row, so only the sample's ids are fetched. One that lists and
+        cannot be fetched has an empty digest: whatever it is, it differs.
         """
         index = self._indexes.open(generation)
         namespace = namespace_name(tenant, generation.name)
 
         def fetch(some: Sequence[str]) -> pa.RecordBatch:
-            wanted = [row_id for row_id in some if ids is not None or sample.has(row_id)]
-            stored: Mapping[str, Any] = {}
-            if wanted:
-                stored = index.fetch(namespace, wanted, ("digest", "tenant"), what="digests")
-            shown = some if ids is None else [row_id for row_id in wanted if row_id in stored]
-            digests: dict[str, str | None] = dict.fromkeys(shown)
-            for row_id in digests.keys() & set(wanted):
-                row = stored[row_id].to_dict() if row_id in stored else {}
-                # The namespace decides whom a row is served to, whatever the row says of itself.
-                own = row.get("tenant") == tenant
-                digests[row_id] = (row.get("digest") or "") if own else ""
+            digests: dict[str, str | None] = dict.fromkeys(some)
+            wanted = [row_id for row_id in some if sample.has(row_id)]
+            stored = _digests(index, namespace, tenant, wanted)
+            digests |= {row_id: stored.get(row_id, "") for row_id in wanted}
             return key_batch([(row_id, tenant, digest) for row_id, digest in digests.items()])
 
-        asked = index.listed(namespace) if ids is None else pages(ids, REQUEST_IDS)
-        yield from self._parallel.ahead(fetch, asked)
+        yield from self._parallel.ahead(fetch, index.listed(namespace))
 
-    def vectors(
-        self, generation: Generation, tenant: str, ids: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        """Stored vectors of a tenant's rows."""
+    def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
+        """Rows by id and tenant, fetched without being listed."""
         index = self._indexes.open(generation)
-        namespace = namespace_name(tenant, generation.name)
 
-        def fetch(some: Sequence[str]) -> dict[str, np.ndarray]:
-            stored = index.fetch(namespace, some, ("vector",), what="vectors")
-            return {i: np.asarray(row.get("vector"), np.float32) for i, row in stored.items()}
+        def fetch(request: TenantIds) -> pa.RecordBatch:
+            tenant, ids = request
+            namespace = namespace_name(tenant, generation.name)
+            stored = _digests(index, namespace, tenant, ids)
+            return key_batch([(row_id, tenant, digest) for row_id, digest in stored.items()])
 
-        found: dict[str, np.ndarray] = {}
-        for part in self._parallel.each(fetch, list(pages(ids, VECTORS_A_FETCH))):
+        yield from self._parallel.ahead(fetch, _requests(rows, REQUEST_IDS))
+
+    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
+        """Stored vectors of rows."""
+        index = self._indexes.open(generation)
+
+        def fetch(request: TenantIds) -> dict[RowKey, np.ndarray]:
+            tenant, ids = request
+            namespace = namespace_name(tenant, generation.name)
+            stored = index.fetch(namespace, ids, ("vector",), what="vectors")
+            return {
+                (row_id, tenant): np.asarray(row.get("vector"), np.float32)
+                for row_id, row in stored.items()
+            }
+
+        found: dict[RowKey, np.ndarray] = {}
+        for part in self._parallel.each(fetch, _requests(rows, VECTORS_A_FETCH)):
             found |= part
         return found
 
@@ -300,6 +309,15 @@ class PineconeVectorIndex(VectorIndex):
         """Sum of the namespaces' record counts."""
         counts = self._indexes.open(generation).namespaces()
         return sum(counts[namespace] for namespace in tenants_in(counts, generation).values())
+
+    def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
+        """Ids that each tenant's namespace lists; the counts of namespaces may lag."""
+        index = self._indexes.open(generation)
+
+        def of(tenant: str) -> int:
+            return sum(map(len, index.listed(namespace_name(tenant, generation.name))))
+
+        return dict(zip(tenants, self._parallel.each(of, tenants), strict=True))
 
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
@@ -333,3 +351,26 @@ class PineconeVectorIndex(VectorIndex):
         """Finish what is under way and close the connections."""
         self._parallel.close()
         self._indexes.close()
+
+
+def _requests(rows: Sequence[RowKey], most: int) -> list[TenantIds]:
+    """Ids by tenant, in requests of at most so many."""
+    ids: dict[str, list[str]] = {}
+    for row_id, tenant in dict.fromkeys(rows):
+        ids.setdefault(tenant, []).append(row_id)
+    return [(tenant, page) for tenant, own in ids.items() for page in pages(own, most)]
+
+
+def _digests(index: IndexCalls, namespace: str, tenant: str, ids: Sequence[str]) -> dict[str, str]:
+    """Id -> digest of the rows that a fetch shows.
+
+    The namespace decides whom a row is served to: one that says it is another tenant's has an
+    empty digest, so that it differs whatever it is.
+    """
+    if not ids:
+        return {}
+    digests = {}
+    for row_id, found in index.fetch(namespace, ids, ("digest", "tenant"), what="digests").items():
+        row = found.to_dict()
+        digests[row_id] = (row.get("digest") or "") if row.get("tenant") == tenant else ""
+    return digests

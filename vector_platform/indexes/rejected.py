@@ -17,12 +17,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vector_platform.indexes.contract import RowKey
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.conditions import Condition
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.lake.tables import Table
-
-RowKey = tuple[str, str]
 
 
 class RejectedRows:

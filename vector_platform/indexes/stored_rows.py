@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import orjson
@@ -38,6 +38,8 @@ PINECONE_ID_LENGTH: Final = 512
 # Milvus fields and Pinecone document fields that make a hit.
 HIT_FIELDS: Final = ("tenant", "digest", "region", "doc_id", "title", "text", "attributes")
 ATTRIBUTE_PREFIX: Final = "attr_"
+
+Item = TypeVar("Item")
 
 
 def vectors_of(rows: pa.RecordBatch, dimension: int) -> tuple[np.ndarray, dict[str, str]]:
@@ -199,9 +201,9 @@ def best(hits: Iterable[Hit], k: int) -> list[Hit]:
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:k]
 
 
-def pages(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Cut ids into pieces of at most so many."""
-    return (ids[start : start + size] for start in range(0, len(ids), size))
+def pages(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Cut a sequence into pieces of at most so many."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def key_batch(rows: Sequence[tuple[str, str, str | None]]) -> pa.RecordBatch:

@@ -13,7 +13,6 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -21,10 +20,10 @@ import pyarrow as pa
 
 from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.contract import Generation, RowKey
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.plan import Plan, compare
-from vector_platform.indexes.rejected import RowKey, without
+from vector_platform.indexes.rejected import without
 from vector_platform.lake.lake import Lake, Snapshot
 
 # Stored vectors are float32; a backend that normalises again moves them by a few ulp.
@@ -90,14 +89,6 @@ class Verification:
         }
 
 
-def actual_keys(
-    target: VectorIndex, generation: Generation, sample: DigestSample = EVERY_DIGEST
-) -> Iterator[pa.RecordBatch]:
-    """Every row of a generation as (id, tenant, digest), tenant by tenant."""
-    for tenant in target.tenants(generation):
-        yield from target.keys(generation, tenant, sample=sample)
-
-
 def verify(
     lake: Lake,
     target: VectorIndex,
@@ -115,7 +106,7 @@ def verify(
     every time and no run depends on chance.
     """
     desired = lake.index_keys(generation.model_version, snapshot)
-    actual = actual_keys(target, generation, sample)
+    actual = target.scan(generation, sample=sample)
     return _verification(lake, target, generation, snapshot, desired, actual, excused, "all")
 
 
@@ -141,14 +132,10 @@ def verify_changes(
         excused: Refused rows, see `verify`.
     """
     touched = pa.concat_tables([now, before]).group_by(["tenant", "id"]).aggregate([])
-    touched = touched.sort_by([("tenant", "ascending"), ("id", "ascending")])
-
-    def actual() -> Iterator[pa.RecordBatch]:
-        for tenant, rows in groupby(touched.to_pylist(), key=lambda row: str(row["tenant"])):
-            yield from target.keys(generation, tenant, [row["id"] for row in rows])
-
+    rows = list(zip(touched["id"].to_pylist(), touched["tenant"].to_pylist(), strict=True))
+    actual = target.find(generation, rows)
     desired = iter(now.to_batches())
-    return _verification(lake, target, generation, snapshot, desired, actual(), excused, "changes")
+    return _verification(lake, target, generation, snapshot, desired, actual, excused, "changes")
 
 
 def _verification(
@@ -164,24 +151,19 @@ def _verification(
     sampler = _Sampler(SAMPLED_VECTORS)
     plan = compare(sampler.watch(without(desired, excused or {})), actual)
     wanted = pa.table({"id": pa.array(sampler.ids(), pa.string())})
-    expected: dict[str, dict[str, np.ndarray]] = {}
-    for batch in lake.index_rows(generation.model_version, snapshot, ids=wanted):
-        for row in batch.to_pylist():
-            expected.setdefault(row["tenant"], {})[row["id"]] = np.asarray(
-                row["vector"], np.float32
-            )
-    differing = []
-    for tenant, vectors in sorted(expected.items()):
-        stored = target.vectors(generation, tenant, sorted(vectors))
-        differing += [
-            row_id
-            for row_id, vector in vectors.items()
-            if row_id not in stored
-            or not np.allclose(stored[row_id], vector, rtol=0, atol=VECTOR_TOLERANCE)
-        ]
-    compared = sum(len(vectors) for vectors in expected.values())
+    expected = {
+        (row["id"], row["tenant"]): np.asarray(row["vector"], np.float32)
+        for batch in lake.index_rows(generation.model_version, snapshot, ids=wanted)
+        for row in batch.to_pylist()
+    }
+    stored = target.vectors(generation, sorted(expected))
+    differing = [
+        row[0]
+        for row, vector in expected.items()
+        if row not in stored or not np.allclose(stored[row], vector, rtol=0, atol=VECTOR_TOLERANCE)
+    ]
     refused = len(excused or {})
-    return Verification(plan, snapshot, compared, sorted(differing), refused, scope)
+    return Verification(plan, snapshot, len(expected), sorted(differing), refused, scope)
 
 
 class _Sampler:

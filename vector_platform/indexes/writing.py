@@ -12,18 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from itertools import groupby
 
 import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import RowsRejected
+from vector_platform.indexes.contract import RowKey, RowsRejected
 from vector_platform.indexes.plan import Plan
-from vector_platform.indexes.rejected import RejectedRows, RowKey
+from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.lake import Lake, Snapshot
 
-# Ids in one delete request: within both backends' limits.
+# Rows that are deleted at once.
 DELETE_BATCH = 500
 # Refused rows that are named in the log; all of them are in the dead-letter table.
 REFUSED_SHOWN = 10
@@ -63,15 +62,13 @@ class RowWriter:
         written = self.write(state, rows, snapshot)
         self._target.fence(generation)
         doomed = [
-            (row["tenant"], row["id"])
+            (row["id"], row["tenant"])
             for row in plan.deletes.to_pylist()
             # Where an id exists once, writing it under its new tenant has removed the old copy.
             if not (row["moved"] and self._target.ids_are_global)
         ]
-        for tenant, group in groupby(doomed, key=lambda pair: pair[0]):
-            ids = [row_id for _, row_id in group]
-            for start in range(0, len(ids), DELETE_BATCH):
-                self._target.delete(generation, tenant, ids[start : start + DELETE_BATCH])
+        for start in range(0, len(doomed), DELETE_BATCH):
+            self._target.delete(generation, doomed[start : start + DELETE_BATCH])
         if doomed:
             self._target.fence(generation)
         return written, plan.deletes.num_rows

@@ -7,6 +7,7 @@ every tenant has its own; delayed visibility until `fence`; and a fuse that fail
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from vector_platform.indexes.contract import (
     Generation,
     Hit,
     IndexUnavailable,
+    RowKey,
     RowsRejected,
 )
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
@@ -129,9 +131,9 @@ class MemoryIndex(VectorIndex):
         if refused:
             raise RowsRejected(refused)
 
-    def delete(self, generation: Generation, tenant: str, ids: Sequence[str]) -> None:
+    def delete(self, generation: Generation, rows: Sequence[RowKey]) -> None:
         late = self.fuse.burn("delete")
-        for row_id in list(ids)[: len(ids) // 2] if late else ids:
+        for row_id, tenant in rows[: len(rows) // 2] if late else rows:
             self._stored[_place(generation)].pop((tenant, row_id), None)
         _fail(late)
 
@@ -143,38 +145,42 @@ class MemoryIndex(VectorIndex):
         self.fuse.burn("tenants")
         return sorted({tenant for tenant, _ in self._visible[_place(generation)]})
 
+    def scan(
+        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
+    ) -> Iterator[pa.RecordBatch]:
+        self.fuse.burn("scan")
+        yield _keys(self._visible[_place(generation)], sample)
+
     def keys(
-        self,
-        generation: Generation,
-        tenant: str,
-        ids: Sequence[str] | None = None,
-        *,
-        sample: DigestSample = EVERY_DIGEST,
+        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         self.fuse.burn("keys")
-        rows = [
-            {
-                "id": row["id"],
-                "tenant": owner,
-                "digest": row["digest"] if ids is not None or sample.has(row["id"]) else None,
-            }
-            for (owner, _), row in self._visible[_place(generation)].items()
-            if owner == tenant and (ids is None or row["id"] in ids)
-        ]
-        yield pa.RecordBatch.from_pylist(rows, schema=INDEX_KEY)
-
-    def vectors(
-        self, generation: Generation, tenant: str, ids: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        self.fuse.burn("vectors")
         rows = self._visible[_place(generation)]
+        yield _keys({key: row for key, row in rows.items() if key[0] == tenant}, sample)
+
+    def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
+        self.fuse.burn("find")
+        stored = self._visible[_place(generation)]
+        keys = dict.fromkeys((tenant, row_id) for row_id, tenant in rows)
+        yield _keys({key: stored[key] for key in keys if key in stored}, EVERY_DIGEST)
+
+    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
+        self.fuse.burn("vectors")
+        stored = self._visible[_place(generation)]
         return {
-            row_id: rows[tenant, row_id]["vector"] for row_id in ids if (tenant, row_id) in rows
+            (row_id, tenant): stored[tenant, row_id]["vector"]
+            for row_id, tenant in rows
+            if (tenant, row_id) in stored
         }
 
     def count(self, generation: Generation) -> int:
         self.fuse.burn("count")
         return len(self._visible[_place(generation)])
+
+    def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
+        self.fuse.burn("counts")
+        held = Counter(tenant for tenant, _ in self._visible[_place(generation)])
+        return {tenant: held[tenant] for tenant in tenants}
 
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
@@ -211,6 +217,18 @@ class MemoryIndex(VectorIndex):
 
 def _place(generation: Generation) -> str:
     return f"{generation.index}/{generation.name}"
+
+
+def _keys(rows: dict[Key, dict[str, Any]], sample: DigestSample) -> pa.RecordBatch:
+    listed = [
+        {
+            "id": row["id"],
+            "tenant": tenant,
+            "digest": row["digest"] if sample.has(row["id"]) else None,
+        }
+        for (tenant, _), row in rows.items()
+    ]
+    return pa.RecordBatch.from_pylist(listed, schema=INDEX_KEY)
 
 
 def _fail(late: bool) -> None:

@@ -21,6 +21,7 @@ from vector_platform.indexes.contract import (
     Generation,
     IndexRejected,
     IndexUnavailable,
+    RowKey,
     RowsRejected,
 )
 from vector_platform.indexes.naming import (
@@ -79,12 +80,16 @@ def batch_of(*rows: dict[str, Any], dimension: int = DIMENSION) -> pa.RecordBatc
 
 
 def keys_of(target: VectorIndex, generation: Generation) -> set[tuple[str, str, str]]:
-    return {
-        (row["id"], row["tenant"], row["digest"])
+    """All rows, read in one scan and tenant by tenant through the filter: the same."""
+    scanned = {tuple(row.values()) for b in target.scan(generation) for row in b.to_pylist()}
+    filtered = {
+        tuple(row.values())
         for tenant in target.tenants(generation)
         for batch in target.keys(generation, tenant)
         for row in batch.to_pylist()
     }
+    assert scanned == filtered
+    return scanned
 
 
 @pytest.fixture
@@ -122,25 +127,31 @@ def test_a_row_comes_back_as_it_was_written(target: VectorIndex, generation: Gen
     assert hit.digest == "digest of d#0"
     assert canonical_json(hit.attributes) == canonical_json(attributes)
     assert hit.score == pytest.approx(1, abs=1e-5)
-    assert target.vectors(generation, "default", ["d#0", "gone"]).keys() == {"d#0"}
-    stored = target.vectors(generation, "default", ["d#0"])["d#0"]
+    assert target.vectors(generation, [("d#0", "default"), ("gone", "default")]).keys() == {
+        ("d#0", "default")
+    }
+    stored = target.vectors(generation, [("d#0", "default")])["d#0", "default"]
     np.testing.assert_allclose(stored, vector, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_keys_of_some_ids_are_those_that_are_there(
+def test_rows_named_by_id_and_tenant_are_found_where_they_are_there(
     target: VectorIndex, generation: Generation, fresh: bool
 ) -> None:
     rows = [{"id": f"r{n}", "tenant": f"t{n % 2}"} for n in range(10)]
     target.upsert(generation, batch_of(*rows), fresh=fresh)
     target.fence(generation)
 
-    def named(tenant: str, *ids: str) -> list[str]:
-        batches = target.keys(generation, tenant, ids)
-        return sorted(row["id"] for batch in batches for row in batch.to_pylist())
+    def found(*keys: RowKey) -> list[RowKey]:
+        batches = target.find(generation, keys)
+        return sorted((row["id"], row["tenant"]) for b in batches for row in b.to_pylist())
 
-    assert named("t0", "r0", "r4", "r1", "gone") == ["r0", "r4"]
-    assert named("t0", "r1") == named("nobody", "r1") == named("t0") == []
+    there = [("r0", "t0"), ("r3", "t1"), ("r4", "t0")]
+    # A filter names ids and tenants: only pairs that were asked for may come back.
+    assert found(*there, ("r1", "t0"), ("gone", "t0"), ("r5", "nobody")) == there
+    assert found(("r1", "t0")) == found(("r1", "nobody")) == found() == []
+    assert target.vectors(generation, [*there, ("r1", "t0")]).keys() == set(there)
+    assert target.counts(generation, ["t1", "nobody", "t0"]) == {"t1": 5, "nobody": 0, "t0": 5}
 
 
 def test_writing_again_changes_nothing_and_new_values_replace_old(
@@ -165,9 +176,8 @@ def test_deleted_rows_are_gone_and_deleting_them_again_is_no_error(
 ) -> None:
     target.upsert(generation, batch_of({"id": "a"}, {"id": "b"}, {"id": "c", "tenant": "other"}))
     for _ in range(2):
-        target.delete(generation, "default", ["a", "never there"])
-        target.delete(generation, "nobody", ["a"])
-        target.delete(generation, "default", ["c"])
+        rows = [("a", "default"), ("never there", "default"), ("b", "nobody"), ("c", "default")]
+        target.delete(generation, rows)
         target.fence(generation)
     assert {key[0] for key in keys_of(target, generation)} == {"b", "c"}
     assert target.count(generation) == 2
@@ -199,12 +209,12 @@ def test_a_row_moved_to_another_tenant_is_there_once(
     target.fence(generation)
     target.upsert(generation, batch_of({"id": "a", "tenant": "new"}))
     if not target.ids_are_global:
-        target.delete(generation, "old", ["a"])
+        target.delete(generation, [("a", "old")])
     target.fence(generation)
     assert {key[:2] for key in keys_of(target, generation)} == {("a", "new"), ("b", "old")}
     assert target.count(generation) == 2
-    assert target.vectors(generation, "old", ["a"]) == {}
-    target.delete(generation, "old", ["a"])  # must not touch the row that lives elsewhere now
+    assert target.vectors(generation, [("a", "old")]) == {}
+    target.delete(generation, [("a", "old")])  # must not touch the row that lives elsewhere now
     target.fence(generation)
     assert target.count(generation) == 2
 
@@ -221,8 +231,7 @@ def test_keys_are_exactly_what_was_written(target: VectorIndex, generation: Gene
     target.fence(generation)
     found = [
         (row["id"], row["tenant"], row["digest"])
-        for tenant in target.tenants(generation)
-        for batch in target.keys(generation, tenant)
+        for batch in target.scan(generation)
         for row in batch.to_pylist()
     ]
     assert len(found) == len(expected)

@@ -56,8 +56,8 @@ def test_a_fence_shows_what_the_same_process_wrote(
     index.fence(GENERATION)
     assert ids_searched(index) == {"a", "b", "c"}
     assert {key[0] for key in keys_of(index, GENERATION)} == {"a", "b", "c"}
-    index.delete(GENERATION, "default", ["a"])
-    index.delete(GENERATION, "other", ["c"])
+    index.delete(GENERATION, [("a", "default")])
+    index.delete(GENERATION, [("c", "other")])
     index.upsert(GENERATION, batch_of({"id": "b", "digest": "newer"}))
     index.fence(GENERATION)
     assert ids_searched(index) == {"b"}
@@ -77,7 +77,7 @@ def test_a_fence_of_a_new_process_shows_what_an_earlier_one_wrote(
     before.close()
     killed = adapter(server)
     killed.upsert(GENERATION, batch_of({"id": "b", "digest": "newer"}, {"id": "c"}))
-    killed.delete(GENERATION, "emptied", ["a"])
+    killed.delete(GENERATION, [("a", "emptied")])
     fresh = adapter(server)
     fresh.fence(GENERATION)  # while nothing of it shows yet
     assert ids_searched(fresh) == {"b", "c"}

@@ -16,7 +16,6 @@ from vector_platform.indexes.contract import INDEX_KEY, Generation, RowsRejected
 from vector_platform.indexes.naming import collection_name
 from vector_platform.indexes.plan import Plan, compare
 from vector_platform.indexes.stored_rows import milvus_rows
-from vector_platform.indexes.verify import actual_keys
 from vector_platform_tests.integration.conftest import Server
 from vector_platform_tests.integration.test_index_adapters import (
     DIMENSION,
@@ -45,7 +44,7 @@ def entities(rows: pa.RecordBatch) -> list[dict[str, Any]]:
 
 
 def difference(target: VectorIndex, made: Generation) -> Plan:
-    return compare([desired().select(INDEX_KEY.names)], actual_keys(target, made))
+    return compare([desired().select(INDEX_KEY.names)], target.scan(made))
 
 
 def write_again(target: VectorIndex, made: Generation, plan: Plan) -> None:
@@ -124,7 +123,7 @@ def test_a_row_that_somebody_moved_to_another_tenant_is_in_the_wrong_tenant(
     plan = difference(target, generation)
     assert (plan.missing, plan.moved, plan.orphaned) == (2, 1, 1)
     write_again(target, generation, plan)
-    target.delete(generation, "default", ["added"])
+    target.delete(generation, [("added", "default")])
     target.fence(generation)
     assert difference(target, generation).empty
     assert target.count(generation) == 200
@@ -144,7 +143,7 @@ def test_large_tenants_are_read_through_an_iterator_without_losing_rows(
         target.upsert(generation, batch_of(*(row.copy() for row in rows[start : start + 5000])))
         outsider.flush(collection_name(generation))
     gone, changed = rows[1:9000:9], rows[2:20_000:11]
-    target.delete(generation, "large", [row["id"] for row in gone if row["tenant"] == "large"])
+    target.delete(generation, [(row["id"], "large") for row in gone if row["tenant"] == "large"])
     for start in range(0, len(changed), 1000):
         part = [row | {"digest": "newer"} for row in changed[start : start + 1000]]
         target.upsert(generation, batch_of(*part))
@@ -154,7 +153,7 @@ def test_large_tenants_are_read_through_an_iterator_without_losing_rows(
         if row["tenant"] == "large":
             del expected[row["id"]]
     expected |= {row["id"]: "newer" for row in changed}
-    found = [row for batch in actual_keys(target, generation) for row in batch.to_pylist()]
+    found = [row for batch in target.scan(generation) for row in batch.to_pylist()]
     assert {row["id"]: row["digest"] for row in found} == expected
     assert len(found) == len(expected) == target.count(generation)
 
@@ -179,7 +178,7 @@ def test_a_search_right_after_the_fence_sees_every_write(
             generation, batch_of({"id": f"r{number}", "vector": vector, "digest": str(number)})
         )
         if number % 4 == 3:
-            target.delete(generation, "default", [f"r{number - 1}"])
+            target.delete(generation, [(f"r{number - 1}", "default")])
         target.fence(generation)
         hits = target.search(generation, vector, k=50, tenant="default")
         expected = {f"r{n}" for n in range(number + 1) if n % 4 != 2 or n == number}

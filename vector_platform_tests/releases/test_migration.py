@@ -51,7 +51,7 @@ def go_live(world: Deployment) -> None:
 def lose(world: Deployment, count: int) -> None:
     """Take rows out of the old index behind everybody's back."""
     old, live = world.target("milvus"), world.pointer("milvus").live_generation().identity
-    old.delete(live, "acme", [row_id for _, row_id in sorted(old.rows(live))[:count]])
+    old.delete(live, [(row_id, "acme") for _, row_id in sorted(old.rows(live))[:count]])
     old.fence(live)
     assert len(old.rows(live)) == 12 - count
 
