@@ -30,7 +30,7 @@ from vector_platform.indexes.milvus_keys import found_keys, stored_keys
 from vector_platform.indexes.milvus_terms import (
     EVERY_ROW,
     among,
-    literal,
+    of_tenant,
     search_params,
     upsert_keeps_tenants,
 )
@@ -213,8 +213,7 @@ class MilvusVectorIndex(VectorIndex):
         self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """The same of one tenant, through the tenant filter that searches use."""
-        of_tenant = among("tenant", [tenant])
-        return stored_keys(self._milvus, collection_name(generation), of_tenant)
+        return stored_keys(self._milvus, collection_name(generation), of_tenant(tenant))
 
     def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
         """Rows by id and tenant, a filter for many tenants at once."""
@@ -238,7 +237,7 @@ class MilvusVectorIndex(VectorIndex):
         name = collection_name(generation)
 
         def of(tenant: str) -> int:
-            return self._milvus.count(name, among("tenant", [tenant]), "Bounded")
+            return self._milvus.count(name, of_tenant(tenant), "Bounded")
 
         return dict(zip(tenants, self._parallel.each(of, tenants), strict=True))
 
@@ -319,7 +318,7 @@ class MilvusVectorIndex(VectorIndex):
             data=list(np.asarray(vectors, np.float32)),
             anns_field="vector",
             limit=k,
-            filter="" if tenant is None else f"tenant == {literal(tenant)}",
+            filter="" if tenant is None else of_tenant(tenant),
             output_fields=list(fields),
             search_params={"metric_type": "COSINE", "params": search_params(self._settings, k)},
             consistency_level=consistency,

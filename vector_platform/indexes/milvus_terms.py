@@ -66,6 +66,11 @@ def literal(text: str) -> str:
     return '"' + "".join(_ESCAPES.get(char, char) for char in text) + '"'
 
 
+def of_tenant(tenant: str) -> str:
+    """Filter expression of every search of a tenant, and of what proves that it finds its rows."""
+    return f"tenant == {literal(tenant)}"
+
+
 def among(field: str, values: Sequence[str], *, negated: bool = False) -> str:
     """Filter expression: the field is (not) one of the values."""
     listed = ", ".join(literal(value) for value in values)
