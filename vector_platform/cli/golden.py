@@ -42,6 +42,36 @@ def proposals(
 
 
 @app.command()
+def health(as_json: JsonFlag = False) -> None:
+    """Queries that say less than they seem to, and what would mend each.
+
+    dead: its documents are gone. other tenant: none of its documents belongs to its tenant.
+    duplicate, ambiguous: asks the same as another, for the same documents or for others.
+    never hit: no evaluated model has found a document of it. Dead and repeated queries do not
+    count in the gates of a release.
+    """
+    from vector_platform.quality.golden_questions import GoldenQuestions
+    from vector_platform.releases.evaluations import newest_evaluations
+    from vector_platform.wiring import Platform
+
+    lake = Platform.load().lake
+    evaluations = newest_evaluations(lake, "R@10").values()
+    hit = {query for one in evaluations for query, score in one.scores.items() if score > 0}
+    questions = GoldenQuestions(lake)
+    found = [one.facts() for one in questions.ill(hit if evaluations else None)]
+    if as_json:
+        say_json({"queries": len(questions.texts), "ill": found})
+        return
+    columns = ["query_id", "ill", "tenant", "text", "about", "mend"]
+    rows = [[one[name] for name in columns] for one in found]
+    say_table(
+        f"{len(found)} of {len(questions.texts)} golden queries say less than they seem to",
+        [name.replace("_", " ") for name in columns],
+        rows,
+    )
+
+
+@app.command()
 def accept(
     proposal_ids: Ids, reason: Reason = "asked for by hand", as_json: JsonFlag = False
 ) -> None:

@@ -78,6 +78,21 @@ def read_card(data_dir: Path, name: str) -> dict[str, Any]:
     return found
 
 
+def trained_on(data_dir: Path, name: str) -> frozenset[str]:
+    """Hashes of the queries that a model version was trained on, and what it was made from.
+
+    Empty for models of others: what they have seen is not known here.
+    """
+    queries: set[str] = set()
+    visited: set[str] = set()
+    while name and name not in visited:
+        visited.add(name)
+        card = read_card(data_dir, name)
+        queries.update(card.get("trained_queries", ()))
+        name = card.get("of", "")
+    return frozenset(queries)
+
+
 def _write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     text = yaml.safe_dump(dict(settings), sort_keys=True)
     write_atomically(folder / SETTINGS_FILE, text.encode())

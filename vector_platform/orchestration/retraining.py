@@ -16,6 +16,7 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
+from vector_platform.lake.contract import hash_text
 from vector_platform.models.adapter import train_adapter
 from vector_platform.models.base import Embedder
 from vector_platform.models.derived import open_derived
@@ -212,6 +213,7 @@ def _adapt(
         "vectors_of": base,
         "map": vector_map.digest,
         "pairs": len(pairs),
+        "trained_queries": _queries(split),
         **facts,
         **runtime.facts(),
     }
@@ -246,6 +248,7 @@ def _fine_tune(
         "of": base,
         "trained_from": {base: prints.digest},
         "weights": digest,
+        "trained_queries": _queries(split),
         **facts,
         **runtime.facts(),
     }
@@ -271,6 +274,11 @@ def _opened(platform: Platform, candidate: Candidate) -> Embedder:
         cache_dir=cache_dir,
         open_base=platform.embedder,
     )
+
+
+def _queries(split: Split) -> list[str]:
+    """What the card says of the queries: enough to know one again, not to read it."""
+    return sorted({hash_text(one.query) for one in split.trained})
 
 
 def _set_aside(pairs: list[Pair]) -> npt.NDArray[np.bool_]:

@@ -49,7 +49,7 @@ NO_TENANT = "(none)"
 
 
 class NoGoldenQueries(TerminalError):
-    """There is nothing to evaluate: no golden query, or one without a relevant document."""
+    """There is nothing to evaluate: no golden query that has a relevant document."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,14 @@ class QualityReport:
         means: Metric -> mean over queries with its interval.
         tenants: Metric -> tenant -> mean over its queries.
         per_query: Metric -> query id -> value.
+        unjudged: Mean share of the documents found, at most ten a query, that nobody has judged:
+            how much of a score rests on what is not known.
     """
 
     means: Mapping[str, Estimate]
     tenants: Mapping[str, Mapping[str, Estimate]]
     per_query: Mapping[str, Mapping[str, float]]
+    unjudged: float
 
     def facts(self) -> dict[str, Any]:
         """Numbers for metadata and JSON."""
@@ -117,6 +120,7 @@ class QualityReport:
             facts[metric] = round(estimate.mean, 6)
             facts[f"{metric}_low"] = round(estimate.low, 6)
             facts[f"{metric}_high"] = round(estimate.high, 6)
+        facts["unjudged@10"] = round(self.unjudged, 6)
         facts["queries"] = next(iter(self.means.values())).count
         return facts
 
@@ -124,13 +128,17 @@ class QualityReport:
 def golden_set(rows: pa.Table, *, withheld: Collection[str] = ()) -> GoldenSet:
     """Read rows of the lake's `golden_queries` table.
 
+    A query whose judgements are all 0 or below has no right answer: it is skipped, and
+    `vector-platform golden health` names it. Gains above 1 count for more in nDCG; those of 0 and
+    below count as not relevant, as do documents that nobody judged.
+
     Args:
         rows: The judgements.
         withheld: Documents in quarantine. Nobody can find them, so judgements of them do not
             count, and a query without any other relevant document is not asked.
 
     Raises:
-        NoGoldenQueries: No rows, or a query with no document of a positive gain.
+        NoGoldenQueries: No rows, or none with a document of a positive gain that can be found.
     """
     texts: dict[str, str] = {}
     tenants: dict[str, str | None] = {}
@@ -139,13 +147,11 @@ def golden_set(rows: pa.Table, *, withheld: Collection[str] = ()) -> GoldenSet:
         query = f"{row['set_name']}/{row['query_id']}"
         texts[query], tenants[query] = row["text"], row["tenant"]
         qrels.setdefault(query, {})[row["doc_id"]] = row["gain"]
-    hopeless = sorted(query for query, gains in qrels.items() if max(gains.values()) <= 0)
-    if not qrels or hopeless:
-        raise NoGoldenQueries(
-            f"golden queries without a relevant document: {', '.join(hopeless[:5])}"
-            if hopeless
-            else NO_GOLDEN
-        )
+    hopeless = {query for query, gains in qrels.items() if max(gains.values()) <= 0}
+    if not qrels:
+        raise NoGoldenQueries(NO_GOLDEN)
+    if hopeless == qrels.keys():
+        raise NoGoldenQueries("no golden query names a document of a positive gain")
     kept = {
         query: {doc: gain for doc, gain in gains.items() if doc not in withheld}
         for query, gains in qrels.items()
@@ -224,4 +230,14 @@ def evaluate(
             for metric, scores in values.items()
         },
         per_query=values,
+        unjudged=float(
+            np.mean(
+                [
+                    np.mean(
+                        [doc.doc_id not in golden.qrels[query] for doc in ranking[:10]] or [False]
+                    )
+                    for query, ranking in zip(golden.query_ids, results, strict=True)
+                ]
+            )
+        ),
     )

@@ -39,6 +39,8 @@ class Evaluation:
         judgements: Query -> a hash of what the score was judged by; see `judged_alike`.
         evaluated_at: When.
         chunks_version: Of the chunks that were searched.
+        answers: Query -> a hash of the documents found, in their order.
+        seen: Queries that the model was trained on.
     """
 
     model_version: str
@@ -48,12 +50,14 @@ class Evaluation:
     judgements: dict[str, str]
     evaluated_at: datetime
     chunks_version: int | None
+    answers: dict[str, str]
+    seen: frozenset[str]
 
 
 def evaluations_of(lake: Lake, metric: str) -> list[Evaluation]:
-    """Every retrieval evaluation that says what it was judged by, oldest first.
+    """Every retrieval evaluation that says what it was judged by and found, oldest first.
 
-    One from before judgements were recorded counts as none. It could show a fall where only a
+    One from before all of that was recorded counts as none. It could show a fall where only a
     judgement has changed, and taken as equal it could hide one; without it the model is
     evaluated once more, and that is its record.
     """
@@ -70,9 +74,11 @@ def evaluations_of(lake: Lake, metric: str) -> list[Evaluation]:
             details["judgements"],
             row["evaluated_at"],
             row["chunks_version"],
+            details["answers"],
+            frozenset(details["seen"]),
         )
         for row in rows
-        if "judgements" in (details := json.loads(row["details"]))
+        if "answers" in (details := json.loads(row["details"]))
     ]
 
 

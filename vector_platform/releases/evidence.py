@@ -7,7 +7,7 @@ Belongs here: the values, and reading kept ones back. Does not belong here: meas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from vector_platform.quality.fidelity import Fidelity, SliceRecall
@@ -24,15 +24,23 @@ class QualityScores:
         metric: What was scored.
         champion: Query -> score of the live model.
         challenger: Query -> score of the other.
-        slices: Query -> its tenant.
+        slices: Query -> names of its slices.
         evaluation_ids: Where the scores are recorded.
+        groups: Query -> the question it asks, where several ask the same.
+        dead: Queries left out because no document that answers them is in the snapshot.
+        seen: Queries left out because one of the two models was trained on them.
+        identical: Whether both models gave the same answers to every query.
     """
 
     metric: str
     champion: Mapping[str, float]
     challenger: Mapping[str, float]
-    slices: Mapping[str, str]
+    slices: Mapping[str, tuple[str, ...]]
     evaluation_ids: tuple[str, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    dead: int = 0
+    seen: int = 0
+    identical: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,11 @@ def evidence_of(facts: Mapping[str, Any]) -> Evidence:
             if fidelity
             else None,
             "quality": QualityScores(
-                **{**quality, "evaluation_ids": tuple(quality["evaluation_ids"])}
+                **{
+                    **quality,
+                    "evaluation_ids": tuple(quality["evaluation_ids"]),
+                    "slices": {query: tuple(own) for query, own in quality["slices"].items()},
+                }
             )
             if quality
             else None,

@@ -21,7 +21,7 @@ import numpy as np
 from vector_platform.quality.fidelity import Fidelity, SliceRecall
 from vector_platform.quality.noninferiority import Outcome, not_inferior
 from vector_platform.releases.calendar import frozen_by
-from vector_platform.releases.evidence import Evidence
+from vector_platform.releases.evidence import Evidence, QualityScores
 from vector_platform.settings import Releases
 
 GateName = Literal["verify", "recall", "quality", "latency", "freeze"]
@@ -30,6 +30,8 @@ Numbers = Mapping[str, float | int | str]
 
 # All stored rows, as a line in the table of slices.
 EVERYTHING = "everything"
+# Golden queries whose documents are gone: with more of them the set is no longer about this corpus.
+MAX_DEAD_SHARE = 0.25
 # A 95th percentile of fewer latencies is one bad moment.
 MIN_LATENCIES = 50
 # Below this nobody waits; a ratio of such latencies is noise of the machine.
@@ -163,12 +165,18 @@ def _quality(evidence: Evidence, policy: Releases) -> Gate:
     if scores is None:
         why = "the two models have not been scored on the same golden queries and snapshot"
         return Gate("quality", "undecided", why)
+    left_out: Numbers = {"queries_dead": scores.dead, "queries_trained_on": scores.seen}
+    why = _cannot_judge(scores)
+    if why:
+        return Gate("quality", "undecided", why, left_out)
     found = not_inferior(
         scores.champion,
         scores.challenger,
         scores.slices,
         margin=policy.quality_margin,
         slice_margin=policy.slice_margin,
+        groups=scores.groups,
+        identical=scores.identical,
         seed=SEED,
     )
     return Gate(
@@ -180,8 +188,10 @@ def _quality(evidence: Evidence, policy: Releases) -> Gate:
             "difference_low": round(found.difference.low, 6),
             "difference_high": round(found.difference.high, 6),
             "p_value": found.p_value,
-            "queries": found.difference.count,
-            "queries_needed": found.queries_needed,
+            "queries": len(scores.champion),
+            "questions": found.difference.count,
+            "questions_needed": found.queries_needed,
+            **left_out,
             "margin": policy.quality_margin,
             "slice_margin": policy.slice_margin,
             "metric": scores.metric,
@@ -198,6 +208,22 @@ def _quality(evidence: Evidence, policy: Releases) -> Gate:
             for each in found.slices
         ),
     )
+
+
+def _cannot_judge(scores: QualityScores) -> str:
+    """Why the golden queries say nothing of the two models; empty when they do."""
+    asked = len(scores.champion) + scores.dead
+    if scores.dead > MAX_DEAD_SHARE * (asked or 1):
+        return (
+            f"{scores.dead} of {asked} golden queries ask for documents that are gone; mend "
+            "them first: vector-platform golden health"
+        )
+    if not scores.champion:
+        return (
+            f"one of the models was trained on all {scores.seen} golden queries; add queries "
+            "that it has not seen"
+        )
+    return ""
 
 
 def _latency(evidence: Evidence, max_ratio: float) -> Gate:

@@ -16,6 +16,7 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.quality.fidelity import Fidelity, measure
+from vector_platform.quality.golden_questions import GoldenQuestions
 from vector_platform.quality.index_queries import IndexQueries
 from vector_platform.releases.evaluations import judged_alike, newest_evaluations
 from vector_platform.releases.evidence import Change, Evidence, QualityScores
@@ -108,7 +109,7 @@ def collect(
         differences="" if proof.clean else proof.describe(),
         rows=proof.plan.actual,
         fidelity=fidelity,
-        quality=None if same or live is None else _scores(lake, metric, live, state),
+        quality=None if same or live is None else comparable_scores(lake, metric, live, state),
         same_vectors=same,
         champion_ms=tuple(round(ms, 3) for ms in before),
         challenger_ms=tuple(round(answer.ms, 3) for answer in answers) if live else (),
@@ -135,13 +136,15 @@ def _answered(answer: Answer) -> Answer:
     return answer
 
 
-def _scores(
+def comparable_scores(
     lake: Lake, metric: str, live: GenerationState, state: GenerationState
 ) -> QualityScores | None:
     """Scores of both models on the snapshot to be released, if there are.
 
     Only with the same queries, judged alike, on both sides: a gate that left some out could pass
-    by what it did not look at. The older of the two evaluations is due anyway.
+    by what it did not look at. The older of the two evaluations is due anyway. Two kinds of
+    queries say nothing and are left out, and counted: those that no document in the snapshot
+    answers, where all models score zero, and those that one of the models was trained on.
     """
     newest = newest_evaluations(lake, metric)
     champion, challenger = newest.get(live.model_version), newest.get(state.model_version)
@@ -152,15 +155,22 @@ def _scores(
     alike = judged_alike(champion, challenger)
     if not alike == set(champion.scores) == set(challenger.scores):
         return None
-    tenants = {
-        f"{row['set_name']}/{row['query_id']}": row["tenant"]
-        for row in lake.golden_queries.read(["set_name", "query_id", "tenant"]).to_pylist()
-        if row["tenant"]
-    }
+    questions = GoldenQuestions(lake, state.snapshot.chunks)
+    dead = questions.dead & alike
+    seen = (champion.seen | challenger.seen) & alike - dead
+    # A question that one model has seen in other words is no test of it either.
+    groups = {query: questions.groups.get(query, query) for query in alike - dead}
+    known = {groups[query] for query in seen}
+    seen |= {query for query, group in groups.items() if group in known}
+    asked = sorted(alike - dead - seen)
     return QualityScores(
         metric,
-        champion.scores,
-        challenger.scores,
-        {query: tenants[query] for query in champion.scores if query in tenants},
+        {query: champion.scores[query] for query in asked},
+        {query: challenger.scores[query] for query in asked},
+        {query: questions.slices.get(query, ()) for query in asked},
         (champion.evaluation_id, challenger.evaluation_id),
+        groups={query: groups[query] for query in asked},
+        dead=len(dead),
+        seen=len(seen),
+        identical=all(champion.answers[query] == challenger.answers[query] for query in asked),
     )

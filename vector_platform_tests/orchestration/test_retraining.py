@@ -16,8 +16,8 @@ import pyarrow as pa
 import pytest
 
 from vector_platform.errors import ContractError
-from vector_platform.lake.contract import GOLDEN_QUERIES
-from vector_platform.models.own import read_card
+from vector_platform.lake.contract import GOLDEN_QUERIES, hash_text
+from vector_platform.models.own import read_card, trained_on
 from vector_platform.orchestration.assets.embeddings import embed
 from vector_platform.orchestration.holds import answered
 from vector_platform.orchestration.retraining import (
@@ -147,6 +147,12 @@ def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(
             name, _ = train_model(platform, BASE, quiet)
             card = read_card(platform.data_dir, name)
             assert (card["threads"], card["seed"]) == (1, seed) and card["torch"]
+            learnt = trained_on(platform.data_dir, name)
+            assert len(learnt) > 100 and trained_on(platform.data_dir, BASE) == frozenset()
+            texts = platform.lake.golden_queries.read(["text"]).column("text").to_pylist()
+            asked = {hash_text(text) for text in texts}
+            # Some documents, and with them their queries, are held out.
+            assert learnt < asked
             names.setdefault(f"{method} {seed}", set()).add(name)
             fingerprint = platform.embedder(name).fingerprint.digest
             names.setdefault(f"{method} {seed} fingerprint", set()).add(fingerprint)

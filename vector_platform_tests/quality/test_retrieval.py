@@ -243,6 +243,27 @@ def test_golden_queries_line_up_whatever_the_order_of_their_rows() -> None:
     assert golden.qrels["demo/q2"] == {"b": 1, "c": 2}
 
 
+def test_a_query_whose_judgements_are_all_zero_or_below_is_skipped() -> None:
+    rows = golden_rows(("q1", "a", 0, None), ("q2", "b", 2, None), ("q3", "c", -1, None))
+    golden = golden_set(rows)
+    assert golden.query_ids == ("demo/q2",)
+
+
+def test_documents_judged_below_zero_count_as_not_relevant() -> None:
+    golden = golden_set(golden_rows(("q", "a", 1, None), ("q", "b", -1, None)))
+    plain = golden_set(golden_rows(("q", "a", 1, None)))
+    found = [ranking("b", "a")]
+    assert evaluate(found, golden).means == evaluate(found, plain).means
+
+
+def test_the_share_of_answers_that_nobody_has_judged_is_reported() -> None:
+    golden = golden_set(
+        golden_rows(("q1", "a", 1, None), ("q2", "b", 0, None), ("q2", "c", 1, None))
+    )
+    report = evaluate([ranking("a", "x", "y", "z"), ranking("b", "c")], golden)
+    assert report.facts()["unjudged@10"] == pytest.approx(0.375)
+
+
 @pytest.mark.parametrize("rows", [golden_rows(), golden_rows(("q", "a", 0, None))])
 def test_golden_queries_that_nothing_can_answer_are_refused(rows: pa.Table) -> None:
     with pytest.raises(NoGoldenQueries):

@@ -126,7 +126,12 @@ class Deployment:
     ) -> None:
         """Record an evaluation with these scores, one a query; `judged` is every judgement."""
         by_query = {f"q{number:03d}": score for number, score in enumerate(scores)}
-        details = {"scores": by_query, "judgements": dict.fromkeys(by_query, judged)}
+        details = {
+            "scores": by_query,
+            "judgements": dict.fromkeys(by_query, judged),
+            "answers": dict.fromkeys(by_query, model),
+            "seen": [],
+        }
         row = {
             "evaluation_id": f"{model}-{round_number}",
             "kind": "retrieval",

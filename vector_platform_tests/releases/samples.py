@@ -60,10 +60,10 @@ def scores(
     noise = rng.normal(size=queries)
     noise = deviation * (noise - noise.mean()) / noise.std(ddof=1)
     names = [f"q{number:05d}" for number in range(queries)]
-    tenants = {name: f"t{number % slices}" for number, name in enumerate(names)}
+    tenants = {name: (f"t{number % slices}",) for number, name in enumerate(names)}
     champion = dict.fromkeys(names, 0.6)
     challenger = {
-        name: 0.6 - loss + float(value) - (sick if tenants[name] == "t0" else 0.0)
+        name: 0.6 - loss + float(value) - (sick if tenants[name] == ("t0",) else 0.0)
         for name, value in zip(names, noise, strict=True)
     }
     return QualityScores("nDCG@10", champion, challenger, tenants)

@@ -37,7 +37,8 @@ def evaluated(
 ) -> str:
     """Record an evaluation; without judgements of its own, every query is judged as always."""
     judged = dict.fromkeys(scores, "as always") | (judgements or {})
-    return recorded(lake, model, scores, {"scores": scores, "judgements": judged}, day=day)
+    details = {"scores": scores, "judgements": judged, "answers": {}, "seen": []}
+    return recorded(lake, model, scores, details, day=day)
 
 
 def recorded(

@@ -150,5 +150,5 @@ def test_what_a_request_waits_for_names_the_gate_and_the_people() -> None:
     standing = standing_of("dan", [decision("approve", "ann")], NAMED, automatic=False)
     scored = evidence(change="model", same_vectors=False, quality=scores(0.0, queries=30))
     (reason,) = stands_in_the_way("model", judge(scored, NAMED, moment=MOMENT), standing, NAMED)
-    assert "quality is undecided: 30 queries are too few" in reason
+    assert "quality is undecided: 30 questions are too few" in reason
     assert "1 approval of ann, bob, cat" in reason

@@ -5,6 +5,7 @@ Belongs here: `lake/golden_queries` and `quality/retrieval`. Does not belong her
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from vector_platform.lake.contract import (
     hash_text,
 )
 from vector_platform.lake.lake import Snapshot
+from vector_platform.models.own import trained_on
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus, follow_sources
 from vector_platform.orchestration.columns import table_metadata
@@ -31,6 +33,7 @@ from vector_platform.quality.retrieval import (
     GoldenSet,
     NoGoldenQueries,
     QualityReport,
+    ScoredDoc,
     current_golden,
     evaluate,
     exact_top_k,
@@ -147,12 +150,26 @@ def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[
         raise NoGoldenQueries(NO_GOLDEN)
     vectors = platform.embedder(model_version).encode_queries(list(golden.texts))
 
-    def report(tenants: tuple[str | None, ...] | None) -> QualityReport:
-        found = exact_top_k(lake, model_version, snapshot, vectors, k=TOP_K, tenants=tenants)
-        return evaluate(found, golden)
+    def answers(tenants: tuple[str | None, ...] | None) -> list[list[ScoredDoc]]:
+        return exact_top_k(lake, model_version, snapshot, vectors, k=TOP_K, tenants=tenants)
 
-    overall, within = report(None), report(golden.tenants)
-    rows = evaluation_rows(overall, within, model_version, snapshot, golden, run_id)
+    found = answers(None)
+    overall, within = evaluate(found, golden), evaluate(answers(golden.tenants), golden)
+    learnt = trained_on(platform.data_dir, model_version)
+    rows = evaluation_rows(
+        overall,
+        within,
+        model_version,
+        snapshot,
+        golden,
+        run_id,
+        answers=dict(zip(golden.query_ids, map(_answer_hash, found), strict=True)),
+        seen=[
+            query
+            for query, text in zip(golden.query_ids, golden.texts, strict=True)
+            if hash_text(text) in learnt
+        ],
+    )
     lake.evaluations.append(rows, {"run_id": run_id})
     metric = platform.settings.quality.evaluation_metric
     picture = metric_bars(
@@ -175,8 +192,22 @@ def evaluation_rows(
     snapshot: Snapshot,
     golden: GoldenSet,
     run_id: str,
+    *,
+    answers: Mapping[str, str],
+    seen: Sequence[str],
 ) -> pa.Table:
-    """Rows of `evaluations`: one a metric; `details` has score and judgements of each query."""
+    """Rows of `evaluations`: one a metric; `details` has what is known of each query.
+
+    Args:
+        overall: Scores over all tenants.
+        within: Scores within each query's tenant.
+        model_version: Whose.
+        snapshot: What was searched.
+        golden: What was asked.
+        run_id: The run.
+        answers: Query -> a hash of the documents found over all tenants, in their order.
+        seen: Queries that the model was trained on.
+    """
     now = datetime.now(UTC)
     judgements = golden.judgements()
     evaluation_id = hash_text(
@@ -201,6 +232,8 @@ def evaluation_rows(
                             for query, score in report.per_query[metric].items()
                         },
                         "judgements": judgements,
+                        "answers": answers,
+                        "seen": seen,
                     }
                 ),
                 "run_id": run_id,
@@ -211,6 +244,10 @@ def evaluation_rows(
         ],
         schema=EVALUATIONS.schema,
     )
+
+
+def _answer_hash(found: Sequence[ScoredDoc]) -> str:
+    return hash_text(canonical_json([one.doc_id for one in found]))[:16]
 
 
 def _same_rows(stored: pa.Table, rows: pa.Table) -> bool:
