@@ -69,6 +69,15 @@ def test_a_name_is_taken_once_and_its_data_is_never_inherited(client: Pinecone) 
         ({"name": "a", "schema": SCHEMA, "colour": 1}, 422, "colour"),
         ({"name": "a", "schema": {"fields": {"n": {"type": "float"}}}}, 400, "'n'"),
         ({"name": "a", "schema": {"fields": {"n": {"type": "blob"}}}}, 422, "blob"),
+        # As the SDK's own live suite has it: a string that says neither how it is searched nor
+        # that it is filtered by is not read at all; one that says the latter is read and refused.
+        ({"name": "a", "schema": {"fields": {"n": {"type": "string"}}}}, 422, "fields.n"),
+        (
+            {"name": "a", "schema": {"fields": {"n": {"type": "string", "filterable": True}}}},
+            400,
+            "only accepts fields used for search",
+        ),
+        ({"name": "a", "schema": {"fields": {"n": {"type": "integer"}}}}, 422, "integer"),
         ({"name": "a", "schema": {"fields": {"_x": {"type": "sparse_vector"}}}}, 400, "_x"),
         (
             {"name": "a", "schema": {"fields": {"v": {"type": "dense_vector", "dimension": 3}}}},

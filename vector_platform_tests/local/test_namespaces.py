@@ -56,6 +56,34 @@ def found(index: Any, namespace: str) -> list[str]:
     return [match.id for match in matches]
 
 
+# Names that mean something to a path, a pattern or a query, and nothing to this server.
+ODD_NAMES = (
+    "a/documents/delete", "../..", "a\nb", "a\n", "%2F", "%252F", "a%", "_", "'; drop table record",
+    "?x=1", "#", "&", "a b", "\\", "[a]", "*", '"', "\x01\x1f\x7f", "n" * 512,
+)  # fmt: skip
+
+
+def test_a_name_is_data_wherever_it_goes(index: Any) -> None:
+    rows = {name: [f"{name[:500]}#{n}" for n in range(2)] for name in ODD_NAMES}
+    for name, ids in rows.items():
+        index.documents.upsert(namespace=name, documents=[document(i, of=name) for i in ids])
+    assert {ns.name for ns in listed_namespaces(index)} == set(rows)
+    for name, (first, second) in rows.items():
+        assert index.describe_namespace(name=name).record_count == 2
+        assert sorted(found(index, name)) == sorted([first, second])
+        listed = index.documents.list(namespace=name, prefix=first, limit=1)
+        assert [row.id for row in listed] == [first]
+        by_value = index.documents.fetch(namespace=name, filter={"of": name}).documents
+        assert by_value.keys() == {first, second}
+        index.documents.delete(namespace=name, ids=[first])
+        left = index.documents.fetch(namespace=name, ids=[first, second]).documents
+        assert left.keys() == {second}
+    for name, (_, second) in rows.items():
+        assert found(index, name) == [second]
+        index.delete_namespace(name=name)
+    assert listed_namespaces(index) == []
+
+
 def test_namespaces_are_created_listed_described_and_deleted(index: Any) -> None:
     index.create_namespace(name="empty", schema={"fields": {"n": {"filterable": True}}})
     index.documents.upsert(namespace="full", documents=[document("a"), document("b")])

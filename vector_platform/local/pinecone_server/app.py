@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -48,10 +49,19 @@ KNOBS_PATH = "/_local/knobs"
 _INDEX = "/i/{index}"
 _LOG = logging.getLogger(__name__)
 
+
+class _Name(StringConvertor):
+    """A name as a part of the path: any character, slashes and line breaks too."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("name", _Name())
+
 _ROUTES: tuple[tuple[str, Handler, tuple[str, ...]], ...] = (
     ("/indexes", control.collection, ("GET", "POST")),
     ("/indexes/{name}", control.item, ("GET", "PATCH", "DELETE")),
-    (_INDEX + "/namespaces/{namespace:path}/documents/{operation}", documents.operation, ("POST",)),
+    (_INDEX + "/namespaces/{namespace:name}/documents/{operation}", documents.operation, ("POST",)),
     (_INDEX + "/query", vectors.query, ("POST",)),
     (_INDEX + "/vectors/upsert", vector_writes.upsert, ("POST",)),
     (_INDEX + "/vectors/update", vector_writes.update, ("POST",)),
@@ -63,9 +73,9 @@ _ROUTES: tuple[tuple[str, Handler, tuple[str, ...]], ...] = (
     (_INDEX + "/bulk/imports/{id}", imports.item, ("GET", "DELETE")),
     (_INDEX + "/describe_index_stats", namespaces.statistics, ("POST",)),
     (_INDEX + "/namespaces", namespaces.collection, ("GET", "POST")),
-    (_INDEX + "/namespaces/{namespace:path}", namespaces.item, ("GET", "DELETE")),
+    (_INDEX + "/namespaces/{namespace:name}", namespaces.item, ("GET", "DELETE")),
     (_INDEX + "/namespace-aliases", aliases.collection, ("GET", "POST")),
-    (_INDEX + "/namespace-aliases/{alias:path}", aliases.item, ("GET", "PATCH", "DELETE")),
+    (_INDEX + "/namespace-aliases/{alias:name}", aliases.item, ("GET", "PATCH", "DELETE")),
 )
 
 
@@ -109,7 +119,7 @@ def create_app(catalog: Catalog, knobs: Knobs, *, api_key: str | None) -> Starle
         Route(HEALTH_PATH, health),
         Route(KNOBS_PATH, service.turn_knobs, methods=["GET", "PUT", "DELETE"]),
         *(route(path, handler, methods) for path, handler, methods in _ROUTES),
-        route("/{path:path}", _left_out, ("GET", "POST", "PUT", "PATCH", "DELETE")),
+        route("/{path:name}", _left_out, ("GET", "POST", "PUT", "PATCH", "DELETE")),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 

@@ -6,14 +6,15 @@ belong here: jobs and writes (`imports`).
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from vector_platform.local.pinecone_server.errors import invalid
+from vector_platform.local.pinecone_server.import_source import Folder
 from vector_platform.local.pinecone_server.records import Record, document_to_record
 from vector_platform.local.pinecone_server.schema import Schema
 from vector_platform.local.pinecone_server.vector_writes import vector_to_record
@@ -52,34 +53,35 @@ class SourceRecord:
         return document_to_record(self.schema, document, self.row)
 
 
-def files_of(schema: Schema, folder: Path) -> list[Path]:
-    """Return the files to import from a namespace's folder, in order."""
-    return sorted(folder.glob("*.jsonl" if schema.has_documents else "*.parquet"))
+def files_of(schema: Schema, folder: Folder) -> list[str]:
+    """Return the paths of the files to import from a namespace's folder, in order."""
+    return folder.files(".jsonl" if schema.has_documents else ".parquet")
 
 
-def read_file(schema: Schema, file: Path) -> Iterator[SourceRecord]:
-    """Read a file's records one by one; memory holds one batch of rows."""
-    rows = _json_lines(file) if schema.has_documents else _parquet_rows(file)
-    for number, raw in rows:
-        place = f"{file.parent.name}/{file.name}, row {number + 1}"
+def read_file(schema: Schema, folder: Folder, path: str) -> Iterator[SourceRecord]:
+    """Read the records of a file in a folder one by one; memory holds one batch of rows."""
+    rows = _json_lines if schema.has_documents else _parquet_rows
+    for number, raw in rows(folder, path):
+        place = f"{folder.name}/{path.rpartition('/')[2]}, row {number + 1}"
         yield SourceRecord(schema, raw, place, number)
 
 
-def _json_lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines):
+def _json_lines(folder: Folder, path: str) -> Iterator[tuple[int, bytes]]:
+    with folder.file_system().open_input_stream(path, compression=None) as stream:
+        for number, line in enumerate(io.BufferedReader(stream)):
             if line.strip():
                 yield number, line
 
 
-def _parquet_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _parquet_rows(folder: Folder, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow.parquet as pq
 
     number = 0
-    for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
-        for row in batch.to_pylist():
-            yield number, _as_vector(row)
-            number += 1
+    with folder.file_system().open_input_file(path) as file:
+        for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
+            for row in batch.to_pylist():
+                yield number, _as_vector(row)
+                number += 1
 
 
 def _as_vector(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Bulk import from a local folder: one subfolder a namespace, read in the background.
+"""Bulk import from a folder: one subfolder a namespace, read in the background.
 
 Belongs here: the routes of `/bulk/imports`, and the life of an import job. Does not belong here:
-reading the files (`import_files`).
+where the files are (`import_source`), and reading them (`import_files`).
 
 As in the service, the namespaces must not exist before. A job that a stopped server left
 unfinished is reported as failed; what it had written stays, as after any failed import.
@@ -10,12 +10,12 @@ unfinished is reported as failed; what it had written stays, as after any failed
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import orjson
 
@@ -28,12 +28,9 @@ from vector_platform.local.pinecone_server.call import (
 )
 from vector_platform.local.pinecone_server.catalog import Catalog, Index
 from vector_platform.local.pinecone_server.database import transaction
-from vector_platform.local.pinecone_server.errors import (
-    RequestRefusedError,
-    invalid,
-    not_implemented,
-)
+from vector_platform.local.pinecone_server.errors import RequestRefusedError, invalid
 from vector_platform.local.pinecone_server.import_files import SourceRecord, files_of, read_file
+from vector_platform.local.pinecone_server.import_source import Folder
 from vector_platform.local.pinecone_server.limits import check_id, query_int
 from vector_platform.local.pinecone_server.naming import write_target
 from vector_platform.local.pinecone_server.records import Record
@@ -41,6 +38,9 @@ from vector_platform.local.pinecone_server.store import IndexStore
 
 _BATCH = 1000
 _MAX_LIST = 100
+_JOB_ID = re.compile(r"[0-9]{1,18}")
+# Above every job's number.
+_NO_JOB = 10**18 - 1
 _UNFINISHED = ("Pending", "InProgress")
 _LOG = logging.getLogger(__name__)
 
@@ -55,11 +55,13 @@ def collection(catalog: Catalog, call: Call) -> Reply:
     if call.method == "POST":
         return _start(index, call.body)
     limit = query_int(call.argument("limit"), "limit", _MAX_LIST, 1, _MAX_LIST)
-    after = decode_token(call.argument("paginationToken"))
+    after = decode_token(call.argument("paginationToken")) or str(_NO_JOB)
+    if not _JOB_ID.fullmatch(after):
+        raise invalid("Invalid pagination token", reason="INVALID_PAGINATION_TOKEN")
     with index.store.session():
         rows = index.store.db.execute(
             "select id from import_job where id<? order by id desc limit ?",
-            (int(after or 2**62), limit + 1),
+            (int(after), limit + 1),
         )
         page, more = paged([str(row[0]) for row in rows], limit)
         jobs = [_read(index.store, job_id) for job_id in page]
@@ -87,7 +89,7 @@ def fail_unfinished(store: IndexStore) -> None:
 
 
 def _start(index: Index, body: dict[str, Any]) -> Reply:
-    folder = _folder(body.get("uri"))
+    folder = Folder.parse(body.get("uri"))
     mode = (body.get("errorMode") or {}).get("onError") or "abort"
     if mode not in ("abort", "continue"):
         raise invalid(f"errorMode.onError must be 'abort' or 'continue', got {mode!r}")
@@ -108,16 +110,7 @@ def _start(index: Index, body: dict[str, Any]) -> Reply:
     return Reply({"id": job["id"]})
 
 
-def _folder(uri: Any) -> Path:
-    if not isinstance(uri, str) or not uri:
-        raise invalid("'uri' is required")
-    parts = urlsplit(uri)
-    if parts.scheme not in ("", "file"):
-        raise not_implemented(f"imports from {parts.scheme}://; give a folder as file:///path")
-    return Path(unquote(parts.path))
-
-
-def _run(index: Index, folder: Path, job_id: str, skip_bad: bool) -> None:
+def _run(index: Index, folder: Folder, job_id: str, skip_bad: bool) -> None:
     """Import a folder, and leave the job in a final state whatever happens."""
     try:
         try:
@@ -126,6 +119,8 @@ def _run(index: Index, folder: Path, job_id: str, skip_bad: bool) -> None:
             return
         except RequestRefusedError as error:
             changes = _failed(error.message)
+        except OSError as error:
+            changes = _failed(f"cannot read {folder.shown}: {error}")
         except Exception as error:
             _LOG.exception("import %s failed", job_id)
             changes = _failed(f"{type(error).__name__}: {error}")
@@ -134,13 +129,13 @@ def _run(index: Index, folder: Path, job_id: str, skip_bad: bool) -> None:
         return  # the index was deleted, or the job cancelled, at the last moment
 
 
-def _import(index: Index, folder: Path, job_id: str, skip_bad: bool) -> dict[str, Any]:
-    namespaces = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+def _import(index: Index, folder: Folder, job_id: str, skip_bad: bool) -> dict[str, Any]:
+    namespaces = folder.folders()
     if not namespaces:
-        raise invalid(f"No namespaces found under {folder}: expected one subfolder a namespace")
-    files = [(space, file) for space in namespaces for file in files_of(index.schema, space)]
+        raise invalid(f"No namespaces found under {folder.shown}: expected one subfolder each")
+    files = [(space, path) for space in namespaces for path in files_of(index.schema, space)]
     if not files:
-        raise invalid(f"No files to import found under {folder}")
+        raise invalid(f"No files to import found under {folder.shown}")
     store, imported = index.store, 0
     names = {space: check_id(unquote(space.name), "namespace") for space in namespaces}
     with store.session():
@@ -148,8 +143,8 @@ def _import(index: Index, folder: Path, job_id: str, skip_bad: bool) -> dict[str
             write_target(store, name, "upsert", documents=index.schema.has_documents)
             if store.namespace(name) is not None:
                 raise invalid(f"Namespace {name} already exists; imports go to new namespaces")
-    for done, (space, file) in enumerate(files):
-        records = _good(read_file(index.schema, file), skip_bad)
+    for done, (space, path) in enumerate(files):
+        records = _good(read_file(index.schema, space, path), skip_bad)
         while batch := dict(islice(records, _BATCH)):
             with store.session():
                 _update(store, job_id, {"status": "InProgress"})
@@ -186,8 +181,8 @@ def _update(store: IndexStore, job_id: str, changes: dict[str, Any]) -> None:
 
 def _read(store: IndexStore, job_id: str) -> dict[str, Any]:
     row = None
-    if job_id.isdigit():
-        row = store.db.execute("select body from import_job where id=?", (job_id,)).fetchone()
+    if _JOB_ID.fullmatch(job_id):
+        row = store.db.execute("select body from import_job where id=?", (int(job_id),)).fetchone()
     if row is None:
         raise RequestRefusedError(404, f"Import {job_id} not found")
     job: dict[str, Any] = orjson.loads(row[0])

@@ -36,6 +36,7 @@ MAX_NAME_CHARS = 512
 ZERO_VECTOR_THRESHOLD = 1e-8
 
 _INDEX_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,43}[a-z0-9])?")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _TAG_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _NUMBER_TYPES = {int, float}
 
@@ -52,7 +53,7 @@ def query_int(value: str | None, name: str, default: int, low: int, high: int) -
     """Read a whole number from a query string."""
     if value is None:
         return default
-    return check_int(int(value) if value.lstrip("-").isdigit() else value, name, low, high)
+    return check_int(int(value) if _WHOLE.fullmatch(value) else value, name, low, high)
 
 
 def check_id(value: Any, what: str = "_id") -> str:

@@ -23,7 +23,9 @@ from vector_platform.local.pinecone_server.limits import MAX_DIMENSION, check_in
 CLASSIC_DENSE_FIELD = "_values"
 CLASSIC_SPARSE_FIELD = "_sparse_values"
 _METRICS = ("cosine", "euclidean", "dotproduct")
-_FILTER_ONLY_TYPES = ("string", "float", "integer", "boolean", "string_list")
+# What the service reads in a create request and then refuses, since it is not searched. A string
+# without `full_text_search` must say `filterable` to be read, and numbers have no other type.
+_FILTER_ONLY_TYPES = ("string", "float", "boolean", "string_list")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,10 @@ def _field(name: str, field: Any, *, classic: bool) -> dict[str, Any]:
         if options["stemming"] or options["stop_words"] or options.get("ngram"):
             raise not_implemented(f"stemming, stop words or n-grams (schema field '{name}')")
         return shown | {"full_text_search": options}
+    if kind == "string" and not isinstance(field.get("filterable"), bool):
+        raise undeserializable(
+            f"schema.fields.{name}: a `string` needs `full_text_search` or `filterable`"
+        )
     if kind in _FILTER_ONLY_TYPES:
         raise invalid(
             "The schema only accepts fields used for search (field types `dense_vector`, "
