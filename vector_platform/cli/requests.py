@@ -74,7 +74,11 @@ def show(
     as_json: JsonFlag = False,
     as_html: Annotated[bool, typer.Option("--html", help="Print one page of HTML.")] = False,
 ) -> None:
-    """One request: the report of its gates, and everything that was decided about it."""
+    """One request: the report of its gates, and everything that was decided about it.
+
+    For another model also ten answers that change most, side by side: read them before you approve.
+    """
+    from vector_platform.releases.changed_answers import names_of
     from vector_platform.releases.decisions import Decisions
     from vector_platform.releases.evaluations import kept_report
     from vector_platform.releases.gate_report import as_html as to_html
@@ -85,6 +89,7 @@ def show(
     platform = Platform.load()
     found = ReleaseRequests(platform.lake).get(request_id)
     report = kept_report(platform.lake, found, platform.settings.releases)
+    names = names_of(platform.lake, report.evidence.changed) if report else {}
     decided = Decisions(platform.lake, run_id="cli").about(request_id)
     if as_json:
         say_json(
@@ -98,12 +103,12 @@ def show(
     if as_html:
         if report is None:
             raise BadChoice(f"{request_id} has not been measured yet, so there is no report")
-        typer.echo(to_html(report), nl=False)
+        typer.echo(to_html(report, names), nl=False)
         return
     waits = f", waits: {found.waits_for}" if found.waits_for else ""
     say(f"{found.request_id} is {found.state}{waits}")
     if report is not None:
-        typer.echo(as_markdown(report))
+        typer.echo(as_markdown(report, names))
     for decision in decided:
         when = decision.decided_at.strftime("%Y-%m-%d %H:%M:%S")
         say(f"{when} {decision.actor}: {decision.what}, {decision.why}")

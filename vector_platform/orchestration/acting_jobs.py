@@ -16,6 +16,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.jobs import RepairConfig, chosen_backends
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.quality.acting import PlannedRun
+from vector_platform.releases.changed_answers import names_of
 from vector_platform.releases.gate_report import as_markdown
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
@@ -115,7 +116,8 @@ def build_reindex_job(settings: Settings) -> dg.JobDefinition:
                     context.log.info(f"{backend}: {settled.describe()}")
                     gates = {"release": settled.describe()}
                     if settled.report is not None:
-                        gates["gates"] = dg.MetadataValue.md(as_markdown(settled.report))
+                        names = names_of(platform.lake, settled.report.evidence.changed)
+                        gates["gates"] = dg.MetadataValue.md(as_markdown(settled.report, names))
             context.log_event(
                 dg.AssetMaterialization(
                     asset_key=keys.index(backend, settings),

@@ -10,8 +10,10 @@ from typing import Any
 
 import dagster as dg
 
+from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.jobs import chosen_backends
 from vector_platform.orchestration.retries import TRIED_AGAIN, retry_by_type
+from vector_platform.releases.changed_answers import names_of
 from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.evaluations import kept_report
 from vector_platform.releases.gate_report import as_markdown
@@ -160,7 +162,7 @@ def _show() -> dg.JobDefinition:
             ]
         if not found:
             context.log.info("no release request is open")
-        return _told(context, settled)
+        return _told(context, platform.lake, settled)
 
     @dg.job(
         name="show_releases",
@@ -187,7 +189,7 @@ def _approve() -> dg.JobDefinition:
             ).items():
                 desk.override(config.request_id, what, actor=config.actor, reason=why)
             settled = desk.approve(config.request_id, actor=config.actor, reason=config.reason)
-        return _told(context, [settled])
+        return _told(context, platform.lake, [settled])
 
     @dg.job(name="approve_release", description="Approve a release request.")
     def approve_release() -> None:
@@ -206,7 +208,7 @@ def _reject() -> dg.JobDefinition:
         desk = _desk_of(platform, config.request_id, context.run_id)
         with retry_by_type():
             settled = desk.reject(config.request_id, actor=config.actor, reason=config.reason)
-        return _told(context, [settled])
+        return _told(context, platform.lake, [settled])
 
     @dg.job(name="reject_release", description="Reject a release request, or withdraw your own.")
     def reject_release() -> None:
@@ -226,7 +228,7 @@ def build_settle_job(settings: Settings) -> dg.JobDefinition:
         for backend in settings.indexes.backends:
             with retry_by_type():
                 settled += platform.release_desk(backend, run_id=context.run_id).settle_open()
-        return _told(context, settled)
+        return _told(context, platform.lake, settled)
 
     @dg.job(
         name="settle_releases",
@@ -299,13 +301,15 @@ def _desk_of(platform: Platform, request_id: str, run_id: str) -> ReleaseDesk:
         return platform.release_desk(request.backend, run_id=run_id)  # type: ignore[arg-type]
 
 
-def _told(context: dg.OpExecutionContext, settled: Sequence[Settled]) -> dict[str, Any]:
+def _told(context: dg.OpExecutionContext, lake: Lake, settled: Sequence[Settled]) -> dict[str, Any]:
     """Say what became of requests, with the reports of their gates in the UI; facts by request."""
     for one in settled:
         context.log.info(one.describe())
     context.add_output_metadata(
         {
-            one.request.request_id: dg.MetadataValue.md(as_markdown(one.report))
+            one.request.request_id: dg.MetadataValue.md(
+                as_markdown(one.report, names_of(lake, one.report.evidence.changed))
+            )
             for one in settled
             if one.report is not None
         }

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from vector_platform.quality.fidelity import Fidelity, SliceRecall
 from vector_platform.quality.intervals import Recall
+from vector_platform.releases.changed_answers import ChangedAnswer
 
 Change = Literal["first", "rebuild", "index_spec", "model"]
 
@@ -64,6 +65,7 @@ class Evidence:
         same_vectors: Whether both generations hold vectors of one model fingerprint.
         champion_ms: Latency of each probe query on the live generation, milliseconds.
         challenger_ms: Latency of each probe query on this one.
+        changed: Queries that another model answers differently, those that changed most.
     """
 
     backend: str
@@ -82,6 +84,7 @@ class Evidence:
     same_vectors: bool = False
     champion_ms: tuple[float, ...] = ()
     challenger_ms: tuple[float, ...] = ()
+    changed: tuple[ChangedAnswer, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The evidence as plain values, to be kept; `evidence_of` reads it back."""
@@ -117,5 +120,11 @@ def evidence_of(facts: Mapping[str, Any]) -> Evidence:
             else None,
             "champion_ms": tuple(facts["champion_ms"]),
             "challenger_ms": tuple(facts["challenger_ms"]),
+            "changed": tuple(
+                ChangedAnswer(
+                    **{**each, "before": tuple(each["before"]), "after": tuple(each["after"])}
+                )
+                for each in facts["changed"]
+            ),
         }
     )

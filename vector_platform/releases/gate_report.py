@@ -6,12 +6,14 @@ The same report gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from typing import Any
 
 from vector_platform.lake.contract import canonical_json
 from vector_platform.quality.markdown import table
+from vector_platform.releases.changed_answers import rows_of
 from vector_platform.releases.gates import Gate, GateReport
 
 Row = Sequence[object]
@@ -38,6 +40,7 @@ def report_facts(report: GateReport) -> dict[str, Any]:
             }
             for gate in report.gates
         ],
+        "changed_answers": [asdict(one) for one in report.evidence.changed],
     }
 
 
@@ -46,20 +49,20 @@ def as_json(report: GateReport) -> str:
     return canonical_json(report_facts(report))
 
 
-def as_markdown(report: GateReport) -> str:
-    """The report for the Dagster UI."""
+def as_markdown(report: GateReport, names: Mapping[str, str]) -> str:
+    """The report for the Dagster UI; `names` are shown for ids, see `changed_answers.py`."""
     lines = [f"## {_title(report)}", "", *table(("", ""), _head(report))]
     lines += ["", *table(_GATES, [_gate_row(gate) for gate in report.gates])]
-    for title, columns, rows in _details(report):
+    for title, columns, rows in _details(report, names):
         lines += ["", f"### {title}", "", *table(columns, rows)]
     return "\n".join(lines) + "\n"
 
 
-def as_html(report: GateReport) -> str:
-    """The report as one page that needs nothing else."""
+def as_html(report: GateReport, names: Mapping[str, str]) -> str:
+    """The report as one page that needs nothing else; `names` are shown for ids."""
     parts = [f"<h1>{escape(_title(report))}</h1>", _html_table((), _head(report))]
     parts.append(_html_table(_GATES, [_gate_row(gate) for gate in report.gates]))
-    for title, columns, rows in _details(report):
+    for title, columns, rows in _details(report, names):
         parts += [f"<h2>{escape(title)}</h2>", _html_table(columns, rows)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -70,6 +73,7 @@ def as_html(report: GateReport) -> str:
 
 
 _GATES = ("gate", "outcome", "why")
+_CHANGED = ("query", "tenant", "live model finds", "new model finds")
 
 
 def _title(report: GateReport) -> str:
@@ -92,9 +96,12 @@ def _gate_row(gate: Gate) -> Row:
     return gate.name, gate.outcome, gate.why
 
 
-def _details(report: GateReport) -> list[tuple[str, Row, list[Row]]]:
-    """(title, columns, rows) of the numbers and the slices of every gate that has some."""
+def _details(report: GateReport, names: Mapping[str, str]) -> list[tuple[str, Row, list[Row]]]:
+    """(title, columns, rows) of the answers that change, and of every gate's numbers and slices."""
     found: list[tuple[str, Row, list[Row]]] = []
+    if report.evidence.changed:
+        title = f"{len(report.evidence.changed)} answers that change most: look before you approve"
+        found.append((title, _CHANGED, list(rows_of(report.evidence.changed, names))))
     for gate in report.gates:
         if gate.numbers:
             rows: list[Row] = [(name, _shown(value)) for name, value in gate.numbers.items()]

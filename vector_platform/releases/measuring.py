@@ -18,6 +18,7 @@ from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.quality.fidelity import Fidelity, measure
 from vector_platform.quality.golden_questions import GoldenQuestions
 from vector_platform.quality.index_queries import IndexQueries
+from vector_platform.releases.changed_answers import changed_answers
 from vector_platform.releases.evaluations import judged_alike, newest_evaluations
 from vector_platform.releases.evidence import Change, Evidence, QualityScores
 from vector_platform.releases.probes import Answer, Probes, ask
@@ -84,13 +85,13 @@ def collect(
     known_as = probes(live.model_version) if live else []
     for mine in asked[:WARM_UP]:
         ask(target, state.identity, mine)
-    before: list[float] = []
+    before: list[Answer] = []
     answers: list[Answer] = []
     for _ in range(rounds):
         # In turn, query by query, so that a busy machine slows both alike.
         for place, mine in enumerate(asked):
             if live:
-                before.append(_answered(ask(target, live.identity, known_as[place])).ms)
+                before.append(_answered(ask(target, live.identity, known_as[place])))
             answers.append(_answered(ask(target, state.identity, mine)))
     fidelity = _fidelity(
         lake, target, state, proof.snapshot, recall_queries(state, proof.snapshot), recall_floor
@@ -111,8 +112,11 @@ def collect(
         fidelity=fidelity,
         quality=None if same or live is None else comparable_scores(lake, metric, live, state),
         same_vectors=same,
-        champion_ms=tuple(round(ms, 3) for ms in before),
+        champion_ms=tuple(round(answer.ms, 3) for answer in before),
         challenger_ms=tuple(round(answer.ms, 3) for answer in answers) if live else (),
+        changed=()
+        if same or live is None
+        else changed_answers(asked, before[: len(asked)], answers[: len(asked)]),
     )
 
 

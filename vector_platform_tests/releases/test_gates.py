@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ import pytest
 from vector_platform.quality.fidelity import SliceRecall
 from vector_platform.quality.index_queries import NEW
 from vector_platform.quality.intervals import Recall
+from vector_platform.releases.changed_answers import ChangedAnswer
 from vector_platform.releases.evidence import Evidence, QualityScores, evidence_of
 from vector_platform.releases.gate_report import as_html, as_json, as_markdown
 from vector_platform.releases.gates import Gate, GateName, judge
 from vector_platform.settings import Releases
 from vector_platform_tests.releases.samples import MOMENT, evidence, fidelity, scores
+
+CHANGED = (ChangedAnswer("g/q1", "kms", ("s:old",), ("s:new", "s:old")),)
 
 
 def gate(name: GateName, known: Evidence, **policy: Any) -> Gate:
@@ -164,20 +168,30 @@ def test_latency_without_enough_queries_is_undecided() -> None:
 
 
 def test_the_same_evidence_gives_the_same_bytes_also_after_it_was_kept() -> None:
-    known = model(scores(0.004, slices=5))
+    known = replace(model(scores(0.004, slices=5)), changed=CHANGED)
     kept = evidence_of(json.loads(json.dumps(known.facts())))
     assert kept == known
-    for render in (as_json, as_markdown, as_html):
+    for render in (as_json, partial(as_markdown, names={}), partial(as_html, names={})):
         first, second = (render(judge(each, Releases(), moment=MOMENT)) for each in (known, kept))
         assert first == second
+
+
+def test_every_report_shows_the_changed_answers_by_the_names_that_are_known() -> None:
+    report = judge(replace(model(scores(0.0)), changed=CHANGED), Releases(), moment=MOMENT)
+    names = {"g/q1": "rotate <keys>?", "s:new": "Keys"}
+    page, text = as_html(report, names), as_markdown(report, names)
+    for shown in (text, page):
+        assert "look before you approve" in shown and "1. Keys; 2. s:old" in shown
+    assert "rotate &lt;keys&gt;?" in page
+    assert json.loads(as_json(report))["changed_answers"][0]["after"] == ["s:new", "s:old"]
 
 
 def test_the_three_reports_say_the_same_and_escape_what_they_show() -> None:
     known = evidence(differences="<b>1 | missing</b>", model_version="m.v1")
     report = judge(known, Releases(), moment=MOMENT)
     assert json.loads(as_json(report))["outcome"] == "fail"
-    assert "1 \\| missing" in as_markdown(report)
-    page = as_html(report)
+    assert "1 \\| missing" in as_markdown(report, {})
+    page = as_html(report, {})
     assert "<b>" not in page and "&lt;b&gt;" in page
     for name in ("verify", "recall", "quality", "latency", "freeze"):
-        assert name in as_markdown(report) and name in page
+        assert name in as_markdown(report, {}) and name in page
