@@ -9,7 +9,7 @@
     {{ literal("/" ~ (column | replace("~", "~0") | replace("/", "~1"))) }}
 {%- endmacro %}
 
--- Text without NUL, with \n line ends, in NFC, without white space (Unicode's) at either end.
+-- Text (never an identity) without NUL, with \n line ends, in NFC, without white space (Unicode's) at either end.
 {% macro clean(expression) -%}
     trim(
         nfc_normalize(
@@ -40,17 +40,8 @@
     coalesce(lower({{ text_of(column) }}) in ('true', 't', '1', 'yes', 'y'), false)
 {%- endmacro %}
 
--- The keys a column names (one or a list) as [{predicate, value}]; values untouched.
-{% macro related(predicate, column) -%}
-    {%- set value = "json_extract(payload, " ~ pointer(column) ~ ")" -%}
-    list_transform(
-        list_filter(
-            case json_type(payload, {{ pointer(column) }})
-                when 'ARRAY' then json_extract_string({{ value }}, '$[*]')
-                else [json_extract_string(payload, {{ pointer(column) }})]
-            end,
-            lambda item: coalesce({{ clean("item") }}, '') <> ''
-        ),
-        lambda item: {'predicate': {{ literal(predicate) }}, 'value': item}
-    )
+-- A column as an identity: a text exactly as it is, an integer by its digits, else empty. Never
+-- cleaned: identities that differ in any character are different.
+{% macro identity_of(column) -%}
+    identity_of(payload, {{ literal(column) }})
 {%- endmacro %}

@@ -46,12 +46,7 @@ select
     uri,
     run_id,
     ingested_at,
-    flatten([
-        []::struct(predicate varchar, value varchar)[]
-        {%- for predicate, column in relations.items() %},
-        {{ related(predicate, column) }}
-        {%- endfor %}
-    ]) as relations
+    relations_of(payload, {{ literal(tojson(relations)) }}) as relations
 from latest
 where not {{ deleted }}
 {% endmacro %}

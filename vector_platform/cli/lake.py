@@ -57,3 +57,43 @@ def vacuum(
 
     for name, files in Platform.load().lake.vacuum(retention_hours).items():
         say(f"{name}: {files} file(s) deleted")
+
+
+@app.command(name="audit-tenants")
+def audit_tenants(as_json: JsonFlag = False) -> None:
+    """Tenants and regions that earlier versions changed or made one. Exit 2 when there are any.
+
+    Earlier versions trimmed and composed them: different ones could become one, and then saw each
+    other's rows. Now they are taken exactly, and the next run puts every row under its own.
+    """
+    from vector_platform.corpus.former_tenants import former_identities
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    found = former_identities(platform.lake, platform.settings)
+    if as_json:
+        say_json([one.facts() for one in found])
+    elif not found:
+        say("no tenant or region was changed or merged")
+    else:
+        columns = ["as it landed", "rows", "became", "documents there", "chunks there", "what"]
+        rows = [
+            [
+                ascii(value.value),
+                value.rows,
+                f"{one.role} {one.became!a}",
+                value.documents_elsewhere,
+                value.chunks_elsewhere,
+                ("merged" if one.merged else "renamed")
+                + (f"; refused now: {value.problem}" if value.problem else ""),
+            ]
+            for one in found
+            for value in one.values
+        ]
+        say_table("Tenants and regions that were changed", columns, rows)
+        say(
+            "Whoever could ask for a merged one could see the rows of all its values. `run` puts "
+            "every row under its own; a refused value must be mended at its source."
+        )
+    if found:
+        raise typer.Exit(2)

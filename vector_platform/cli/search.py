@@ -40,6 +40,9 @@ def search(
         say_json([result.as_json() for result in results])
         return
     for result in results:
+        if result.notice:
+            say(f"{result.backend}: {result.notice}")
+            continue
         say_table(
             f"{result.backend}: {result.model_version}, generation {result.generation}, "
             f"{result.snapshot}, {result.seconds * 1000:.0f} ms",

@@ -1,21 +1,31 @@
 """What dbt's DuckDB knows of the platform: raw tables as sources, and the contract's functions.
 
 Belongs here: the dbt-duckdb plugin that the profile names. Does not belong here: any mapping or
-rule of the models (`dbt/`). Document ids and attributes come from the contract's own Python
-functions, so that SQL cannot drift from it by a byte; everything else is SQL.
+rule of the models (`dbt/`). Document ids, identities and attributes come from the contract's own
+Python functions, so that SQL cannot drift from it by a byte; everything else is SQL.
 """
 
 from __future__ import annotations
 
 import atexit
+import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from vector_platform.lake.contract import attribute_problem, canonical_json, doc_id_of, raw_spec
+from vector_platform.lake.contract import (
+    MAX_ID_BYTES,
+    MAX_TENANT_BYTES,
+    attribute_problem,
+    canonical_json,
+    doc_id_of,
+    identity_of,
+    identity_problem,
+    raw_spec,
+)
 from vector_platform.lake.tables import Table
 
 if TYPE_CHECKING:
@@ -46,31 +56,81 @@ def attribute_problems(attributes: str) -> str:
     return "; ".join(f"{name}: {problem}" for name, problem in found.items() if problem)
 
 
-def _column(values: Iterator[str]) -> pa.Array:
-    return pa.array(values, pa.string())
+def identity_in(payload: str, column: str) -> str:
+    """The identity that a column of a raw row names, exactly; empty when it names none."""
+    return identity_of(json.loads(payload).get(column)) or ""
+
+
+def relations_in(payload: str, mapping: str) -> list[dict[str, str]]:
+    """What the mapped columns of a raw row name, as {predicate, value}; values are exact.
+
+    Args:
+        payload: The source's row, a JSON object.
+        mapping: JSON object: predicate -> column of one key or a list of keys.
+    """
+    row = json.loads(payload)
+    found = []
+    for predicate, column in json.loads(mapping).items():
+        value = row.get(column)
+        for item in value if isinstance(value, list) else [] if value is None else [value]:
+            name = identity_of(item)
+            if name is None:
+                # Only a mapping that changed after landing meets something else than a name.
+                name = "" if item is None else canonical_json(item)
+            if name.strip():
+                found.append({"predicate": predicate, "value": name})
+    return found
+
+
+def id_problem(identity: str) -> str:
+    """Why a text cannot be an id or name an object, or an empty string."""
+    return identity_problem(identity, max_bytes=MAX_ID_BYTES) or ""
+
+
+def tenant_problem(identity: str) -> str:
+    """Why a text cannot be a tenant or region, or an empty string."""
+    return identity_problem(identity, max_bytes=MAX_TENANT_BYTES) or ""
+
+
+# What `relations_in` gives, for DuckDB and for Arrow.
+_RELATIONS_SQL = "STRUCT(predicate VARCHAR, value VARCHAR)[]"
+_RELATIONS = pa.list_(pa.struct([("predicate", pa.string()), ("value", pa.string())]))
 
 
 def register_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the contract's functions callable in SQL; null in, null out."""
     from duckdb.func import PythonUDFType
 
-    def over_pairs(function: Callable[[str, str], str]) -> Callable[[Any, Any], pa.Array]:
-        return lambda a, b: _column(
-            function(x, y) for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)
-        )
-
-    def over_values(function: Callable[[str], str]) -> Callable[[Any], pa.Array]:
-        return lambda a: _column(function(x) for x in a.to_pylist())
-
-    functions: list[tuple[str, int, Callable[..., pa.Array]]] = [
-        ("doc_id_of", 2, over_pairs(doc_id_of)),
-        ("canonical_attributes", 2, over_pairs(canonical_attributes)),
-        ("attribute_problems", 1, over_values(attribute_problems)),
+    functions: list[tuple[str, int, Callable[..., Any], str, pa.DataType]] = [
+        ("doc_id_of", 2, doc_id_of, "VARCHAR", pa.string()),
+        ("identity_of", 2, identity_in, "VARCHAR", pa.string()),
+        ("relations_of", 2, relations_in, _RELATIONS_SQL, _RELATIONS),
+        ("canonical_attributes", 2, canonical_attributes, "VARCHAR", pa.string()),
+        ("attribute_problems", 1, attribute_problems, "VARCHAR", pa.string()),
+        ("id_problem", 1, id_problem, "VARCHAR", pa.string()),
+        ("tenant_problem", 1, tenant_problem, "VARCHAR", pa.string()),
     ]
-    for name, arity, function in functions:
+    for name, arity, function, kind, arrow in functions:
         connection.create_function(
-            name, function, ["VARCHAR"] * arity, "VARCHAR", type=PythonUDFType.ARROW
+            name,
+            _over_columns(function, arrow),
+            ["VARCHAR"] * arity,
+            kind,
+            type=PythonUDFType.ARROW,
         )
+
+
+def _over_columns(function: Callable[..., Any], kind: pa.DataType) -> Callable[..., pa.Array]:
+    """A function of texts as one of Arrow columns of texts."""
+
+    def one(a: Any) -> pa.Array:
+        return pa.array((function(x) for x in a.to_pylist()), kind)
+
+    def two(a: Any, b: Any) -> pa.Array:
+        pairs = zip(a.to_pylist(), b.to_pylist(), strict=True)
+        return pa.array((function(x, y) for x, y in pairs), kind)
+
+    return one if len(inspect.signature(function).parameters) == 1 else two
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt ships no types

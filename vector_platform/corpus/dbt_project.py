@@ -194,8 +194,8 @@ def staging_sql(name: str, fields: FieldMapping) -> str:
     if fields.deleted is not None:
         arguments.append(f"deleted={_call('truth_of', fields.deleted)}")
     arguments += [
-        f"attributes={json.dumps(fields.attributes, sort_keys=True)}",
-        f"relations={json.dumps(fields.relations, sort_keys=True)}",
+        f"attributes={json.dumps(fields.attributes, sort_keys=True, ensure_ascii=False)}",
+        f"relations={json.dumps(fields.relations, sort_keys=True, ensure_ascii=False)}",
     ]
     listed = ",\n    ".join(arguments)
     return (
@@ -206,13 +206,18 @@ def staging_sql(name: str, fields: FieldMapping) -> str:
 
 
 def _call(macro: str, column: str) -> str:
-    return f"{macro}({json.dumps(column)})"
+    return f"{macro}({_quoted(column)})"
+
+
+def _quoted(text: str) -> str:
+    # Jinja reads a character beyond U+FFFF as it is, but not as JSON's pair of surrogates.
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _expression(field: str | Constant) -> str:
     if isinstance(field, Constant):
-        return f"clean(literal({json.dumps(field.value)}))"
-    return _call("line_of", field)
+        return _call("literal", field.value)
+    return _call("identity_of", field)
 
 
 def _yaml(value: Any) -> str:

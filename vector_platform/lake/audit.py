@@ -15,6 +15,7 @@ from vector_platform.lake.contract import (
     MAX_TENANT_BYTES,
     UNIT_NORM_TOLERANCE,
 )
+from vector_platform.lake.identities import unfit_sql
 from vector_platform.lake.joins import spilling_duckdb
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.rules import CONTENT_SQL
@@ -78,15 +79,22 @@ _ANOTHER_NAME = (
 _CHUNK_RULES = {
     "id_is_unique": _Rule("copies > 1", "chunk_id", _WRITTEN_BESIDE, "copies || ' copies'"),
     "id_fits_backends": _Rule(
-        f"octet_length(encode(chunk_id)) > {MAX_ID_BYTES} OR chunk_id = ''",
+        unfit_sql("chunk_id", max_bytes=MAX_ID_BYTES),
         "chunk_id",
         f"Give the documents keys of at most {MAX_ID_BYTES} bytes at their source.",
         "octet_length(encode(chunk_id)) || ' bytes'",
     ),
     "tenant_is_named": _Rule(
-        f"tenant = '' OR octet_length(encode(tenant)) > {MAX_TENANT_BYTES}",
+        unfit_sql("tenant", max_bytes=MAX_TENANT_BYTES),
         "tenant",
-        f"Give them a tenant of 1 to {MAX_TENANT_BYTES} bytes: sources.NAME.fields.tenant.",
+        f"Give them a tenant of 1 to {MAX_TENANT_BYTES} bytes without control characters: "
+        "sources.NAME.fields.tenant.",
+    ),
+    "region_is_named": _Rule(
+        unfit_sql("region", max_bytes=MAX_TENANT_BYTES),
+        "region",
+        f"Give them a region of 1 to {MAX_TENANT_BYTES} bytes without control characters: "
+        "sources.NAME.fields.region.",
     ),
     "text_is_not_empty": _Rule("trim(text) = ''", "text", _WRITTEN_BESIDE),
     "attributes_are_an_object": _Rule(

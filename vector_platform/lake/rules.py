@@ -1,7 +1,8 @@
 """What a value in the lake must satisfy, and how ids, hashes and digests are formed.
 
 Belongs here: pure functions and limits, of single values. Does not belong here: the tables that
-hold them (`contract`) or checks over stored rows (`audit.py`).
+hold them (`contract`), what an identity may be (`identities.py`), or checks over stored rows
+(`audit.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,6 @@ from typing import Any
 
 # Both backends hold integers as JSON numbers or float64: exact up to 2^53.
 MAX_EXACT_INT = 2**53
-# Pinecone's limit for ids; Milvus allows more.
-MAX_ID_BYTES = 512
-MAX_TENANT_BYTES = 128
 # Pinecone holds 40 KiB of metadata a record; text and the fixed fields need the rest.
 MAX_ATTRIBUTES_BYTES = 16 * 1024
 # float32 rounding of a unit vector of up to 4096 dimensions stays well below this.
@@ -61,7 +59,7 @@ def digest_of(
     """What an index row must say of itself: everything it derives from, in one hash.
 
     Stored in the index beside the vector. `Lake.index_rows` computes the same in SQL; a test
-    holds the two together.
+    holds the two together. No identity holds the separator, so no two rows share a digest.
     """
     return hash_text("\x1f".join((content_hash, fingerprint, tenant, region, attributes)))
 

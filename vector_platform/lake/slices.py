@@ -14,7 +14,7 @@ from typing import Any
 
 from vector_platform.errors import TerminalError
 from vector_platform.lake.conditions import Condition
-from vector_platform.lake.contract import canonical_json
+from vector_platform.lake.contract import MAX_TENANT_BYTES, canonical_json, identity_problem
 from vector_platform.lake.tables import Table
 
 # What of a document says whether a slice holds it.
@@ -22,7 +22,7 @@ SLICE_COLUMNS = ("source", "tenant", "updated_at", "ingested_at")
 
 
 class SliceUnnamed(TerminalError):
-    """A slice of everything: neither a source nor a tenant is named."""
+    """A slice of everything, or of nothing: no source or tenant is named that there can be."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Slice:
             no time; None for all days.
 
     Raises:
-        SliceUnnamed: Neither source nor tenant is named.
+        SliceUnnamed: Neither source nor tenant is named, or no tenant can be called that.
     """
 
     source: str = ""
@@ -46,6 +46,9 @@ class Slice:
     def __post_init__(self) -> None:
         if not (self.source or self.tenant):
             raise SliceUnnamed("name the source or the tenant whose documents are quarantined")
+        problem = identity_problem(self.tenant, max_bytes=MAX_TENANT_BYTES) if self.tenant else None
+        if problem:
+            raise SliceUnnamed(f"no tenant is called that: the name {problem}")
 
     def __str__(self) -> str:
         since = self.since.isoformat() if self.since else ""

@@ -14,6 +14,7 @@ from typing import Any
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Hit
+from vector_platform.lake.contract import MAX_TENANT_BYTES, identity_problem
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.pointer import LivePointer
 from vector_platform.releases.probes import QueryEncoder
@@ -23,7 +24,7 @@ MAX_K = 1000
 
 
 class BadQuery(TerminalError):
-    """A query that cannot be answered: empty text, or k out of range."""
+    """A query that cannot be answered: empty text, k out of range, or no tenant at all."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class SearchResult:
         snapshot: Lake snapshot the generation is proven equal to.
         hits: Best first.
         seconds: Time in the backend, without embedding the query.
+        notice: What a reader should know of an empty answer; empty when there is nothing.
     """
 
     backend: str
@@ -45,6 +47,7 @@ class SearchResult:
     snapshot: str
     hits: list[Hit]
     seconds: float
+    notice: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The result for machines."""
@@ -54,6 +57,7 @@ class SearchResult:
             "model_version": self.model_version,
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 6),
+            "notice": self.notice,
             "hits": [vars(hit) for hit in self.hits],
         }
 
@@ -86,24 +90,39 @@ class SearchService:
     ) -> SearchResult:
         """The k chunks most similar to a text.
 
+        Args:
+            text: The query.
+            backend: Whom to ask.
+            tenant: Whose rows, exactly as the tenant is named; None for all.
+            k: Number of hits.
+
         Raises:
-            BadQuery: The text is empty or k is not in 1..1000.
+            BadQuery: The text is empty, k is not in 1..1000, or nobody can be called
+                like the tenant.
             NothingLive: The backend serves nothing yet.
         """
         if not text.strip():
             raise BadQuery("the query is empty")
         if not 1 <= k <= MAX_K:
             raise BadQuery(f"k is {k}; it must be between 1 and {MAX_K}")
+        problem = None if tenant is None else identity_problem(tenant, max_bytes=MAX_TENANT_BYTES)
+        if problem:
+            raise BadQuery(f"no tenant is called that: the name {problem}")
         live = LivePointer(self._lake, backend, self._index).live_generation()
         (vector,) = self._open_encoder(live.model_version).encode_queries([text])
         target = self._open_index(backend)
         started = time.perf_counter()
         hits = target.search(live.identity, vector, k=k, tenant=tenant)
+        seconds = time.perf_counter() - started
+        unknown = (
+            tenant is not None and not hits and not target.counts(live.identity, [tenant])[tenant]
+        )
         return SearchResult(
             backend=backend,
             generation=live.generation,
             model_version=live.model_version,
             snapshot=str(live.snapshot),
             hits=hits,
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
+            notice=f"no row is of tenant {tenant!r}" if unknown else "",
         )

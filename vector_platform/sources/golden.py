@@ -15,7 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from vector_platform.errors import ContractError
-from vector_platform.lake.contract import GOLDEN_QUERIES, doc_id_of
+from vector_platform.lake.contract import (
+    GOLDEN_QUERIES,
+    MAX_TENANT_BYTES,
+    doc_id_of,
+    identity_problem,
+)
 from vector_platform.settings import GoldenQueries, Settings
 from vector_platform.sources.base import GoldenQuery, Source, SourceUnreachable
 
@@ -30,8 +35,20 @@ def read_golden_queries(settings: Settings, *, open_source: Callable[[str], Sour
     Raises:
         SourceUnreachable: A file of a BEIR folder is missing.
         ContractError: Lines that cannot be read, queries without text, judgements without a
-            query; all of them listed.
+            query, tenants and keys that no document can have; all of them listed.
     """
+    judged = [
+        (set_name, spec, query, provenance)
+        for set_name, spec in settings.golden_queries.items()
+        for query, provenance in _queries_of(set_name, spec, settings.root, open_source)
+    ]
+    problems = [
+        f"{set_name}: query {query.query_id!r}: {role} {problem}"
+        for set_name, _, query, _ in judged
+        for role, problem in _unfit(query)
+    ]
+    if problems:
+        raise ContractError("golden queries", problems)
     rows = [
         {
             "set_name": set_name,
@@ -42,11 +59,21 @@ def read_golden_queries(settings: Settings, *, open_source: Callable[[str], Sour
             "tenant": query.tenant,
             "provenance": provenance,
         }
-        for set_name, spec in settings.golden_queries.items()
-        for query, provenance in _queries_of(set_name, spec, settings.root, open_source)
+        for set_name, spec, query, provenance in judged
         for key, gain in query.relevant.items()
     ]
     return pa.Table.from_pylist(rows, schema=GOLDEN_QUERIES.schema)
+
+
+def _unfit(query: GoldenQuery) -> Iterator[tuple[str, str]]:
+    """What a query names that the contract admits of no document: (role, problem)."""
+    if query.tenant is not None and (
+        problem := identity_problem(query.tenant, max_bytes=MAX_TENANT_BYTES)
+    ):
+        yield "tenant", problem
+    for key in query.relevant:
+        if problem := identity_problem(key):
+            yield "relevant key", problem
 
 
 def _queries_of(

@@ -7,6 +7,7 @@ the lake (`landing.py`), or changing it: the payload stays as the source gave it
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -19,6 +20,8 @@ from vector_platform.lake.contract import (
     canonical_json,
     doc_id_of,
     hash_text,
+    identity_of,
+    identity_problem,
 )
 from vector_platform.settings import Constant, FieldMapping
 from vector_platform.sources.base import SourceRow
@@ -71,9 +74,8 @@ def check_row(
     try:
         values = jsonable(row.values)
     except NotJson as error:
-        key = row.values.get(fields.key)
         return CheckedRow(
-            key=str(key) if _is_name(key) else None,
+            key=identity_of(row.values.get(fields.key)),
             payload=None,
             row_hash="",
             operation="upsert",
@@ -105,10 +107,14 @@ def _key(values: dict[str, Any], source: str, fields: FieldMapping, found: list[
         absent = "is empty" if fields.key in values else "is not in the row"
         found.append(f"missing key: column {fields.key!r} {absent}")
         return None
-    if not _is_name(value):
+    key = identity_of(value)
+    if key is None:
         found.append(f"wrong type: key {fields.key!r} is {_kind(value)}, not a string or integer")
         return None
-    key = str(value)
+    # Its length is that of the document's id, below.
+    if problem := identity_problem(key, max_bytes=sys.maxsize):
+        found.append(f"bad key: column {fields.key!r} {problem}")
+        return key
     size = len(doc_id_of(source, key))
     if size > MAX_DOC_ID_BYTES:
         found.append(
@@ -168,10 +174,10 @@ def _check_tenant(values: dict[str, Any], fields: FieldMapping, found: list[str]
         where = role if isinstance(column, Constant) else f"{role} {column!r}"
         if value is None or (isinstance(value, str) and not value.strip()):
             found.append(f"missing {role}: {where} is empty")
-        elif not _is_name(value):
+        elif (identity := identity_of(value)) is None:
             found.append(f"wrong type: {where} is {_kind(value)}, not a string or integer")
-        elif len(str(value).encode()) > MAX_TENANT_BYTES:
-            found.append(f"{role} too long: {where} has more than {MAX_TENANT_BYTES} bytes")
+        elif problem := identity_problem(identity, max_bytes=MAX_TENANT_BYTES):
+            found.append(f"bad {role}: {where} {problem}")
 
 
 def _check_attributes(
@@ -198,15 +204,20 @@ def _check_relations(values: dict[str, Any], fields: FieldMapping, found: list[s
     for predicate, column in fields.relations.items():
         value = values.get(column)
         items = value if isinstance(value, list) else [] if value is None else [value]
-        odd = next((item for item in items if not _is_name(item)), None)
-        if odd is not None:
-            found.append(
-                f"bad relation: {predicate}: column {column!r} holds {_kind(odd)}, not keys"
-            )
+        found += [
+            f"bad relation: {predicate}: column {column!r} {problem}"
+            for problem in dict.fromkeys(map(_relation_problem, items))
+            if problem
+        ]
 
 
-def _is_name(value: Any) -> bool:
-    return isinstance(value, (str, int)) and not isinstance(value, bool)
+def _relation_problem(item: Any) -> str | None:
+    identity = identity_of(item)
+    if identity is None:
+        return f"holds {_kind(item)}, not keys"
+    # A blank one names nothing, as if it were not there.
+    problem = identity_problem(identity) if identity.strip() else None
+    return f"names a key that {problem}" if problem else None
 
 
 def _is_nan(value: Any) -> bool:

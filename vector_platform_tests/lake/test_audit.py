@@ -24,6 +24,7 @@ from vector_platform_tests.lake.building import (
 BROKEN = {
     "id_fits_backends": ({"chunk_id": "x" * (MAX_ID_BYTES + 1)}, f"{MAX_ID_BYTES + 1} bytes"),
     "tenant_is_named": ({"tenant": "t" * (MAX_TENANT_BYTES + 1)}, "t" * 80),
+    "region_is_named": ({"region": "e\x1fu"}, "e\x1fu"),
     "text_is_not_empty": ({"text": "  "}, "  "),
     "attributes_are_an_object": ({"attributes": "[1]"}, "[1]"),
     "attributes_fit_backends": (

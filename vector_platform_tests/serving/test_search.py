@@ -61,10 +61,12 @@ def test_a_tenant_sees_its_own_rows_only(world: Deployment) -> None:
     go_live(world, "old.v1")
     search = service(world, []).search
     assert len(search("x", backend="milvus", tenant="acme", k=50).hits) == 12
-    assert search("x", backend="milvus", tenant="other", k=50).hits == []
+    answer = search("x", backend="milvus", tenant="other", k=50)
+    assert answer.hits == [] and answer.notice == "no row is of tenant 'other'"
+    assert search("x", backend="milvus", tenant="acme", k=1).notice == ""
 
 
-@pytest.mark.parametrize(("text", "k"), [("", 10), ("  ", 10), ("x", 0), ("x", 1001)])
+@pytest.mark.parametrize(("text", "k"), [("", 10), ("  ", 10), ("x", 0), ("x", -1), ("x", 1001)])
 def test_a_query_that_cannot_be_answered_is_refused(world: Deployment, text: str, k: int) -> None:
     go_live(world, "old.v1")
     with pytest.raises(BadQuery):

@@ -1,5 +1,5 @@
 -- Edges from documents to what they name: another document of the same source when the value is
--- its key, else the plain name.
+-- its key, else the name as it is.
 with named as (
     {% for name in var("sources") %}
     select doc_id, source, unnest(relations, recursive := true)
@@ -11,7 +11,7 @@ with named as (
 select distinct
     named.doc_id as subject,
     named.predicate,
-    coalesce(documents.doc_id, {{ clean("named.value") }}) as object,
+    coalesce(documents.doc_id, named.value) as object,
     1.0::double as weight,
     named.source
 from named

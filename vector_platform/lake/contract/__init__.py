@@ -1,9 +1,9 @@
 """The data contract: every table of the lake, its columns, keys, and what a row must satisfy.
 
 Belongs here: names, schemas and keys of tables, a file for each stage of the data's way; the rules
-of single values are in `rules.py` and importable from here. Does not belong here: reading or
-writing (`tables.py`, `lake.py`). Delta enforces neither uniqueness, nor vector dimension, nor norm;
-`audit.py` checks them.
+of single values are in `rules.py` and `identities.py`, and importable from here. Does not belong
+here: reading or writing (`tables.py`, `lake.py`). Delta enforces neither uniqueness, nor vector
+dimension, nor norm; `audit.py` checks them.
 """
 
 from vector_platform.lake.contract.corpus import (
@@ -35,11 +35,15 @@ from vector_platform.lake.contract.vectors import (
     MODEL_VERSIONS,
     QUARANTINED_VECTORS,
 )
+from vector_platform.lake.identities import (
+    MAX_ID_BYTES,
+    MAX_TENANT_BYTES,
+    identity_of,
+    identity_problem,
+)
 from vector_platform.lake.rules import (
     MAX_ATTRIBUTES_BYTES,
     MAX_EXACT_INT,
-    MAX_ID_BYTES,
-    MAX_TENANT_BYTES,
     UNIT_NORM_TOLERANCE,
     attribute_problem,
     canonical_json,
@@ -84,5 +88,7 @@ __all__ = [
     "digest_of",
     "doc_id_of",
     "hash_text",
+    "identity_of",
+    "identity_problem",
     "raw_spec",
 ]
