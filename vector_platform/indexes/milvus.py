@@ -19,24 +19,32 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, Hit, IndexRejected, RowKey, RowsRejected
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
-from vector_platform.indexes.milvus_calls import PAGE_ROWS, Consistency, MilvusCalls, row_reason
+from vector_platform.indexes.milvus_calls import Consistency, MilvusCalls, row_reason
 from vector_platform.indexes.milvus_collections import (
     create_collection,
     create_index,
     mark_of,
     require_own,
 )
-from vector_platform.indexes.milvus_keys import found_keys, stored_keys
-from vector_platform.indexes.milvus_terms import (
-    EVERY_ROW,
-    among,
-    of_tenant,
-    search_params,
-    upsert_keeps_tenants,
+from vector_platform.indexes.milvus_filters import EVERY_ROW, UNFILTERED, among, of_tenant
+from vector_platform.indexes.milvus_keys import (
+    IDS_A_QUERY,
+    counted,
+    found_keys,
+    stored_keys,
+    stored_tenants,
 )
+from vector_platform.indexes.milvus_terms import search_params, upsert_keeps_tenants
 from vector_platform.indexes.naming import collection_alias, collection_generation, collection_name
 from vector_platform.indexes.parallel import Parallel
-from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of, milvus_rows, pages
+from vector_platform.indexes.stored_rows import (
+    HIT_FIELDS,
+    MILVUS_FIELD_BYTES,
+    best,
+    hit_of,
+    milvus_rows,
+    pages,
+)
 from vector_platform.settings import MilvusIndex as MilvusSettings
 
 # Rows of a query that carries vectors: 1,000 of 4,096 dimensions are 16 MiB, below gRPC's 64.
@@ -79,7 +87,7 @@ class MilvusVectorIndex(VectorIndex):
             uri=uri, database=settings.database, token=token, timeout_seconds=timeout_seconds
         )
         sound = upsert_keeps_tenants(self._milvus.version)
-        self._write = self._upsert if sound else self._replace
+        self._write = self._milvus.upsert if sound else self._replace
 
     # -- generations ------------------------------------------------------------------------
 
@@ -145,7 +153,7 @@ class MilvusVectorIndex(VectorIndex):
         `keys` names both, and writing those rows again leaves one.
         """
         name = collection_name(generation)
-        send = self._insert if fresh else self._write
+        send = self._milvus.insert if fresh else self._write
 
         def write(part: pa.RecordBatch) -> dict[str, str]:
             entities, refused = milvus_rows(part, generation.dimension)
@@ -163,15 +171,27 @@ class MilvusVectorIndex(VectorIndex):
             raise RowsRejected(refused)
 
     def delete(self, generation: Generation, rows: Sequence[RowKey]) -> None:
-        """Remove rows by id, those of their tenants only.
+        """Remove rows by id, those of their tenants only, and see that they are gone.
 
         Milvus deletes by primary key whatever the tenant, so what belongs to it is read first.
+        Ids go and are read back in the same literals, so that a row which cannot be named is not
+        taken for a deleted one.
+
+        Raises:
+            IndexRejected: Rows are there after their deletion.
         """
         name = collection_name(generation)
-        for page in pages(rows, PAGE_ROWS):
+        for page in pages(rows, IDS_A_QUERY):
             own = sorted({row["id"] for row in self._rows_of(name, page, [], "Strong")})
-            if own:
-                self._milvus.call("delete", name, own)
+            if not own:
+                continue
+            self._milvus.delete(name, among("id", own))
+            left = self._rows_of(name, page, [], "Strong")
+            if left:
+                raise IndexRejected(
+                    f"{self._milvus.where}: {len(left)} of {len(own)} rows are still there after "
+                    f"their deletion was acknowledged, first {left[0]['id']!r}; repair the index"
+                )
 
     def fence(self, generation: Generation) -> None:
         """Read the whole collection strongly: what follows sees all that was written before.
@@ -187,18 +207,8 @@ class MilvusVectorIndex(VectorIndex):
         self._search(generation, probe, k=1, tenant=None, consistency="Strong")
 
     def tenants(self, generation: Generation) -> list[str]:
-        """Tenants that have rows: whatever is not of a known one, until nothing is left."""
-        name = collection_name(generation)
-        known: set[str] = set()
-        while True:
-            others = among("tenant", sorted(known), negated=True) if known else EVERY_ROW
-            rows = self._milvus.query(
-                name, others, ["tenant"], "Strong", limit=self._milvus.page_rows
-            )
-            found = {row["tenant"] for row in rows}
-            if not found - known:
-                return sorted(known)
-            known |= found
+        """Tenants that have rows."""
+        return stored_tenants(self._milvus, collection_name(generation))
 
     def scan(
         self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
@@ -230,16 +240,11 @@ class MilvusVectorIndex(VectorIndex):
 
     def count(self, generation: Generation) -> int:
         """Rows as `count(*)` has them; collection statistics still count deleted ones."""
-        return self._milvus.count(collection_name(generation), "", "Strong")
+        return self._milvus.count(collection_name(generation), UNFILTERED, "Strong")
 
     def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
-        """Rows of tenants; a request each, several under way at once."""
-        name = collection_name(generation)
-
-        def of(tenant: str) -> int:
-            return self._milvus.count(name, of_tenant(tenant), "Bounded")
-
-        return dict(zip(tenants, self._parallel.each(of, tenants), strict=True))
+        """Rows of tenants, many of them in one filter."""
+        return counted(self._milvus, collection_name(generation), tenants)
 
     def deleted_share(self, generation: Generation) -> float | None:
         """From the collection's statistics, which count a deleted row until it is compacted away.
@@ -312,31 +317,24 @@ class MilvusVectorIndex(VectorIndex):
         fields: Sequence[str],
     ) -> Any:
         """What a search answers, for every vector."""
-        return self._milvus.call_loaded(
-            "search",
+        return self._milvus.search(
             collection_name(generation),
+            UNFILTERED if tenant is None else of_tenant(_storable(tenant)),
             data=list(np.asarray(vectors, np.float32)),
             anns_field="vector",
             limit=k,
-            filter="" if tenant is None else of_tenant(tenant),
             output_fields=list(fields),
             search_params={"metric_type": "COSINE", "params": search_params(self._settings, k)},
-            consistency_level=consistency,
+            consistency=consistency,
         )
-
-    def _upsert(self, name: str, entities: list[dict[str, Any]]) -> None:
-        self._milvus.call("upsert", name, entities)
-
-    def _insert(self, name: str, entities: list[dict[str, Any]]) -> None:
-        self._milvus.call("insert", name, entities)
 
     def _replace(self, name: str, entities: list[dict[str, Any]]) -> None:
         """Delete and insert, for servers whose upsert loses rows (see `upsert_keeps_tenants`).
 
         A reader may miss the rows for the moment between the two.
         """
-        self._milvus.call("delete", name, [entity["id"] for entity in entities])
-        self._insert(name, entities)
+        self._milvus.delete(name, among("id", [entity["id"] for entity in entities]))
+        self._milvus.insert(name, entities)
 
     def _rows_of(
         self,
@@ -362,3 +360,15 @@ def _requests(rows: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
             yield from _requests(part, part.num_rows // 2)
         else:
             yield part
+
+
+def _storable(tenant: str) -> str:
+    """The tenant of a search.
+
+    Raises:
+        IndexRejected: It is longer than any that a row has.
+    """
+    size, most = len(tenant.encode(errors="surrogatepass")), MILVUS_FIELD_BYTES["tenant"]
+    if size > most:
+        raise IndexRejected(f"tenant {tenant[:40]!r}... has {size} bytes, Milvus takes {most}")
+    return tenant

@@ -1,17 +1,19 @@
 """Talking to Milvus: the connection, single requests, and what goes wrong with them.
 
 Belongs here: the pymilvus client, for a Milvus server and for the embedded Milvus Lite alike:
-timeouts, pages, loading what is not in memory, errors in our own terms. Does not belong here: how
-collections are made and told apart (`milvus_collections.py`), or what a promise of `VectorIndex`
-takes (`milvus.py`).
+timeouts, pages, loading what is not in memory, errors in our own terms. Rows are named by a
+`Filter` alone, and names of collections, aliases and databases are looked at here. Does not belong
+here: how collections are made and told apart (`milvus_collections.py`), or what a promise of
+`VectorIndex` takes (`milvus.py`).
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import grpc
 from pydantic import SecretStr
@@ -19,8 +21,32 @@ from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from vector_platform.indexes.contract import IndexRejected, IndexUnavailable
+from vector_platform.indexes.milvus_filters import Filter, after
 
 Consistency = Literal["Bounded", "Strong"]
+# What is done to collections and aliases as a whole. Whatever names rows has a method of its own,
+# because the client makes an unescaped expression of the ids that it is given.
+Verb = Literal[
+    "alter_alias",
+    "alter_collection_properties",
+    "create_alias",
+    "create_collection",
+    "create_index",
+    "describe_alias",
+    "describe_collection",
+    "drop_alias",
+    "drop_collection",
+    "flush",
+    "get_collection_stats",
+    "get_server_version",
+    "has_collection",
+    "list_aliases",
+    "list_collections",
+    "list_indexes",
+    "load_collection",
+]
+# Names that Milvus takes; Milvus Lite makes folders of them.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 # Milvus answers at most 16,384 rows a query. Milvus Lite has no such limit and looks at all rows
 # of the collection for each query, so there pages are large: 37 MB where every id has 512 bytes.
 PAGE_ROWS: Final = 8192
@@ -46,6 +72,9 @@ _NOT_LOADED: Final = 101
 # (1100), and what a server has no code for (65535; Milvus 2.3 says so of a NaN). Anything else
 # concerns the collection or the caller.
 _PERHAPS_THE_ROWS: Final = frozenset({1, 6, 1100, 65535})
+
+# Asks for a page in the order of ids, and on a server for no row beyond a gap.
+_BY_ID: Final = {"iterator": "True", "reduce_stop_for_best": "True"}
 
 # A gRPC server answers pings that come more often than every five minutes by hanging up, unless
 # it is told otherwise; Milvus Lite is not. pymilvus would ping every ten seconds.
@@ -82,6 +111,7 @@ class MilvusCalls:
         self._timeout = timeout_seconds
         # A URI may hold a password; a message never does.
         self.where = f"milvus {uri.rpartition('@')[2]}"
+        self._require_names(database)
         with self._errors("connect"):
             self._client = MilvusClient(
                 uri,
@@ -95,71 +125,112 @@ class MilvusCalls:
         self.is_lite = self.version.startswith("milvus_lite")
         self.page_rows = LITE_PAGE_ROWS if self.is_lite else PAGE_ROWS
 
-    def call(self, method: str, *args: Any, **options: Any) -> Any:
-        """Call a method of the client."""
-        with self._errors(method):
-            return getattr(self._client, method)(*args, **{"timeout": self._timeout} | options)
+    def call(self, verb: Verb, *names: Any, **options: Any) -> Any:
+        """Do something to a collection or an alias as a whole.
 
-    def call_slow(self, method: str, name: str) -> None:
+        Raises:
+            IndexRejected: A name is none that Milvus takes.
+        """
+        if verb not in get_args(Verb):
+            raise ValueError(f"{verb} may name rows; it needs a method that takes a filter")
+        self._require_names(*(name for name in names if isinstance(name, str) and name))
+        return self._call(verb, *names, **options)
+
+    def call_slow(self, verb: Verb, name: str) -> None:
         """Load, flush or drop a collection, for as long as that may take."""
-        self.call(method, name, timeout=SLOW_CALL_FACTOR * self._timeout)
+        self.call(verb, name, timeout=SLOW_CALL_FACTOR * self._timeout)
 
-    def call_loaded(self, method: str, name: str, **options: Any) -> Any:
-        """Call; where the collection is not in memory (Milvus Lite forgets it), load it first."""
-        try:
-            return self.call(method, name, **options)
-        except IndexRejected as error:
-            if _code(error.__cause__) != _NOT_LOADED:
-                raise
-        self.call_slow("load_collection", name)
-        return self.call(method, name, **options)
+    def insert(self, name: str, entities: list[dict[str, Any]]) -> None:
+        """Add rows; one that is there already is there twice on a server."""
+        self._require_names(name)
+        self._call("insert", name, entities)
+
+    def upsert(self, name: str, entities: list[dict[str, Any]]) -> None:
+        """Write rows in place of those with the same ids."""
+        self._require_names(name)
+        self._call("upsert", name, entities)
+
+    def delete(self, name: str, rows: Filter) -> None:
+        """Remove the rows that meet a condition."""
+        self._require_names(name)
+        self._call("delete", name, filter=rows.text)
 
     def query(
         self,
         name: str,
-        condition: str,
+        rows: Filter,
         fields: Sequence[str],
         consistency: Consistency,
         **options: Any,
     ) -> list[dict[str, Any]]:
         """Fields of the rows that meet a condition."""
-        options |= {"filter": condition, "output_fields": list(fields)}
-        return list(self.call_loaded("query", name, consistency_level=consistency, **options))
+        options |= {"filter": rows.text, "output_fields": list(fields)}
+        return list(self._call_loaded("query", name, consistency_level=consistency, **options))
 
-    def count(self, name: str, condition: str, consistency: Consistency) -> int:
+    def search(
+        self, name: str, rows: Filter, *, consistency: Consistency, **options: Any
+    ) -> list[list[dict[str, Any]]]:
+        """The nearest among the rows that meet a condition, for each of the vectors."""
+        options |= {"filter": rows.text, "consistency_level": consistency}
+        return list(self._call_loaded("search", name, **options))
+
+    def count(self, name: str, rows: Filter, consistency: Consistency) -> int:
         """How many rows meet a condition; every copy of one counts."""
-        return int(self.query(name, condition, ["count(*)"], consistency)[0]["count(*)"])
+        return int(self.query(name, rows, ["count(*)"], consistency)[0]["count(*)"])
 
     def query_pages(
-        self, name: str, condition: str, fields: Sequence[str]
+        self,
+        name: str,
+        rows: Filter,
+        fields: Sequence[str],
+        consistency: Consistency = "Bounded",
     ) -> Iterator[list[dict[str, Any]]]:
-        """Most tenants fit a page, which is one query; an iterator needs three."""
-        page = self.query(name, condition, fields, "Bounded", limit=self.page_rows)
-        if len(page) < self.page_rows:
-            if page:
-                yield page
-            return
-        iterator = self.call_loaded(
-            "query_iterator",
-            name,
-            batch_size=PAGE_ROWS,
-            filter=condition,
-            output_fields=list(fields),
-            consistency_level="Bounded",
-        )
-        try:
-            while True:
-                with self._errors("query_iterator"):
-                    page = iterator.next()
-                if not page:
-                    return
-                yield page
-        finally:
-            iterator.close()
+        """The same in pages, by id; a page that is not full is the last.
+
+        The client has an iterator that does this; it puts the last id of a page into the next
+        expression as it is, so that a quote in it breaks the scan and a backslash goes astray.
+        """
+        fields = ["id", *(field for field in fields if field != "id")]
+        page = self.query(name, rows, fields, consistency, limit=self.page_rows, **_BY_ID)
+        while page:
+            yield page
+            if len(page) < self.page_rows:
+                return
+            last = page[-1]["id"]
+            page = self.query(
+                name, rows & after(last), fields, "Bounded", **_BY_ID, limit=self.page_rows
+            )
+            if page and not page[0]["id"] > last:
+                raise IndexRejected(
+                    f"{self.where}: query: a page does not follow the one before it"
+                )
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+    def _call(self, method: str, *args: Any, **options: Any) -> Any:
+        with self._errors(method):
+            return getattr(self._client, method)(*args, **{"timeout": self._timeout} | options)
+
+    def _call_loaded(self, method: str, name: str, **options: Any) -> Any:
+        """Call; where the collection is not in memory (Milvus Lite forgets it), load it first."""
+        self._require_names(name)
+        try:
+            return self._call(method, name, **options)
+        except IndexRejected as error:
+            if _code(error.__cause__) != _NOT_LOADED:
+                raise
+        self.call_slow("load_collection", name)
+        return self._call(method, name, **options)
+
+    def _require_names(self, *names: str) -> None:
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise IndexRejected(
+                    f"{self.where}: {name!r:.80} names no collection, alias or database: letters, "
+                    "digits and underscores do, 255 at most, the first no digit"
+                )
 
     @contextmanager
     def _errors(self, operation: str) -> Iterator[None]:

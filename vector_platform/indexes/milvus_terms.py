@@ -1,13 +1,14 @@
-"""What is said to Milvus: index parameters, filter expressions, the mark on a collection.
+"""What is said to Milvus: index parameters, the mark on a collection.
 
-Belongs here: pure functions from our values to Milvus' terms. Does not belong here: pymilvus.
+Belongs here: pure functions from our values to Milvus' terms. Does not belong here: pymilvus, or
+what rows are asked for (`milvus_filters.py`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from vector_platform.indexes.contract import Generation
@@ -34,9 +35,6 @@ _SEARCH: Final[dict[str, dict[str, int]]] = {
 }
 # The first version whose upsert puts rows where the tenant's filter looks.
 _SOUND_UPSERT: Final = (2, 4)
-# A filter that every row meets.
-EVERY_ROW: Final = 'id != ""'
-_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def build_params(settings: MilvusSettings) -> dict[str, int]:
@@ -59,22 +57,6 @@ def upsert_keeps_tenants(version: str) -> bool:
     """
     numbers = re.match(r"v?(\d+)\.(\d+)", version)
     return numbers is None or (int(numbers[1]), int(numbers[2])) >= _SOUND_UPSERT
-
-
-def literal(text: str) -> str:
-    """A string literal of a filter expression; nothing in the text can end it."""
-    return '"' + "".join(_ESCAPES.get(char, char) for char in text) + '"'
-
-
-def of_tenant(tenant: str) -> str:
-    """Filter expression of every search of a tenant, and of what proves that it finds its rows."""
-    return f"tenant == {literal(tenant)}"
-
-
-def among(field: str, values: Sequence[str], *, negated: bool = False) -> str:
-    """Filter expression: the field is (not) one of the values."""
-    listed = ", ".join(literal(value) for value in values)
-    return f"{field} {'not in' if negated else 'in'} [{listed}]"
 
 
 def mark(generation: Generation) -> dict[str, str]:

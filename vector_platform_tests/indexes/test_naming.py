@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.indexes.contract import Generation
-from vector_platform.indexes.milvus_terms import among, literal, mark, read_mark, search_params
+from vector_platform.indexes.milvus_terms import mark, read_mark, search_params
 from vector_platform.indexes.naming import (
     collection_generation,
     collection_name,
@@ -92,21 +92,6 @@ def test_an_alias_is_the_tenant_or_nothing(tenant: str) -> None:
 @pytest.mark.parametrize("tenant", ["a b", "a/b", "ü", "acme@g0001", ".", "__default__", ""])
 def test_a_tenant_whose_name_cannot_be_an_alias_has_none(tenant: str) -> None:
     assert namespace_alias(tenant) is None
-
-
-@given(st.text(max_size=60))
-def test_nothing_in_a_text_can_end_a_literal(text: str) -> None:
-    quoted = literal(text)
-    inside = re.sub(r"\\.", "", quoted[1:-1])
-    assert quoted[0] == quoted[-1] == '"'
-    assert '"' not in inside
-    assert "\\" not in inside
-    assert "\n" not in inside
-
-
-def test_a_list_of_values_is_one_expression() -> None:
-    assert among("id", ["a", 'b"']) == 'id in ["a", "b\\""]'
-    assert among("tenant", ["x"], negated=True) == 'tenant not in ["x"]'
 
 
 def test_a_mark_is_read_from_properties_or_description() -> None:

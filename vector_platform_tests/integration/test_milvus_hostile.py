@@ -1,0 +1,83 @@
+"""Hostile ids, tenants and attributes on Milvus: stored as they are, or refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Generation, IndexRejected
+from vector_platform.indexes.stored_rows import MILVUS_FIELD_BYTES
+from vector_platform_tests.integration.conftest import Server, open_index
+from vector_platform_tests.integration.hostile_values import (
+    DIMENSION,
+    EVERY_KNOWN,
+    Row,
+    begin,
+    live_through,
+    rows,
+    vector_of,
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def index(milvus_server: Server) -> Iterator[VectorIndex]:
+    opened = open_index(milvus_server)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def generation(index: VectorIndex) -> Iterator[Generation]:
+    made = Generation("hostile", "g0001", "tiny-1.0", DIMENSION)
+    begin(index, made)
+    yield made
+    index.drop(made)
+
+
+def admits(row_id: str, tenant: str) -> bool:
+    """Milvus takes everything that fits its fields."""
+    return (
+        len(row_id.encode()) <= MILVUS_FIELD_BYTES["id"]
+        and len(tenant.encode()) <= MILVUS_FIELD_BYTES["tenant"]
+    )
+
+
+@example(EVERY_KNOWN)
+@given(rows())
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_value_reaches_further_than_its_row(
+    index: VectorIndex, generation: Generation, drawn: list[Row]
+) -> None:
+    live_through(index, generation, drawn, admits=admits)
+
+
+@pytest.mark.faults
+@given(rows(max_size=40))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_value_of_thousands_reaches_further_than_its_row(
+    index: VectorIndex, generation: Generation, drawn: list[Row]
+) -> None:
+    live_through(index, generation, drawn, admits=admits)
+
+
+def test_a_tenant_that_no_row_can_have_is_one_line_and_no_traceback(
+    index: VectorIndex, generation: Generation
+) -> None:
+    for tenant, says in (("t" * 1024, "has 1024 bytes, Milvus takes 512"), ("\udcff", "Unicode")):
+        with pytest.raises(IndexRejected, match=says) as caught:
+            index.search(generation, vector_of("", ""), k=3, tenant=tenant)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../up", "a b", "", "1st", "x" * 256, 'a"; drop', "é"])
+def test_a_name_that_is_none_is_refused_before_anything_is_asked(
+    index: VectorIndex, name: str
+) -> None:
+    for refused in (index.create, index.exists, index.drop, index.count, index.point):
+        with pytest.raises(IndexRejected, match="names no collection"):
+            refused(Generation(f"{name}!", "g0001", "tiny-1.0", DIMENSION))
