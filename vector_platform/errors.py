@@ -9,12 +9,18 @@ itself is a `TransientError`; one that needs a person or a change of data is a `
 
 from __future__ import annotations
 
+from vector_platform.masking import masked
+
 
 class VectorPlatformError(Exception):
     """Root of every error the platform raises on purpose.
 
-    The message says what is wrong, where (file, row, field), and the way out.
+    The message says what is wrong, where (file, row, field), and the way out. It is shown without
+    the secrets of an address that stands in it.
     """
+
+    def __str__(self) -> str:
+        return masked(super().__str__())
 
 
 class TransientError(VectorPlatformError):

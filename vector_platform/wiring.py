@@ -80,7 +80,10 @@ class Platform:
 
         if name not in self.settings.sources:
             raise NotConfigured(f"source {name!r} is not in platform.yaml")
-        return open_source(name, self.settings.sources[name], self.settings.root)
+        settings = self.settings
+        return open_source(
+            name, settings.sources[name], settings.root, packages=settings.source_packages
+        )
 
     def embedder(self, model_version: str) -> Embedder:
         """A model version's embedder; weights are loaded when it first encodes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from vector_platform.cli.output import JsonFlag, say, say_json
+from vector_platform.masking import masked, masked_values
 from vector_platform.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Check and show platform.yaml.")
@@ -19,18 +20,18 @@ def check(as_json: JsonFlag = False) -> None:
         "models": list(settings.active_models),
         "backends": list(settings.indexes.backends),
         "data": str(settings.data_dir),
-        "lake": settings.lake_uri,
+        "lake": masked(settings.lake_uri),
     }
     if as_json:
         say_json(counts)
         return
     say(
         f"ok: {len(settings.sources)} source(s), {len(settings.active_models)} active model "
-        f"version(s), backends {', '.join(settings.indexes.backends)}; lake {settings.lake_uri}"
+        f"version(s), backends {', '.join(settings.indexes.backends)}; lake {counts['lake']}"
     )
 
 
 @app.command()
 def show() -> None:
-    """Print the settings as they are after defaults and overrides."""
-    say_json(load_settings().model_dump(mode="json", by_alias=True))
+    """Print the settings as they are after defaults and overrides, without secrets."""
+    say_json(masked_values(load_settings().model_dump(mode="json", by_alias=True)))

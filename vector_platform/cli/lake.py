@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+from vector_platform.masking import masked
 
 app = typer.Typer(no_args_is_help=True, help="Inspect and care for the Delta tables.")
 
@@ -17,6 +18,7 @@ def status(as_json: JsonFlag = False) -> None:
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
+    uri = masked(platform.settings.lake_uri)
     tables = [platform.lake.raw(name) for name in platform.settings.sources]
     tables += platform.lake.tables()
     rows = [
@@ -30,10 +32,10 @@ def status(as_json: JsonFlag = False) -> None:
         for table in tables
     ]
     if as_json:
-        say_json({"lake": platform.settings.lake_uri, "tables": rows})
+        say_json({"lake": uri, "tables": rows})
         return
     say_table(
-        f"Lake {platform.settings.lake_uri}",
+        f"Lake {uri}",
         ["table", "version", "rows", "holds"],
         [[row["table"], row["version"], row["rows"], row["description"]] for row in rows],
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from vector_platform.lake.contract import TableSpec
+from vector_platform.masking import masked
 
 
 def column_schema(spec: TableSpec) -> dg.TableSchema:
@@ -31,6 +32,6 @@ def table_metadata(spec: TableSpec, uri: str) -> Mapping[str, object]:
     """Definition metadata of an asset that is a lake table."""
     return {
         "dagster/column_schema": column_schema(spec),
-        "dagster/uri": uri,
+        "dagster/uri": masked(uri),
         "keys": ", ".join(spec.keys),
     }

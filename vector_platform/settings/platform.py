@@ -17,7 +17,7 @@ from vector_platform.settings.indexes import Guard, Indexes
 from vector_platform.settings.models import Chunking, Model, Retraining, Upgrades
 from vector_platform.settings.quality import Acting, Quality
 from vector_platform.settings.releases import Releases
-from vector_platform.settings.sources import GoldenQueries, SourceSettings
+from vector_platform.settings.sources import GoldenQueries, PackageName, SourceSettings
 
 # Folder of the data folder with the model versions that the platform made itself.
 OWN_MODELS = "model_versions"
@@ -50,6 +50,11 @@ class Settings(Section):
     owner: str = Field(default="platform-team", description="Team that owns what no source owns.")
     start_date: date = Field(description="First daily partition of the raw sources.")
     sources: dict[SourceName, SourceSettings] = Field(min_length=1)
+    source_packages: tuple[PackageName, ...] = Field(
+        default=(),
+        description="Installed packages that `class` of a source may name, besides what lies "
+        "beside the file.",
+    )
     chunking: Chunking = Chunking()
     models: dict[ModelVersion, Model] = Field(min_length=1)
     indexes: Indexes = Indexes()

@@ -11,6 +11,10 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from vector_platform.settings.base import AttributeName, Section, SourceName
 
+_NAME = r"[A-Za-z_]\w*"
+_CLASS = rf"^{_NAME}(\.{_NAME})*:{_NAME}$"
+PackageName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})*$")]
+
 
 class Constant(Section):
     """A field of every row of a source that is the same value."""
@@ -80,10 +84,13 @@ class SqlSource(_Source):
 
 
 class PythonSource(_Source):
-    """Rows of a class `package.module:Class` that subclasses `sources.base.Source`."""
+    """Rows of a class `package.module:Class` that subclasses `sources.base.Source`.
+
+    Its module lies beside `platform.yaml`, or in a package that `source_packages` names.
+    """
 
     kind: Literal["python"]
-    path: Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")] = Field(alias="class")
+    path: Annotated[str, StringConstraints(pattern=_CLASS)] = Field(alias="class")
     options: dict[str, Any] = {}
 
 

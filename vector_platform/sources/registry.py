@@ -6,13 +6,16 @@ before `read`; the readers' libraries are imported when they are chosen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vector_platform.settings import FilesSource, SourceSettings, SqlSource
 from vector_platform.sources.base import Source
 
 
-def open_source(name: str, spec: SourceSettings, root: Path) -> Source:
+def open_source(
+    name: str, spec: SourceSettings, root: Path, *, packages: Sequence[str] = ()
+) -> Source:
     """The source that a section of `platform.yaml` describes.
 
     Args:
@@ -20,6 +23,7 @@ def open_source(name: str, spec: SourceSettings, root: Path) -> Source:
         spec: Its section.
         root: Folder of `platform.yaml`; relative paths start there, and a user's own modules
             beside it can be imported.
+        packages: Installed packages that a `python` source's class may come from.
 
     Raises:
         SourceInvalid: A `python` source's class cannot be used.
@@ -35,4 +39,4 @@ def open_source(name: str, spec: SourceSettings, root: Path) -> Source:
         return SqlReader(name, spec, root)
     from vector_platform.sources.python import open_class
 
-    return open_class(name, spec.path, spec.options, root)
+    return open_class(name, spec.path, spec.options, root, packages=packages)

@@ -1,7 +1,8 @@
 """Rows of a query, through SQLAlchemy.
 
 Belongs here: connecting, narrowing a query by day, streaming, and keeping secrets out of every
-message. Does not belong here: which of the rows are due (`landing.py`).
+message. Does not belong here: which of the rows are due (`landing.py`), or that nothing is written
+(`reading_only.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vector_platform.sources.base import (
     SourceRow,
     SourceUnreachable,
 )
+from vector_platform.sources.reading_only import begin_reading, query_problem, reading_url
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Executable
@@ -49,7 +51,9 @@ class SqlReader(Source):
         database = self._url.database
         if self._url.get_backend_name() == "sqlite" and database not in (None, "", ":memory:"):
             self._file = root / str(database)
-            self._url = self._url.set(database=str(self._file))
+            self._url = reading_url(self._url, self._file)
+        if problem := query_problem(spec.query):
+            raise SourceInvalid(name, problem)
         self.uri = shown.set(query={}).render_as_string(hide_password=True)
 
     def read(self, window: DayWindow) -> Iterator[SourceRow]:
@@ -85,6 +89,7 @@ class SqlReader(Source):
         engine = create_engine(self._url, poolclass=NullPool)
         with engine.connect() as connection:
             options = {"stream_results": True, "yield_per": _FETCH_ROWS}
+            begin_reading(connection, engine.dialect.name)
             statement = self._statement(window, engine.dialect.name)
             result = connection.execution_options(**options).execute(statement)
             columns = list(result.keys())

@@ -215,3 +215,53 @@ def _leaky_dialect() -> type:
 
 
 LeakyDialect = _leaky_dialect()
+
+
+def _contents(database: sqlite3.Connection) -> list[Any]:
+    tables = database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    return [tables, *(database.execute(f"SELECT * FROM {name}").fetchall() for name, _ in tables)]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("DROP TABLE notes", "begins with 'DROP'"),
+        ("  -- only a look\n delete from notes", "begins with 'delete'"),
+        (
+            "INSERT INTO notes VALUES (9, 'x', NULL, NULL) RETURNING id, text",
+            "begins with 'INSERT'",
+        ),
+        ("PRAGMA user_version = 7", "begins with 'PRAGMA'"),
+        ("ATTACH DATABASE 'beside.db' AS beside", "begins with 'ATTACH'"),
+        ("SELECT id, text FROM notes; DROP TABLE notes", "more than one statement"),
+        ("SELECT id, text FROM notes /* ; */ ;\nDROP TABLE notes;", "more than one statement"),
+        ("SELECT E'a\\'' ; DROP TABLE notes; --'", "more than one statement"),
+        ("/* /* */ ' */; DROP TABLE notes; --'", "a comment of the query holds another one"),
+        (" ; ", "the query is empty"),
+        ("WITH gone AS (SELECT 1) DELETE FROM notes RETURNING id, text", "readonly database"),
+        ("WITH new(a) AS (SELECT 5) INSERT INTO notes SELECT a, a, a, a FROM new", "readonly"),
+    ],
+)
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_query_that_would_write_is_refused_and_nothing_is_written(
+    database: sqlite3.Connection, tmp_path: Path, query: str, said: str, timed: bool
+) -> None:
+    fill(database, (1, "one", "2026-11-01", None))
+    before = _contents(database)
+    settings = spec(query=query, fields={"time": "at"} if timed else {})
+    with pytest.raises((SourceInvalid, SourceUnreachable)) as raised:
+        read(tmp_path, settings)
+    # A statement of another kind is no part of a narrowed query, whatever the database then says.
+    assert timed or said in str(raised.value)
+    assert _contents(database) == before
+    assert database.execute("PRAGMA user_version").fetchone() == (0,)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.db"}
+
+
+def test_semicolons_in_texts_names_and_comments_are_no_statements(
+    database: sqlite3.Connection, tmp_path: Path
+) -> None:
+    fill(database, (1, "a;b", None, None))
+    query = "SELECT id, text AS \"te;xt\", text /* ; */ FROM notes WHERE text = 'a;b' -- ; DROP"
+    (row,) = read(tmp_path, spec(query=query))
+    assert row.values == {"id": 1, "te;xt": "a;b", "text": "a;b"}
