@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from vector_platform.indexes.contract import Generation, Hit, RowKey
+from vector_platform.indexes.contract import Claim, Generation, Hit, RowKey
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.settings import BackendName
 
@@ -29,7 +29,8 @@ class VectorIndex(ABC):
     * Reads after `fence` see every write acknowledged before it.
     * Rows of many tenants are read, counted and removed in one call each, so that no caller works
       tenant by tenant; how many requests that takes is the backend's affair.
-    * Nothing that the platform did not create is ever changed or dropped.
+    * Nothing that the platform did not create for the generation's lake is ever changed, dropped
+      or aliased: `create`, `drop`, `point` and `mark` look whose it is on the backend, each time.
     * `IndexUnavailable` for what may pass by itself, `IndexRejected` for what will not.
     """
 
@@ -38,19 +39,41 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def create(self, generation: Generation) -> None:
-        """Make an empty place for a generation, if there is none yet."""
+        """Make an empty place for a generation, if there is none yet.
+
+        Raises:
+            NotOurs: There is one, and it is not the platform's or not of this lake.
+        """
 
     @abstractmethod
     def exists(self, generation: Generation) -> bool:
-        """Whether the generation's place is there."""
+        """Whether the generation's place is there.
+
+        Raises:
+            NotOurs: What is there is another lake's.
+        """
 
     @abstractmethod
     def drop(self, generation: Generation) -> None:
         """Remove a generation and all its rows."""
 
     @abstractmethod
-    def generation_names(self, index: str) -> list[str]:
-        """Names of the generations of a logical index that physically exist, sorted."""
+    def claims(self, index: str) -> list[Claim]:
+        """Generations of a logical index that bear the platform's mark, whoever made them.
+
+        As the backend has them now, by name.
+        """
+
+    @abstractmethod
+    def mark(self, generation: Generation, stamp: str) -> None:
+        """Write on a generation's place whose it is, and the stamp of who writes it now.
+
+        Whose it was, the caller has asked (`ownership.py`); only that the platform made it for
+        this generation is seen to.
+
+        Raises:
+            NotOurs: The platform did not make it, or not for this generation.
+        """
 
     @abstractmethod
     def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:

@@ -48,12 +48,28 @@ class Generation:
         name: `g0001`, `g0002`, ...; unique within (backend, index), never reused.
         model_version: The model whose vectors it holds.
         dimension: Length of those vectors.
+        lake: Identity of the lake it is made from; empty where none is named.
     """
 
     index: str
     name: str
     model_version: str
     dimension: int
+    lake: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a backend says of a generation that bears the platform's mark, whoever made it.
+
+    Attributes:
+        generation: What it was made for, with the identity of its lake; that is empty for one
+            that was made before lakes had an identity.
+        stamp: Who wrote it last, see `ownership.py`; empty for one that nobody has written yet.
+    """
+
+    generation: Generation
+    stamp: str
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,10 @@ class IndexUnavailable(TransientError):
 
 class IndexRejected(TerminalError):
     """The backend refuses the request: limits, credentials, a broken schema."""
+
+
+class NotOurs(IndexRejected):
+    """What a name stands for belongs to another lake, or to nobody that the platform knows."""
 
 
 class RowsRejected(TerminalError):

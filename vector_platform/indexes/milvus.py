@@ -16,15 +16,17 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, Hit, IndexRejected, RowKey, RowsRejected
+from vector_platform.indexes.contract import Claim, Generation, Hit, RowKey, RowsRejected
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.milvus_calls import Consistency, MilvusCalls, row_reason
 from vector_platform.indexes.milvus_collections import (
+    claims,
     create_collection,
     create_index,
-    mark_of,
+    require_alias,
     require_own,
+    write_mark,
 )
 from vector_platform.indexes.milvus_filters import EVERY_ROW, UNFILTERED, among, of_tenant
 from vector_platform.indexes.milvus_keys import (
@@ -35,7 +37,7 @@ from vector_platform.indexes.milvus_keys import (
     stored_tenants,
 )
 from vector_platform.indexes.milvus_terms import search_params, upsert_keeps_tenants
-from vector_platform.indexes.naming import collection_alias, collection_generation, collection_name
+from vector_platform.indexes.naming import collection_alias, collection_name
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.stored_rows import (
     HIT_FIELDS,
@@ -102,9 +104,11 @@ class MilvusVectorIndex(VectorIndex):
         self._milvus.call_slow("load_collection", name)
 
     def exists(self, generation: Generation) -> bool:
-        """Whether the collection is there and the platform's."""
-        name = collection_name(generation)
-        return self._milvus.call("has_collection", name) and mark_of(self._milvus, name) is not None
+        """Whether the collection is there, seen to be the platform's and this lake's."""
+        if not self._milvus.call("has_collection", collection_name(generation)):
+            return False
+        require_own(self._milvus, generation)
+        return True
 
     def drop(self, generation: Generation) -> None:
         """Drop the collection, and our alias when it still points there."""
@@ -116,17 +120,19 @@ class MilvusVectorIndex(VectorIndex):
             self._milvus.call("drop_alias", alias)
         self._milvus.call_slow("drop_collection", name)
 
-    def generation_names(self, index: str) -> list[str]:
-        """Generations whose collections carry the platform's mark, sorted."""
-        names = self._milvus.call("list_collections")
-        found = ((collection_generation(index, name), name) for name in names)
-        return sorted(gen for gen, name in found if gen and mark_of(self._milvus, name) is not None)
+    def claims(self, index: str) -> list[Claim]:
+        """Collections that carry the platform's mark, by name."""
+        return claims(self._milvus, index)
+
+    def mark(self, generation: Generation, stamp: str) -> None:
+        """Alter the collection's properties; Milvus Lite keeps them, too."""
+        write_mark(self._milvus, generation, stamp)
 
     def point(self, generation: Generation) -> None:
         """Let the alias `{index}_live` stand for the generation's collection.
 
         Raises:
-            IndexRejected: The alias stands for a collection the platform did not create.
+            NotOurs: The alias stands for a collection that is not of this index and lake.
         """
         require_own(self._milvus, generation)
         name, alias = collection_name(generation), collection_alias(generation.index)
@@ -135,12 +141,7 @@ class MilvusVectorIndex(VectorIndex):
         if alias not in self._aliases(""):
             self._milvus.call("create_alias", name, alias)
             return
-        target = self._milvus.call("describe_alias", alias)["collection_name"]
-        if mark_of(self._milvus, target) is None:
-            raise IndexRejected(
-                f"{self._milvus.where}: alias {alias!r} stands for {target!r}, which the platform "
-                "did not create; remove or rename that alias"
-            )
+        require_alias(self._milvus, alias, generation)
         self._milvus.call("alter_alias", name, alias)
 
     # -- rows -------------------------------------------------------------------------------

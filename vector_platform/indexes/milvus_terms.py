@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vector_platform.indexes.contract import Generation
-from vector_platform.indexes.naming import CREATOR
+from vector_platform.indexes.marks import CREATOR, mark
 from vector_platform.settings import MilvusIndex as MilvusSettings
 
 # Graph and cell sizes that reach .95 recall@10 on sentence vectors of 256 to 1,024 dimensions.
@@ -59,14 +59,12 @@ def upsert_keeps_tenants(version: str) -> bool:
     return numbers is None or (int(numbers[1]), int(numbers[2])) >= _SOUND_UPSERT
 
 
-def mark(generation: Generation) -> dict[str, str]:
-    """What a collection says of who made it and for what."""
-    return {
-        "creator": CREATOR,
-        "index": generation.index,
-        "model_version": generation.model_version,
-        "dimension": str(generation.dimension),
-    }
+def collection_mark(generation: Generation) -> dict[str, str]:
+    """What a collection says of who made it and for what.
+
+    With the generation, because an alias of that name may lead to a collection of another one.
+    """
+    return mark(generation) | {"generation": generation.name}
 
 
 def read_mark(described: Mapping[str, Any]) -> dict[str, str] | None:

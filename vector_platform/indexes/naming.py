@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
 from urllib.parse import quote, unquote
 
 from vector_platform.indexes.contract import Generation
-
-# Says "the platform made this", in Milvus collection properties and Pinecone index tags.
-CREATOR: Final = "vector_platform"
 
 _GENERATION = r"g\d{4,}"
 # Pinecone's limits for the names of indexes and of namespaces.

@@ -21,7 +21,7 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, Hit, IndexRejected, RowKey, RowsRejected
+from vector_platform.indexes.contract import Claim, Generation, Hit, NotOurs, RowKey, RowsRejected
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.naming import generation_marker, namespace_name
@@ -134,12 +134,16 @@ class PineconeVectorIndex(VectorIndex):
         # A deleted namespace may still be listed for a while.
         if index.namespaces().keys() <= {marker, *doomed.values()}:
             self._indexes.delete(generation)
+        else:
+            self._indexes.forget(generation)
 
-    def generation_names(self, index: str) -> list[str]:
-        """Generations that have a namespace in any of the platform's indexes, sorted."""
-        return sorted(
-            set().union(*(generations_in(one.namespaces()) for one in self._indexes.of(index)))
-        )
+    def claims(self, index: str) -> list[Claim]:
+        """Generations in any of the platform's indexes, by name."""
+        return self._indexes.claims(index)
+
+    def mark(self, generation: Generation, stamp: str) -> None:
+        """Tag the model version's index."""
+        self._indexes.stamp(generation, stamp)
 
     def point(self, generation: Generation) -> None:
         """Let a namespace alias named like each tenant stand for its namespace here.
@@ -149,14 +153,15 @@ class PineconeVectorIndex(VectorIndex):
         this one has no such tenant, so that nothing that is gone is served.
 
         Raises:
-            IndexRejected: A tenant's alias stands for a namespace the platform did not create.
+            NotOurs: The index is another lake's, or a tenant's alias stands for a namespace the
+                platform did not create.
         """
-        index = self._indexes.open(generation)
+        index = self._indexes.own(generation)
         current = index.aliases()
         tenants = tenants_in(index.namespaces(), generation)
         changes = alias_changes(current, tenants, generation)
         for alias in changes.foreign:
-            raise IndexRejected(
+            raise NotOurs(
                 f"{index.where}: namespace alias {alias!r} stands for {current[alias]!r}, which "
                 "the platform did not create; remove that alias"
             )

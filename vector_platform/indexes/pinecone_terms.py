@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.naming import (
-    CREATOR,
     namespace_alias,
     namespace_name,
     parse_namespace,
@@ -29,19 +28,18 @@ def index_name(generation: Generation) -> str:
     return pinecone_index_name(generation.index, generation.model_version)
 
 
-def tags(generation: Generation) -> dict[str, str]:
-    """What an index says of who made it and for what."""
+def stamp_tag(generation: str) -> str:
+    """Tag of an index that holds a generation's stamp; an index has 20 tags at most."""
+    return f"stamp-{generation}"
+
+
+def stamps_in(found: Mapping[str, str]) -> dict[str, str]:
+    """Generation -> stamp, from the tags of an index."""
     return {
-        "creator": CREATOR,
-        "index": generation.index,
-        "model_version": generation.model_version,
-        "dimension": str(generation.dimension),
+        key.removeprefix(stamp_tag("")): stamp
+        for key, stamp in found.items()
+        if key.startswith(stamp_tag(""))
     }
-
-
-def is_tagged(found: Mapping[str, str] | None, index: str) -> bool:
-    """Whether an index was made by the platform for this logical index."""
-    return found is not None and found.get("creator") == CREATOR and found.get("index") == index
 
 
 def generations_in(namespaces: Iterable[str]) -> set[str]:

@@ -162,23 +162,28 @@ def overlooking(actual: Iterable[pa.RecordBatch], rows: pa.Table) -> Iterator[pa
         yield batch
 
 
-def guard_deletes(plan: Plan, *, index_rows: int, max_share: float, allowed: int) -> None:
+def guard_deletes(
+    plan: Plan, *, in_index: int, in_lake: int, max_share: float, allowed: int
+) -> None:
     """Refuse a plan that would delete too much of an index.
 
     Args:
         plan: What would be applied.
-        index_rows: Rows the index is proven to hold now; 0 for an index not yet proven.
-        max_share: Largest share of them that may go without being asked.
+        in_index: Rows that the index holds, as the backend counts them now.
+        in_lake: Rows that the lake wants in it. An empty lake deletes nothing by itself: it is
+            the sign of a source that failed, or of a deployment that is somebody else's.
+        max_share: Largest share of the index that may go without being asked.
         allowed: Deletes let through this once by a person.
 
     Raises:
         DeleteGuard: Too many; says how many, which, and the way through.
     """
-    if index_rows == 0 or plan.orphaned <= max(max_share * index_rows, allowed):
+    if plan.orphaned <= allowed or (in_lake and plan.orphaned <= max_share * in_index):
         return
+    share = f"{plan.orphaned / in_index:.1%}" if in_index else "more than it is said to hold"
+    why = f"the guard lets {max_share:.1%} through" if in_lake else "the lake is empty"
     raise DeleteGuard(
-        f"this would delete {plan.orphaned} of {index_rows} rows "
-        f"({plan.orphaned / index_rows:.1%}, the guard lets {max_share:.1%} through), "
+        f"this would delete {plan.orphaned} of {in_index} rows ({share}, {why}), "
         f"for example {', '.join(plan.samples()['to_delete'][:3])}. Nothing has been deleted. "
         f"If it is right: --allow-delete {plan.orphaned}"
     )

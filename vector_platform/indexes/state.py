@@ -10,11 +10,11 @@ Status of a generation: `building` (not proven yet), `proven` (equal to its snap
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -34,7 +34,11 @@ Status = Literal["building", "proven", "syncing", "dropped"]
 
 @dataclass(frozen=True)
 class GenerationState:
-    """One row of `index_state`; `fully_proven_at` is when all of it was last read back."""
+    """One row of `index_state`.
+
+    `fully_proven_at` is when all of it was last read back, `stamps` are what the backend may say
+    of who wrote it last (`ownership.py`), `lake` is the identity of the lake that says all this.
+    """
 
     backend: str
     index: str
@@ -50,11 +54,15 @@ class GenerationState:
     created_at: datetime
     updated_at: datetime
     fully_proven_at: datetime | None = None
+    stamps: tuple[str, ...] = ()
+    lake: str = ""
 
     @property
     def identity(self) -> Generation:
         """What the backend needs to know of it."""
-        return Generation(self.index, self.generation, self.model_version, self.dimension)
+        return Generation(
+            self.index, self.generation, self.model_version, self.dimension, self.lake
+        )
 
 
 class IndexStates:
@@ -63,16 +71,26 @@ class IndexStates:
     def __init__(self, table: Table, backend: str, index: str) -> None:
         self._table = table
         self._backend = backend
-        self._index = index
+        self.index = index
+
+    @property
+    def lake(self) -> str:
+        """The identity of the lake: the id that Delta gave this table when it was made.
+
+        Made once, by whichever process is first, and copied with the lake. Empty before the
+        first record of a generation.
+        """
+        return self._table.identity()[0]
 
     def all(self) -> list[GenerationState]:
         """Every generation ever made, oldest first."""
         mine: list[Condition] = [
             ("backend", "==", self._backend),
-            ("index", "==", self._index),
+            ("index", "==", self.index),
         ]
         rows = self._table.read(where=mine).to_pylist()
-        return sorted((_from_row(row) for row in rows), key=lambda state: state.generation)
+        lake = self.lake
+        return sorted((_from_row(row, lake) for row in rows), key=lambda state: state.generation)
 
     def present(self) -> list[GenerationState]:
         """Generations that have not been dropped, oldest first."""
@@ -83,15 +101,26 @@ class IndexStates:
         mine = [state for state in self.present() if state.model_version == model_version]
         return mine[-1] if mine else None
 
-    def begin(
-        self, model: ModelVersion, *, spec: str, run_id: str, now: datetime
-    ) -> GenerationState:
-        """Record a new generation before anything of it exists."""
+    def next(self, model: ModelVersion) -> Generation:
+        """What the next new generation would be."""
+        self._table.ensure()  # gives the lake its identity
         number = 1 + max((int(state.generation[1:]) for state in self.all()), default=0)
+        return Generation(self.index, f"g{number:04d}", model.name, model.dimension, self.lake)
+
+    def begin(
+        self,
+        model: ModelVersion,
+        *,
+        spec: str,
+        run_id: str,
+        now: datetime,
+    ) -> GenerationState:
+        """Record the next new generation before anything of it exists."""
+        generation = self.next(model)
         state = GenerationState(
             backend=self._backend,
-            index=self._index,
-            generation=f"g{number:04d}",
+            index=self.index,
+            generation=generation.name,
             model_version=model.name,
             fingerprint=model.fingerprint,
             dimension=model.dimension,
@@ -102,17 +131,21 @@ class IndexStates:
             run_id=run_id,
             created_at=now,
             updated_at=now,
+            lake=generation.lake,
         )
-        self._save(state)
-        return state
+        return self._save(state)
 
     def mark_syncing(
-        self, state: GenerationState, *, run_id: str, now: datetime
+        self, state: GenerationState, stamps: Sequence[str], *, run_id: str, now: datetime
     ) -> GenerationState:
-        """Record the intent to write, so that a run after a crash knows it must compare in full."""
-        if state.status in ("building", "syncing"):
-            return state
-        return self._save(replace(state, status="syncing", run_id=run_id, updated_at=now))
+        """Record the intent to write, so that a run after a crash knows it must compare in full.
+
+        With the stamps that the backend may bear from now on.
+        """
+        status: Status = "building" if state.status == "building" else "syncing"
+        return self._save(
+            replace(state, status=status, stamps=tuple(stamps), run_id=run_id, updated_at=now)
+        )
 
     def prove(
         self,
@@ -120,6 +153,7 @@ class IndexStates:
         snapshot: Snapshot,
         rows: int,
         *,
+        stamp: str | None,
         run_id: str,
         now: datetime,
         fully: bool,
@@ -127,7 +161,8 @@ class IndexStates:
     ) -> GenerationState:
         """Record that a generation has been verified equal to a snapshot. Always the last step.
 
-        `fully` says whether all of it was read back, or what a sync of changes has touched.
+        `stamp`, if there is a new one, goes to the backend next, which bears an older one until
+        then. `fully` says whether all of it was read back, or what a sync of changes has touched.
         `facts` of the sync are kept with the commit, for `speed` and for whoever reads the log.
         """
         return self._save(
@@ -139,6 +174,7 @@ class IndexStates:
                 run_id=run_id,
                 updated_at=now,
                 fully_proven_at=now if fully else state.fully_proven_at,
+                stamps=(*state.stamps, *([stamp] if stamp else [])),
             ),
             facts,
         )
@@ -159,7 +195,7 @@ class IndexStates:
 
     @property
     def _place(self) -> str:
-        return f"{self._backend}/{self._index}"
+        return f"{self._backend}/{self.index}"
 
     def mark_dropped(
         self, state: GenerationState, *, run_id: str, now: datetime
@@ -175,6 +211,7 @@ class IndexStates:
             "chunks_version": state.snapshot.chunks if state.snapshot else None,
             "embeddings_version": state.snapshot.embeddings if state.snapshot else None,
             "chunks_id": state.snapshot.chunks_id if state.snapshot else None,
+            "stamps": list(state.stamps),
         }
         rows = pa.Table.from_pylist([row], schema=self._table.spec.schema)
         metadata = {
@@ -212,9 +249,11 @@ _PLAIN = (
 )
 
 
-def _from_row(row: dict[str, object]) -> GenerationState:
+def _from_row(row: dict[str, Any], lake: str) -> GenerationState:
     snapshot = None
     if row["chunks_version"] is not None:
-        snapshot = Snapshot(row["chunks_version"], row["embeddings_version"], row["chunks_id"])  # type: ignore[arg-type]
+        snapshot = Snapshot(row["chunks_version"], row["embeddings_version"], row["chunks_id"])
     # A table written before a column was added has no value in it.
-    return GenerationState(snapshot=snapshot, **{name: row.get(name) for name in _PLAIN})  # type: ignore[arg-type]
+    stamps = tuple(row.get("stamps") or ())
+    plain: dict[str, Any] = {name: row.get(name) for name in _PLAIN}
+    return GenerationState(snapshot=snapshot, stamps=stamps, lake=lake, **plain)

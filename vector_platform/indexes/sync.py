@@ -4,8 +4,9 @@ Belongs here: the order of those steps and what a run after a crash does. Does n
 what has to be done (`decision.py`), how rows are written (`writing.py`), which proof it takes
 (`proving.py`), or any backend.
 
-The order is what makes a kill at any line harmless. Intent is recorded before the first write,
-so a later run knows that the index may hold anything and compares in full; new rows are written
+The order is what makes a kill at any line harmless. Whose the index is comes first, read from
+the backend. Intent is recorded before the first write, on both sides, so a later run knows that
+the index may hold anything and compares in full; new rows are written
 and readable before old ones go; `index_state` advances last, and only to what was verified.
 """
 
@@ -24,6 +25,7 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.decision import Decider, Decision
 from vector_platform.indexes.forecast import Forecast, forecast
 from vector_platform.indexes.lock import IndexLock, SyncInProgress
+from vector_platform.indexes.ownership import Ownership, new_stamp
 from vector_platform.indexes.plan import Plan, guard_deletes
 from vector_platform.indexes.proving import Prover
 from vector_platform.indexes.report import SyncReport
@@ -91,6 +93,7 @@ class IndexSync:
             run_id=run_id,
         )
         self.states = IndexStates(lake.index_state, target.backend, index)
+        self.ownership = Ownership(self.states, target)
 
     def exclusively(self) -> AbstractContextManager[None]:
         """Keep every other writer out for a block of several verbs.
@@ -117,8 +120,10 @@ class IndexSync:
             DeleteGuard: Too much would be deleted; nothing is written.
             IndexDiverged: Not equal even after a repair; the state is not advanced.
             SyncInProgress: Somebody else is at it.
+            NotOurs: The index is another lake's, or was written by another history of this one.
         """
         with self._lock.held():
+            self.ownership.require()
             states = {state.generation: state for state in self.states.present()}
             state = states[generation] if generation else self.states.newest(model_version)
             return self._sync(state, model_version, allow_delete)
@@ -126,6 +131,7 @@ class IndexSync:
     def build(self, model_version: str) -> SyncReport:
         """Build a new generation beside the existing ones. Readers notice nothing."""
         with self._lock.held():
+            self.ownership.require()
             return self._sync(None, model_version, 0)
 
     def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
@@ -137,10 +143,9 @@ class IndexSync:
         """Compare everything with the newest snapshot and rewrite exactly what differs."""
         with self._lock.held():
             started = time.monotonic()
-            gone = not self._target.exists(state.identity)
-            if gone:
-                state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
-                self._target.create(state.identity)
+            self.ownership.require()
+            if not self._target.exists(state.identity):
+                state = self._open(state, self._lake.snapshot(), create=True)
             decision = self._decider.decide_in_full(state, "repair")
             assert decision.plan is not None
             return self._apply(state, decision, decision.plan, allow_delete, started)
@@ -148,6 +153,7 @@ class IndexSync:
     def drop(self, state: GenerationState) -> None:
         """Remove a generation that nobody needs any more."""
         with self._lock.held():
+            self.ownership.require()
             self._target.drop(state.identity)
             self.states.mark_dropped(state, run_id=self._run_id, now=_now())
 
@@ -201,8 +207,7 @@ class IndexSync:
             return replace(none, forecast=forecast)
         if not self._target.exists(state.identity):
             # What it was proven equal to is no longer there, whatever happens from here on.
-            state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
-            self._target.create(state.identity)
+            state = self._open(state, decision.snapshot, create=True)
         report = self._apply(state, decision, decision.plan, allow_delete, started)
         return replace(report, forecast=forecast)
 
@@ -211,8 +216,9 @@ class IndexSync:
         snapshot = self._lake.snapshot()
         rows = self._lake.index_rows(model_version, snapshot, batch_rows=BUILD_ROWS)
         first = next(rows, None)  # refuses an incomplete snapshot before anything exists
+        self.ownership.require_free(self.states.next(model))
         state = self.states.begin(model, spec=self._spec, run_id=self._run_id, now=_now())
-        self._target.create(state.identity)
+        state = self._open(state, snapshot, create=True)
         written = self._writer.write(state, _chain(first, rows), snapshot, fresh=True)
         self._target.fence(state.identity)
         decision = Decision("build", "new generation", snapshot, None)
@@ -226,17 +232,12 @@ class IndexSync:
         allow_delete: int,
         started: float,
     ) -> SyncReport:
-        guard_deletes(
-            plan,
-            index_rows=state.rows,
-            max_share=self.max_delete_share,
-            allowed=allow_delete,
-        )
+        self._guard(state, plan, decision.snapshot, allow_delete)
         rows = self._lake.index_rows(state.model_version, decision.snapshot, ids=plan.upserts)
         first = next(rows, None)  # refuses an incomplete snapshot before the first write
         if not plan.empty:
             self._progress(plan.describe())
-            state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
+            state = self._open(state, decision.snapshot)
         written, deleted = self._writer.write_then_delete(
             state, _chain(first, rows), plan, decision.snapshot
         )
@@ -255,17 +256,12 @@ class IndexSync:
         proof = self.prover.after(state, decision)
         if not proof.clean:
             self._progress(f"repairing: {proof.describe()}")
-            guard_deletes(
-                proof.plan,
-                index_rows=state.rows,
-                max_share=self.max_delete_share,
-                allowed=allow_delete,
-            )
+            self._guard(state, proof.plan, snapshot, allow_delete)
             ids = pa.concat_tables(
                 [proof.plan.upserts.select(["id"]), pa.table({"id": proof.vectors_differing})],
                 promote_options="permissive",
             )
-            state = self.states.mark_syncing(state, run_id=self._run_id, now=_now())
+            state = self._open(state, snapshot)
             rows = self._lake.index_rows(state.model_version, snapshot, ids=ids)
             more, gone = self._writer.write_then_delete(state, rows, proof.plan, snapshot)
             written, deleted = written + more, deleted + gone
@@ -275,11 +271,15 @@ class IndexSync:
                 f"{self._target.backend} {self._index} {state.generation} differs from "
                 f"{snapshot} after a repair: {proof.describe()}; samples {proof.facts()['samples']}"
             )
+        self.ownership.require()  # nobody else has written meanwhile
         elapsed, fully = time.monotonic() - started, proof.scope == "all"
+        # Where nothing was written, the stamp of the last writer stays.
+        stamp = new_stamp(snapshot) if state.status != "proven" else None
         state = self.states.prove(
             state,
             snapshot,
             proof.plan.actual if fully else self._lake.count_rows(snapshot) - proof.refused,
+            stamp=stamp,
             fully=fully,
             run_id=self._run_id,
             now=_now(),
@@ -289,7 +289,32 @@ class IndexSync:
                 "allowed_deletes": str(allow_delete),
             },
         )
+        if stamp is not None:
+            self._target.mark(state.identity, stamp)
         return SyncReport(state, decision.mode, decision.reason, written, deleted, elapsed, proof)
+
+    def _open(
+        self, state: GenerationState, snapshot: Snapshot, *, create: bool = False
+    ) -> GenerationState:
+        return self.ownership.open(state, snapshot, create=create, run_id=self._run_id, now=_now())
+
+    def _guard(
+        self, state: GenerationState, plan: Plan, snapshot: Snapshot, allow_delete: int
+    ) -> None:
+        """Refuse too many deletes, by what the index holds now and not by what is recorded.
+
+        A build that was cut off is measured by what it was to become: nobody reads it yet.
+        """
+        if not plan.orphaned:
+            return
+        in_index, in_lake = self._target.count(state.identity), self._lake.count_rows(snapshot)
+        guard_deletes(
+            plan,
+            in_index=max(in_index, in_lake) if state.status == "building" else in_index,
+            in_lake=in_lake,
+            max_share=self.max_delete_share,
+            allowed=allow_delete,
+        )
 
 
 def _chain(

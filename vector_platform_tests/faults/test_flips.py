@@ -202,7 +202,9 @@ def test_a_move_killed_anywhere_leaves_readers_a_whole_index(
     assert [state.status for state in present] == ["proven", "proven"]
     target = world.server.open()
     try:
-        assert target.generation_names(INDEX) == [state.generation for state in present]
+        assert [p.generation.name for p in target.claims(INDEX)] == [
+            state.generation for state in present
+        ]
     finally:
         target.close()
 

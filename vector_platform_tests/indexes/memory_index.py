@@ -17,6 +17,7 @@ import pyarrow as pa
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import (
     INDEX_KEY,
+    Claim,
     Generation,
     Hit,
     IndexUnavailable,
@@ -24,10 +25,11 @@ from vector_platform.indexes.contract import (
     RowsRejected,
 )
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.marks import mark, require_mark
 from vector_platform.settings import BackendName
 
 Key = tuple[str, str]
-WRITES = ("create", "upsert", "delete", "drop")
+WRITES = ("create", "mark", "upsert", "delete", "drop")
 
 
 class Fuse:
@@ -67,6 +69,7 @@ class MemoryIndex(VectorIndex):
         self.pointed: Generation | None = None
         # Texts that this index refuses to hold, with the reason it gives.
         self.refuses: dict[str, str] = {}
+        self._claims: dict[str, Claim] = {}
         self._stored: dict[str, dict[Key, dict[str, Any]]] = {}
         self._visible: dict[str, dict[Key, dict[str, Any]]] = {}
 
@@ -82,6 +85,7 @@ class MemoryIndex(VectorIndex):
 
     def vanish(self, generation: Generation) -> None:
         """Lose a generation as a whole."""
+        self._claims.pop(_place(generation))
         self._stored.pop(_place(generation))
         self._visible.pop(_place(generation))
 
@@ -89,23 +93,39 @@ class MemoryIndex(VectorIndex):
 
     def create(self, generation: Generation) -> None:
         late = self.fuse.burn("create")
+        if _place(generation) not in self._stored:
+            self._claims[_place(generation)] = Claim(generation, "")
+        self._require(generation)
         self._stored.setdefault(_place(generation), {})
         self._visible.setdefault(_place(generation), {})
         _fail(late)
 
     def exists(self, generation: Generation) -> bool:
         self.fuse.burn("exists")
+        self._require(generation)
         return _place(generation) in self._stored
 
     def drop(self, generation: Generation) -> None:
         late = self.fuse.burn("drop")
+        self._require(generation)
+        self._claims.pop(_place(generation), None)
         self._stored.pop(_place(generation), None)
         self._visible.pop(_place(generation), None)
         _fail(late)
 
-    def generation_names(self, index: str) -> list[str]:
-        self.fuse.burn("generation_names")
-        return sorted(name.split("/")[1] for name in self._stored if name.split("/")[0] == index)
+    def claims(self, index: str) -> list[Claim]:
+        self.fuse.burn("claims")
+        found = [place for place in self._claims.values() if place.generation.index == index]
+        return sorted(found, key=lambda place: place.generation.name)
+
+    def mark(self, generation: Generation, stamp: str) -> None:
+        late = self.fuse.burn("mark")
+        self._claims[_place(generation)] = Claim(generation, stamp)
+        _fail(late)
+
+    def _require(self, generation: Generation) -> None:
+        if (found := self._claims.get(_place(generation))) is not None:
+            require_mark(mark(found.generation), mark(generation), f"memory {found}")
 
     def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:
         late = self.fuse.burn("upsert")

@@ -150,25 +150,51 @@ def orphans(count: int) -> Plan:
 
 @pytest.mark.parametrize(
     ("gone", "held", "share", "allowed"),
-    [(10, 100, 0.1, 0), (0, 5, 0.0, 0), (5, 0, 0.1, 0), (60, 100, 0.1, 60), (100, 100, 1.0, 0)],
-    ids=["at the limit", "nothing", "never proven", "allowed", "no limit"],
+    [(10, 100, 0.1, 0), (0, 5, 0.0, 0), (60, 100, 0.1, 60), (100, 100, 1.0, 0)],
+    ids=["at the limit", "nothing", "allowed", "no limit"],
 )
 def test_the_guard_lets_through(gone: int, held: int, share: float, allowed: int) -> None:
-    guard_deletes(orphans(gone), index_rows=held, max_share=share, allowed=allowed)
+    guard_deletes(orphans(gone), in_index=held, in_lake=7, max_share=share, allowed=allowed)
 
 
 @pytest.mark.parametrize(
     ("gone", "held", "share", "allowed"),
-    [(11, 100, 0.1, 0), (1, 5, 0.0, 0), (60, 100, 0.1, 59)],
-    ids=["over the limit", "none may go", "allowed fewer"],
+    [(11, 100, 0.1, 0), (1, 5, 0.0, 0), (60, 100, 0.1, 59), (5, 0, 0.1, 0)],
+    ids=["over the limit", "none may go", "allowed fewer", "not counted yet"],
 )
 def test_the_guard_stops_and_says_the_way_through(
     gone: int, held: int, share: float, allowed: int
 ) -> None:
     with pytest.raises(DeleteGuard, match=f"--allow-delete {gone}"):
-        guard_deletes(orphans(gone), index_rows=held, max_share=share, allowed=allowed)
+        guard_deletes(orphans(gone), in_index=held, in_lake=7, max_share=share, allowed=allowed)
+
+
+def test_an_empty_lake_deletes_nothing_whatever_the_share() -> None:
+    with pytest.raises(DeleteGuard, match=r"the lake is empty.*--allow-delete 3"):
+        guard_deletes(orphans(3), in_index=1000, in_lake=0, max_share=1.0, allowed=2)
+    guard_deletes(orphans(3), in_index=3, in_lake=0, max_share=0.0, allowed=3)
+
+
+@quick
+@given(desired=lakes, actual=indexes, share=st.floats(0, 1), allowed=st.integers(0, 12))
+def test_what_the_guard_lets_through_leaves_the_share_or_was_allowed(
+    desired: Keys, actual: Keys, share: float, allowed: int
+) -> None:
+    plan = diff(desired, actual)
+    # Rows that go for good: nobody in the lake has their id.
+    ids = {row_id for _, row_id in desired}
+    lost = sum(row_id not in ids for _, row_id in actual)
+    try:
+        guard_deletes(
+            plan, in_index=len(actual), in_lake=len(desired), max_share=share, allowed=allowed
+        )
+    except DeleteGuard:
+        assert lost > allowed and (not desired or lost > share * len(actual))
+    else:
+        left = len(actual) - lost
+        assert lost <= allowed or (desired and left >= (1 - share) * len(actual) - 1e-9)
 
 
 def test_a_row_that_changes_hands_is_not_a_delete_for_the_guard() -> None:
     plan = diff({("b", str(i)): "x" for i in range(9)}, {("a", str(i)): "x" for i in range(9)})
-    guard_deletes(plan, index_rows=9, max_share=0.0, allowed=0)
+    guard_deletes(plan, in_index=9, in_lake=9, max_share=0.0, allowed=0)

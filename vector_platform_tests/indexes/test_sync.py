@@ -235,7 +235,7 @@ def test_an_incomplete_snapshot_is_refused_before_anything_is_made(world: World)
     with pytest.raises(SnapshotIncomplete):
         world.sync.sync(MODEL)
     assert world.sync.states.all() == []
-    assert world.target.fuse.calls == []
+    assert world.target.fuse.writes == []
 
 
 def test_an_incomplete_snapshot_leaves_a_proven_index_alone(world: World) -> None:
@@ -309,7 +309,7 @@ def test_a_new_generation_leaves_the_old_one_as_it_was(world: World) -> None:
     assert world.target.rows(first.identity) == before
     world.assert_proven()
     world.sync.drop(first)
-    assert world.target.generation_names("documents") == ["g0002"]
+    assert [p.generation.name for p in world.target.claims("documents")] == ["g0002"]
     assert [state.generation for state in world.sync.states.present()] == ["g0002"]
 
 

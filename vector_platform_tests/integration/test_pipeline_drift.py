@@ -128,7 +128,9 @@ def test_another_domain_is_drift_and_drift_alone_builds_nothing(home: Deployment
     for reaction in REACTIONS:
         assert Sensor(reaction.name, home.platform, home.runs.instance).tick() == []
     for backend in BACKENDS:
-        assert home.platform.target(backend).generation_names("documents") == ["g0001"]
+        assert [p.generation.name for p in home.platform.target(backend).claims("documents")] == [
+            "g0001"
+        ]
 
 
 def test_a_damaged_index_is_found_by_its_check_and_repaired_by_its_sensor(
@@ -155,7 +157,10 @@ def test_generations_before_the_previous_one_are_collected(home: Deployment) -> 
         done = home.cli("index", "rebuild", "--model", WORDS, "--reason", reason)
         assert done.code == 0, done.err
     for backend in BACKENDS:
-        assert home.platform.target(backend).generation_names("documents") == ["g0002", "g0003"]
+        assert [p.generation.name for p in home.platform.target(backend).claims("documents")] == [
+            "g0002",
+            "g0003",
+        ]
         assert home.stored(backend) == home.desired()
     old = next(state for state in home.states("milvus").all() if state.generation == "g0001")
     assert old.status == "dropped"

@@ -141,7 +141,7 @@ def test_the_generation_before_the_live_one_is_kept_and_older_ones_are_collected
         rebuild(runs, OLD, "milvus")
     assert live(runs) == "g0003"
     assert states(runs, OLD) == {"g0001": "dropped", "g0002": "proven", "g0003": "proven"}
-    assert len(memory(runs).generation_names("documents")) == 2
+    assert len(memory(runs).claims("documents")) == 2
 
 
 def test_a_rebuild_of_a_model_that_is_not_live_moves_no_pointer(runs: Runs) -> None:

@@ -122,7 +122,7 @@ def test_the_true_version_takes_the_place_when_it_is_complete_and_not_before(
         assert states.newest(NAME) is None
         index = platform.target(backend)
         assert isinstance(index, MemoryIndex)
-        assert index.generation_names("documents") == [live.generation]
+        assert [p.generation.name for p in index.claims("documents")] == [live.generation]
     assert "is retired already" in replace_translation(platform, NAME, "run", quiet)
     assert sensor.tick(at=NOON + HOUR) == []
 

@@ -54,7 +54,7 @@ def test_promoting_what_is_live_moves_nothing(world: Deployment) -> None:
 def test_a_generation_that_is_not_proven_cannot_become_live(world: Deployment) -> None:
     world.sync().sync("old.v1")
     state = world.sync().states.all()[0]
-    world.sync().states.mark_syncing(state, run_id="run", now=state.updated_at)
+    world.sync().states.mark_syncing(state, state.stamps, run_id="run", now=state.updated_at)
     with pytest.raises(NotPromotable, match="syncing"):
         promote(world, "g0001")
     assert world.pointer().live() is None

@@ -30,6 +30,7 @@ INDEX_STATE = TableSpec(
             required("created_at", TIMESTAMP),
             required("updated_at", TIMESTAMP),
             pa.field("fully_proven_at", TIMESTAMP),
+            pa.field("stamps", pa.list_(pa.string())),
         ]
     ),
     keys=("backend", "index", "generation"),

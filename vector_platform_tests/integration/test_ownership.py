@@ -1,0 +1,331 @@
+"""Nobody's rows but ours: two lakes and one backend, copies, backups, and things made by hand.
+
+Belongs here: who may write an index, against the embedded servers through whole syncs. Does not
+belong here: the marks themselves (`indexes/test_marks.py`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pymilvus import MilvusClient
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import NotOurs
+from vector_platform.indexes.naming import collection_alias, collection_name, namespace_name
+from vector_platform.indexes.plan import DeleteGuard
+from vector_platform.indexes.state import GenerationState
+from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.verify import verify
+from vector_platform.lake.lake import Lake
+from vector_platform.releases.pointer import LivePointer
+from vector_platform_tests.integration.conftest import Server, open_index
+from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, register
+
+pytestmark = pytest.mark.integration
+
+_names = (f"owned{number}" for number in itertools.count())
+
+
+class Deployment:
+    """A lake in a folder of its own, with locks of its own, and an adapter for the one server."""
+
+    def __init__(self, folder: Path, server: Server, index: str) -> None:
+        self.folder = folder
+        self.index = index
+        self.lake: Lake = open_lake(folder)
+        self.target: VectorIndex = open_index(server)
+
+    @property
+    def sync(self) -> IndexSync:
+        return IndexSync(
+            self.lake,
+            self.target,
+            index=self.index,
+            spec="{}",
+            max_delete_share=0.5,
+            lock_dir=self.folder / "locks",
+            run_id="run",
+        )
+
+    def put(self, *names: str, delete: tuple[str, ...] = ()) -> None:
+        rows = [chunk(name, f"text of {name}", tenant="ab"[len(name) % 2]) for name in names]
+        put(self.lake, *rows, delete=[f"{name}#0" for name in delete])
+        embed(self.lake)
+
+    def newest(self) -> GenerationState:
+        state = self.sync.states.newest(MODEL)
+        assert state is not None
+        return state
+
+    def holds(self) -> set[str]:
+        """Ids of the newest generation, by the backend."""
+        return {
+            row_id
+            for batch in self.target.scan(self.newest().identity)
+            for row_id in batch.column("id").to_pylist()
+        }
+
+    def assert_untouched(self, rows: set[str]) -> None:
+        """It holds these rows, they are right, and its owner can go on."""
+        assert self.holds() == {f"{name}#0" for name in rows}
+        state = self.newest()
+        assert verify(self.lake, self.target, state.identity, self.lake.snapshot()).clean
+        self.sync.sync(MODEL)
+
+
+@pytest.fixture
+def ours(server: Server, tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment with a proven generation of six rows."""
+    made = Deployment(tmp_path / "ours", server, next(_names))
+    made.put(*SIX)
+    made.sync.sync(MODEL)
+    yield made
+    for state in made.sync.states.present():
+        made.target.drop(state.identity)
+    made.target.close()
+
+
+SIX = {"s:1", "s:22", "s:3", "s:44", "s:5", "s:66"}
+
+
+def another(ours: Deployment, server: Server, name: str = "theirs") -> Deployment:
+    return Deployment(ours.folder.parent / name, server, ours.index)
+
+
+def test_an_empty_second_lake_neither_adopts_nor_empties_the_index(
+    ours: Deployment, server: Server
+) -> None:
+    theirs = another(ours, server)
+    register(theirs.lake)
+    theirs.lake.chunks.ensure()
+    theirs.lake.embeddings.ensure()
+    for attempt in (theirs.sync.sync, theirs.sync.build):
+        with pytest.raises(NotOurs, match=r"belongs to lake [0-9a-f]{8}.*index adopt"):
+            attempt(MODEL)
+    assert theirs.sync.states.all() == []
+    ours.assert_untouched(SIX)
+
+
+def test_a_second_lake_with_rows_of_its_own_does_not_touch_the_first_ones(
+    ours: Deployment, server: Server
+) -> None:
+    theirs = another(ours, server)
+    theirs.put("t:1", "t:22")
+    with pytest.raises(NotOurs, match="belongs to lake"):
+        theirs.sync.sync(MODEL)
+    ours.assert_untouched(SIX)
+    # Under another name both live side by side.
+    theirs.index = next(_names)
+    theirs.sync.sync(MODEL)
+    theirs.assert_untouched({"t:1", "t:22"})
+    ours.assert_untouched(SIX)
+    theirs.target.drop(theirs.newest().identity)
+
+
+def test_a_second_lake_that_has_begun_the_same_generation_is_refused_by_the_backend(
+    ours: Deployment, server: Server
+) -> None:
+    """The books of the two say the same name; only the mark on the backend tells them apart."""
+    theirs = another(ours, server)
+    theirs.put("t:1")
+    model = theirs.lake.model_version(MODEL)
+    now = ours.newest().created_at
+    state = theirs.sync.states.begin(model, spec="{}", run_id="run", now=now)
+    assert (state.generation, state.lake == ours.newest().lake) == ("g0001", False)
+    for attempt in (
+        lambda: theirs.sync.sync(MODEL),
+        lambda: theirs.sync.repair(state),
+        lambda: theirs.sync.drop(state),
+        lambda: theirs.target.create(state.identity),
+        lambda: theirs.target.exists(state.identity),
+        lambda: theirs.target.drop(state.identity),
+        lambda: theirs.target.point(state.identity),
+    ):
+        with pytest.raises(NotOurs, match="belongs to lake"):
+            attempt()
+    ours.assert_untouched(SIX)
+
+
+def test_of_a_lake_and_its_copy_only_the_first_to_write_goes_on(
+    ours: Deployment, server: Server
+) -> None:
+    shutil.copytree(ours.folder, ours.folder.parent / "copy")
+    copy = another(ours, server, "copy")
+    ours.put("s:77")
+    ours.sync.sync(MODEL)
+    copy.put("c:1", delete=("s:1",))
+    state = copy.newest()
+    for attempt in (
+        lambda: copy.sync.sync(MODEL),
+        lambda: copy.sync.build(MODEL),
+        lambda: copy.sync.repair(state),
+        lambda: copy.sync.drop(state),
+    ):
+        with pytest.raises(NotOurs, match=r"last written towards chunks@.*a copy"):
+            attempt()
+    ours.assert_untouched(SIX | {"s:77"})
+
+
+def test_a_copy_that_writes_first_locks_the_other_out_and_not_itself(
+    ours: Deployment, server: Server
+) -> None:
+    shutil.copytree(ours.folder, ours.folder.parent / "copy")
+    copy = another(ours, server, "copy")
+    copy.put("c:1")
+    copy.sync.sync(MODEL)
+    ours.put("s:77")
+    with pytest.raises(NotOurs, match="a copy"):
+        ours.sync.sync(MODEL)
+    copy.assert_untouched(SIX | {"c:1"})
+
+
+def test_a_lake_from_an_older_backup_does_not_take_the_index_back(
+    ours: Deployment, server: Server
+) -> None:
+    shutil.copytree(ours.folder, ours.folder.parent / "backup")
+    ours.put("s:77")
+    ours.sync.sync(MODEL)
+    restored = another(ours, server, "backup")
+    with pytest.raises(NotOurs, match="restored from a backup"):
+        restored.sync.repair(restored.newest())
+    ours.assert_untouched(SIX | {"s:77"})
+
+
+def test_a_lake_from_before_the_newest_generation_is_refused(
+    ours: Deployment, server: Server
+) -> None:
+    """What its books know was written by it; what they do not know, was not."""
+    shutil.copytree(ours.folder, ours.folder.parent / "backup")
+    ours.sync.build(MODEL)
+    restored = another(ours, server, "backup")
+    restored.put("b:1")
+    for attempt in (restored.sync.sync, restored.sync.build):
+        with pytest.raises(NotOurs, match="its records do not know it"):
+            attempt(MODEL)
+    ours.assert_untouched(SIX)
+
+
+def test_a_mirror_is_not_moved_by_a_lake_whose_history_is_another(
+    ours: Deployment, server: Server
+) -> None:
+    pointer = LivePointer(ours.lake, server.backend, ours.index)
+    pointer.promote(ours.newest(), actor="a", reason="b", evidence={}, run_id="run")
+    shutil.copytree(ours.folder, ours.folder.parent / "copy")
+    copy = another(ours, server, "copy")
+    ours.put("s:77")
+    ours.sync.sync(MODEL)
+    pointer.mirror(ours.target)
+    with pytest.raises(NotOurs, match="a copy"):
+        LivePointer(copy.lake, server.backend, copy.index).mirror(copy.target)
+
+
+def test_another_writer_in_between_keeps_a_sync_from_being_recorded_as_proven(
+    ours: Deployment, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines have two locks: the backend is asked once more before the proof counts."""
+    ours.put("s:77")
+    fence = ours.target.fence
+
+    def interrupted(generation: object) -> None:
+        fence(ours.newest().identity)
+        ours.target.mark(ours.newest().identity, "somebody else")
+
+    monkeypatch.setattr(ours.target, "fence", interrupted)
+    with pytest.raises(NotOurs, match="a copy"):
+        ours.sync.sync(MODEL)
+    assert ours.newest().status == "syncing"
+
+
+def test_a_generation_that_was_emptied_of_its_books_is_still_guarded(
+    ours: Deployment, server: Server
+) -> None:
+    """What the index holds counts, not what the records say it holds."""
+    table = ours.lake.index_state
+    rows = table.read().to_pylist()
+    table.merge(
+        pa.Table.from_pylist(
+            [row | {"rows": 0, "status": "syncing"} for row in rows], schema=table.spec.schema
+        )
+    )
+    ours.put("s:1", delete=("s:22", "s:3", "s:44", "s:5"))
+    with pytest.raises(DeleteGuard, match=r"would delete 4 of 6 rows.*--allow-delete 4"):
+        ours.sync.sync(MODEL)
+    assert len(ours.holds()) == 6
+
+
+def test_a_lake_that_lost_its_chunks_empties_nothing_until_a_person_says_so(
+    ours: Deployment, server: Server
+) -> None:
+    ours.put(delete=tuple(SIX))
+    sync = ours.sync
+    sync.max_delete_share = 1.0
+    with pytest.raises(DeleteGuard, match=r"6 of 6 rows.*the lake is empty"):
+        sync.sync(MODEL)
+    assert len(ours.holds()) == 6
+    assert sync.sync(MODEL, allow_delete=6).deleted == 6
+
+
+def test_a_name_that_somebody_has_taken_by_hand_is_left_alone(
+    ours: Deployment, server: Server
+) -> None:
+    taken = replace(ours.newest().identity, name="g0002")
+    if server.backend == "milvus":
+        with closing(MilvusClient(server.url)) as client:
+            client.create_collection(collection_name(taken), dimension=4)
+            with pytest.raises(NotOurs, match=r"did not create it.*rename or remove"):
+                ours.sync.build(MODEL)
+            assert client.has_collection(collection_name(taken))
+            client.drop_collection(collection_name(taken))
+    else:
+        index = ours.target._indexes.own(taken)  # type: ignore[attr-defined]
+        namespace = namespace_name("theirs", taken.name)
+        index.create_namespace(namespace)
+        with pytest.raises(NotOurs, match="this lake has not made it"):
+            ours.sync.build(MODEL)
+        assert namespace in index.namespaces()
+        index.delete_namespace(namespace)
+    # Nothing was begun, so nothing has to be tidied up.
+    assert [state.generation for state in ours.sync.states.all()] == ["g0001"]
+    ours.assert_untouched(SIX)
+    assert ours.sync.build(MODEL).generation.generation == "g0002"
+
+
+def test_an_alias_that_is_named_like_the_next_generation_leads_nowhere(
+    ours: Deployment, server: Server
+) -> None:
+    """Milvus takes an alias for its collection: rows of the new one would land in the old one."""
+    if server.backend != "milvus":
+        pytest.skip("Pinecone keeps aliases and namespaces apart")
+    first = ours.newest().identity
+    alias = collection_name(replace(first, name="g0002"))
+    with closing(MilvusClient(server.url)) as client:
+        client.create_alias(collection_name(first), alias)
+        with pytest.raises(NotOurs, match="generation 'g0001' instead of 'g0002'"):
+            ours.sync.build(MODEL)
+        client.drop_alias(alias)
+    ours.assert_untouched(SIX)
+
+
+def test_a_live_alias_on_another_lakes_collection_is_not_moved(
+    ours: Deployment, server: Server
+) -> None:
+    if server.backend != "milvus":
+        pytest.skip("an index of Pinecone is one lake's, and so are its aliases")
+    alias = collection_alias(ours.index)
+    theirs = replace(ours.newest().identity, index="elsewhere", lake="another")
+    ours.target.create(theirs)
+    with closing(MilvusClient(server.url)) as client:
+        client.create_alias(collection_name(theirs), alias)
+        with pytest.raises(NotOurs, match="stands for"):
+            ours.target.point(ours.newest().identity)
+        assert client.describe_alias(alias)["collection_name"] == collection_name(theirs)
+        client.drop_alias(alias)
+    ours.target.drop(theirs)
