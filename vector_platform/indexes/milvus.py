@@ -16,7 +16,14 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Claim, Generation, Hit, RowKey, RowsRejected
+from vector_platform.indexes.contract import (
+    Claim,
+    Generation,
+    Hit,
+    IndexRejected,
+    RowKey,
+    RowsRejected,
+)
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.milvus_calls import Consistency, MilvusCalls, row_reason

@@ -298,12 +298,11 @@ def test_a_name_that_somebody_has_taken_by_hand_is_left_alone(
     assert ours.sync.build(MODEL).generation.generation == "g0002"
 
 
+@pytest.mark.parametrize("server", ["milvus"], indirect=True)
 def test_an_alias_that_is_named_like_the_next_generation_leads_nowhere(
     ours: Deployment, server: Server
 ) -> None:
     """Milvus takes an alias for its collection: rows of the new one would land in the old one."""
-    if server.backend != "milvus":
-        pytest.skip("Pinecone keeps aliases and namespaces apart")
     first = ours.newest().identity
     alias = collection_name(replace(first, name="g0002"))
     with closing(MilvusClient(server.url)) as client:
@@ -314,11 +313,10 @@ def test_an_alias_that_is_named_like_the_next_generation_leads_nowhere(
     ours.assert_untouched(SIX)
 
 
+@pytest.mark.parametrize("server", ["milvus"], indirect=True)
 def test_a_live_alias_on_another_lakes_collection_is_not_moved(
     ours: Deployment, server: Server
 ) -> None:
-    if server.backend != "milvus":
-        pytest.skip("an index of Pinecone is one lake's, and so are its aliases")
     alias = collection_alias(ours.index)
     theirs = replace(ours.newest().identity, index="elsewhere", lake="another")
     ours.target.create(theirs)
