@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import RUN_KEY_TAG
 
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
+from vector_platform.orchestration.dagster_internals import RUN_KEY_TAG, WILL_RETRY_TAG
 from vector_platform.orchestration.retries import needs_a_person
 from vector_platform.quality.acting import Outcome, PastAction, PlannedRun, Ruling
 from vector_platform.quality.faults import Scope
@@ -113,6 +113,8 @@ class ActionLog:
         if not runs:
             return "asked"
         outcome = _OUTCOMES.get(runs[0].status, "running")
+        if outcome == "failed" and runs[0].tags.get(WILL_RETRY_TAG) == "true":
+            return "running"  # Dagster asks for it once more, under the same key
         if outcome == "failed" and needs_a_person(self._instance, runs[0].run_id):
             return "refused"
         return outcome

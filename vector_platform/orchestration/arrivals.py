@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import (
-    UnresolvedAssetJobDefinition,
-)
-from dagster._time import get_current_datetime
 
 from vector_platform.orchestration import keys
+from vector_platform.orchestration.dagster_internals import (
+    UnresolvedAssetJobDefinition,
+    get_current_datetime,
+)
 from vector_platform.orchestration.schedules import day_that_ended
 from vector_platform.settings import FilesSource, Settings
 from vector_platform.sources.files import FilesReader

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.declarative_automation.operators import AndAutomationCondition
 
+from vector_platform.orchestration.dagster_internals import AndAutomationCondition
 from vector_platform.settings import Settings
 
 # Dagster types its own conditions for assets and checks alike; ours are put on assets only.

@@ -29,6 +29,7 @@ from vector_platform.orchestration.jobs import (
     build_ingest_job,
     build_repair_job,
 )
+from vector_platform.orchestration.launcher import holding_executor
 from vector_platform.orchestration.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
 from vector_platform.orchestration.model_sensors import build_model_sensors
@@ -113,5 +114,5 @@ def build_definitions(
         loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger},
         resources={"platform": Platform(settings), **(resources or {})},
         # Steps of a run share a process: a model or a connection is opened once, not per step.
-        executor=dg.in_process_executor,
+        executor=holding_executor,
     )

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from vector_platform.orchestration import keys
+from vector_platform.orchestration.dagster_internals import (
+    AssetCheckExecutionRecord,
+    PartitionKeyFilter,
+)
 from vector_platform.quality import faults
 from vector_platform.quality.faults import Verdict
 from vector_platform.settings import Settings

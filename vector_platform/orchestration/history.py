@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import dagster as dg
-from dagster._core.events import DagsterEventType
-from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from vector_platform.orchestration import keys
+from vector_platform.orchestration.dagster_internals import SENSOR_NAME_TAG
 from vector_platform.orchestration.instance import open_instance
 from vector_platform.settings import Settings
 
@@ -25,7 +24,7 @@ _STATUS: Mapping[dg.DagsterRunStatus, Literal["started", "succeeded", "failed"]]
     dg.DagsterRunStatus.FAILURE: "failed",
     dg.DagsterRunStatus.CANCELED: "failed",
 }
-_OF_ASSETS = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}
+_OF_ASSETS = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 
 
 @dataclass(frozen=True)

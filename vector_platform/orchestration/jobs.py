@@ -9,12 +9,10 @@ answers failed checks (`acting_jobs.py`), deciding over requests (`release_jobs.
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import (
-    UnresolvedAssetJobDefinition,
-)
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.checks.parity import proof_metadata
+from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.retries import retry_by_type
 from vector_platform.settings import Settings

@@ -9,9 +9,9 @@ from collections.abc import Collection
 from datetime import datetime
 
 import dagster as dg
-from dagster._time import get_current_datetime
 
 from vector_platform.lake.lake import Lake
+from vector_platform.orchestration.dagster_internals import get_current_datetime
 from vector_platform.orchestration.model_jobs import ReplaceConfig
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform

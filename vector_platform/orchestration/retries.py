@@ -12,14 +12,19 @@ from contextlib import contextmanager
 import dagster as dg
 
 from vector_platform.errors import TerminalError, TransientError
+from vector_platform.orchestration.dagster_internals import (
+    MAX_RETRIES_TAG,
+    RETRY_ON_ASSET_OR_OP_FAILURE_TAG,
+)
 
 # Three more tries, seconds apart: enough for a restarting server, short enough to be watched.
 RETRIES = 3
 RETRY_SECONDS = 5.0
 
 # Tags of a job that a sensor asks for once in a state of the world; a backend that is away for
-# longer than an op's own retries must not be the end of it.
-TRIED_AGAIN = {"dagster/max_retries": "3"}
+# longer than an op's own retries must not be the end of it. Any other run is tried again only when
+# its process was killed (`instance.py`).
+TRIED_AGAIN = {MAX_RETRIES_TAG: "3", RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "true"}
 
 # Metadata of a failure that trying again cannot mend.
 NEEDS_A_PERSON = "needs_a_person"

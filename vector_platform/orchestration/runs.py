@@ -12,13 +12,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 
 from vector_platform.errors import VectorPlatformError
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.instance import open_instance
+from vector_platform.orchestration.liveness import hold, let_go
 from vector_platform.orchestration.logs import PROGRESS
+from vector_platform.orchestration.recovery import end_abandoned_runs
 from vector_platform.wiring import Platform
 
 
@@ -49,6 +52,7 @@ class Runs:
     def __init__(self, platform: Platform, *, instance: dg.DagsterInstance | None = None) -> None:
         self.platform = platform
         self.instance = instance or open_instance(platform.settings)
+        end_abandoned_runs(self.instance)
         self.definitions = build_definitions(
             settings=platform.settings, resources={"platform": platform}
         )
@@ -92,13 +96,19 @@ class Runs:
         # What tools print of themselves (dbt does) goes to a file; progress is on standard error.
         log = self.platform.data_dir / "logs" / "runs.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as output, redirect_stdout(output):
-            result = job.execute_in_process(
-                instance=self.instance,
-                raise_on_error=False,
-                run_config={**(run_config or {}), "loggers": {PROGRESS: {}}},
-                **options,
-            )
+        run_id = str(uuid4())
+        hold(self.instance, run_id)
+        try:
+            with log.open("a", encoding="utf-8") as output, redirect_stdout(output):
+                result = job.execute_in_process(
+                    instance=self.instance,
+                    raise_on_error=False,
+                    run_config={**(run_config or {}), "loggers": {PROGRESS: {}}},
+                    run_id=run_id,
+                    **options,
+                )
+        finally:
+            let_go(run_id)
         events = result.all_events
         checks = [
             e.asset_check_evaluation_data

@@ -9,10 +9,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import (
-    UnresolvedAssetJobDefinition,
-)
 
+from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.settings import Settings
 
 

@@ -10,10 +10,10 @@ Does not belong here: which sensor answers what (`next_steps.py`), what is wrong
 from collections.abc import Callable, Mapping
 
 import dagster as dg
-from dagster._time import get_current_datetime
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.acting_jobs import reindex_config, repair_config
+from vector_platform.orchestration.dagster_internals import get_current_datetime
 from vector_platform.orchestration.next_steps import REACTIONS, Reaction
 from vector_platform.orchestration.quarantine_jobs import quarantine_config
 from vector_platform.orchestration.reactions import react

@@ -38,6 +38,17 @@ class Schedules(Section):
     sensor_seconds: int = Field(default=30, ge=1)
 
 
+class Runs(Section):
+    """Runs that the daemon starts."""
+
+    max_hours: float = Field(
+        default=24.0,
+        gt=0,
+        description="A run that takes longer is ended and started once more: what it has "
+        "committed counts, so a long embedding goes on where it was.",
+    )
+
+
 class Settings(Section):
     """The whole of `platform.yaml`."""
 
@@ -61,6 +72,7 @@ class Settings(Section):
     guard: Guard = Guard()
     golden_queries: dict[SourceName, GoldenQueries] = {}
     schedules: Schedules = Schedules()
+    runs: Runs = Runs()
     quality: Quality = Quality()
     upgrades: Upgrades = Upgrades()
     retraining: Retraining = Retraining()

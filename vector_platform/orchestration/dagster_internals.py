@@ -1,0 +1,52 @@
+"""What the platform needs of Dagster and Dagster does not publish: every such name, once.
+
+Belongs here: imports from `dagster._*`, each with what it is for. No other file has one, which
+`test_architecture.py` holds; a release of Dagster that moves one fails there by its name. Does not
+belong here: any code.
+"""
+
+from __future__ import annotations
+
+# What `AutomationCondition.eager()` is, to take a part of it out.
+from dagster._core.definitions.declarative_automation.operators import AndAutomationCondition
+
+# What `define_asset_job` returns.
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,
+)
+
+# Asking the history of checks for one partition.
+from dagster._core.event_api import PartitionKeyFilter
+
+# What a run launcher answers to the daemon's question whether the process of a run is there.
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+
+# One evaluation of a check, as the instance keeps it.
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+
+# Tags that Dagster puts on runs.
+from dagster._core.storage.tags import (
+    MAX_RETRIES_TAG,
+    RETRY_ON_ASSET_OR_OP_FAILURE_TAG,
+    RUN_KEY_TAG,
+    SENSOR_NAME_TAG,
+    WILL_RETRY_TAG,
+)
+
+# The time that a tick is evaluated at; tests stop it.
+from dagster._time import get_current_datetime
+
+__all__ = [
+    "MAX_RETRIES_TAG",
+    "RETRY_ON_ASSET_OR_OP_FAILURE_TAG",
+    "RUN_KEY_TAG",
+    "SENSOR_NAME_TAG",
+    "WILL_RETRY_TAG",
+    "AndAutomationCondition",
+    "AssetCheckExecutionRecord",
+    "CheckRunHealthResult",
+    "PartitionKeyFilter",
+    "UnresolvedAssetJobDefinition",
+    "WorkerStatus",
+    "get_current_datetime",
+]
