@@ -264,8 +264,8 @@ def sync_step(folder: Path, backend: str, expect: str) -> dict[str, Any]:
     fenced_at: list[float] = []
     fence = target.fence
 
-    def fence_and_note(generation: Generation) -> None:
-        fence(generation)
+    def fence_and_note(generation: Generation, **options: bool) -> None:
+        fence(generation, **options)
         fenced_at.append(time.perf_counter())
 
     target.fence = fence_and_note  # type: ignore[method-assign]

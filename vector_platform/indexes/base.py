@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from vector_platform.indexes.contract import Claim, Generation, Hit, RowKey
+from vector_platform.indexes.contract import Claim, Generation, Hit, Mirrored, RowKey
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.settings import BackendName
 
@@ -96,8 +96,15 @@ class VectorIndex(ABC):
         """
 
     @abstractmethod
-    def fence(self, generation: Generation) -> None:
-        """Return when every acknowledged write is visible to all the reads below."""
+    def fence(self, generation: Generation, *, others: bool = True) -> None:
+        """Return when every acknowledged write is visible to all the reads below.
+
+        Args:
+            generation: Where.
+            others: Also what earlier processes wrote. A caller that knows that they have fenced
+                it, as where the generation was proven since, says so by False: then the price
+                follows what this object wrote.
+        """
 
     @abstractmethod
     def tenants(self, generation: Generation) -> list[str]:
@@ -148,7 +155,10 @@ class VectorIndex(ABC):
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
     ) -> list[Hit]:
-        """The k most similar rows, best first, ties by id; of one tenant, or of all."""
+        """The k most similar rows, best first, ties by id; of one tenant, or of all.
+
+        A backend that cannot ask all of many tenants asks some, and answers with `BoundedHits`.
+        """
 
     def nearest(
         self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
@@ -160,7 +170,7 @@ class VectorIndex(ABC):
         ]
 
     @abstractmethod
-    def point(self, generation: Generation) -> None:
+    def point(self, generation: Generation) -> Mirrored:
         """Mirror the live pointer for readers outside the platform (alias), where it fits."""
 
     @abstractmethod

@@ -6,6 +6,7 @@ a backend stores them (`milvus.py`, `pinecone.py`) or where rows come from (`lak
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -97,6 +98,39 @@ class Hit:
     region: str
     digest: str
     attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class BoundedHits(list[Hit]):
+    """Hits of a search over many tenants that asked some of them: nobody knows of the others.
+
+    Attributes:
+        asked: Tenants whose rows were searched.
+        tenants: Tenants that have rows.
+    """
+
+    def __init__(self, hits: Iterable[Hit], *, asked: int, tenants: int) -> None:
+        super().__init__(hits)
+        self.asked = asked
+        self.tenants = tenants
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """How far a backend's own aliases follow the live pointer, for readers outside the platform.
+
+    Attributes:
+        aliases: Aliases that stand for the generation, or for a tenant's rows in it.
+        without: Tenants that no alias stands for: the backend has no room for one, or refuses its
+            name. Readers outside find their rows by the names of the generation alone.
+    """
+
+    aliases: int
+    without: int = 0
+
+    def __str__(self) -> str:
+        """For people."""
+        left_out = f"; {self.without} tenants without one" if self.without else ""
+        return f"{self.aliases} aliases{left_out}"
 
 
 class IndexUnavailable(TransientError):

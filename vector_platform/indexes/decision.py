@@ -39,6 +39,14 @@ class Decision:
     plan: Plan | None
     changes: tuple[pa.Table, pa.Table] | None = None
 
+    @property
+    def others(self) -> bool:
+        """Whether an earlier process may have written what it has not waited for.
+
+        Changes are followed only where the last writer has proven what it wrote, after a fence.
+        """
+        return self.mode != "changes"
+
 
 class Decider:
     """Finds what a sync has to do on one backend. Reads only.

@@ -21,6 +21,7 @@ from vector_platform.indexes.contract import (
     Generation,
     Hit,
     IndexRejected,
+    Mirrored,
     RowKey,
     RowsRejected,
 )
@@ -135,7 +136,7 @@ class MilvusVectorIndex(VectorIndex):
         """Alter the collection's properties; Milvus Lite keeps them, too."""
         write_mark(self._milvus, generation, stamp)
 
-    def point(self, generation: Generation) -> None:
+    def point(self, generation: Generation) -> Mirrored:
         """Let the alias `{index}_live` stand for the generation's collection.
 
         Raises:
@@ -144,12 +145,13 @@ class MilvusVectorIndex(VectorIndex):
         require_own(self._milvus, generation)
         name, alias = collection_name(generation), collection_alias(generation.index)
         if alias in self._aliases(name):
-            return
+            return Mirrored(1)
         if alias not in self._aliases(""):
             self._milvus.call("create_alias", name, alias)
-            return
+            return Mirrored(1)
         require_alias(self._milvus, alias, generation)
         self._milvus.call("alter_alias", name, alias)
+        return Mirrored(1)
 
     # -- rows -------------------------------------------------------------------------------
 
@@ -201,7 +203,7 @@ class MilvusVectorIndex(VectorIndex):
                     f"their deletion was acknowledged, first {left[0]['id']!r}; repair the index"
                 )
 
-    def fence(self, generation: Generation) -> None:
+    def fence(self, generation: Generation, *, others: bool = True) -> None:
         """Read the whole collection strongly: what follows sees all that was written before.
 
         Milvus Lite has no staleness, but searches rows that are not flushed without their index,

@@ -20,6 +20,12 @@ _NAMESPACE_LENGTH = 512
 # Characters that Pinecone admits in a namespace alias: printable ASCII without # % & + / ; = ? \.
 _ALIAS = re.compile(r"[\x21\x22\x24\x27-\x2a\x2c-\x2e\x30-\x3a\x3c\x3e\x40-\x5b\x5d-\x7e]{1,512}")
 _NOT_AN_ALIAS = frozenset({".", "..", "__default__"})
+# Pinecone's limits for the ids of documents and the names of their fields.
+_DOCUMENT_ID_LENGTH = 512
+_FIELD_BYTES = 64
+_ATTRIBUTE_PREFIX = "attr_"
+# An id that no row can have: what a fence deletes writes nothing but a log position.
+NO_DOCUMENT: Final = "#fence"
 
 
 def collection_name(generation: Generation) -> str:
@@ -57,9 +63,15 @@ def namespace_name(tenant: str, generation: str) -> str:
     """Pinecone namespace of a tenant in a generation: the percent-encoded tenant, `@`, the name.
 
     Raises:
-        ValueError: It would be longer than a namespace may be.
+        ValueError: There is none: without a tenant it would be the generation's marker, it would
+            be longer than a namespace may be, or the tenant is no text of Unicode.
     """
-    name = f"{quote(tenant, safe='')}@{generation}"
+    if not tenant:
+        raise ValueError("a tenant without a name has no namespace of Pinecone")
+    try:
+        name = f"{quote(tenant, safe='')}@{generation}"
+    except UnicodeEncodeError:
+        raise ValueError(f"tenant {tenant[:40]!r} is no text of Unicode") from None
     if len(name) > _NAMESPACE_LENGTH:
         raise ValueError(
             f"tenant {tenant[:40]!r}... needs a namespace of {len(name)} characters, "
@@ -93,3 +105,24 @@ def namespace_alias(tenant: str) -> str | None:
     """
     fits = _ALIAS.fullmatch(tenant) is not None and tenant not in _NOT_AN_ALIAS
     return tenant if fits and parse_namespace(tenant) is None else None
+
+
+def document_id_problem(row_id: str) -> str | None:
+    """Why a row's id cannot be the id of a Pinecone document, or None when it can.
+
+    Chunk ids are ASCII by how they are formed (`doc_id_of`), so none of them is encoded here.
+    """
+    if not row_id.isascii() or "\0" in row_id or not 1 <= len(row_id) <= _DOCUMENT_ID_LENGTH:
+        return f"id is not 1 to {_DOCUMENT_ID_LENGTH} ASCII characters, Pinecone takes no other"
+    return f"id {NO_DOCUMENT!r} is kept for fences" if row_id == NO_DOCUMENT else None
+
+
+def attribute_field(name: str) -> str:
+    """Field of a Pinecone document that an attribute can be filtered by: `attr_price`.
+
+    A name that is too long for one stands there by 32 hex digits of its hash.
+    """
+    field = f"{_ATTRIBUTE_PREFIX}{name}"
+    if len(field.encode()) <= _FIELD_BYTES:
+        return field
+    return f"{_ATTRIBUTE_PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:32]}"

@@ -11,8 +11,7 @@ many namespaces: hence generations are namespaces `{tenant}@{generation}`.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -21,7 +20,17 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Claim, Generation, Hit, NotOurs, RowKey, RowsRejected
+from vector_platform.indexes.contract import (
+    BoundedHits,
+    Claim,
+    Generation,
+    Hit,
+    IndexRejected,
+    Mirrored,
+    NotOurs,
+    RowKey,
+    RowsRejected,
+)
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
 from vector_platform.indexes.naming import generation_marker, namespace_name
@@ -35,10 +44,13 @@ from vector_platform.indexes.pinecone_calls import (
 from vector_platform.indexes.pinecone_fence import LastWrites, NamespaceFence, Place, Write
 from vector_platform.indexes.pinecone_indexes import PineconeIndexes
 from vector_platform.indexes.pinecone_terms import (
+    RowsAsked,
     alias_changes,
     generations_in,
     index_name,
     is_ours,
+    namespace_of,
+    rows_asked,
     tenants_in,
 )
 from vector_platform.indexes.stored_rows import (
@@ -48,17 +60,20 @@ from vector_platform.indexes.stored_rows import (
     by_tenant,
     hit_of,
     key_batch,
-    pages,
     pinecone_documents,
 )
 from vector_platform.settings import PineconeIndex as PineconeSettings
 
-logger = logging.getLogger(__name__)
-
 # An answer may be 4 MB; 100 vectors of 1,536 dimensions are below it.
 VECTORS_A_FETCH: Final = 100
 
-TenantIds = tuple[str, Sequence[str]]
+# A namespace of so many rows is read by one fetch: at most 3 MB of ids, digests and tenants.
+SMALL_NAMESPACE: Final = 4000
+# Keys that are handed on at once.
+BATCH_KEYS: Final = 8192
+KEY_FIELDS: Final = ("digest", "tenant")
+
+Key = tuple[str, str, str | None]
 
 
 class PineconeVectorIndex(VectorIndex):
@@ -112,7 +127,12 @@ class PineconeVectorIndex(VectorIndex):
     def exists(self, generation: Generation) -> bool:
         """Whether the index is there and holds a namespace of the generation."""
         index = self._indexes.find(generation)
-        return index is not None and generation.name in generations_in(index.namespaces())
+        if index is None:
+            return False
+        # The marker is made first and deleted last; only somebody else can have removed it alone.
+        return index.has_namespace(generation_marker(generation.name)) or (
+            generation.name in generations_in(index.namespaces())
+        )
 
     def drop(self, generation: Generation) -> None:
         """Delete the generation's namespaces, the marker last; then the index if it is empty."""
@@ -145,12 +165,12 @@ class PineconeVectorIndex(VectorIndex):
         """Tag the model version's index."""
         self._indexes.stamp(generation, stamp)
 
-    def point(self, generation: Generation) -> None:
+    def point(self, generation: Generation) -> Mirrored:
         """Let a namespace alias named like each tenant stand for its namespace here.
 
-        Only in the index of this model version, one alias after the other, for tenants whose
-        names Pinecone admits, and at most 1,000. Aliases to other generations are removed where
-        this one has no such tenant, so that nothing that is gone is served.
+        Only in the index of this model version, for tenants whose names Pinecone admits, and at
+        most 1,000. Aliases to other generations are removed where this one has no such tenant, so
+        that nothing that is gone is served.
 
         Raises:
             NotOurs: The index is another lake's, or a tenant's alias stands for a namespace the
@@ -165,11 +185,10 @@ class PineconeVectorIndex(VectorIndex):
                 f"{index.where}: namespace alias {alias!r} stands for {current[alias]!r}, which "
                 "the platform did not create; remove that alias"
             )
-        if changes.without:
-            logger.warning(
-                "an index holds no more aliases: %d tenants without", len(changes.without)
-            )
-        index.change_aliases(changes)
+        self._parallel.each(index.delete_alias, changes.delete)
+        self._parallel.each(lambda item: index.create_alias(*item), list(changes.create.items()))
+        self._parallel.each(lambda item: index.repoint_alias(*item), list(changes.repoint.items()))
+        return Mirrored(changes.aliases, len(changes.without))
 
     # -- rows -------------------------------------------------------------------------------
 
@@ -202,41 +221,41 @@ class PineconeVectorIndex(VectorIndex):
         self._last_writes.add(place, Write(position, last["_id"], last["digest"]))
 
     def delete(self, generation: Generation, rows: Sequence[RowKey]) -> None:
-        """Remove rows from their tenants' namespaces."""
-        index, name = self._indexes.open(generation), index_name(generation)
+        """Remove rows from their tenants' namespaces, and see by fetching them that they are gone.
 
-        def remove(request: TenantIds) -> None:
-            tenant, some = request
-            place = (name, namespace_name(tenant, generation.name))
-            with self._last_writes.doubting(place):
-                position = index.delete(place[1], some)
-            # Without a position the namespace does not exist, and nothing was removed.
-            if position is not None:
-                self._last_writes.add(place, Write(position, some[-1], None))
-
-        self._parallel.each(remove, _requests(rows, REQUEST_IDS))
-
-    def fence(self, generation: Generation) -> None:
-        """Wait until searches, fetches and lists show every acknowledged write.
-
-        Where this object wrote, its last write must show. A namespace it has not fenced yet may
-        have been written to by an earlier process; then everything there is waited for.
+        Raises:
+            IndexUnavailable: Some are still there after the longest wait of a fence.
         """
         index, name = self._indexes.open(generation), index_name(generation)
-        listed = index.namespaces().keys() | self._last_writes.namespaces(name)
-        probe = [1.0] + [0.0] * (generation.dimension - 1)
+
+        def remove(asked: RowsAsked) -> None:
+            place = (name, asked.namespace)
+            with self._last_writes.doubting(place):
+                position = index.delete(asked.namespace, asked.ids)
+                # Without a position the namespace does not exist, and nothing was removed.
+                if position is not None:
+                    self._fence(index, generation, asked.namespace).await_deleted(asked.ids)
+                    last = Write(position, asked.ids[-1], None, fetched=True)
+                    self._last_writes.add(place, last)
+
+        self._parallel.each(remove, rows_asked(rows, generation, REQUEST_IDS))
+
+    def fence(self, generation: Generation, *, others: bool = True) -> None:
+        """Wait until searches and fetches show every acknowledged write.
+
+        Where this object wrote, its last write must show. A namespace it has not fenced yet may
+        have been written to by an earlier process; then, unless the caller knows better,
+        everything there is waited for, lists too.
+        """
+        index, name = self._indexes.open(generation), index_name(generation)
+        known = self._last_writes.namespaces(name)
+        listed = known | (index.namespaces().keys() if others else set())
 
         def wait(namespace: str) -> None:
             place = (name, namespace)
             if self._last_writes.settled(place):
                 return
-            fence = NamespaceFence(
-                index.documents,
-                namespace,
-                probe=probe,
-                guard=index.if_there,
-                seconds=self._fence_seconds,
-            )
+            fence = self._fence(index, generation, namespace)
             write = self._last_writes.pending(place)
             if write is None:
                 fence.await_all()
@@ -245,6 +264,15 @@ class PineconeVectorIndex(VectorIndex):
             self._last_writes.settle(place, write)
 
         self._parallel.each(wait, list(tenants_in(listed, generation).values()))
+
+    def _fence(self, index: IndexCalls, generation: Generation, namespace: str) -> NamespaceFence:
+        return NamespaceFence(
+            index.documents,
+            namespace,
+            probe=[1.0] + [0.0] * (generation.dimension - 1),
+            guard=index.if_there,
+            seconds=self._fence_seconds,
+        )
 
     def tenants(self, generation: Generation) -> list[str]:
         """Tenants with rows; a namespace counted as empty is looked into, counts may lag."""
@@ -256,9 +284,34 @@ class PineconeVectorIndex(VectorIndex):
     def scan(
         self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
-        """Every namespace as `keys` has it."""
-        for tenant in self.tenants(generation):
-            yield from self.keys(generation, tenant, sample=sample)
+        """Every namespace: a small one by one fetch, if that shows as many rows as are counted.
+
+        All others, and all where only a sample's digests are wanted, as `keys` has them.
+        """
+        index = self._indexes.open(generation)
+        counts = index.namespaces()
+        namespaces = sorted(tenants_in(counts, generation).items())
+
+        def fetch(item: tuple[str, str]) -> list[Key] | None:
+            tenant, namespace = item
+            if not sample.everything or counts[namespace] > SMALL_NAMESPACE:
+                return None
+            stored = index.fetch_few(namespace, KEY_FIELDS, most=SMALL_NAMESPACE)
+            if stored is None or len(stored) != counts[namespace]:
+                return None
+            return keys_of(stored, tenant)
+
+        rows: list[Key] = []
+        fetched = self._parallel.ahead(fetch, namespaces)
+        for (tenant, _), own in zip(namespaces, fetched, strict=True):
+            if own is None:
+                yield from self.keys(generation, tenant, sample=sample)
+            else:
+                rows += own
+            if len(rows) >= BATCH_KEYS:
+                yield key_batch(rows)
+                rows = []
+        yield key_batch(rows)
 
     def keys(
         self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
@@ -269,65 +322,94 @@ class PineconeVectorIndex(VectorIndex):
         cannot be fetched has an empty digest: whatever it is, it differs.
         """
         index = self._indexes.open(generation)
-        namespace = namespace_name(tenant, generation.name)
+        namespace = namespace_of(tenant, generation)
+        if namespace is None:
+            return
+        self._await_lists(index, generation, namespace)
 
         def fetch(some: Sequence[str]) -> pa.RecordBatch:
             digests: dict[str, str | None] = dict.fromkeys(some)
             wanted = [row_id for row_id in some if sample.has(row_id)]
-            stored = _digests(index, namespace, tenant, wanted)
-            digests |= {row_id: stored.get(row_id, "") for row_id in wanted}
+            stored: Mapping[str, Any] = {}
+            if wanted:
+                stored = index.fetch(namespace, wanted, KEY_FIELDS, what="digests")
+            digests |= dict.fromkeys(wanted, "")
+            digests |= {row_id: digest for row_id, _, digest in keys_of(stored, tenant)}
             return key_batch([(row_id, tenant, digest) for row_id, digest in digests.items()])
 
         yield from self._parallel.ahead(fetch, index.listed(namespace))
+
+    def _await_lists(self, index: IndexCalls, generation: Generation, namespace: str) -> None:
+        place = (index_name(generation), namespace)
+        write = self._last_writes.unlisted(place)
+        if write is not None:
+            self._fence(index, generation, namespace).await_listed(write)
+            self._last_writes.listed(place, write)
 
     def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
         """Rows by id and tenant, fetched without being listed."""
         index = self._indexes.open(generation)
 
-        def fetch(request: TenantIds) -> pa.RecordBatch:
-            tenant, ids = request
-            namespace = namespace_name(tenant, generation.name)
-            stored = _digests(index, namespace, tenant, ids)
-            return key_batch([(row_id, tenant, digest) for row_id, digest in stored.items()])
+        def fetch(asked: RowsAsked) -> list[Key]:
+            stored = index.fetch(asked.namespace, asked.ids, KEY_FIELDS, what="digests")
+            return keys_of(stored, asked.tenant)
 
-        yield from self._parallel.ahead(fetch, _requests(rows, REQUEST_IDS))
+        found: list[Key] = []
+        for own in self._parallel.ahead(fetch, rows_asked(rows, generation, REQUEST_IDS)):
+            found += own
+            if len(found) >= BATCH_KEYS:
+                yield key_batch(found)
+                found = []
+        yield key_batch(found)
 
     def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
         """Stored vectors of rows."""
         index = self._indexes.open(generation)
 
-        def fetch(request: TenantIds) -> dict[RowKey, np.ndarray]:
-            tenant, ids = request
-            namespace = namespace_name(tenant, generation.name)
-            stored = index.fetch(namespace, ids, ("vector",), what="vectors")
+        def fetch(asked: RowsAsked) -> dict[RowKey, np.ndarray]:
+            stored = index.fetch(asked.namespace, asked.ids, ("vector",), what="vectors")
             return {
-                (row_id, tenant): np.asarray(row.get("vector"), np.float32)
+                (row_id, asked.tenant): np.asarray(row.get("vector"), np.float32)
                 for row_id, row in stored.items()
             }
 
         found: dict[RowKey, np.ndarray] = {}
-        for part in self._parallel.each(fetch, _requests(rows, VECTORS_A_FETCH)):
+        for part in self._parallel.each(fetch, rows_asked(rows, generation, VECTORS_A_FETCH)):
             found |= part
         return found
 
     def count(self, generation: Generation) -> int:
-        """Sum of the namespaces' record counts."""
-        counts = self._indexes.open(generation).namespaces()
+        """Sum of the namespaces' record counts, told in one answer."""
+        counts = self._indexes.open(generation).statistics()
         return sum(counts[namespace] for namespace in tenants_in(counts, generation).values())
 
     def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
-        """Ids that each tenant's namespace lists; the counts of namespaces may lag."""
+        """Rows that one fetch shows; of a namespace too large for that, its record count."""
         index = self._indexes.open(generation)
+        counted = index.statistics()
 
         def of(tenant: str) -> int:
-            return sum(map(len, index.listed(namespace_name(tenant, generation.name))))
+            namespace = namespace_of(tenant, generation)
+            if namespace is None:
+                return 0
+            few = None
+            if counted.get(namespace, 0) <= SMALL_NAMESPACE:
+                few = index.fetch_few(namespace, ("digest",), most=SMALL_NAMESPACE)
+            return index.count(namespace) if few is None else len(few)
 
         return dict(zip(tenants, self._parallel.each(of, tenants), strict=True))
 
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
     ) -> list[Hit]:
-        """The k nearest rows by cosine; over all tenants, the best of every namespace's best."""
+        """The k nearest rows by cosine; over all tenants, the best of every namespace's best.
+
+        A namespace is a request, so of many tenants the largest are asked, as many as the settings
+        say; then the answer is `BoundedHits`.
+
+        Raises:
+            IndexRejected: The tenant can have no rows here.
+        """
         index = self._indexes.open(generation)
         values = np.asarray(vector, np.float32).tolist()
 
@@ -336,9 +418,19 @@ class PineconeVectorIndex(VectorIndex):
             return [hit_of(match.id, match.score or 0.0, match.to_dict()) for match in matches]
 
         if tenant is not None:
-            return best(nearest(namespace_name(tenant, generation.name)), k)
-        namespaces = list(tenants_in(index.namespaces(), generation).values())
-        return best((hit for hits in self._parallel.each(nearest, namespaces) for hit in hits), k)
+            try:
+                return best(nearest(namespace_name(tenant, generation.name)), k)
+            except ValueError as error:
+                raise IndexRejected(f"{index.where}: {error}") from error
+        counts = index.statistics()
+        own = sorted(
+            tenants_in(counts, generation).values(), key=lambda name: (-counts[name], name)
+        )
+        asked = own[: self._settings.search_namespaces]
+        hits = best((hit for hits in self._parallel.each(nearest, asked) for hit in hits), k)
+        if len(asked) == len(own):
+            return hits
+        return BoundedHits(hits, asked=len(asked), tenants=len(own))
 
     def nearest(
         self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
@@ -358,24 +450,14 @@ class PineconeVectorIndex(VectorIndex):
         self._indexes.close()
 
 
-def _requests(rows: Sequence[RowKey], most: int) -> list[TenantIds]:
-    """Ids by tenant, in requests of at most so many."""
-    ids: dict[str, list[str]] = {}
-    for row_id, tenant in dict.fromkeys(rows):
-        ids.setdefault(tenant, []).append(row_id)
-    return [(tenant, page) for tenant, own in ids.items() for page in pages(own, most)]
-
-
-def _digests(index: IndexCalls, namespace: str, tenant: str, ids: Sequence[str]) -> dict[str, str]:
-    """Id -> digest of the rows that a fetch shows.
+def keys_of(stored: Mapping[str, Any], tenant: str) -> list[Key]:
+    """(id, tenant, digest) of fetched rows.
 
     The namespace decides whom a row is served to: one that says it is another tenant's has an
     empty digest, so that it differs whatever it is.
     """
-    if not ids:
-        return {}
-    digests = {}
-    for row_id, found in index.fetch(namespace, ids, ("digest", "tenant"), what="digests").items():
-        row = found.to_dict()
-        digests[row_id] = (row.get("digest") or "") if row.get("tenant") == tenant else ""
-    return digests
+    rows = ((row_id, found.to_dict()) for row_id, found in stored.items())
+    return [
+        (row_id, tenant, (row.get("digest") or "") if row.get("tenant") == tenant else "")
+        for row_id, row in rows
+    ]

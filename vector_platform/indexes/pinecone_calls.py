@@ -25,7 +25,7 @@ from pinecone.errors import (
 
 from vector_platform.indexes.contract import IndexRejected, IndexUnavailable
 from vector_platform.indexes.pinecone_fence import logged_position
-from vector_platform.indexes.pinecone_terms import AliasChanges, alias_path
+from vector_platform.indexes.pinecone_terms import alias_path
 
 # Pinecone's limits: bytes of a request (2 MB, less its envelope), ids of a fetch or a delete,
 # names of a page.
@@ -72,6 +72,26 @@ class IndexCalls:
             return False
         return True
 
+    def count(self, namespace: str) -> int:
+        """Record count of a namespace; 0 when there is none."""
+        found: Any = None
+        with self.if_there(f"describe namespace {namespace!r}"):
+            found = self._index.describe_namespace(name=namespace)
+        return 0 if found is None else int(found.record_count)
+
+    def has_namespace(self, name: str) -> bool:
+        """Whether there is such a namespace."""
+        found: Any = None
+        with self.if_there(f"describe namespace {name!r}"):
+            found = self._index.describe_namespace(name=name)
+        return found is not None
+
+    def statistics(self) -> dict[str, int]:
+        """Name -> record count of all namespaces in one answer, for what may be a little late."""
+        with errors(self.where, "describe statistics"):
+            found = self._index.describe_index_stats().namespaces
+        return {name: int(one.vector_count) for name, one in found.items()}
+
     def delete_namespace(self, name: str) -> None:
         """Delete a namespace and its rows, if it is there."""
         with self.if_there(f"delete namespace {name!r}"):
@@ -95,16 +115,16 @@ class IndexCalls:
         with errors(self.where, f"delete namespace alias {alias!r}"):
             self._index._http.delete(alias_path(alias))
 
-    def change_aliases(self, changes: AliasChanges) -> None:
-        """Delete, create and repoint namespace aliases, one after the other."""
-        with errors(self.where, "point namespace aliases"):
-            for alias in changes.delete:
-                self._index._http.delete(alias_path(alias))
-            for alias, target in changes.create.items():
-                body = {"name": alias, "target_namespace": target}
-                self._index._http.post("/namespace-aliases", json=body)
-            for alias, target in changes.repoint.items():
-                self._index._http.patch(alias_path(alias), json={"target_namespace": target})
+    def create_alias(self, alias: str, target: str) -> None:
+        """Make a namespace alias."""
+        with errors(self.where, f"create namespace alias {alias!r}"):
+            body = {"name": alias, "target_namespace": target}
+            self._index._http.post("/namespace-aliases", json=body)
+
+    def repoint_alias(self, alias: str, target: str) -> None:
+        """Let a namespace alias stand for another namespace."""
+        with errors(self.where, f"repoint namespace alias {alias!r}"):
+            self._index._http.patch(alias_path(alias), json={"target_namespace": target})
 
     # -- documents --------------------------------------------------------------------------
 
@@ -155,6 +175,27 @@ class IndexCalls:
                 namespace=namespace, ids=list(ids), include_fields=list(fields)
             )
         return {} if answer is None else answer.documents
+
+    def fetch_few(
+        self, namespace: str, fields: Sequence[str], *, most: int
+    ) -> Mapping[str, Any] | None:
+        """Id -> document of all that say what they were made from; None when there are more.
+
+        One request, where a list and a fetch are two or more. A document without a digest, which
+        none of ours is, does not show: whoever needs to know holds the count against it.
+        """
+        answer: Any = None
+        with self.if_there("fetch by filter"):
+            answer = self._index.documents.fetch(
+                namespace=namespace,
+                filter={"digest": {"$exists": True}},
+                include_fields=list(fields),
+                limit=most,
+            )
+        if answer is None:
+            return {}
+        more = answer.pagination is not None and answer.pagination.next
+        return None if more else answer.documents
 
     def search(
         self, namespace: str, vector: list[float], *, k: int, fields: Sequence[str]

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
 from vector_platform.indexes.contract import IndexUnavailable
+from vector_platform.indexes.naming import NO_DOCUMENT
 
 Place = tuple[str, str]  # Pinecone index, namespace
 Guard = Callable[[str], AbstractContextManager[Any]]
 
 _FIRST_WAIT_SECONDS: Final = 0.02
 _LONGEST_WAIT_SECONDS: Final = 1.0
-# An id that no chunk has (theirs hold a `#`): deleting it writes nothing but a log position.
-_NO_ROW: Final = "fence"
 # Set on a row by a fence that does not know the last write; readers never ask for it.
 _FENCE_FIELD: Final = "fence"
 
@@ -38,11 +37,13 @@ class Write:
         position: Its number in the namespace's log.
         id: A row it wrote or removed.
         digest: What that row says since then; None when it was removed.
+        fetched: Whether a fetch has shown it already.
     """
 
     position: int
     id: str
     digest: str | None
+    fetched: bool = False
 
 
 class LastWrites:
@@ -51,6 +52,7 @@ class LastWrites:
     def __init__(self) -> None:
         self._lock = Lock()
         self._pending: dict[Place, Write] = {}
+        self._unlisted: dict[Place, Write] = {}
         self._settled: set[Place] = set()
         self._doubtful: set[Place] = set()
 
@@ -72,7 +74,7 @@ class LastWrites:
         with self._lock:
             known = self._pending.get(place)
             if known is None or write.position >= known.position:
-                self._pending[place] = write
+                self._pending[place] = self._unlisted[place] = write
 
     def pending(self, place: Place) -> Write | None:
         """The write to wait for; None when there was none since the last fence, or none to trust.
@@ -88,6 +90,17 @@ class LastWrites:
             known = self._settled | self._pending.keys() | self._doubtful
             return {namespace for name, namespace in known if name == index_name}
 
+    def unlisted(self, place: Place) -> Write | None:
+        """The write that lists have not been waited for yet, if there is one."""
+        with self._lock:
+            return self._unlisted.get(place)
+
+    def listed(self, place: Place, write: Write) -> None:
+        """Lists show everything up to this write."""
+        with self._lock:
+            if self._unlisted.get(place) == write:
+                del self._unlisted[place]
+
     def settled(self, place: Place) -> bool:
         """Whether all that there was to wait for has been waited for."""
         with self._lock:
@@ -95,12 +108,13 @@ class LastWrites:
             return place in self._settled and not unsettled
 
     def settle(self, place: Place, write: Write | None) -> None:
-        """Everything up to this write is visible; all there is when it is None."""
+        """Everything up to this write is visible; all there is, in lists too, when it is None."""
         with self._lock:
             self._settled.add(place)
             if write is None:
                 self._doubtful.discard(place)
                 self._pending.pop(place, None)
+                self._unlisted.pop(place, None)
             elif self._pending.get(place) == write:
                 del self._pending[place]
 
@@ -108,6 +122,7 @@ class LastWrites:
         """The namespace is gone; one of the same name starts from a log of its own."""
         with self._lock:
             self._pending.pop(place, None)
+            self._unlisted.pop(place, None)
             self._settled.discard(place)
             self._doubtful.discard(place)
 
@@ -140,10 +155,44 @@ class NamespaceFence:
         self._seconds = seconds
 
     def await_write(self, write: Write) -> None:
-        """Return when searches, fetches and lists show a write, and so all before it."""
+        """Return when searches and fetches show a write, and so all before it.
+
+        One request each, in every namespace that was written; a list is waited for only where one
+        is going to be read (`await_listed`), which small namespaces need not.
+        """
         self._until("searches", lambda: self._search(write.position)[0])
-        self._until("fetches", lambda: self._fetched(write.id, "digest") == write.digest)
+        if not write.fetched:
+            self._until("fetches", lambda: self._fetched(write.id, "digest") == write.digest)
+
+    def await_listed(self, write: Write) -> None:
+        """Return when lists show a write, and so all before it."""
         self._until("lists", lambda: (self._listed(write.id) is None) == (write.digest is None))
+
+    def await_deleted(self, ids: Sequence[str]) -> None:
+        """Return when a fetch shows none of these rows any more.
+
+        Raises:
+            IndexUnavailable: Some are still there after the longest wait; they are named.
+        """
+        left: list[str] = []
+
+        def gone() -> bool:
+            answer = self._documents.fetch(
+                namespace=self._namespace, ids=list(ids), include_fields=["digest"]
+            )
+            left[:] = answer.documents.keys() & set(ids)
+            return not left
+
+        try:
+            self._until("fetches", gone)
+        except IndexUnavailable as error:
+            if not left:
+                raise
+            raise IndexUnavailable(
+                f"pinecone: {len(left)} of {len(ids)} deleted rows of namespace "
+                f"{self._namespace!r} are still there after {self._seconds:.0f} s, for example "
+                f"{min(left)!r}; run this again"
+            ) from error
 
     def await_all(self) -> None:
         """The same, when nobody remembers the last write (another process made it).
@@ -154,7 +203,7 @@ class NamespaceFence:
         """
         position: int | None = None
         with self._guard("fence"):
-            answer = self._documents.delete(namespace=self._namespace, ids=[_NO_ROW])
+            answer = self._documents.delete(namespace=self._namespace, ids=[NO_DOCUMENT])
             position = logged_position(answer)
         if position is None:
             return  # it went away since it was listed

@@ -6,13 +6,14 @@ pinecone SDK.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.contract import Generation, RowKey
 from vector_platform.indexes.naming import (
+    document_id_problem,
     namespace_alias,
     namespace_name,
     parse_namespace,
@@ -56,6 +57,47 @@ def tenants_in(namespaces: Iterable[str], generation: Generation) -> dict[str, s
     }
 
 
+@dataclass(frozen=True)
+class RowsAsked:
+    """Rows of one namespace that one request names.
+
+    Attributes:
+        tenant: Whose.
+        namespace: Where.
+        ids: Which.
+    """
+
+    tenant: str
+    namespace: str
+    ids: Sequence[str]
+
+
+def rows_asked(rows: Sequence[RowKey], generation: Generation, most: int) -> list[RowsAsked]:
+    """Rows by namespace, at most so many ids each.
+
+    The one way for ids and tenants of rows into a request that reads or deletes. What cannot be
+    an id or a namespace of Pinecone is left out: no such row was ever written.
+    """
+    by_tenant: dict[str, list[str]] = {}
+    for row_id, tenant in dict.fromkeys(rows):
+        if document_id_problem(row_id) is None:
+            by_tenant.setdefault(tenant, []).append(row_id)
+    return [
+        RowsAsked(tenant, namespace, ids[start : start + most])
+        for tenant, ids in by_tenant.items()
+        if (namespace := namespace_of(tenant, generation)) is not None
+        for start in range(0, len(ids), most)
+    ]
+
+
+def namespace_of(tenant: str, generation: Generation) -> str | None:
+    """Namespace of a tenant in a generation; None for a tenant that can have none."""
+    try:
+        return namespace_name(tenant, generation.name)
+    except ValueError:
+        return None
+
+
 def alias_path(alias: str) -> str:
     """REST path of a namespace alias."""
     return f"/namespace-aliases/{quote(alias, safe='')}"
@@ -76,7 +118,8 @@ class AliasChanges:
         create: Alias -> namespace.
         repoint: Alias -> namespace.
         foreign: Aliases in the way that the platform did not create.
-        without: Tenants for whose alias there is no room.
+        aliases: Aliases of this generation's tenants when all is done.
+        without: Tenants that get none: there is no room, or Pinecone refuses the name.
     """
 
     delete: list[str]
@@ -84,15 +127,17 @@ class AliasChanges:
     repoint: dict[str, str]
     foreign: list[str]
     without: list[str]
+    aliases: int
 
 
 def alias_changes(
     current: Mapping[str, str], tenants: Iterable[str], generation: Generation
 ) -> AliasChanges:
     """Compare the aliases there are (alias -> namespace) with those of a generation's tenants."""
+    own = sorted(tenants)
     wanted = {
         alias: namespace_name(tenant, generation.name)
-        for tenant in sorted(tenants)
+        for tenant in own
         if (alias := namespace_alias(tenant)) is not None
     }
     delete = [a for a in sorted(current) if a not in wanted and is_ours(a, current[a])]
@@ -103,5 +148,6 @@ def alias_changes(
         create={alias: wanted[alias] for alias in missing[:room]},
         repoint={a: ns for a, ns in wanted.items() if a in current and current[a] != ns},
         foreign=[a for a in wanted if a in current and not is_ours(a, current[a])],
-        without=missing[room:],
+        aliases=len(wanted) - len(missing[room:]),
+        without=[*missing[room:], *(t for t in own if namespace_alias(t) is None)],
     )

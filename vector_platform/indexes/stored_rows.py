@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.indexes.contract import INDEX_KEY, Hit
+from vector_platform.indexes.naming import attribute_field, document_id_problem
 
 # Longest VARCHAR of Milvus, in bytes of UTF-8, and the longest JSON value.
 MILVUS_TEXT_BYTES: Final = 65_535
@@ -31,13 +32,10 @@ MILVUS_FIELD_BYTES: Final = {
     "title": MILVUS_TEXT_BYTES,
     "text": MILVUS_TEXT_BYTES,
 }
-# Pinecone: everything of a document but its vector, as JSON, less the room for a fence's mark;
-# and its id, ASCII without NUL.
+# Pinecone: everything of a document but its vector, as JSON, less the room for a fence's mark.
 PINECONE_METADATA_BYTES: Final = 40 * 1024 - 64
-PINECONE_ID_LENGTH: Final = 512
 # Milvus fields and Pinecone document fields that make a hit.
 HIT_FIELDS: Final = ("tenant", "digest", "region", "doc_id", "title", "text", "attributes")
-ATTRIBUTE_PREFIX: Final = "attr_"
 
 Item = TypeVar("Item")
 
@@ -103,7 +101,7 @@ def pinecone_documents(
     """Rows as Pinecone documents by namespace, without those it could never hold.
 
     Attributes travel twice: as canonical JSON, which comes back as it was (Pinecone makes every
-    number a double), and one field each, `attr_<name>`, to filter by.
+    number a double), and one field each, to filter by (`naming.attribute_field`).
 
     Args:
         rows: `INDEX_ROW` rows.
@@ -120,7 +118,7 @@ def pinecone_documents(
         if row_id in refused:
             continue
         attributes = orjson.loads(row["attributes"])
-        row |= {f"{ATTRIBUTE_PREFIX}{name}": value for name, value in attributes.items()}
+        row |= {attribute_field(name): value for name, value in attributes.items()}
         problem = _pinecone_problem(row_id, row)
         try:
             namespace = namespace_of(row["tenant"])
@@ -154,8 +152,8 @@ def by_tenant(rows: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
 
 
 def _pinecone_problem(row_id: str, metadata: Mapping[str, Any]) -> str | None:
-    if not row_id.isascii() or "\0" in row_id or not 1 <= len(row_id) <= PINECONE_ID_LENGTH:
-        return f"id is not 1 to {PINECONE_ID_LENGTH} ASCII characters, Pinecone takes no other"
+    if (problem := document_id_problem(row_id)) is not None:
+        return problem
     size = len(orjson.dumps(metadata))
     if size > PINECONE_METADATA_BYTES:
         sizes = {name: len(orjson.dumps(value)) for name, value in metadata.items()}

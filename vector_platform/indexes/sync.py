@@ -239,7 +239,7 @@ class IndexSync:
             self._progress(plan.describe())
             state = self._open(state, decision.snapshot)
         written, deleted = self._writer.write_then_delete(
-            state, _chain(first, rows), plan, decision.snapshot
+            state, _chain(first, rows), plan, decision.snapshot, others=decision.others
         )
         return self._prove(state, decision, written, deleted, allow_delete, started)
 
@@ -263,7 +263,9 @@ class IndexSync:
             )
             state = self._open(state, snapshot)
             rows = self._lake.index_rows(state.model_version, snapshot, ids=ids)
-            more, gone = self._writer.write_then_delete(state, rows, proof.plan, snapshot)
+            more, gone = self._writer.write_then_delete(
+                state, rows, proof.plan, snapshot, others=decision.others
+            )
             written, deleted = written + more, deleted + gone
             proof = self.prover.read_all(state, snapshot, share=1.0)
         if not proof.clean:

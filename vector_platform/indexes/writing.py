@@ -52,15 +52,19 @@ class RowWriter:
         rows: Iterable[pa.RecordBatch],
         plan: Plan,
         snapshot: Snapshot,
+        *,
+        others: bool,
     ) -> tuple[int, int]:
         """Write rows, wait until reads see them, then delete what the plan says.
+
+        `others`: whether an earlier process may have written what it has not waited for.
 
         Returns:
             Rows written, and rows that are deleted or have moved away.
         """
         generation = state.identity
         written = self.write(state, rows, snapshot)
-        self._target.fence(generation)
+        self._target.fence(generation, others=others)
         doomed = [
             (row["id"], row["tenant"])
             for row in plan.deletes.to_pylist()
@@ -70,7 +74,7 @@ class RowWriter:
         for start in range(0, len(doomed), DELETE_BATCH):
             self._target.delete(generation, doomed[start : start + DELETE_BATCH])
         if doomed:
-            self._target.fence(generation)
+            self._target.fence(generation, others=others)
         return written, plan.deletes.num_rows
 
     def write(

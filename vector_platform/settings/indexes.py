@@ -43,6 +43,12 @@ class PineconeIndex(Section):
         description="Share of the digests that a verify fetches, another one each time; all ids "
         "are listed. A fetch costs a read unit a row.",
     )
+    search_namespaces: int = Field(
+        default=100,
+        ge=1,
+        description="Tenants that a search without a tenant asks at most, the largest; a namespace "
+        "is a request. The answer says when it has not asked all.",
+    )
 
 
 class Indexes(Section):

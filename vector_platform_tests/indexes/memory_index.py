@@ -21,6 +21,7 @@ from vector_platform.indexes.contract import (
     Generation,
     Hit,
     IndexUnavailable,
+    Mirrored,
     RowKey,
     RowsRejected,
 )
@@ -157,7 +158,7 @@ class MemoryIndex(VectorIndex):
             self._stored[_place(generation)].pop((tenant, row_id), None)
         _fail(late)
 
-    def fence(self, generation: Generation) -> None:
+    def fence(self, generation: Generation, *, others: bool = True) -> None:
         self.fuse.burn("fence")
         self._publish(_place(generation))
 
@@ -223,10 +224,11 @@ class MemoryIndex(VectorIndex):
         ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:k]
 
-    def point(self, generation: Generation) -> None:
+    def point(self, generation: Generation) -> Mirrored:
         late = self.fuse.burn("point")
         self.pointed = generation
         _fail(late)
+        return Mirrored(1)
 
     def close(self) -> None:
         self.fuse.burn("close")
