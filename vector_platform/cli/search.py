@@ -42,6 +42,7 @@ def search(
     for result in results:
         if result.notice:
             say(f"{result.backend}: {result.notice}")
+        if result.notice and not result.hits:
             continue
         say_table(
             f"{result.backend}: {result.model_version}, generation {result.generation}, "

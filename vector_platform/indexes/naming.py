@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Final
 from urllib.parse import quote, unquote
 
 from vector_platform.indexes.contract import Generation

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Mirrored
 from vector_platform.indexes.ownership import Ownership
 from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.lake.conditions import Condition
@@ -192,14 +193,14 @@ class LivePointer:
         )
         return release
 
-    def mirror(self, target: VectorIndex) -> None:
+    def mirror(self, target: VectorIndex) -> Mirrored:
         """Repeat the pointer in the backend's own alias, for readers outside the platform.
 
         Raises:
             NotOurs: The index is another lake's, or was written by another history of this one.
         """
         Ownership(self._states, target).require()
-        target.point(self.live_generation().identity)
+        return target.point(self.live_generation().identity)
 
     def collectable(self, *, replaced: Collection[str] = ()) -> list[GenerationState]:
         """Generations that nobody needs and the policy does not keep, oldest first.

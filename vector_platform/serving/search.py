@@ -13,7 +13,7 @@ from typing import Any
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Hit
+from vector_platform.indexes.contract import BoundedHits, Hit
 from vector_platform.lake.contract import MAX_TENANT_BYTES, identity_problem
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.pointer import LivePointer
@@ -38,7 +38,10 @@ class SearchResult:
         snapshot: Lake snapshot the generation is proven equal to.
         hits: Best first.
         seconds: Time in the backend, without embedding the query.
-        notice: What a reader should know of an empty answer; empty when there is nothing.
+        notice: What a reader should know of an answer that is empty or that not all tenants were
+            asked for; empty when there is nothing.
+        tenants_asked: Tenants whose rows were searched, where not all were; else None.
+        tenants: Tenants that have rows, where not all were asked; else None.
     """
 
     backend: str
@@ -48,6 +51,8 @@ class SearchResult:
     hits: list[Hit]
     seconds: float
     notice: str = ""
+    tenants_asked: int | None = None
+    tenants: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The result for machines."""
@@ -58,6 +63,8 @@ class SearchResult:
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 6),
             "notice": self.notice,
+            "tenants_asked": self.tenants_asked,
+            "tenants": self.tenants,
             "hits": [vars(hit) for hit in self.hits],
         }
 
@@ -117,6 +124,13 @@ class SearchService:
         unknown = (
             tenant is not None and not hits and not target.counts(live.identity, [tenant])[tenant]
         )
+        notice = f"no row is of tenant {tenant!r}" if unknown else ""
+        bounded = hits if isinstance(hits, BoundedHits) else None
+        if bounded is not None:
+            notice = (
+                f"only the {bounded.asked} largest of {bounded.tenants} tenants were asked; a "
+                "search that names its tenant finds all of that tenant's rows"
+            )
         return SearchResult(
             backend=backend,
             generation=live.generation,
@@ -124,5 +138,7 @@ class SearchService:
             snapshot=str(live.snapshot),
             hits=hits,
             seconds=seconds,
-            notice=f"no row is of tenant {tenant!r}" if unknown else "",
+            notice=notice,
+            tenants_asked=bounded.asked if bounded is not None else None,
+            tenants=bounded.tenants if bounded is not None else None,
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vector_platform.indexes.contract import BoundedHits
 from vector_platform.releases.pointer import NothingLive
 from vector_platform.serving.search import BadQuery, SearchService
 from vector_platform_tests.lake.building import hash_text
@@ -64,6 +65,22 @@ def test_a_tenant_sees_its_own_rows_only(world: Deployment) -> None:
     answer = search("x", backend="milvus", tenant="other", k=50)
     assert answer.hits == [] and answer.notice == "no row is of tenant 'other'"
     assert search("x", backend="milvus", tenant="acme", k=1).notice == ""
+
+
+def test_an_answer_that_not_all_tenants_were_asked_for_says_so(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_live(world, "old.v1")
+    target = world.target("milvus")
+    found = target.search
+    monkeypatch.setattr(
+        target, "search", lambda *a, **k: BoundedHits(found(*a, **k), asked=2, tenants=5)
+    )
+    answer = service(world, []).search("x", backend="milvus", k=3)
+    assert len(answer.hits) == 3
+    assert "only the 2 largest of 5 tenants were asked" in answer.notice
+    told = answer.as_json()
+    assert (told["tenants_asked"], told["tenants"]) == (2, 5)
 
 
 @pytest.mark.parametrize(("text", "k"), [("", 10), ("  ", 10), ("x", 0), ("x", -1), ("x", 1001)])
