@@ -18,7 +18,7 @@ from vector_platform.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from vector_platform.indexes.verify import Verification
+    from vector_platform.indexes.verification import Verification
     from vector_platform.wiring import Platform
 
 app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")

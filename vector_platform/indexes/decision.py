@@ -5,8 +5,9 @@ plan of it. Does not belong here: the comparison itself (`plan.py`), what it wou
 (`forecast.py`), or doing it (`sync.py`).
 
 A generation that was proven equal to a snapshot is followed by the change feed alone. Wherever
-that cannot be relied on, everything is compared: after a run that did not finish, after a gap in
-the history, and for an index that is no longer there.
+that cannot be relied on, everything is compared: after a run that did not finish, after something
+has seen that the index is broken, after a gap in the history, and for an index that is no longer
+there.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Decider:
         if not self._target.exists(state.identity):
             return self.decide_in_full(state, "the generation was gone", gone=True)
         if state.status != "proven" or state.snapshot is None:
-            return self.decide_in_full(state, "an earlier run did not finish")
+            return self.decide_in_full(state, state.doubt or "an earlier run did not finish")
         rewrites = self._lake.distrusted_rows(model_version, snapshot, since=state.snapshot)
         if not rewrites.num_rows and (state.snapshot.chunks, state.snapshot.chunks_id) == (
             snapshot.chunks,

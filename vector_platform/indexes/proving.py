@@ -4,9 +4,11 @@ Belongs here: the choice between the two, the rows that a proof excuses, and who
 have digests read. Does not belong here: reading back and comparing (`verify.py`), or what follows
 from a difference (`sync.py`).
 
-A sync of changes verifies what it touched; all of the index when that was last done long ago, or
-when anything else has been done. So the price of a change follows the change, and damage behind
-the platform's back is found within a set time even if nobody asks.
+A sync of changes verifies what it touched and looks for what it did not intend; all of the index
+when anything surprises, when that was last done long ago, or when anything else has been done. So
+the price of a change follows the change, and damage behind the platform's back is found within a
+set time even if nobody asks. Where a sampled vector differs, nobody knows how many do: then all
+are read.
 """
 
 from __future__ import annotations
@@ -19,9 +21,14 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.decision import Decision
 from vector_platform.indexes.digest_sample import DigestTurns
 from vector_platform.indexes.rejected import RejectedRows
+from vector_platform.indexes.row_sample import SAMPLED_ROWS
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.verify import Verification, verify, verify_changes
+from vector_platform.indexes.verification import Verification
+from vector_platform.indexes.verify import verify, verify_changes
 from vector_platform.lake.lake import Lake, Snapshot
+
+# Rows a proof looks at beside what it has to, however small the share of digests it reads.
+FEWEST_SAMPLED = 64
 
 
 class Prover:
@@ -64,10 +71,17 @@ class Prover:
             # Where anything is wrong, or everything was compared to begin with, all is read.
             routine = proof is None and decision.mode != "full"
             proof = self.read_all(state, decision.snapshot, share=None if routine else 1.0)
+        if proof.vectors_differing and proof.scope == "all":
+            proof = self.read_all(state, decision.snapshot, share=1.0, every_vector=True)
         return proof
 
     def read_all(
-        self, state: GenerationState, snapshot: Snapshot, *, share: float | None = None
+        self,
+        state: GenerationState,
+        snapshot: Snapshot,
+        *,
+        share: float | None = None,
+        every_vector: bool = False,
     ) -> Verification:
         """Read all ids back and compare them with a snapshot.
 
@@ -75,11 +89,20 @@ class Prover:
             state: The generation.
             snapshot: What it is to be equal to.
             share: Share of the digests to read; default what a routine proof reads.
+            every_vector: Read all vectors, not a sample of them.
         """
         turns = DigestTurns(self._lake, state)
         sample = turns.next(self._fetch_share if share is None else share)
-        excused = RejectedRows(self._lake, state).held()
-        proof = verify(self._lake, self._target, state.identity, snapshot, excused, sample)
+        proof = verify(
+            self._lake,
+            self._target,
+            state.identity,
+            snapshot,
+            excused=RejectedRows(self._lake, state).held(),
+            sample=sample,
+            seed=self._seed(snapshot),
+            vectors=None if every_vector else self._sampled_rows,
+        )
         turns.taken(
             sample,
             snapshot,
@@ -93,7 +116,6 @@ class Prover:
     def _of_changes(
         self, state: GenerationState, snapshot: Snapshot, now: pa.Table, before: pa.Table
     ) -> Verification:
-        excused = RejectedRows(self._lake, state).held()
         return verify_changes(
             self._lake,
             self._target,
@@ -101,5 +123,16 @@ class Prover:
             snapshot,
             now=now,
             before=before,
-            excused=excused,
+            excused=RejectedRows(self._lake, state).held(),
+            seed=self._seed(snapshot),
+            others=self._sampled_rows,
         )
+
+    def _seed(self, snapshot: Snapshot) -> str:
+        """Another sample for every snapshot, and for every run that proves the same one."""
+        return f"{snapshot}/{self._run_id}"
+
+    @property
+    def _sampled_rows(self) -> int:
+        """Fewer where a person has said that reading costs."""
+        return max(FEWEST_SAMPLED, round(SAMPLED_ROWS * self._fetch_share))

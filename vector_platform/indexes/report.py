@@ -11,7 +11,7 @@ from typing import Any
 from vector_platform.indexes.decision import Mode
 from vector_platform.indexes.forecast import Forecast
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.verify import Verification
+from vector_platform.indexes.verification import Verification
 
 
 @dataclass(frozen=True)

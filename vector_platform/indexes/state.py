@@ -4,8 +4,9 @@ Belongs here: reading and advancing `index_state`. Does not belong here: the liv
 (`releases`) or anything the backend says of itself.
 
 Status of a generation: `building` (not proven yet), `proven` (equal to its snapshot), `syncing`
-(writes towards another snapshot have begun; whatever it holds must be compared in full),
-`dropped` (gone; the row stays so that its name is never used again).
+(writes towards another snapshot have begun; whatever it holds must be compared in full), `doubted`
+(was proven, and something has seen since that it is broken; compared in full, too), `dropped`
+(gone; the row stays so that its name is never used again).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ COMMIT_ATTEMPTS = 8
 HISTORY = 200
 MEANINGFUL_ROWS = 100
 
-Status = Literal["building", "proven", "syncing", "dropped"]
+Status = Literal["building", "proven", "syncing", "doubted", "dropped"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class GenerationState:
 
     `fully_proven_at` is when all of it was last read back, `stamps` are what the backend may say
     of who wrote it last (`ownership.py`), `lake` is the identity of the lake that says all this.
+    `doubt` is what is known to be wrong with it; None when nothing is. The next proof clears it.
     """
 
     backend: str
@@ -56,6 +58,7 @@ class GenerationState:
     fully_proven_at: datetime | None = None
     stamps: tuple[str, ...] = ()
     lake: str = ""
+    doubt: str | None = None
 
     @property
     def identity(self) -> Generation:
@@ -147,6 +150,37 @@ class IndexStates:
             replace(state, status=status, stamps=tuple(stamps), run_id=run_id, updated_at=now)
         )
 
+    def doubt(
+        self, judged: GenerationState, reason: str, *, run_id: str, now: datetime
+    ) -> GenerationState | None:
+        """Record that a generation is known to be broken: it is not proven from now on.
+
+        Args:
+            judged: The record that was true when the damage was seen.
+            reason: What was seen, for readers.
+            run_id: Who has seen it.
+            now: When.
+
+        Returns:
+            The new record; None when the generation has been written to since, so that what was
+            seen says nothing of what it holds now.
+        """
+        for attempt in range(COMMIT_ATTEMPTS):
+            current = next((s for s in self.all() if s.generation == judged.generation), None)
+            if current is None or current.updated_at != judged.updated_at:
+                return None
+            if current.status in ("building", "dropped"):
+                return None
+            status: Status = "syncing" if current.status == "syncing" else "doubted"
+            doubted = replace(current, status=status, doubt=reason, run_id=run_id, updated_at=now)
+            try:
+                return self._commit(doubted)
+            except CommitConflict:
+                # Somebody else's record, or this one: look again before saying it once more.
+                if attempt == COMMIT_ATTEMPTS - 1:
+                    raise
+        return None
+
     def prove(
         self,
         state: GenerationState,
@@ -175,6 +209,7 @@ class IndexStates:
                 updated_at=now,
                 fully_proven_at=now if fully else state.fully_proven_at,
                 stamps=(*state.stamps, *([stamp] if stamp else [])),
+                doubt=None,
             ),
             facts,
         )
@@ -206,6 +241,19 @@ class IndexStates:
     def _save(
         self, state: GenerationState, facts: Mapping[str, str] | None = None
     ) -> GenerationState:
+        for attempt in range(COMMIT_ATTEMPTS):
+            try:
+                return self._commit(state, facts)
+            except CommitConflict:
+                # Another backend's record was written at the same moment; ours does not depend
+                # on it, and this index's own writers are kept apart by the sync's lock.
+                if attempt == COMMIT_ATTEMPTS - 1:
+                    raise
+        return state
+
+    def _commit(
+        self, state: GenerationState, facts: Mapping[str, str] | None = None
+    ) -> GenerationState:
         row = {
             **{name: getattr(state, name) for name in _PLAIN},
             "chunks_version": state.snapshot.chunks if state.snapshot else None,
@@ -220,15 +268,7 @@ class IndexStates:
             "place": self._place,
             **(facts or {}),
         }
-        for attempt in range(COMMIT_ATTEMPTS):
-            try:
-                self._table.merge(rows, metadata=metadata)
-                break
-            except CommitConflict:
-                # Another backend's record was written at the same moment; ours does not depend
-                # on it, and this index's own writers are kept apart by the sync's lock.
-                if attempt == COMMIT_ATTEMPTS - 1:
-                    raise
+        self._table.merge(rows, metadata=metadata)
         return state
 
 
@@ -246,6 +286,7 @@ _PLAIN = (
     "created_at",
     "updated_at",
     "fully_proven_at",
+    "doubt",
 )
 
 

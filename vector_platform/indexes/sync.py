@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +30,8 @@ from vector_platform.indexes.plan import Plan, guard_deletes
 from vector_platform.indexes.proving import Prover
 from vector_platform.indexes.report import SyncReport
 from vector_platform.indexes.state import GenerationState, IndexStates
-from vector_platform.indexes.verify import IndexDiverged, Verification
-from vector_platform.indexes.writing import RowWriter
+from vector_platform.indexes.verification import IndexDiverged, Verification
+from vector_platform.indexes.writing import DeleteDiverged, RowWriter
 from vector_platform.lake.lake import Lake, Snapshot
 
 Progress = Callable[[str], None]
@@ -118,6 +118,7 @@ class IndexSync:
         Raises:
             SnapshotIncomplete: Some chunks have no vector yet; nothing is written.
             DeleteGuard: Too much would be deleted; nothing is written.
+            DeleteDiverged: The backend has deleted other rows than it was asked to.
             IndexDiverged: Not equal even after a repair; the state is not advanced.
             SyncInProgress: Somebody else is at it.
             NotOurs: The index is another lake's, or was written by another history of this one.
@@ -126,7 +127,8 @@ class IndexSync:
             self.ownership.require()
             states = {state.generation: state for state in self.states.present()}
             state = states[generation] if generation else self.states.newest(model_version)
-            return self._sync(state, model_version, allow_delete)
+            with self._doubting(state):
+                return self._sync(state, model_version, allow_delete)
 
     def build(self, model_version: str) -> SyncReport:
         """Build a new generation beside the existing ones. Readers notice nothing."""
@@ -135,9 +137,24 @@ class IndexSync:
             return self._sync(None, model_version, 0)
 
     def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
-        """Compare a generation with the snapshot it is proven equal to, or with another one."""
+        """Compare a generation with the snapshot it is proven equal to, or with another one.
+
+        One that differs from what it was proven equal to is not proven any more, from here on.
+        """
         against = snapshot or state.snapshot or self._lake.snapshot()
-        return self.prover.read_all(state, against)
+        proof = self.prover.read_all(state, against)
+        if not proof.clean and against == state.snapshot:
+            self.doubt(state, f"it differs from {against}: {proof.describe()}")
+        return proof
+
+    def doubt(self, state: GenerationState, reason: str) -> None:
+        """Take back the proof of a generation that is known to be broken, until the next proof.
+
+        Readers are told (`degraded`), and the next sync compares everything. Nothing happens where
+        the generation has been written to since that state was read.
+        """
+        if self.states.doubt(state, reason, run_id=self._run_id, now=_now()):
+            self._progress(f"{state.generation} is not proven any more: {reason}")
 
     def repair(self, state: GenerationState, *, allow_delete: int = 0) -> SyncReport:
         """Compare everything with the newest snapshot and rewrite exactly what differs."""
@@ -148,7 +165,8 @@ class IndexSync:
                 state = self._open(state, self._lake.snapshot(), create=True)
             decision = self._decider.decide_in_full(state, "repair")
             assert decision.plan is not None
-            return self._apply(state, decision, decision.plan, allow_delete, started)
+            with self._doubting(state):
+                return self._apply(state, decision, decision.plan, allow_delete, started)
 
     def drop(self, state: GenerationState) -> None:
         """Remove a generation that nobody needs any more."""
@@ -192,6 +210,17 @@ class IndexSync:
         )
 
     # -- steps ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _doubting(self, state: GenerationState | None) -> Iterator[None]:
+        """Tell readers when a block leaves a generation that is known to be broken."""
+        try:
+            yield
+        except (DeleteDiverged, IndexDiverged) as error:
+            for current in self.states.present():
+                if state is not None and current.generation == state.generation:
+                    self.doubt(current, str(error))
+            raise
 
     def _sync(
         self, state: GenerationState | None, model_version: str, allow_delete: int
@@ -267,7 +296,9 @@ class IndexSync:
                 state, rows, proof.plan, snapshot, others=decision.others
             )
             written, deleted = written + more, deleted + gone
-            proof = self.prover.read_all(state, snapshot, share=1.0)
+            proof = self.prover.read_all(
+                state, snapshot, share=1.0, every_vector=bool(proof.vectors_differing)
+            )
         if not proof.clean:
             raise IndexDiverged(
                 f"{self._target.backend} {self._index} {state.generation} differs from "

@@ -1,92 +1,36 @@
 """Proof that an index equals a lake snapshot: every id and digest, and a sample of vectors.
 
-Belongs here: reading an index back and comparing. Does not belong here: changing it. Counts and
-ledgers prove nothing; the rows themselves are read, per tenant, through the path queries use.
+Belongs here: reading an index back and comparing. Does not belong here: changing it, or how large
+a sample is (`row_sample.py`). Counts and ledgers prove nothing; the rows themselves are read.
 
-`verify` reads all of an index, `verify_changes` what a sync has touched: what it wrote and what
-it removed. The second costs what the change cost, and says nothing of damage elsewhere.
+`verify` reads all of an index in one scan, and counts tenants through the filter that queries use:
+where a count is not what it should be, that tenant is read through the filter, too, and what the
+filter hides is missing. `verify_changes` reads what a sync has touched, all vectors included, and
+looks for what it did not intend: totals, tenants' counts, and a sample of other rows. What it
+costs follows the change and the number of tenants, not the rows of the index.
 """
 
 from __future__ import annotations
 
-import hashlib
-import heapq
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, RowKey
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
-from vector_platform.indexes.plan import Plan, compare
+from vector_platform.indexes.plan import compare
 from vector_platform.indexes.rejected import without
+from vector_platform.indexes.row_sample import SAMPLED_ROWS, sample_sizes, tenants_to_count
+from vector_platform.indexes.verification import Verification
+from vector_platform.lake.derive import NO_KEYS
 from vector_platform.lake.lake import Lake, Snapshot
 
 # Stored vectors are float32; a backend that normalises again moves them by a few ulp.
 VECTOR_TOLERANCE = 1e-5
-SAMPLED_VECTORS = 64
-
-
-class IndexDiverged(VectorPlatformError):
-    """An index differs from the lake even after a repair."""
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The outcome of reading an index back.
-
-    Attributes:
-        plan: The difference; empty when equal.
-        snapshot: What it was compared with.
-        vectors_compared: Sampled rows whose vectors were read back.
-        vectors_differing: Ids among them whose vector is missing or differs.
-        refused: Rows that the backend refuses, excused from the comparison.
-        scope: Whether `all` rows were read back, or those that the sync `changes`.
-    """
-
-    plan: Plan
-    snapshot: Snapshot
-    vectors_compared: int
-    vectors_differing: list[str] = field(default_factory=list)
-    refused: int = 0
-    scope: Literal["all", "changes"] = "all"
-
-    @property
-    def clean(self) -> bool:
-        """Whether index and snapshot are equal."""
-        return self.plan.empty and not self.vectors_differing
-
-    def describe(self) -> str:
-        """One line of counts."""
-        touched = "of the rows touched, " if self.scope == "changes" else ""
-        return (
-            f"{touched}{self.plan.describe()}; "
-            f"{len(self.vectors_differing)} of {self.vectors_compared} sampled vectors differ; "
-            f"{self.refused} refused rows excused"
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """Numbers and samples for metadata and JSON."""
-        return {
-            "rows_desired": self.plan.desired,
-            "rows_actual": self.plan.actual,
-            "missing": self.plan.missing,
-            "stale": self.plan.stale,
-            "orphaned": self.plan.orphaned,
-            "wrong_tenant": self.plan.moved,
-            "duplicated": self.plan.duplicated,
-            "digests_read": self.plan.digests_read,
-            "vectors_compared": self.vectors_compared,
-            "vectors_differing": len(self.vectors_differing),
-            "refused": self.refused,
-            "scope": self.scope,
-            "snapshot": str(self.snapshot),
-            "samples": {**self.plan.samples(), "vectors": self.vectors_differing[:10]},
-        }
 
 
 def verify(
@@ -94,20 +38,42 @@ def verify(
     target: VectorIndex,
     generation: Generation,
     snapshot: Snapshot,
+    *,
     excused: Mapping[RowKey, str] | None = None,
     sample: DigestSample = EVERY_DIGEST,
+    seed: str = "",
+    vectors: int | None = SAMPLED_ROWS,
 ) -> Verification:
     """Compare a generation with a snapshot. Reads only; memory is bounded by the difference.
 
     Rows that the backend has refused (`excused`, see `rejected.py`) are not expected in it. All
     ids are listed; digests are those of the `sample`, where a backend cannot read all for free.
 
-    Vectors are sampled by the smallest hashes of their ids, so that the same rows are looked at
-    every time and no run depends on chance.
+    Args:
+        lake: Where desired state is.
+        target: The backend.
+        generation: What is read back.
+        snapshot: What it is to be equal to.
+        excused: Refused rows: (id, tenant) -> digest.
+        sample: Digests that are read.
+        seed: Decides which vectors, and which tenants where there are many, are looked at.
+        vectors: How many vectors are looked at; None for all.
     """
-    desired = lake.index_keys(generation.model_version, snapshot)
-    actual = target.scan(generation, sample=sample)
-    return _verification(lake, target, generation, snapshot, desired, actual, excused, "all")
+    excused = excused or {}
+    expected = _expected_counts(lake, snapshot, excused)
+    counted = tenants_to_count(expected, changed=(), seed=seed)
+    plan = compare(
+        without(lake.index_keys(generation.model_version, snapshot), excused),
+        _as_readers_see(target, generation, sample, expected, counted),
+    )
+    rows = None
+    if vectors is not None:
+        sizes = sample_sizes(expected, first=(), seed=seed, budget=vectors)
+        rows = lake.sample_keys(
+            generation.model_version, snapshot, sizes, besides=NO_KEYS, seed=seed
+        )
+    compared, differing = _vectors(lake, target, generation, snapshot, rows, excused)
+    return Verification(plan, snapshot, compared, differing, len(excused))
 
 
 def verify_changes(
@@ -119,8 +85,10 @@ def verify_changes(
     now: pa.Table,
     before: pa.Table,
     excused: Mapping[RowKey, str] | None = None,
+    seed: str = "",
+    others: int = SAMPLED_ROWS,
 ) -> Verification:
-    """Compare the rows that changed with a snapshot: written as they are now, gone where not.
+    """Compare the rows that changed with a snapshot, and see that nothing else has happened.
 
     Args:
         lake: Where desired state is.
@@ -130,58 +98,118 @@ def verify_changes(
         now: `INDEX_KEY` rows that changed, as they are in the snapshot.
         before: `INDEX_KEY` rows that changed, as they were.
         excused: Refused rows, see `verify`.
+        seed: Decides which other rows, and which tenants where there are many, are looked at.
+        others: How many rows are looked at that did not change.
     """
-    touched = pa.concat_tables([now, before]).group_by(["tenant", "id"]).aggregate([])
-    rows = list(zip(touched["id"].to_pylist(), touched["tenant"].to_pylist(), strict=True))
-    actual = target.find(generation, rows)
-    desired = iter(now.to_batches())
-    return _verification(lake, target, generation, snapshot, desired, actual, excused, "changes")
+    excused = excused or {}
+    touched = pa.concat_tables([now, before]).group_by(["id", "tenant"]).aggregate([])
+    changed = set(touched.column("tenant").to_pylist())
+    expected = _expected_counts(lake, snapshot, excused)
+    sizes = sample_sizes(expected, first=changed, seed=seed, budget=others)
+    sampled = lake.sample_keys(
+        generation.model_version, snapshot, sizes, besides=touched, seed=seed
+    )
+    desired = pa.concat_tables([now.select(NO_KEYS.column_names), sampled])
+    asked = [*_names(touched), *_names(sampled)]
+    plan = compare(without(iter(desired.to_batches()), excused), target.find(generation, asked))
+    compared, differing = _vectors(lake, target, generation, snapshot, desired, excused)
+    counted = tenants_to_count(expected, changed=changed, seed=seed)
+    return Verification(
+        plan,
+        snapshot,
+        compared,
+        differing,
+        len(excused),
+        "changes",
+        sampled.num_rows,
+        _miscounted(target, generation, expected, counted),
+    )
 
 
-def _verification(
+def _expected_counts(
+    lake: Lake, snapshot: Snapshot, excused: Mapping[RowKey, str]
+) -> dict[str, int]:
+    refused = Counter(tenant for _, tenant in excused)
+    return {tenant: n - refused[tenant] for tenant, n in lake.count_tenants(snapshot).items()}
+
+
+def _miscounted(
+    target: VectorIndex,
+    generation: Generation,
+    expected: Mapping[str, int],
+    tenants: Collection[str],
+) -> list[str]:
+    """What holds another number of rows than it should: the generation, then tenants."""
+    wanted = {"all tenants": sum(expected.values())}
+    found = {"all tenants": target.count(generation)}
+    wanted |= {f"tenant {tenant!r}": expected.get(tenant, 0) for tenant in tenants}
+    counts = target.counts(generation, sorted(tenants))
+    found |= {f"tenant {tenant!r}": rows for tenant, rows in counts.items()}
+    return [
+        f"{name} {found.get(name, 0)} rows instead of {rows}"
+        for name, rows in wanted.items()
+        if found.get(name, 0) != rows
+    ]
+
+
+def _as_readers_see(
+    target: VectorIndex,
+    generation: Generation,
+    sample: DigestSample,
+    expected: Mapping[str, int],
+    counted: Collection[str],
+) -> Iterator[pa.RecordBatch]:
+    """All rows in one scan; of tenants whose filter shows another number, what the filter shows."""
+    counts = target.counts(generation, sorted(counted))
+    odd = sorted(tenant for tenant in counted if counts.get(tenant, 0) != expected[tenant])
+    names = pa.array(odd, pa.string())
+    for batch in target.scan(generation, sample=sample):
+        yield batch.filter(pc.invert(pc.is_in(batch.column("tenant"), names))) if odd else batch
+    for tenant in odd:
+        yield from target.keys(generation, tenant, sample=sample)
+
+
+def _vectors(
     lake: Lake,
     target: VectorIndex,
     generation: Generation,
     snapshot: Snapshot,
-    desired: Iterator[pa.RecordBatch],
-    actual: Iterable[pa.RecordBatch],
-    excused: Mapping[RowKey, str] | None,
-    scope: Literal["all", "changes"],
-) -> Verification:
-    sampler = _Sampler(SAMPLED_VECTORS)
-    plan = compare(sampler.watch(without(desired, excused or {})), actual)
-    wanted = pa.table({"id": pa.array(sampler.ids(), pa.string())})
-    expected = {
-        (row["id"], row["tenant"]): np.asarray(row["vector"], np.float32)
-        for batch in lake.index_rows(generation.model_version, snapshot, ids=wanted)
-        for row in batch.to_pylist()
-    }
-    stored = target.vectors(generation, sorted(expected))
-    differing = [
-        row[0]
-        for row, vector in expected.items()
-        if row not in stored or not np.allclose(stored[row], vector, rtol=0, atol=VECTOR_TOLERANCE)
-    ]
-    refused = len(excused or {})
-    return Verification(plan, snapshot, len(expected), sorted(differing), refused, scope)
+    rows: pa.Table | None,
+    excused: Mapping[RowKey, str],
+) -> tuple[int, list[str]]:
+    """Read the vectors of some rows (a column `id`), or of all, and compare them with the lake's.
+
+    Returns:
+        Vectors compared, and ids of those that are missing or differ, sorted.
+    """
+    compared = 0
+    differing: list[str] = []
+    if rows is not None and not rows.num_rows:
+        return compared, differing
+    for batch in lake.index_rows(generation.model_version, snapshot, ids=rows):
+        keys = _names(batch)
+        digests = batch.column("digest").to_pylist()
+        wanted = [
+            place
+            for place, (key, digest) in enumerate(zip(keys, digests, strict=True))
+            if excused.get(key) != digest
+        ]
+        stored = target.vectors(generation, [keys[place] for place in wanted])
+        for place in wanted:
+            vector = batch.column("vector")[place].values.to_numpy()
+            found = stored.get(keys[place])
+            if found is None or not _same(found, vector):
+                differing.append(keys[place][0])
+        compared += len(wanted)
+    return compared, sorted(differing)
 
 
-class _Sampler:
-    """Keeps the ids with the smallest hashes of a stream that passes through."""
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    if one.shape != other.shape:
+        return False
+    # Written so that a NaN is a difference.
+    return bool(np.abs(one - other).max(initial=0) <= VECTOR_TOLERANCE)
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._heap: list[tuple[int, str]] = []
 
-    def watch(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row_id in batch.column("id").to_pylist():
-                rank = -int.from_bytes(hashlib.blake2b(row_id.encode(), digest_size=8).digest())
-                if len(self._heap) < self._size:
-                    heapq.heappush(self._heap, (rank, row_id))
-                elif rank > self._heap[0][0]:
-                    heapq.heapreplace(self._heap, (rank, row_id))
-            yield batch
-
-    def ids(self) -> list[str]:
-        return sorted(row_id for _, row_id in self._heap)
+def _names(rows: pa.Table | pa.RecordBatch) -> list[RowKey]:
+    return list(zip(rows.column("id").to_pylist(), rows.column("tenant").to_pylist(), strict=True))

@@ -1,7 +1,8 @@
 """Writing rows to a generation and deleting the old ones, in the order that readers can bear.
 
-Belongs here: the order of writes, fences and deletes, and what becomes of rows that the backend
-refuses. Does not belong here: which rows those are (`decision.py`, `plan.py`), the dead-letter
+Belongs here: the order of writes, fences and deletes, what becomes of rows that the backend
+refuses, and seeing that a delete takes what it was asked to and nothing else. Does not belong
+here: which rows those are (`decision.py`, `plan.py`), the dead-letter
 table (`rejected.py`), or any backend.
 
 New rows are written and readable before old ones go, so a reader never misses a row that both
@@ -10,11 +11,12 @@ snapshots have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import RowKey, RowsRejected
 from vector_platform.indexes.plan import Plan
@@ -22,10 +24,15 @@ from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.lake import Lake, Snapshot
 
-# Rows that are deleted at once.
+# Rows that are deleted at once, and of the first request, after which it is looked what happened.
 DELETE_BATCH = 500
+FIRST_DELETES = 50
 # Refused rows that are named in the log; all of them are in the dead-letter table.
 REFUSED_SHOWN = 10
+
+
+class DeleteDiverged(TerminalError):
+    """A backend has removed other rows than it was asked to. Nothing more is deleted."""
 
 
 class RowWriter:
@@ -61,6 +68,9 @@ class RowWriter:
 
         Returns:
             Rows written, and rows that are deleted or have moved away.
+
+        Raises:
+            DeleteDiverged: More rows are gone than were to go, or some of these are still there.
         """
         generation = state.identity
         written = self.write(state, rows, snapshot)
@@ -71,11 +81,56 @@ class RowWriter:
             # Where an id exists once, writing it under its new tenant has removed the old copy.
             if not (row["moved"] and self._target.ids_are_global)
         ]
-        for start in range(0, len(doomed), DELETE_BATCH):
-            self._target.delete(generation, doomed[start : start + DELETE_BATCH])
         if doomed:
-            self._target.fence(generation, others=others)
+            self._delete(state, doomed, others=others)
         return written, plan.deletes.num_rows
+
+    def _delete(
+        self, state: GenerationState, doomed: Sequence[RowKey], *, others: bool
+    ) -> None:
+        """Delete rows, a few first: what a delete does beside its task shows before it is large.
+
+        The caller holds the index's lock, so nobody else changes the count.
+        """
+        generation = state.identity
+        rows = self._target.count(generation)
+        first, rest = doomed[:FIRST_DELETES], doomed[FIRST_DELETES:]
+        self._target.delete(generation, first)
+        self._target.fence(generation, others=others)
+        rows = self._require_gone(state, first, rows)
+        for start in range(0, len(rest), DELETE_BATCH):
+            self._target.delete(generation, rest[start : start + DELETE_BATCH])
+        if rest:
+            self._target.fence(generation, others=others)
+            self._require_gone(state, rest, rows)
+
+    def _require_gone(self, state: GenerationState, doomed: Sequence[RowKey], before: int) -> int:
+        """See that these rows are gone, and of `before` rows no more than these; rows now."""
+        generation = state.identity
+        after = self._target.count(generation)
+        left = [
+            (row["tenant"], row["id"])
+            for batch in self._target.find(generation, doomed)
+            for row in batch.to_pylist()
+        ]
+        where = f"{self._target.backend} {generation.index} {generation.name}"
+        way_out = (
+            f"Nothing more is deleted, and {generation.name} is not proven: the next sync, or "
+            "vector-platform index repair, compares all of it with the lake and writes again what "
+            "is missing. If it happens again, do not sync: find out what else writes there."
+        )
+        if before - after > len(doomed):
+            raise DeleteDiverged(
+                f"{where}: {before - after} rows are gone where {len(doomed)} were to be deleted, "
+                f"for example {doomed[0][1]}/{doomed[0][0]}. {way_out}"
+            )
+        if left:
+            tenant, row_id = left[0]
+            raise DeleteDiverged(
+                f"{where}: {len(left)} of {len(doomed)} deleted rows are still there, for example "
+                f"{tenant}/{row_id}. {way_out}"
+            )
+        return after
 
     def write(
         self,

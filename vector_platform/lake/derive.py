@@ -7,7 +7,7 @@ limit and spill to disk, so memory does not grow with the lake.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -22,6 +22,7 @@ FEED_COLUMNS = ("chunk_id", "tenant", "region", "attributes", "content_hash")
 # What tells an index row from another, for none.
 NO_KEYS = pa.schema([(name, pa.string()) for name in ("id", "tenant", "digest")]).empty_table()
 
+_SIZES = pa.schema([("tenant", pa.string()), ("size", pa.int64())])
 # Columns of the chunks that an index row is made of.
 _ROW_COLUMNS = (*FEED_COLUMNS, "doc_id", "title", "text")
 # Looking for the row groups that hold so many rows pays; for more, all of them are read.
@@ -157,6 +158,49 @@ def index_keys(chunks: ds.Dataset, fingerprint: str) -> Iterator[pa.RecordBatch]
             f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest FROM chunks c",
             fingerprint=fingerprint,
         )
+
+
+def count_tenants(chunks: ds.Dataset) -> dict[str, int]:
+    """Tenant -> chunks, in the order of the names."""
+    with spilling_duckdb() as db:
+        db.register("chunks", scan(chunks, ["tenant"]))
+        rows = db.execute("SELECT tenant, count(*) FROM chunks GROUP BY tenant ORDER BY tenant")
+        return dict(rows.fetchall())
+
+
+def sample_keys(
+    chunks: ds.Dataset,
+    fingerprint: str,
+    sizes: Mapping[str, int],
+    *,
+    besides: pa.Table,
+    seed: str,
+) -> pa.Table:
+    """So many chunks of each tenant, none of `besides` (a column `id`): (id, tenant, digest).
+
+    Those with the smallest hashes of seed and id: random, and the same for the same seed.
+    """
+    with spilling_duckdb() as db:
+        db.register("ids", scan(chunks, ["chunk_id", "tenant"]))
+        db.register("sizes", pa.table({"tenant": [*sizes], "size": [*sizes.values()]}, _SIZES))
+        db.register("besides", pa.table({"chunk_id": besides.column("id")}))
+        chosen = db.sql(
+            """
+            SELECT chunk_id FROM ids JOIN sizes USING (tenant)
+            WHERE chunk_id NOT IN (SELECT chunk_id FROM besides)
+            QUALIFY size >= row_number() OVER (
+                PARTITION BY tenant ORDER BY hash($seed || chunk_id), chunk_id)
+            """,
+            params={"seed": seed},
+        ).to_arrow_table()
+        chunks = holding(chunks, "chunk_id", chosen.column(0).combine_chunks())
+        db.register("chunks", scan(chunks, FEED_COLUMNS))
+        db.register("chosen", chosen)
+        return db.sql(
+            f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest "
+            "FROM chunks c SEMI JOIN chosen USING (chunk_id) ORDER BY tenant, id",
+            params={"fingerprint": fingerprint},
+        ).to_arrow_table()
 
 
 def index_changes(feed: pa.Table, fingerprint: str) -> tuple[pa.Table, pa.Table]:

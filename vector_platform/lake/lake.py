@@ -203,6 +203,36 @@ class Lake:
         """Rows an index of a snapshot has. Reads what files say of themselves."""
         return int(self.chunks.dataset(snapshot.chunks).count_rows())
 
+    def count_tenants(self, snapshot: Snapshot) -> dict[str, int]:
+        """Tenant -> rows that an index of a snapshot has of it, in the order of the names."""
+        return derive.count_tenants(self.chunks.dataset(snapshot.chunks))
+
+    def sample_keys(
+        self,
+        model_version: str,
+        snapshot: Snapshot,
+        sizes: Mapping[str, int],
+        *,
+        besides: pa.Table,
+        seed: str,
+    ) -> pa.Table:
+        """Some rows of an index, so many of each tenant: (id, tenant, digest).
+
+        Args:
+            model_version: Whose digests.
+            snapshot: Which chunks.
+            sizes: Tenant -> rows, or all of them where it has no more.
+            besides: Table with a column `id`: rows that are not chosen.
+            seed: Decides which rows; another seed, other rows.
+        """
+        return derive.sample_keys(
+            self.chunks.dataset(snapshot.chunks),
+            self.model_version(model_version).fingerprint,
+            sizes,
+            besides=besides,
+            seed=seed,
+        )
+
     def index_keys(self, model_version: str, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         """Desired state of an index: batches of (id, tenant, digest). Reads no vector."""
         model = self.model_version(model_version)

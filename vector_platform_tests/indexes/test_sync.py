@@ -12,9 +12,10 @@ import pytest
 
 from vector_platform.indexes.contract import Generation, IndexUnavailable
 from vector_platform.indexes.plan import DeleteGuard
+from vector_platform.indexes.row_sample import sample_size
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync, SyncInProgress
-from vector_platform.indexes.verify import IndexDiverged
+from vector_platform.indexes.verification import IndexDiverged
 from vector_platform.lake.lake import Lake, SnapshotIncomplete
 from vector_platform_tests.indexes.memory_index import WRITES, MemoryIndex
 from vector_platform_tests.lake.building import MODEL, chunk, chunks, embed, open_lake, put
@@ -135,8 +136,10 @@ def test_a_sync_of_changes_reads_back_what_it_touched(world: World) -> None:
     report = world.sync.sync(MODEL)
     proof = report.verification
     assert proof is not None and proof.clean and proof.scope == "changes"
-    assert (proof.plan.desired, proof.plan.actual, proof.vectors_compared) == (3, 3, 3)
-    assert "tenants" not in world.target.fuse.calls
+    # Three rows touched, and all of the others, as no tenant has many.
+    assert proof.others == 7
+    assert (proof.plan.desired, proof.plan.actual, proof.vectors_compared) == (10, 10, 10)
+    assert not {"tenants", "scan", "keys"} & set(world.target.fuse.calls)
     world.assert_proven()
 
 
@@ -158,18 +161,43 @@ def test_a_proof_of_changes_sees_a_write_that_was_lost(world: World) -> None:
     world.assert_proven()
 
 
-def test_damage_elsewhere_is_found_when_a_full_proof_is_due(world: World) -> None:
+def test_damage_elsewhere_is_found_and_mended_by_the_sync_of_any_change(world: World) -> None:
     world.put(*ten_rows())
     state = world.sync.sync(MODEL).generation
     del world.target.rows(state.identity)["a", "s:0#0"]
     world.target.damaged(state.identity)
     world.put(chunk("s:1", "new text", tenant="b"))
     report = world.sync.sync(MODEL)
+    assert report.verification is not None and report.verification.scope == "all"
+    assert report.upserted == 2
+    assert report.generation.fully_proven_at == report.generation.updated_at
+    world.assert_proven()
+
+
+def test_one_row_of_many_that_no_sample_has_is_found_when_a_full_proof_is_due(
+    world: World,
+) -> None:
+    world.put(*(chunk(f"s:{i}", f"text {i}", tenant="a") for i in range(200)))
+    state = world.sync.sync(MODEL).generation
+    world.put(chunk("s:1", "new text", tenant="a"))
+    assert state.snapshot is not None
+    snapshot = world.lake.snapshot()
+    looked_at = world.lake.sample_keys(
+        MODEL,
+        snapshot,
+        {"a": sample_size(200)},
+        besides=pa.table({"id": ["s:1#0"]}),
+        seed=f"{snapshot}/run",
+    )
+    rows = world.target.rows(state.identity)
+    missed = min({row_id for _, row_id in rows} - {*looked_at["id"].to_pylist(), "s:1#0"})
+    rows["a", missed] = {**rows["a", missed], "digest": "0" * 32}
+    world.target.damaged(state.identity)
+    report = world.sync.sync(MODEL)
     assert report.verification is not None and report.verification.scope == "changes"
     assert report.generation.fully_proven_at == state.fully_proven_at
-    assert not world.sync.verify(report.generation).clean
     world.full_proof_hours = 0
-    world.put(chunk("s:1", "newer text", tenant="b"))
+    world.put(chunk("s:1", "newer text", tenant="a"))
     report = world.sync.sync(MODEL)
     assert report.upserted == 2
     assert report.generation.fully_proven_at == report.generation.updated_at

@@ -31,6 +31,7 @@ INDEX_STATE = TableSpec(
             required("updated_at", TIMESTAMP),
             pa.field("fully_proven_at", TIMESTAMP),
             pa.field("stamps", pa.list_(pa.string())),
+            pa.field("doubt", pa.string()),
         ]
     ),
     keys=("backend", "index", "generation"),

@@ -14,7 +14,7 @@ import dagster as dg
 from vector_platform.indexes.plan import Plan
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.verify import Verification
+from vector_platform.indexes.verification import Verification
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.checks.showing import picture
 from vector_platform.orchestration.next_steps import what_happens

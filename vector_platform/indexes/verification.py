@@ -1,0 +1,87 @@
+"""What reading an index back has found, for people, metadata and machines.
+
+Belongs here: the value, and the error for an index that cannot be made equal. Does not belong
+here: reading or comparing (`verify.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from vector_platform.errors import VectorPlatformError
+from vector_platform.indexes.plan import Plan
+from vector_platform.lake.lake import Snapshot
+
+# Rows and tenants that are named.
+SHOWN = 10
+
+
+class IndexDiverged(VectorPlatformError):
+    """An index differs from the lake even after a repair."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of reading an index back.
+
+    Attributes:
+        plan: The difference; empty when equal.
+        snapshot: What it was compared with.
+        vectors_compared: Sampled rows whose vectors were read back.
+        vectors_differing: Ids among them whose vector is missing or differs.
+        refused: Rows that the backend refuses, excused from the comparison.
+        scope: Whether `all` rows were read back, or those that the sync `changes`.
+        others: Of `changes`, rows looked at that the sync had nothing to do with.
+        miscounted: Of `changes`, what does not hold as many rows as it should, a line each.
+    """
+
+    plan: Plan
+    snapshot: Snapshot
+    vectors_compared: int
+    vectors_differing: list[str] = field(default_factory=list)
+    refused: int = 0
+    scope: Literal["all", "changes"] = "all"
+    others: int = 0
+    miscounted: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether index and snapshot are equal."""
+        return self.plan.empty and not self.vectors_differing and not self.miscounted
+
+    def describe(self) -> str:
+        """One line of counts."""
+        changes = self.scope == "changes"
+        touched = f"of the rows touched and {self.others} others, " if changes else ""
+        miscounted = f"; counts differ: {', '.join(self.miscounted[:SHOWN])}"
+        return (
+            f"{touched}{self.plan.describe()}; "
+            f"{len(self.vectors_differing)} of {self.vectors_compared} sampled vectors differ; "
+            f"{self.refused} refused rows excused{miscounted if self.miscounted else ''}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers and samples for metadata and JSON."""
+        return {
+            "rows_desired": self.plan.desired,
+            "rows_actual": self.plan.actual,
+            "missing": self.plan.missing,
+            "stale": self.plan.stale,
+            "orphaned": self.plan.orphaned,
+            "wrong_tenant": self.plan.moved,
+            "duplicated": self.plan.duplicated,
+            "digests_read": self.plan.digests_read,
+            "vectors_compared": self.vectors_compared,
+            "vectors_differing": len(self.vectors_differing),
+            "refused": self.refused,
+            "scope": self.scope,
+            "others_compared": self.others,
+            "miscounted": len(self.miscounted),
+            "snapshot": str(self.snapshot),
+            "samples": {
+                **self.plan.samples(),
+                "vectors": self.vectors_differing[:SHOWN],
+                "counts": self.miscounted[:SHOWN],
+            },
+        }

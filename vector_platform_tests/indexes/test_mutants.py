@@ -1,0 +1,147 @@
+"""The sync is mutated, and its own proof, of what it touched alone, has to see it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.writing import DeleteDiverged
+from vector_platform_tests.indexes.mutants import (
+    DELETES,
+    OTHERS,
+    UPSERTS,
+    MutantIndex,
+    Mutation,
+)
+from vector_platform_tests.indexes.test_sync import World
+from vector_platform_tests.lake.building import MODEL, chunk
+
+STRANGER = Generation("documents", "g0099", MODEL, 4)
+SIZES = {"large": 300, "small": 12, "alone": 1, "b": 60}
+
+
+class MutantWorld(World):
+    """A world whose index is proven once, before anything goes wrong."""
+
+    def __init__(self, folder: Path, *, ids_are_global: bool) -> None:
+        super().__init__(folder, ids_are_global=ids_are_global)
+        self.mutant = MutantIndex(self.target, STRANGER)
+        self.put(
+            *(
+                chunk(f"{tenant}:{n}", f"{tenant} {n}", tenant=tenant)
+                for tenant, rows in SIZES.items()
+                for n in range(rows)
+            )
+        )
+        self.sync.sync(MODEL)
+
+    @property
+    def sync(self) -> IndexSync:
+        return IndexSync(
+            self.lake,
+            getattr(self, "mutant", self.target),
+            index="documents",
+            spec="{}",
+            max_delete_share=0.5,
+            lock_dir=self.folder / "locks",
+            run_id="run",
+        )
+
+    def change(self) -> None:
+        self.put(
+            chunk("large:1", "other text", tenant="large"),
+            chunk("large:2", "other text, too", tenant="large"),
+            chunk("small:3", "small and other", tenant="small"),
+            chunk("small:new", "added", tenant="small"),
+            delete=("large:4#0", "large:5#0", "small:5#0"),
+        )
+
+    def found(self) -> str:
+        """How the sync of the change noticed; an error unless the index is right or not proven."""
+        try:
+            report = self.sync.sync(MODEL)
+        except DeleteDiverged:
+            (state,) = self.sync.states.all()
+            assert (state.status, bool(state.doubt)) == ("syncing", True)
+            self.sync.sync(MODEL)
+            assert self.assert_equal().doubt is None
+            self.assert_right()
+            return "stopped"
+        assert report.verification is not None
+        if report.verification.scope == "all":
+            self.assert_equal()
+            self.assert_right()
+            return "proof of all"
+        return ""
+
+    def assert_right(self) -> None:
+        """Rows, digests and vectors, all of them, looked at in memory."""
+        (state,) = self.sync.states.all()
+        rows = self.target.rows(state.identity)
+        snapshot = self.lake.snapshot()
+        wanted = [
+            row for batch in self.lake.index_rows(MODEL, snapshot) for row in batch.to_pylist()
+        ]
+        assert set(rows) == {(row["tenant"], row["id"]) for row in wanted}
+        for row in wanted:
+            held = rows[row["tenant"], row["id"]]
+            assert held["digest"] == row["digest"]
+            assert held["vector"].tolist() == row["vector"]
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["ids per tenant", "ids are global"])
+def prepared(request: pytest.FixtureRequest) -> Iterator[MutantWorld]:
+    folder = Path(tempfile.mkdtemp())
+    yield MutantWorld(folder / "world", ids_are_global=request.param)
+    shutil.rmtree(folder)
+
+
+def fresh(prepared: MutantWorld, folder: Path) -> MutantWorld:
+    world = MutantWorld.__new__(MutantWorld)
+    World.__init__(world, folder, ids_are_global=prepared.target.ids_are_global)
+    shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
+    copied = prepared.copy(folder.with_name(folder.name + "-twin"))
+    world.target = copied.target
+    world.mutant = MutantIndex(world.target, STRANGER)
+    world.change()
+    return world
+
+
+def on(mutation: Mutation) -> list[str]:
+    """The calls a mutation may fall upon."""
+    if mutation in UPSERTS:
+        return ["upsert"]
+    return ["delete"] if mutation in DELETES else ["upsert", "delete"]
+
+
+ALL = [
+    pytest.param(mutation, call, id=f"{mutation.__name__} on {call}")
+    for mutation in UPSERTS + DELETES + OTHERS
+    for call in on(mutation)
+]
+
+
+@pytest.mark.parametrize(("mutation", "call"), ALL)
+def test_the_proof_of_a_change_finds_a_sync_that_does_other_than_asked(
+    prepared: MutantWorld, tmp_path: Path, mutation: Mutation, call: str
+) -> None:
+    world = fresh(prepared, tmp_path / "world")
+    world.mutant.arm(mutation, call, seed=1)
+    noticed = world.found()
+    assert world.mutant.struck
+    assert noticed, f"{mutation.__name__} on {call} was not found"
+
+
+def test_a_sync_that_does_as_asked_is_proven_by_what_it_touched(
+    prepared: MutantWorld, tmp_path: Path
+) -> None:
+    world = fresh(prepared, tmp_path / "world")
+    assert world.found() == ""
+    world.assert_equal()
+    world.assert_right()
