@@ -125,9 +125,8 @@ class Platform:
         return self._targets[backend]
 
     def index_spec(self, backend: BackendName) -> str:
-        """How a backend builds its index, as canonical JSON: recorded with every generation."""
-        section = getattr(self.settings.indexes, backend)
-        return canonical_json(section.model_dump(mode="json", exclude={"uri", "host"}))
+        """What a backend builds its index with: canonical JSON kept with every generation."""
+        return canonical_json(getattr(self.settings.indexes, backend).spec())
 
     def index_sync(
         self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None

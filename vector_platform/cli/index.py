@@ -18,8 +18,13 @@ from vector_platform.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from vector_platform.indexes.lag import Lag
     from vector_platform.indexes.verification import Verification
     from vector_platform.wiring import Platform
+
+# Exit codes of `verify`, beside 0.
+DIFFERS = 2
+EQUAL_TO_AN_OLDER_SNAPSHOT = 6
 
 app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")
 
@@ -45,6 +50,7 @@ def status(as_json: JsonFlag = False) -> None:
                 "generation": state.generation,
                 "model_version": state.model_version,
                 "status": state.status,
+                "doubt": state.doubt,
                 "live": bool(live and live.generation == state.generation),
                 "rows": state.rows,
                 "snapshot": str(state.snapshot) if state.snapshot else None,
@@ -71,6 +77,9 @@ def status(as_json: JsonFlag = False) -> None:
             for row in rows
         ],
     )
+    for row in rows:
+        if row["doubt"]:
+            say(f"{row['backend']} {row['generation']} is known to be broken: {row['doubt']}")
 
 
 @app.command()
@@ -180,7 +189,14 @@ def _to_embed(platform: Platform, model_version: str) -> dict[str, Any]:
 def verify(
     backend: BackendOption = "both", model: ModelOption = None, as_json: JsonFlag = False
 ) -> None:
-    """Read indexes back and compare every id and digest with the lake; exit 2 if they differ."""
+    """Read indexes back and compare every id and digest with the lake.
+
+    Each is compared with the snapshot that it is proven equal to, and it is said how far the lake
+    has moved on. Exit code 0: equal, and to the newest. 2: one differs; it is not proven any more,
+    searches say `degraded`, and the next sync or a repair compares all of it. 6: all are equal, and
+    one to an older snapshot than the lake's newest; a sync brings it on.
+    """
+    from vector_platform.indexes.lag import lag_behind
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
@@ -190,6 +206,7 @@ def verify(
         for model_version in chosen_models(platform.settings, model):
             for state in platform.live_pointer(name).following(model_version):
                 proof = checker.verify(state)
+                lag = lag_behind(platform.lake, model_version, proof.snapshot)
                 facts.append(
                     {
                         "backend": name,
@@ -197,19 +214,22 @@ def verify(
                         "model_version": model_version,
                         "clean": proof.clean,
                         **proof.facts(),
+                        **lag.facts(),
                     }
                 )
                 if not as_json:
-                    _say_proof(f"{name} {model_version} {state.generation}", proof)
+                    _say_proof(f"{name} {model_version} {state.generation}", proof, lag)
     if as_json:
         say_json(facts)
     if not all(fact["clean"] for fact in facts):
-        raise typer.Exit(2)
+        raise typer.Exit(DIFFERS)
+    if any(fact["behind"] for fact in facts):
+        raise typer.Exit(EQUAL_TO_AN_OLDER_SNAPSHOT)
 
 
-def _say_proof(name: str, proof: Verification) -> None:
+def _say_proof(name: str, proof: Verification, lag: Lag) -> None:
     verdict = "equal to" if proof.clean else "DIFFERS from"
-    say(f"{name}: {verdict} {proof.snapshot} ({proof.describe()})")
+    say(f"{name}: {verdict} {proof.snapshot} ({proof.describe()}); {lag.describe()}")
     for kind, names in proof.facts()["samples"].items():
         if names:
             say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")

@@ -24,7 +24,8 @@ def search(
 ) -> None:
     """Search the live generations, side by side.
 
-    The query is embedded by the model that each live generation names.
+    The query is embedded by the model that each live generation names. An answer is `degraded`
+    while the generation that gives it is known to be broken, until it is proven again.
     """
     from vector_platform.wiring import Platform
 
@@ -40,6 +41,11 @@ def search(
         say_json([result.as_json() for result in results])
         return
     for result in results:
+        if result.degraded:
+            say(
+                f"{result.backend}: degraded, rows may be missing or wrong until "
+                f"{result.generation} is proven again: {result.doubt}"
+            )
         if result.notice:
             say(f"{result.backend}: {result.notice}")
         if result.notice and not result.hits:

@@ -22,6 +22,7 @@ from vector_platform.releases.changed_answers import changed_answers
 from vector_platform.releases.evaluations import judged_alike, newest_evaluations
 from vector_platform.releases.evidence import Change, Evidence, QualityScores
 from vector_platform.releases.probes import Answer, Probes, ask
+from vector_platform.settings import stored_of
 
 # The queries that the recall of a generation is measured with, over a snapshot.
 RecallQueries = Callable[[GenerationState, Snapshot], IndexQueries]
@@ -37,12 +38,13 @@ class MeasurementFailed(TransientError):
 
 
 def change_of(state: GenerationState, live: GenerationState | None) -> Change:
-    """How a generation differs from the live one. Its spec holds all that shapes an index."""
+    """How a generation differs from the live one. Its spec holds all that shapes what is stored."""
     if live is None:
         return "first"
     if not _same_model(state, live):
         return "model"
-    return "rebuild" if state.spec == live.spec else "index_spec"
+    stored = [stored_of(one.backend, one.spec) for one in (state, live)]
+    return "rebuild" if stored[0] == stored[1] else "index_spec"
 
 
 def _same_model(state: GenerationState, live: GenerationState) -> bool:

@@ -35,13 +35,15 @@ class SearchResult:
         backend: Backend that was asked.
         generation: Its live generation.
         model_version: Model that embedded the rows and the query.
-        snapshot: Lake snapshot the generation is proven equal to.
+        snapshot: Lake snapshot the generation was last proven equal to.
         hits: Best first.
         seconds: Time in the backend, without embedding the query.
         notice: What a reader should know of an answer that is empty or that not all tenants were
             asked for; empty when there is nothing.
         tenants_asked: Tenants whose rows were searched, where not all were; else None.
         tenants: Tenants that have rows, where not all were asked; else None.
+        doubt: What is known to be wrong with the generation, until it is proven again; None when
+            nothing is.
     """
 
     backend: str
@@ -53,6 +55,12 @@ class SearchResult:
     notice: str = ""
     tenants_asked: int | None = None
     tenants: int | None = None
+    doubt: str | None = None
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the generation is known to be broken: rows may be missing or wrong."""
+        return self.doubt is not None
 
     def as_json(self) -> dict[str, Any]:
         """The result for machines."""
@@ -65,6 +73,8 @@ class SearchResult:
             "notice": self.notice,
             "tenants_asked": self.tenants_asked,
             "tenants": self.tenants,
+            "degraded": self.degraded,
+            "doubt": self.doubt,
             "hits": [vars(hit) for hit in self.hits],
         }
 
@@ -141,4 +151,5 @@ class SearchService:
             notice=notice,
             tenants_asked=bounded.asked if bounded is not None else None,
             tenants=bounded.tenants if bounded is not None else None,
+            doubt=live.doubt,
         )

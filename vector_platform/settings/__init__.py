@@ -15,7 +15,16 @@ from vector_platform.settings.base import (
     SettingsError,
     SourceName,
 )
-from vector_platform.settings.indexes import Guard, Indexes, MilvusIndex, PineconeIndex
+from vector_platform.settings.indexes import (
+    STORED,
+    TUNING,
+    BackendSection,
+    Guard,
+    Indexes,
+    MilvusIndex,
+    PineconeIndex,
+    stored_of,
+)
 from vector_platform.settings.models import Chunking, Model, Retraining, Translation, Upgrades
 from vector_platform.settings.platform import OWN_MODELS, Lake, Schedules, Settings
 from vector_platform.settings.quality import Acting, ActionPolicy, Quality
@@ -36,10 +45,13 @@ __all__ = [
     "CONFIG_VARIABLE",
     "OWN_MODELS",
     "PREFIX",
+    "STORED",
+    "TUNING",
     "Acting",
     "ActionPolicy",
     "AttributeName",
     "BackendName",
+    "BackendSection",
     "Chunking",
     "Constant",
     "FieldMapping",
@@ -68,5 +80,6 @@ __all__ = [
     "expand_secrets",
     "load_settings",
     "secret",
+    "stored_of",
     "with_own_models",
 ]

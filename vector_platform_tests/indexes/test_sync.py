@@ -77,6 +77,12 @@ class World:
         assert state.rows == len(self.wanted())
         return state
 
+    def assert_recorded(self) -> GenerationState:
+        """What is recorded of the newest generation."""
+        state = self.sync.states.newest(MODEL)
+        assert state is not None
+        return state
+
     def assert_proven(self) -> None:
         assert self.sync.verify(self.assert_equal()).clean
 

@@ -29,6 +29,7 @@ from vector_platform_tests.integration.deployments import (
     Deployment,
     running,
 )
+from vector_platform_tests.lake.building import chunk, put
 
 pytestmark = pytest.mark.integration
 
@@ -248,6 +249,11 @@ def parity(home: Deployment, backend: BackendName) -> CheckResult:
     return newest_results(home.runs.instance, [key], partition=WORDS)[key]
 
 
+def degraded(home: Deployment, backend: BackendName) -> list[bool]:
+    found = json.loads(ok(home.cli("search", "a lamp", "--backend", backend, "--json")).out)
+    return [result["degraded"] for result in found]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_damage_done_behind_our_back_is_found_named_and_repaired(
     home: Deployment, backend: BackendName
@@ -262,14 +268,16 @@ def test_damage_done_behind_our_back_is_found_named_and_repaired(
     assert "to delete: east/items:stranger#0, west/items:i4#0" in found.out
     (facts,) = json.loads(home.cli("index", "verify", *ours, "--json").out)
     assert (facts["clean"], facts["missing"], facts["orphaned"]) == (False, 2, 1)
-    # The record says proven, so a sync has no reason to look; the parity check and repair do.
-    ok(home.cli("index", "sync", *ours))
+    # Readers are told before anything is repaired, and told no more afterwards.
+    assert degraded(home, backend) == [True]
+    assert "known to be broken" in ok(home.cli("index", "status")).out
+    assert "degraded" in ok(home.cli("search", "a lamp", *ours)).out
     before = parity(home, backend)
-    assert before.passed is False
     repaired = ok(home.cli("index", "repair", *ours)).out
     assert "3 rewritten, 2 deleted" in repaired
     after = parity(home, backend)
     assert after.passed and after.record_id > before.record_id, "the UI shows the repair, too"
+    assert degraded(home, backend) == [False]
     assert home.stored(backend) == home.desired()
     ok(home.cli("index", "verify"))
 
@@ -282,8 +290,30 @@ def test_a_row_served_with_another_vector_is_found_too(home: Deployment) -> None
     found = home.cli("index", "verify")
     assert found.code == 2
     assert "vectors: items:i7#0" in found.out
-    assert "1 rewritten, 0 deleted" in ok(home.cli("index", "repair", "--backend", "milvus")).out
+    # Once somebody has seen it, a plain sync compares everything.
+    facts = json.loads(ok(home.cli("index", "sync", "--json")).out)
+    assert [(fact["mode"], fact["rows_upserted"]) for fact in facts] == [("full", 1), ("none", 0)]
     ok(home.cli("index", "verify"))
+
+
+def test_an_index_that_equals_an_older_snapshot_says_so_with_a_code_of_its_own(
+    home: Deployment,
+) -> None:
+    late = chunk("items:late", "not synced", tenant="east")
+    lake = home.platform.lake
+    put(lake, late)
+    found = home.cli("index", "verify")
+    assert found.code == 6
+    assert found.out.count("equal to") == 2 and found.out.count("1 on, 1 rows changed") == 2
+    found = home.cli("index", "verify", "--json")
+    assert found.code == 6
+    for facts in json.loads(found.out):
+        assert (facts["clean"], facts["behind"]) == (True, True)
+        assert (facts["versions_behind"], facts["rows_behind"]) == (1, 1)
+        assert facts["snapshot"] != facts["newest_snapshot"] == str(lake.snapshot())
+    put(lake, delete=[late["chunk_id"]])
+    # Two versions on, and the same rows: nothing to bring it on to.
+    assert "nothing has changed since" in ok(home.cli("index", "verify")).out
 
 
 def test_a_sync_with_nothing_to_do_writes_nothing(home: Deployment) -> None:

@@ -125,6 +125,9 @@ def test_recall_lost_on_new_content_fails_the_check_and_not_the_run_and_a_rebuil
     index(runs).stale = {row["chunk_id"] for row in guides(LATE, "copper price")[::2]}
     done = runs.materialize([MILVUS], partition=OLD)
     assert done.failed_checks == ("milvus/documents:index_recall_holds",)
+    known = runs.platform.index_sync("milvus", run_id="test").states.newest(OLD)
+    assert known is not None and known.status == "doubted"
+    assert known.doubt is not None and "does not find what is there" in known.doubt
     verdict = verdicts(runs)[-1]
     assert verdict.metadata["worst_slice"] == "since the build"
     assert verdict.metadata["worst_recall_high"] < verdict.metadata["floor"]

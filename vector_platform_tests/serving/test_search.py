@@ -83,6 +83,24 @@ def test_an_answer_that_not_all_tenants_were_asked_for_says_so(
     assert (told["tenants_asked"], told["tenants"]) == (2, 5)
 
 
+def test_readers_are_told_while_the_live_generation_is_known_to_be_broken(
+    world: Deployment,
+) -> None:
+    go_live(world, "old.v1")
+    search = service(world, []).search
+    assert search("x", backend="milvus").as_json()["degraded"] is False
+    live = world.pointer().live_generation()
+    world.target("milvus").rows(live.identity).clear()  # type: ignore[attr-defined]
+    world.target("milvus").damaged(live.identity)  # type: ignore[attr-defined]
+    assert not world.sync().verify(live).clean
+    found = search("x", backend="milvus")
+    assert found.degraded and found.doubt is not None and "12 missing" in found.doubt
+    assert found.as_json()["degraded"] is True
+    world.sync().sync("old.v1")
+    found = search("x", backend="milvus")
+    assert (found.degraded, len(found.hits)) == (False, 10)
+
+
 @pytest.mark.parametrize(("text", "k"), [("", 10), ("  ", 10), ("x", 0), ("x", -1), ("x", 1001)])
 def test_a_query_that_cannot_be_answered_is_refused(world: Deployment, text: str, k: int) -> None:
     go_live(world, "old.v1")

@@ -1,8 +1,8 @@
 """Parity checks: an index equals the snapshot it claims to be built from.
 
-Belongs here: `index_matches_lake` and `every_row_is_indexed` of every backend. Does not belong
-here: the comparison (`indexes/verify.py`) or the repair. An unreachable backend is an error,
-never a failed check.
+Belongs here: `index_matches_lake`, which takes back the proof of a generation that differs, and
+`every_row_is_indexed` of every backend. Does not belong here: the comparison
+(`indexes/verify.py`) or the repair. An unreachable backend is an error, never a failed check.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.

@@ -1,8 +1,9 @@
 """Recall checks: an index finds what is there. Never blocking.
 
-Belongs here: `index_recall_holds` of every backend. Does not belong here: the measure
-(`quality/fidelity.py`) or the action (`sensors.py`). A backend that does not answer is an error,
-never a failed check.
+Belongs here: `index_recall_holds` of every backend, and telling readers when it does not hold: the
+generation is not proven any more, searches say `degraded`, and the next sync compares all of it.
+Does not belong here: the measure (`quality/fidelity.py`) or the action (`sensors.py`). A backend
+that does not answer is an error, never a failed check.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -60,6 +61,9 @@ def _recall_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
                 platform, backend, context.partition_key, run_id=context.run.run_id
             )
             found, share = verdict.fidelity, verdict.deleted_share
+            if not found.holds:
+                sync = platform.index_sync(backend, run_id=context.run.run_id)
+                sync.doubt(verdict.state, f"it does not find what is there: {reading(found)}")
             facts = found.facts() | ({} if share is None else {"deleted_share": round(share, 4)})
             return dg.AssetCheckResult(
                 passed=found.holds,
