@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import INDEX_ROW, Generation, Hit, RowKey
+from vector_platform.indexes.contract import INDEX_ROW, Claim, Generation, Hit, RowKey
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 
 Rows = list[dict[str, Any]]
@@ -340,8 +340,11 @@ class MutantIndex(VectorIndex):
     def drop(self, generation: Generation) -> None:
         self.target.drop(generation)
 
-    def generation_names(self, index: str) -> list[str]:
-        return self.target.generation_names(index)
+    def claims(self, index: str) -> list[Claim]:
+        return self.target.claims(index)
+
+    def mark(self, generation: Generation, stamp: str) -> None:
+        self.target.mark(generation, stamp)
 
     def fence(self, generation: Generation) -> None:
         self.target.fence(generation)
