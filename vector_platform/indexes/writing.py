@@ -85,9 +85,7 @@ class RowWriter:
             self._delete(state, doomed, others=others)
         return written, plan.deletes.num_rows
 
-    def _delete(
-        self, state: GenerationState, doomed: Sequence[RowKey], *, others: bool
-    ) -> None:
+    def _delete(self, state: GenerationState, doomed: Sequence[RowKey], *, others: bool) -> None:
         """Delete rows, a few first: what a delete does beside its task shows before it is large.
 
         The caller holds the index's lock, so nobody else changes the count.

@@ -346,8 +346,8 @@ class MutantIndex(VectorIndex):
     def mark(self, generation: Generation, stamp: str) -> None:
         self.target.mark(generation, stamp)
 
-    def fence(self, generation: Generation) -> None:
-        self.target.fence(generation)
+    def fence(self, generation: Generation, *, others: bool = True) -> None:
+        self.target.fence(generation, others=others)
 
     def tenants(self, generation: Generation) -> list[str]:
         return self.target.tenants(generation)
