@@ -1,0 +1,92 @@
+"""Mutants of a sync on real backends: the proof of what it touched sees them there, too."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.writing import DeleteDiverged
+from vector_platform_tests.indexes import mutants
+from vector_platform_tests.indexes.mutants import MutantIndex, Mutation
+from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
+
+pytestmark = pytest.mark.integration
+
+_names = (f"mutants{number}" for number in itertools.count())
+SAMPLE = [
+    (mutants.delete_everything, "delete", True),
+    (mutants.swap_vectors_of_some, "upsert", True),
+    (mutants.acknowledge_and_drop, "upsert", False),
+    (mutants.write_another_vector, "upsert", False),
+    (mutants.write_to_another_tenant, "upsert", False),
+    (mutants.write_other_digests, "delete", False),
+    (mutants.copy_one_to_another_tenant, "upsert", False),
+    (mutants.delete_one_more, "upsert", False),
+    (mutants.delete_none, "delete", False),
+    (mutants.delete_another_instead, "delete", False),
+]
+
+
+@pytest.mark.parametrize(
+    ("mutation", "call"),
+    [
+        pytest.param(
+            mutation, call, id=mutation.__name__, marks=() if quick else pytest.mark.faults
+        )
+        for mutation, call, quick in SAMPLE
+    ],
+)
+def test_the_proof_of_a_change_finds_a_mutant_on_a_server(
+    target: VectorIndex, tmp_path: Path, mutation: Mutation, call: str
+) -> None:
+    lake = open_lake(tmp_path)
+    mutant = MutantIndex(target, Generation("unused", "g0099", MODEL, 4))
+    sync = IndexSync(
+        lake,
+        mutant,
+        index=next(_names),
+        spec="{}",
+        max_delete_share=0.5,
+        lock_dir=tmp_path / "locks",
+        run_id="run",
+    )
+    put(lake, *(chunk(f"s:{n}", f"text {n}", tenant=("one", "two")[n % 2]) for n in range(60)))
+    embed(lake)
+    state = sync.sync(MODEL).generation
+    put(
+        lake,
+        chunk("s:1", "other text", tenant="two"),
+        chunk("s:2", "another text", tenant="one"),
+        delete=("s:4#0", "s:5#0"),
+    )
+    embed(lake)
+    mutant.arm(mutation, call, seed=1)
+    try:
+        report = sync.sync(MODEL)
+    except DeleteDiverged:
+        (broken,) = sync.states.all()
+        assert broken.status == "syncing" and broken.doubt is not None
+        report = sync.sync(MODEL)
+    assert mutant.struck
+    assert report.verification is not None and report.verification.scope == "all"
+    wanted = {
+        (row["id"], row["tenant"]): row
+        for batch in lake.index_rows(MODEL, lake.snapshot())
+        for row in batch.to_pylist()
+    }
+    stored = {
+        (row["id"], row["tenant"]): row["digest"]
+        for batch in target.scan(state.identity)
+        for row in batch.to_pylist()
+    }
+    assert stored == {key: row["digest"] for key, row in wanted.items()}
+    vectors = target.vectors(state.identity, sorted(wanted))
+    for key, row in wanted.items():
+        np.testing.assert_allclose(vectors[key], row["vector"], atol=1e-5)
+    sync.drop(report.generation)
