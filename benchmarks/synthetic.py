@@ -41,7 +41,9 @@ _WORDS = (
 )
 
 
-def chunk_rows(numbers: range | np.ndarray, *, edition: int = 0) -> pa.Table:
+def chunk_rows(
+    numbers: range | np.ndarray, *, edition: int = 0, tenants: int = TENANTS
+) -> pa.Table:
     """Chunks by number, about 330 characters each; another edition has other texts."""
     ids, titles, texts, hashes = [], [], [], []
     for number in numbers:
@@ -59,7 +61,7 @@ def chunk_rows(numbers: range | np.ndarray, *, edition: int = 0) -> pa.Table:
             "doc_id": ids,
             "ordinal": pa.array([0] * count, pa.int32()),
             "source": ["synthetic"] * count,
-            "tenant": [f"tenant-{int(number) % TENANTS:02d}" for number in numbers],
+            "tenant": [f"tenant-{int(number) % tenants:02d}" for number in numbers],
             "region": ["global"] * count,
             "title": titles,
             "text": texts,
@@ -122,20 +124,20 @@ def missing_vectors(lake: Lake) -> Iterator[pa.Table]:
         yield vector_rows(hashes)
 
 
-def build_lake(folder: Path, rows: int) -> Lake:
-    """A lake of so many chunks, all embedded."""
+def build_lake(folder: Path, rows: int, tenants: int = TENANTS) -> Lake:
+    """A lake of so many chunks of so many tenants, all embedded."""
     lake = Lake(str(folder))
     register(lake)
-    lake.chunks.merge(chunk_rows(range(rows)))
+    lake.chunks.merge(chunk_rows(range(rows), tenants=tenants))
     for vectors in missing_vectors(lake):
         lake.embeddings.append(vectors)
     return lake
 
 
-def change(lake: Lake, rows: int, share: float, *, edition: int) -> int:
+def change(lake: Lake, rows: int, share: float, *, edition: int, tenants: int = TENANTS) -> int:
     """Give a share of the chunks, spread evenly, new texts and vectors; returns how many."""
     numbers = np.linspace(0, rows - 1, round(rows * share)).astype(int)
-    lake.chunks.merge(chunk_rows(numbers, edition=edition))
+    lake.chunks.merge(chunk_rows(numbers, edition=edition, tenants=tenants))
     for vectors in missing_vectors(lake):
         lake.embeddings.append(vectors)
     return len(numbers)

@@ -36,11 +36,12 @@ from vector_platform.indexes.milvus_collections import (
     require_own,
     write_mark,
 )
-from vector_platform.indexes.milvus_filters import EVERY_ROW, UNFILTERED, among, of_tenant
+from vector_platform.indexes.milvus_filters import UNFILTERED, among, of_tenant
 from vector_platform.indexes.milvus_keys import (
     IDS_A_QUERY,
     counted,
     found_keys,
+    scanned_keys,
     stored_keys,
     stored_tenants,
 )
@@ -223,11 +224,11 @@ class MilvusVectorIndex(VectorIndex):
     def scan(
         self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
-        """Ids, tenants and all digests, which cost nothing, in one scan without a filter.
+        """Ids, tenants and all digests, which cost nothing, as tenants' filters find them.
 
         An id that is stored more than once is named once for each copy.
         """
-        return stored_keys(self._milvus, collection_name(generation), EVERY_ROW)
+        return scanned_keys(self._milvus, collection_name(generation))
 
     def keys(
         self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST

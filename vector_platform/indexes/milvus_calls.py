@@ -73,9 +73,6 @@ _NOT_LOADED: Final = 101
 # concerns the collection or the caller.
 _PERHAPS_THE_ROWS: Final = frozenset({1, 6, 1100, 65535})
 
-# Asks for a page in the order of ids, and on a server for no row beyond a gap.
-_BY_ID: Final = {"iterator": "True", "reduce_stop_for_best": "True"}
-
 # A gRPC server answers pings that come more often than every five minutes by hanging up, unless
 # it is told otherwise; Milvus Lite is not. pymilvus would ping every ten seconds.
 KEEPALIVE_MS: Final = 300_000
@@ -185,25 +182,27 @@ class MilvusCalls:
         fields: Sequence[str],
         consistency: Consistency = "Bounded",
     ) -> Iterator[list[dict[str, Any]]]:
-        """The same in pages, by id; a page that is not full is the last.
+        """The same in pages; most conditions are met by no more rows than fit one.
 
-        The client has an iterator that does this; it puts the last id of a page into the next
-        expression as it is, so that a quote in it breaks the scan and a backslash goes astray.
+        The client has an iterator for more. It puts the last id of a page into the next expression
+        as it is, so that a quote in an id breaks the scan and a backslash leads it astray.
         """
         fields = ["id", *(field for field in fields if field != "id")]
-        page = self.query(name, rows, fields, consistency, limit=self.page_rows, **_BY_ID)
-        while page:
+        page = self.query(name, rows, fields, consistency, limit=self.page_rows)
+        if len(page) < self.page_rows:
+            if page:
+                yield page
+            return
+        # In the order of ids, and no row beyond one that a part of the server has not named yet: a
+        # page ends where any part of the server does, so only an empty one is the last.
+        ordered = {"limit": self.page_rows, "iterator": "True", "reduce_stop_for_best": "True"}
+        those, last = rows, ""
+        while page := self.query(name, those, fields, consistency, **ordered):
             yield page
-            if len(page) < self.page_rows:
-                return
+            if not last < page[0]["id"] <= page[-1]["id"]:
+                raise IndexRejected(f"{self.where}: query: a page is not in the order of ids")
             last = page[-1]["id"]
-            page = self.query(
-                name, rows & after(last), fields, "Bounded", **_BY_ID, limit=self.page_rows
-            )
-            if page and not page[0]["id"] > last:
-                raise IndexRejected(
-                    f"{self.where}: query: a page does not follow the one before it"
-                )
+            those = rows & after(last)
 
     def close(self) -> None:
         """Close the connection."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ _SEARCH: Final[dict[str, dict[str, int]]] = {
 }
 # The first version whose upsert puts rows where the tenant's filter looks.
 _SOUND_UPSERT: Final = (2, 4)
+_HASHED_BYTES: Final = 100
 
 
 def build_params(settings: MilvusSettings) -> dict[str, int]:
@@ -65,6 +67,15 @@ def collection_mark(generation: Generation) -> dict[str, str]:
     With the generation, because an alias of that name may lead to a collection of another one.
     """
     return mark(generation) | {"generation": generation.name}
+
+
+def partition_of(tenant: str, partitions: int) -> int:
+    """Number of the partition where Milvus keeps and looks for a tenant's rows.
+
+    The server's own rule (`HashKey2Partitions`): CRC-32 of the first 100 bytes. Were it another,
+    filters by tenants of one partition would find the same rows, in more partitions.
+    """
+    return zlib.crc32(tenant.encode()[:_HASHED_BYTES]) % partitions
 
 
 def read_mark(described: Mapping[str, Any]) -> dict[str, str] | None:

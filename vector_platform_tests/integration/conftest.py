@@ -19,6 +19,8 @@ from pydantic import SecretStr
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex
 
+pytest.register_assert_rewrite("vector_platform_tests.integration.hostile_values")
+
 API_KEY = "integration-tests"
 
 

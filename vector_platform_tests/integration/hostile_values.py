@@ -194,7 +194,7 @@ def live_through(
         for n, row in enumerate(drawn)
     }
     new = {key: row for key, row in new.items() if key not in bystanders()}
-    refused = _write(target, generation, new)
+    refused = write(target, generation, new)
     assert refused == {row_id for row_id, tenant in new if not admits(row_id, tenant)}
     held = bystanders() | {key: row for key, row in new.items() if key[0] not in refused}
     mine = sorted(held.keys() - bystanders().keys())
@@ -203,7 +203,7 @@ def live_through(
 
     # Changed in place.
     changed = {key: held[key] | {"digest": "second"} for key in mine[::2]}
-    assert _write(target, generation, changed) == set()
+    assert write(target, generation, changed) == set()
     held |= changed
     target.fence(generation)
     assert_holds(target, generation, held)
@@ -216,7 +216,7 @@ def live_through(
         if at % 3 == 0 and owners[at + 1] != tenant
     }
     old = [key for key in mine if key[0] in {row_id for row_id, _ in moved}]
-    assert _write(target, generation, moved) == set()
+    assert write(target, generation, moved) == set()
     target.fence(generation)
     if not target.ids_are_global:
         target.delete(generation, old)
@@ -237,14 +237,14 @@ def live_through(
 
     # Damaged, and repaired by what a comparison finds.
     target.delete(generation, mine[::2])
-    _write(target, generation, {key: held[key] | {"digest": "stale"} for key in mine[1::2]})
+    write(target, generation, {key: held[key] | {"digest": "stale"} for key in mine[1::2]})
     orphans = {key: {"digest": "orphan", "attributes": {}} for key in doomed}
-    _write(target, generation, orphans)
+    write(target, generation, orphans)
     target.fence(generation)
     plan = compare([_batch(held).select(INDEX_KEY.names)], target.scan(generation))
     assert set(_pairs(plan.upserts)) == set(mine)
     assert set(_pairs(plan.deletes)) == set(doomed)
-    _write(target, generation, {key: held[key] for key in _pairs(plan.upserts)})
+    write(target, generation, {key: held[key] for key in _pairs(plan.upserts)})
     target.fence(generation)
     target.delete(generation, list(_pairs(plan.deletes)))
     target.fence(generation)
@@ -303,7 +303,7 @@ def vector_of(row_id: str, tenant: str) -> np.ndarray:
     return unit
 
 
-def _write(target: VectorIndex, generation: Generation, wanted: Rows) -> set[str]:
+def write(target: VectorIndex, generation: Generation, wanted: Rows) -> set[str]:
     """Write rows; ids of those that the backend refused."""
     if not wanted:
         return set()

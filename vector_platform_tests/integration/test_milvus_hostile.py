@@ -14,11 +14,15 @@ from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.integration.hostile_values import (
     DIMENSION,
     EVERY_KNOWN,
+    KNOWN,
     Row,
+    assert_holds,
     begin,
+    bystanders,
     live_through,
     rows,
     vector_of,
+    write,
 )
 
 pytestmark = pytest.mark.integration
@@ -81,3 +85,20 @@ def test_a_name_that_is_none_is_refused_before_anything_is_asked(
     for refused in (index.create, index.exists, index.drop, index.count, index.point):
         with pytest.raises(IndexRejected, match="names no collection"):
             refused(Generation(f"{name}!", "g0001", "tiny-1.0", DIMENSION))
+
+
+def test_a_scan_of_many_pages_names_every_hostile_id_once(
+    index: VectorIndex, generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Generation("paged", "g0001", "tiny-1.0", DIMENSION)
+    begin(index, made)
+    values = sorted(
+        value for value in {*KNOWN, *map(chr, range(1, 128))} if admits(value, "of all")
+    )
+    wanted = {(value, "of all"): {"digest": repr(value)[:20], "attributes": {}} for value in values}
+    assert write(index, made, wanted) == set()
+    index.fence(made)
+    for rows_a_page in (1, 7, 64):
+        monkeypatch.setattr(index._milvus, "page_rows", rows_a_page)  # type: ignore[attr-defined]
+        assert_holds(index, made, bystanders() | wanted)
+    index.drop(made)
