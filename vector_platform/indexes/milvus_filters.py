@@ -5,8 +5,8 @@ written so that nothing in it can end it or mean anything else. Does not belong 
 (`milvus_calls.py`, which takes no other condition), or what is asked (`milvus.py`).
 
 Milvus has no other way to say which rows are meant: its client makes an unescaped expression of
-ids that it is given, and filter templates are read by neither Milvus Lite 3.2 nor a server before
-2.5 (they answer all rows, or none). Both parsers read the literals made here back as they were:
+ids that it is given, and neither Milvus Lite 3.2 nor server 2.3 knows filter templates (both refuse
+them). Both parsers read the literals made here back as they were:
 quotes, backslashes, every control character, every plane (`hostile_values.py` holds them to it).
 """
 

@@ -1,8 +1,9 @@
 """`python -m vector_platform.local.milvus_server`: Milvus Lite for many clients at once.
 
-Belongs here: running the library's gRPC server on loopback until a signal, and closing its
-database on the way out. The library's own command binds every address unless told otherwise and
-leaves its database open on SIGTERM. Does not belong here: clients (`indexes.milvus`).
+Belongs here: running the library's gRPC service on loopback until a signal, and closing its
+database on the way out. The library's own command binds every address unless told otherwise,
+leaves its database open on SIGTERM, and hangs up on clients that ping as pymilvus does. Does not
+belong here: clients (`indexes.milvus`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,26 @@ import signal
 import socket
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 19530
 #: How long a stop waits for requests under way.
 _GRACE_SECONDS = 3
+#: Requests that are handled at once, and the largest message: the library's own.
+_THREADS = 10
+_MESSAGE_BYTES = 256 * 2**20
+# pymilvus pings every ten seconds, with or without a call under way. gRPC's own server takes a ping
+# every five minutes, and after a few more hangs up ("too_many_pings") on all the clients of a
+# process that share the connection, and on what they are waiting for.
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MESSAGE_BYTES),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 0),
+    ("grpc.http2.max_ping_strikes", 0),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,13 +56,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"cannot serve on {LOOPBACK}:{options.port}: {error.strerror}", file=sys.stderr)
         return 1
 
-    from milvus_lite.adapter.grpc.server import start_server_in_thread
+    import grpc
+    from milvus_lite.adapter.grpc.server import MilvusLite, MilvusServicer, milvus_pb2_grpc
 
     options.data.mkdir(parents=True, exist_ok=True)
-    server, database, port = start_server_in_thread(
-        str(options.data), host=LOOPBACK, port=options.port
-    )
-    print(f"serving {options.data} on http://{LOOPBACK}:{port}", flush=True)
+    database = MilvusLite(str(options.data))
+    server = grpc.server(ThreadPoolExecutor(_THREADS, "milvus"), options=_OPTIONS)
+    milvus_pb2_grpc.add_MilvusServiceServicer_to_server(MilvusServicer(database), server)
+    server.add_insecure_port(f"{LOOPBACK}:{options.port}")
+    server.start()
+    print(f"serving {options.data} on http://{LOOPBACK}:{options.port}", flush=True)
     try:
         stop.wait()
     finally:
