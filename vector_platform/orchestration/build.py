@@ -109,7 +109,9 @@ def build_definitions(
             ),
             *build_arrival_sensors(settings, ingest_day),
             *build_release_sensors(settings, settle, watch),
-            *build_model_sensors(replace_translation),
+            *build_model_sensors(
+                replace_translation, every_seconds=settings.schedules.sensor_seconds
+            ),
         ],
         loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger},
         resources={"platform": Platform(settings), **(resources or {})},

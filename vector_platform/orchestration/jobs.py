@@ -53,7 +53,9 @@ def build_repair_job(settings: Settings) -> dg.JobDefinition:
         platform: dg.ResourceParam[Platform],
     ) -> dict[str, Any]:
         done: dict[str, Any] = {}
-        asked = [config.model_version] if config.model_version else list(settings.active_models)
+        platform.follow_own_models()
+        active = list(platform.settings.active_models)
+        asked = [config.model_version] if config.model_version else active
         for backend in chosen_backends(settings, config.backends):
             sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
             for model_version in asked:

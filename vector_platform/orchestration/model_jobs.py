@@ -22,6 +22,7 @@ from vector_platform.orchestration.assets.embeddings import (
     embed_contents,
 )
 from vector_platform.orchestration.assets.quality import evaluate_model
+from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.following import sync_followers
 from vector_platform.releases.translation import choose_sample, keep_translation, try_translation
@@ -91,6 +92,7 @@ def build_replace_job() -> dg.JobDefinition:
             told = replace_translation(
                 platform, config.model_version, context.run_id, context.log.info
             )
+        follow_models(platform, context.instance)
         context.log.info(told)
         return told
 
@@ -163,9 +165,10 @@ def index_model(
 ) -> dict[str, Any]:
     """Vectors, proven generations and an evaluation of a model version that is new here.
 
-    The assets of its partition are materialised by this run: Dagster learns of new partitions
-    only when the code location is loaded again.
+    Its partition is registered first, so that whatever a kill leaves undone is done by
+    automation, and materialised by this run, so that the rest of it (the checks) costs little.
     """
+    follow_models(platform, context.instance)
     settings, run_id = platform.settings, context.run_id
     done = embed(platform, model_version, run_id, context.log.info)
     _trusted(done, model_version)

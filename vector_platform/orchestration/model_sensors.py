@@ -1,7 +1,7 @@
-"""Sensors of model versions: when a provisional one has done its service.
+"""Sensors of model versions: which there are, and when a provisional one has done its service.
 
-Belongs here: `replace_when_complete`. Does not belong here: what replacing means
-(`model_jobs.py`), or the drift sensors (`sensors.py`).
+Belongs here: `follow_model_versions` and `replace_when_complete`. Does not belong here: what
+replacing means (`model_jobs.py`), or the drift sensors (`sensors.py`).
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -13,6 +13,7 @@ import dagster as dg
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.dagster_internals import get_current_datetime
 from vector_platform.orchestration.model_jobs import ReplaceConfig
+from vector_platform.orchestration.partitions import model_versions, unregistered
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -20,8 +21,10 @@ from vector_platform.wiring import Platform
 SENSOR_SECONDS = 60
 
 
-def build_model_sensors(replace_translation: dg.JobDefinition) -> list[dg.SensorDefinition]:
-    """`replace_when_complete`, running by default."""
+def build_model_sensors(
+    replace_translation: dg.JobDefinition, *, every_seconds: int
+) -> list[dg.SensorDefinition]:
+    """`follow_model_versions` and `replace_when_complete`, running by default."""
 
     @dg.sensor(
         job=replace_translation,
@@ -51,7 +54,29 @@ def build_model_sensors(replace_translation: dg.JobDefinition) -> list[dg.Sensor
         ]
         return dg.SensorResult(run_requests=requests, cursor=state)
 
-    return [replace_when_complete]
+    @dg.sensor(
+        target=None,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=every_seconds,
+        description="Registers the partitions of model versions that were made, and removes those "
+        "of retired ones. Whoever makes or retires one does it at once; this closes what is left.",
+    )
+    def follow_model_versions(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.SensorResult | dg.SkipReason:
+        platform.follow_own_models()
+        found = unregistered(platform, context.instance)
+        if not found.added and not found.removed:
+            return dg.SkipReason("every active model version is a partition, and no other one")
+        partitions = model_versions(platform.settings)
+        return dg.SensorResult(
+            dynamic_partitions_requests=[
+                partitions.build_add_request(list(found.added)),
+                partitions.build_delete_request(list(found.removed)),
+            ]
+        )
+
+    return [follow_model_versions, replace_when_complete]
 
 
 def world_of(platform: Platform, provisional: Collection[str], now: datetime) -> str:

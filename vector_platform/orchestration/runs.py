@@ -21,6 +21,7 @@ from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.instance import open_instance
 from vector_platform.orchestration.liveness import hold, let_go
 from vector_platform.orchestration.logs import PROGRESS
+from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.recovery import end_abandoned_runs
 from vector_platform.wiring import Platform
 
@@ -53,6 +54,7 @@ class Runs:
         self.platform = platform
         self.instance = instance or open_instance(platform.settings)
         end_abandoned_runs(self.instance)
+        follow_models(platform, self.instance)
         self.definitions = build_definitions(
             settings=platform.settings, resources={"platform": platform}
         )

@@ -28,6 +28,7 @@ from dagster._core.test_utils import freeze_time
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.orchestration.build import build_definitions
+from vector_platform.orchestration.partitions import follow_models
 from vector_platform.settings import BackendName, Settings, load_settings
 from vector_platform.wiring import Platform
 from vector_platform_tests.indexes.memory_index import MemoryIndex
@@ -245,6 +246,7 @@ class Automation:
         """Load the code location again, as an edit of `platform.yaml` does. The cursor stays."""
         self.settings = settings
         self.definitions = build_definitions(settings=settings)
+        follow_models(Platform(settings), self.instance)
 
     def tick(self, *, at: datetime | None = None) -> list[Request]:
         """One tick, half a minute after the last event, or at a given time."""
