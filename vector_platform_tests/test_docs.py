@@ -165,6 +165,18 @@ def test_compose_holds_no_secret_and_overrides_only_keys_that_exist(tmp_path: Pa
     assert settings.indexes.milvus.uri == "http://milvus:19530"
 
 
+def test_whoever_opens_the_ui_is_asked_who_they_are() -> None:
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))
+    published = {name: one["ports"] for name, one in compose["services"].items() if "ports" in one}
+    assert "proxy" in published
+    assert "webserver" not in published
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+    proxy = (ROOT / "docker" / "proxy.conf").read_text(encoding="utf-8")
+    assert re.search(r"^\s*auth_basic_user_file /run/secrets/ui_users;$", proxy, re.MULTILINE)
+    for path in PAGES:
+        assert "--host 0.0.0.0" not in path.read_text(encoding="utf-8"), path
+
+
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.pinecone-local"])
 def test_every_file_that_an_image_copies_exists(name: str) -> None:
     text = (ROOT / "docker" / name).read_text(encoding="utf-8")

@@ -53,19 +53,34 @@ def demo() -> None:
 
 def ui(
     port: Annotated[int, typer.Option(help="Port of the web server.")] = 3000,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on. The web server has no login: see operations.md."),
+    ] = "127.0.0.1",
 ) -> None:
-    """Open the Dagster UI and daemon on this deployment, with every run in it."""
+    """Open the Dagster UI and daemon on this deployment, and start again whichever ends."""
+    from vector_platform.local.supervisor import Supervisor
     from vector_platform.orchestration.instance import dagster_home
     from vector_platform.settings import load_settings
 
     settings = load_settings()
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    home = dagster_home(settings)
+    os.environ["DAGSTER_HOME"] = str(home)
+    workspace = ["--workspace", str(settings.root / "workspace.yaml")]
+    scripts = Path(sys.executable).parent
     say(f"Dagster UI on http://{host}:{port} (stop with Ctrl+C)")
-    executable = str(Path(sys.executable).parent / "dagster")
-    workspace = str(settings.root / "workspace.yaml")
-    arguments = ["dev", "--workspace", workspace, "--host", host, "--port", str(port)]
-    os.execv(executable, [executable, *arguments])
+
+    def command(script: str, *arguments: str) -> list[str]:
+        return [sys.executable, str(scripts / script), *arguments, *workspace]
+
+    Supervisor(
+        {
+            "web server": command("dagster-webserver", "--host", host, "--port", str(port)),
+            "daemon": command("dagster-daemon", "run"),
+        },
+        folder=settings.data_dir / "ui",
+        say=say,
+    ).run()
 
 
 def _converge(day: date) -> bool:
