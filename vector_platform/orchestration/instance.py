@@ -14,8 +14,12 @@ import dagster as dg
 
 from vector_platform.settings import Settings
 
-# A process that is told to end, or is starting, gets this long; imports take seconds, and a
-# minute on a machine that has other work.
+# A run that is starting gets this long. Imports take seconds, and were seen to take a minute on a
+# machine with five times the work that it has processors for; a start that was killed is known by
+# nothing else, and is to be over within three minutes.
+STARTING_SECONDS = 100
+
+# A run that is told to end gets this long.
 PATIENCE_SECONDS = 60
 
 # How often the daemon asks whether the processes of runs are there. A look costs a file each.
@@ -40,7 +44,7 @@ run_launcher:
 run_monitoring:
   enabled: true
   poll_interval_seconds: {look}
-  start_timeout_seconds: {patience}
+  start_timeout_seconds: {starting}
   cancel_timeout_seconds: {patience}
   max_runtime_seconds: {max_seconds}
   free_slots_after_run_end_seconds: {patience}
@@ -72,6 +76,7 @@ def dagster_yaml(settings: Settings) -> str:
     """The configuration of the instance of a deployment."""
     return DAGSTER_YAML.format(
         look=LOOK_SECONDS,
+        starting=STARTING_SECONDS,
         patience=PATIENCE_SECONDS,
         max_seconds=max(1, round(settings.runs.max_hours * 3600)),
     )

@@ -70,13 +70,31 @@ class Daemon:
         self.instance = open_instance(self.settings)
         self.process: subprocess.Popen[bytes] | None = None
         self._files = 0
+        # What follows an ingest has no part in this, and would take the slots of its runs.
+        self._dagster("sensor", "stop", "follow_the_lake")
 
-    def start(self) -> None:
+    def _dagster(self, *arguments: str) -> None:
+        subprocess.run(
+            [
+                str(Path(sys.executable).parent / "dagster"),
+                *arguments,
+                "--workspace",
+                str(self.root / "workspace.yaml"),
+            ],
+            cwd=self.root,
+            env=self._environment(),
+            check=True,
+            capture_output=True,
+        )
+
+    def _environment(self) -> dict[str, str]:
         own = {k: v for k, v in os.environ.items() if not k.startswith("VECTOR_PLATFORM")}
-        own |= {
+        return own | {
             "VECTOR_PLATFORM_CONFIG": str(self.root / "platform.yaml"),
             "DAGSTER_HOME": str(self.settings.data_dir / "dagster"),
         }
+
+    def start(self) -> None:
         with (self.root / "daemon.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -86,7 +104,7 @@ class Daemon:
                     str(self.root / "workspace.yaml"),
                 ],
                 cwd=self.root,
-                env=own,
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -180,19 +198,21 @@ def _killed_in_a_run(daemon: Daemon, events: int) -> dg.DagsterRun:
 
 
 def _converged(daemon: Daemon, killed: dg.DagsterRun) -> float:
-    """Seconds until the killed run has ended, a run did its work, and another one succeeds."""
+    """Seconds until the killed run has ended, its work is done, and another run succeeds."""
 
     def settled() -> bool:
         run = daemon.instance.get_run_by_id(killed.run_id)
         return run is not None and run.is_finished and not daemon.ingests(*UNFINISHED)
 
-    def succeeded() -> bool:
+    def done() -> bool:
         group = daemon.instance.get_run_group(killed.run_id)
-        return group is not None and any(
-            run.status is dg.DagsterRunStatus.SUCCESS for run in group[1]
+        runs = group[1] if group else ()
+        # A run that was killed after its last step has nothing left to be started again for.
+        return any(run.status is dg.DagsterRunStatus.SUCCESS for run in runs) or bool(
+            daemon.instance.all_logs(killed.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
         )
 
-    seconds = daemon.until(lambda: settled() and succeeded())
+    seconds = daemon.until(lambda: settled() and done())
     before = {run.run_id for run in daemon.ingests()}
     daemon.drop()
     return seconds + daemon.until(
