@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from vector_platform.errors import TerminalError
+from vector_platform.faults import WrongPlace
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import BackendName, Settings, load_settings, secret, with_own_models
@@ -61,7 +62,16 @@ class Platform:
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake."""
+        """The lake.
+
+        Raises:
+            WrongPlace: A file is where its folder should be.
+        """
+        if Path(self.settings.lake_uri).is_file():
+            raise WrongPlace(
+                f"the lake should be a folder, but {self.settings.lake_uri} is a file: move it "
+                "away, or name another place (lake.uri in platform.yaml)"
+            )
         return Lake(self.settings.lake_uri)
 
     @cached_property

@@ -1,7 +1,7 @@
 """The root of the command line: global options, groups of verbs, and how errors end.
 
-Belongs here: assembly. Every expected error ends in one message and exit code 1; only a bug
-shows a traceback.
+Belongs here: assembly. Every expected error, and every fault of the machine (`faults.py`), ends in
+one message and exit code 1; only a bug shows a traceback.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from vector_platform.cli import (
     search,
     services,
 )
-from vector_platform.errors import VectorPlatformError
+from vector_platform.faults import explained
 from vector_platform.settings import CONFIG_VARIABLE
 
 app = typer.Typer(
@@ -72,6 +72,9 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         app()
-    except VectorPlatformError as error:
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+    except Exception as error:
+        named = explained(error)
+        if named is None:
+            raise
+        typer.secho(f"error: {named}", fg=typer.colors.RED, err=True)
         sys.exit(1)

@@ -25,7 +25,7 @@ def status(as_json: JsonFlag = False) -> None:
         {
             "table": table.spec.name,
             "version": table.version(),
-            "rows": table.dataset().count_rows(),
+            "rows": table.rows(),
             "keys": list(table.spec.keys),
             "description": table.spec.description,
         }

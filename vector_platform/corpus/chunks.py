@@ -123,7 +123,7 @@ def sync_chunks(
         DocumentsMissing: The documents table does not exist although there are chunks.
     """
     documents_id, version = documents.identity()
-    stored_rows = chunks.dataset().count_rows()
+    stored_rows = chunks.rows()
     if version < 0:
         if stored_rows:
             raise DocumentsMissing(
@@ -156,7 +156,7 @@ def sync_chunks(
     )
     total = stored_rows + inserted - len(stored)
     return ChunkReport(
-        documents=documents.dataset(version).count_rows(),
+        documents=documents.rows(version),
         chunked=chunked,
         withheld=held,
         chunks=total,

@@ -144,7 +144,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt ships no types
 
     def load(self, source_config: Any) -> Any:
         """A source's raw table as an Arrow dataset; empty when nothing has landed yet."""
-        return Table(raw_spec(source_config.identifier), source_config["lake_uri"], None).dataset()
+        table = Table(raw_spec(source_config.identifier), source_config["lake_uri"], None)
+        table.require_files()
+        return table.dataset()
 
     def default_materialization(self) -> str:
         """A view: rows are read from the lake, never copied."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError, TransientError
+from vector_platform.faults import first_line
 from vector_platform.lake.tables import Table
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class MartsMissing(TerminalError):
 
 
 class MartsBusy(TransientError):
-    """Another process is writing the DuckDB file."""
+    """Another process has the DuckDB file, or it is damaged."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def publish_marts(
         MartsMissing: dbt has not built the marts.
         MartsBusy: dbt is writing the file now.
     """
+    for table in (documents, relations):
+        table.require_files()
     with _open(duckdb_path) as marts:
         differences = [(table, *_difference(marts, table)) for table in (documents, relations)]
     changes = []
@@ -95,17 +98,35 @@ def publish_marts(
     return PublishReport(*changes)
 
 
-def _open(path: Path) -> duckdb.DuckDBPyConnection:
-    import duckdb
+def require_free(path: Path) -> None:
+    """See that dbt can write its DuckDB file, or that there is none yet.
 
+    Raises:
+        MartsBusy: Another process holds the file, or it cannot be opened.
+    """
+    if path.exists():
+        _connect(path, read_only=False).close()
+
+
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
     if not path.is_file():
         raise MartsMissing(f"{path} does not exist: run dbt build first")
-    try:
-        connection = duckdb.connect(str(path), read_only=True)
-    except duckdb.IOException as error:
-        raise MartsBusy(f"{path} is being written: {error}") from error
+    connection = _connect(path, read_only=True)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    try:
+        return duckdb.connect(str(path), read_only=read_only)
+    except duckdb.Error as error:
+        raise MartsBusy(
+            f"{path} cannot be opened: {first_line(error, type(error).__name__)}. End the process "
+            "that has it. If none has, the file is damaged: delete it, dbt builds it anew from the "
+            "lake"
+        ) from error
 
 
 def _difference(

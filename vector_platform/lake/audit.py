@@ -118,6 +118,7 @@ _CHUNK_RULES = {
 
 def audit_chunks(lake: Lake) -> list[Finding]:
     """Every rule of the chunks table, over its newest version."""
+    lake.chunks.require_files()
     with spilling_duckdb() as db:
         # A scanner, not the dataset: filters of the rules must not be pushed into the files, whose
         # strings a merge may have stored as a type that Arrow cannot compare (`conditions.py`).
@@ -133,6 +134,7 @@ def audit_chunks(lake: Lake) -> list[Finding]:
 def audit_vectors(lake: Lake, model_version: str) -> list[Finding]:
     """Every rule of one model version's embeddings, over their newest version."""
     model = lake.model_version(model_version)
+    lake.embeddings.require_files()
     rules = {
         "content_is_unique": _Rule(
             "copies > 1", "content_hash", _ANOTHER_NAME, "copies || ' copies'"

@@ -10,6 +10,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+
+from vector_platform.errors import VectorPlatformError
+from vector_platform.lake.damage import reading
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,6 +32,10 @@ JOIN_MEMORY = "768MB"
 SCAN_ROWS = 8192
 
 
+# The last errors of scans, which reach a query through DuckDB.
+_UNREADABLE: deque[VectorPlatformError] = deque(maxlen=16)
+
+
 @contextmanager
 def spilling_duckdb(*, as_written: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """A private connection to a DuckDB whose tables and joins spill to a temporary folder.
@@ -36,9 +44,15 @@ def spilling_duckdb(*, as_written: bool = False) -> Iterator[duckdb.DuckDBPyConn
         as_written: Join in the order of the query, and keep its right sides in memory. Left to
             the optimiser, which knows the size of no stream, the larger side may be kept.
     """
+    import duckdb
+
     db = _database(os.getpid(), as_written).cursor()
     try:
         yield db
+    except duckdb.Error as error:
+        # DuckDB keeps of an error in what it reads the text alone.
+        said = str(error)
+        raise next((one for one in _UNREADABLE if str(one) in said), error) from None
     finally:
         db.close()
 
@@ -76,6 +90,16 @@ def scan(files: ds.Dataset, columns: Sequence[str]) -> pa.RecordBatchReader:
 
 
 def _row_groups(files: ds.Dataset, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    place = getattr(getattr(files, "filesystem", None), "base_path", "").rstrip("/")
+    try:
+        with reading(place.rpartition("/")[2] or "of the lake", place or "the object store"):
+            yield from _read_row_groups(files, schema)
+    except VectorPlatformError as error:
+        _UNREADABLE.append(error)
+        raise
+
+
+def _read_row_groups(files: ds.Dataset, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for fragment in files.get_fragments():
         parquet = isinstance(fragment, ds.ParquetFileFragment)
         for group in fragment.split_by_row_group() if parquet else [fragment]:

@@ -18,8 +18,10 @@ from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, wr
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from vector_platform.errors import ContractError, TransientError
+from vector_platform.faults import first_line
 from vector_platform.lake.conditions import Condition, file_filter, row_filter, sql_predicate
 from vector_platform.lake.contract import TableSpec
+from vector_platform.lake.damage import reading
 from vector_platform.lake.joins import scan, spilling_duckdb
 from vector_platform.lake.opened import Versions
 
@@ -74,10 +76,16 @@ class Table:
         another one even when its versions look familiar. Reads the log only.
         """
         try:
-            newest = self._versions.newest()
+            with reading(self.spec.name, self.uri):
+                newest = self._versions.newest()
         except TableNotFoundError:
             return "", -1
         return newest.table_id, newest.version
+
+    def rows(self, version: int | None = None) -> int:
+        """Number of rows at a version. Reads what files say of themselves."""
+        with reading(self.spec.name, self.uri):
+            return int(self.dataset(version).count_rows())
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits, newest first, with the metadata they were written with."""
@@ -88,17 +96,18 @@ class Table:
         if self.exists():
             self._add_new_columns()
         else:
-            DeltaTable.create(
-                self.uri,
-                schema=self.spec.schema,
-                mode="ignore",
-                partition_by=list(self.spec.partition_by),
-                description=self.spec.description,
-                configuration=(
-                    {"delta.enableChangeDataFeed": "true"} if self.spec.change_feed else None
-                ),
-                storage_options=self._options,
-            )
+            with self._commit_errors():
+                DeltaTable.create(
+                    self.uri,
+                    schema=self.spec.schema,
+                    mode="ignore",
+                    partition_by=list(self.spec.partition_by),
+                    description=self.spec.description,
+                    configuration=(
+                        {"delta.enableChangeDataFeed": "true"} if self.spec.change_feed else None
+                    ),
+                    storage_options=self._options,
+                )
 
     def _add_new_columns(self) -> None:
         known = self._versions.newest().columns
@@ -121,11 +130,25 @@ class Table:
         if version == -1 or not self.exists():
             return ds.dataset(self.spec.schema.empty_table())
         versions = self._versions
-        files = (versions.newest() if version is None else versions.at(version)).files
+        with reading(self.spec.name, self.uri):
+            files = (versions.newest() if version is None else versions.at(version)).files
         if not where or not isinstance(files, ds.FileSystemDataset):
             return files
         kept = list(files.get_fragments(file_filter(where, self.spec.schema)))
         return ds.FileSystemDataset(kept, files.schema, files.format, files.filesystem)
+
+    def require_files(self) -> None:
+        """See that every file of the newest version is there. Reads their ends, and no row.
+
+        For a query that is given a dataset whole: of an error in one, DuckDB keeps the text alone.
+
+        Raises:
+            TableDamaged: One is missing or is no Parquet file.
+        """
+        with reading(self.spec.name, self.uri):
+            for fragment in self.dataset().get_fragments():
+                if isinstance(fragment, ds.ParquetFileFragment):
+                    fragment.ensure_complete_metadata()
 
     def batches(
         self,
@@ -136,14 +159,15 @@ class Table:
         batch_rows: int = 8192,
     ) -> Iterator[pa.RecordBatch]:
         """Rows as Arrow batches, in no particular order; memory is bounded by a few batches."""
-        scanner = self.dataset(version, where=where).scanner(
-            columns=list(columns) if columns else None,
-            filter=row_filter(where, self.spec.schema) if where else None,
-            batch_size=batch_rows,
-            fragment_readahead=1,
-            batch_readahead=2,
-        )
-        yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+        with reading(self.spec.name, self.uri):
+            scanner = self.dataset(version, where=where).scanner(
+                columns=list(columns) if columns else None,
+                filter=row_filter(where, self.spec.schema) if where else None,
+                batch_size=batch_rows,
+                fragment_readahead=1,
+                batch_readahead=2,
+            )
+            yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
     def read(
         self,
@@ -153,10 +177,11 @@ class Table:
         version: int | None = None,
     ) -> pa.Table:
         """The matching rows, in memory."""
-        return self.dataset(version, where=where).to_table(
-            columns=list(columns) if columns else None,
-            filter=row_filter(where, self.spec.schema) if where else None,
-        )
+        with reading(self.spec.name, self.uri):
+            return self.dataset(version, where=where).to_table(
+                columns=list(columns) if columns else None,
+                filter=row_filter(where, self.spec.schema) if where else None,
+            )
 
     def changes(self, after: int, until: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Row-level changes of the versions `after` < v <= `until`, from the change data feed.
@@ -343,7 +368,8 @@ class Table:
             return found.to_arrow_table().cast(wanted.schema)
 
     def _open(self) -> DeltaTable:
-        return self._versions.open()
+        with reading(self.spec.name, self.uri):
+            return self._versions.open()
 
     def _write(
         self,
@@ -382,9 +408,11 @@ class Table:
         except CommitFailedError as error:
             raise CommitConflict(f"table {self.spec.name}: {error}; run it again") from error
         except (DeltaError, OSError) as error:
+            said = first_line(error, type(error).__name__)
             raise WriteFailed(
                 f"table {self.spec.name} at {self.uri}: the storage did not take a commit, and "
-                f"readers see nothing of it ({error}); run this again when it does"
+                f"readers see nothing of it ({said}). Free space, or give this user the right to "
+                "write there, and run this again"
             ) from error
 
 

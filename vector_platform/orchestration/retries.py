@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from vector_platform.errors import TerminalError, TransientError
+from vector_platform.faults import explained
 from vector_platform.orchestration.dagster_internals import (
     MAX_RETRIES_TAG,
     RETRY_ON_ASSET_OR_OP_FAILURE_TAG,
@@ -32,15 +33,22 @@ NEEDS_A_PERSON = "needs_a_person"
 
 @contextmanager
 def retry_by_type() -> Iterator[None]:
-    """Turn a transient error into a retry and a terminal one into a failure without retries."""
+    """Turn a transient error into a retry and a terminal one into a failure without retries.
+
+    Faults of the machine, such as a full disk, are explained first. Anything else is a bug.
+    """
     try:
         yield
-    except TransientError as error:
-        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from error
-    except TerminalError as error:
-        raise dg.Failure(
-            description=str(error), metadata={NEEDS_A_PERSON: True}, allow_retries=False
-        ) from error
+    except Exception as error:
+        named = explained(error)
+        if isinstance(named, TransientError):
+            again = dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS)
+            raise again from named
+        if isinstance(named, TerminalError):
+            raise dg.Failure(
+                description=str(named), metadata={NEEDS_A_PERSON: True}, allow_retries=False
+            ) from named
+        raise
 
 
 def needs_a_person(instance: dg.DagsterInstance, run_id: str) -> bool:

@@ -141,12 +141,24 @@ def _failure(result: Any, failed_checks: Sequence[str]) -> str:
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data
-            error = data.error
-            while error and error.cause:
-                error = error.cause
-            text = (data.user_failure_data.description if data.user_failure_data else None) or (
-                error.message.strip() if error else "failed"
-            )
-            causes.append(f"{event.step_key}: {text}")
+            said = data.user_failure_data.description if data.user_failure_data else None
+            causes.append(f"{event.step_key}: {said or _said(data.error)}")
     checks = f" (failed checks: {', '.join(failed_checks)})" if failed_checks else ""
     return f"run {result.run_id} failed{checks}\n" + "\n".join(causes)
+
+
+def _said(error: Any) -> str:
+    """What the platform said of a failure, which names the way out; else the first cause."""
+    ours = _names_of(VectorPlatformError)
+    while error and error.cause:
+        if error.cls_name in ours:
+            break
+        error = error.cause
+    if error is None:
+        return "failed"
+    message = str(error.message).strip()
+    return message.partition(": ")[2] if error.cls_name in ours else message
+
+
+def _names_of(kind: type[Exception]) -> set[str]:
+    return {kind.__name__}.union(*map(_names_of, kind.__subclasses__()))

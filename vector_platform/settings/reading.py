@@ -45,6 +45,8 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise SettingsError(path.name, [f"not UTF-8 text: {error}"]) from error
+    except OSError as error:
+        raise SettingsError(str(path), [f"cannot be read: {error.strerror}"]) from error
     raw = _override(_parse(text, path.name), environ)
     problems = _problems(raw)
     if problems:

@@ -9,6 +9,7 @@ import pytest
 
 from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import RELATIONS
+from vector_platform.lake.damage import TableDamaged
 from vector_platform.lake.tables import Table
 
 # Longer than the 64 characters to which Delta cuts its statistics.
@@ -80,5 +81,5 @@ def test_files_that_cannot_hold_a_wanted_row_are_not_read(tmp_path: Path) -> Non
         if subjects_in_file == {"y", "z"}:
             file.unlink()
     assert subjects(table, ("subject", "==", "a")) == {"a"}
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(TableDamaged):
         subjects(table, ("subject", "==", "z"))

@@ -28,7 +28,7 @@ from vector_platform.corpus.dbt_project import (
     find_template,
     render_dbt_project,
 )
-from vector_platform.corpus.publish import publish_marts
+from vector_platform.corpus.publish import publish_marts, require_free
 from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import DOCUMENTS, RELATIONS, canonical_json
 from vector_platform.orchestration import keys
@@ -103,6 +103,8 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     ) -> Iterator[Any]:
         inputs = source_inputs(platform)
         selected = context.selected_asset_keys
+        with retry_by_type():
+            require_free(database_path(project))
         with _recording(project, inputs, selected):
             yield from _dbt(project).cli(["build"], context=context).stream()
 
