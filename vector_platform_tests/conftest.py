@@ -1,4 +1,5 @@
-"""What every test runs under: no hub, repeatable properties, no fight for processors, slow first.
+"""What every test runs under: no hub, repeatable properties, no fight for processors, slow first,
+and no skip that nobody knows of.
 
 Belongs here: settings of the whole test run. Does not belong here: fixtures of one room. The
 environment is set while this file is imported, before any numeric library reads it.
@@ -7,6 +8,8 @@ environment is set while this file is imported, before any numeric library reads
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -27,3 +30,40 @@ settings.load_profile("repeatable")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow files first, so that no worker is left with one of them at the end."""
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+
+
+# What may be missing on a machine. A test that is skipped for another reason never runs anywhere.
+MAY_BE_MISSING = (
+    r"the (folder|corpus) \.\./shared/data\S* is not there",
+    r"the extra openvino is not installed",
+    r"botocore is not installed: .*",
+    r"the counts are those of botocore \S+, not \S+",
+)
+
+
+def _refuse_other_skips(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped:
+        return
+    found = report.longrepr
+    reason = str(found[2] if isinstance(found, tuple) else found).removeprefix("Skipped: ")
+    if not any(re.fullmatch(known, reason) for known in MAY_BE_MISSING):
+        report.outcome = "failed"
+        report.__dict__.pop("wasxfail", None)
+        report.longrepr = (
+            f"skipped: {reason!r}. A test that always skips cannot fail: mend it, or name what may "
+            "be missing in MAY_BE_MISSING of vector_platform_tests/conftest.py"
+        )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """A test that is skipped for a reason that is not listed has failed."""
+    outcome = yield
+    _refuse_other_skips(outcome.get_result())  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    """So has a file that skips itself."""
+    outcome = yield
+    _refuse_other_skips(outcome.get_result())  # type: ignore[attr-defined]

@@ -153,7 +153,9 @@ def test_deployments_that_start_at_once_have_servers_of_their_own(tmp_path: Path
 
 
 def test_the_server_of_another_deployment_is_not_taken_for_this_one(folder: Path) -> None:
-    for endpoint in services.up(folder):
+    endpoints = services.up(folder)
+    assert {endpoint.name for endpoint in endpoints} == set(services.SERVICE_NAMES)
+    for endpoint in endpoints:
         assert service_processes.is_healthy(endpoint.name, endpoint.uri, endpoint.pid)
         assert not service_processes.is_healthy(endpoint.name, endpoint.uri, os.getpid())
 
