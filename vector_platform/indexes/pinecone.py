@@ -1,9 +1,9 @@
 """Pinecone: one index a model version, one namespace a tenant and generation.
 
 Belongs here: what each promise of `VectorIndex` takes on Pinecone. Does not belong here: requests
-and their errors (`pinecone_calls.py`), whose an index is (`pinecone_indexes.py`), what a fence
-waits for (`pinecone_fence.py`), conversions and row limits (`stored_rows.py`), or any decision
-about what is written (`plan.py`, `decision.py`).
+and their errors (`pinecone_calls.py`), reading rows back (`pinecone_reading.py`), whose an index is
+(`pinecone_indexes.py`), what a fence waits for (`pinecone_fence.py`), conversions and row limits
+(`stored_rows.py`), or any decision about what is written (`plan.py`, `decision.py`).
 
 An index's dimension and schema are fixed and a project holds few indexes, while an index holds
 many namespaces: hence generations are namespaces `{tenant}@{generation}`.
@@ -11,9 +11,9 @@ many namespaces: hence generations are namespaces `{tenant}@{generation}`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,13 +43,13 @@ from vector_platform.indexes.pinecone_calls import (
 )
 from vector_platform.indexes.pinecone_fence import LastWrites, NamespaceFence, Place, Write
 from vector_platform.indexes.pinecone_indexes import PineconeIndexes
+from vector_platform.indexes.pinecone_reading import RowReader
 from vector_platform.indexes.pinecone_terms import (
     RowsAsked,
     alias_changes,
     generations_in,
     index_name,
     is_ours,
-    namespace_of,
     rows_asked,
     tenants_in,
 )
@@ -59,21 +59,9 @@ from vector_platform.indexes.stored_rows import (
     best,
     by_tenant,
     hit_of,
-    key_batch,
     pinecone_documents,
 )
 from vector_platform.settings import PineconeIndex as PineconeSettings
-
-# An answer may be 4 MB; 100 vectors of 1,536 dimensions are below it.
-VECTORS_A_FETCH: Final = 100
-
-# A namespace of so many rows is read by one fetch: at most 3 MB of ids, digests and tenants.
-SMALL_NAMESPACE: Final = 4000
-# Keys that are handed on at once.
-BATCH_KEYS: Final = 8192
-KEY_FIELDS: Final = ("digest", "tenant")
-
-Key = tuple[str, str, str | None]
 
 
 class PineconeVectorIndex(VectorIndex):
@@ -284,99 +272,22 @@ class PineconeVectorIndex(VectorIndex):
     def scan(
         self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
-        """Every namespace: a small one by one fetch, if that shows as many rows as are counted.
-
-        All others, and all where only a sample's digests are wanted, as `keys` has them.
-        """
-        index = self._indexes.open(generation)
-        counts = index.namespaces()
-        namespaces = sorted(tenants_in(counts, generation).items())
-
-        def fetch(item: tuple[str, str]) -> list[Key] | None:
-            tenant, namespace = item
-            if not sample.everything or counts[namespace] > SMALL_NAMESPACE:
-                return None
-            stored = index.fetch_few(namespace, KEY_FIELDS, most=SMALL_NAMESPACE)
-            if stored is None or len(stored) != counts[namespace]:
-                return None
-            return keys_of(stored, tenant)
-
-        rows: list[Key] = []
-        fetched = self._parallel.ahead(fetch, namespaces)
-        for (tenant, _), own in zip(namespaces, fetched, strict=True):
-            if own is None:
-                yield from self.keys(generation, tenant, sample=sample)
-            else:
-                rows += own
-            if len(rows) >= BATCH_KEYS:
-                yield key_batch(rows)
-                rows = []
-        yield key_batch(rows)
+        """Every namespace, a small one by one request."""
+        return self._reader(generation).scan(sample)
 
     def keys(
         self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
-        """Every id that the namespace lists, with the digest that a fetch shows.
-
-        A fetch costs a read unit a row, so only the sample's ids are fetched. One that lists and
-        cannot be fetched has an empty digest: whatever it is, it differs.
-        """
-        index = self._indexes.open(generation)
-        namespace = namespace_of(tenant, generation)
-        if namespace is None:
-            return
-        self._await_lists(index, generation, namespace)
-
-        def fetch(some: Sequence[str]) -> pa.RecordBatch:
-            digests: dict[str, str | None] = dict.fromkeys(some)
-            wanted = [row_id for row_id in some if sample.has(row_id)]
-            stored: Mapping[str, Any] = {}
-            if wanted:
-                stored = index.fetch(namespace, wanted, KEY_FIELDS, what="digests")
-            digests |= dict.fromkeys(wanted, "")
-            digests |= {row_id: digest for row_id, _, digest in keys_of(stored, tenant)}
-            return key_batch([(row_id, tenant, digest) for row_id, digest in digests.items()])
-
-        yield from self._parallel.ahead(fetch, index.listed(namespace))
-
-    def _await_lists(self, index: IndexCalls, generation: Generation, namespace: str) -> None:
-        place = (index_name(generation), namespace)
-        write = self._last_writes.unlisted(place)
-        if write is not None:
-            self._fence(index, generation, namespace).await_listed(write)
-            self._last_writes.listed(place, write)
+        """Every id that the namespace lists, with the digest that a fetch shows."""
+        return self._reader(generation).keys(tenant, sample)
 
     def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
         """Rows by id and tenant, fetched without being listed."""
-        index = self._indexes.open(generation)
-
-        def fetch(asked: RowsAsked) -> list[Key]:
-            stored = index.fetch(asked.namespace, asked.ids, KEY_FIELDS, what="digests")
-            return keys_of(stored, asked.tenant)
-
-        found: list[Key] = []
-        for own in self._parallel.ahead(fetch, rows_asked(rows, generation, REQUEST_IDS)):
-            found += own
-            if len(found) >= BATCH_KEYS:
-                yield key_batch(found)
-                found = []
-        yield key_batch(found)
+        return self._reader(generation).find(rows)
 
     def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
         """Stored vectors of rows."""
-        index = self._indexes.open(generation)
-
-        def fetch(asked: RowsAsked) -> dict[RowKey, np.ndarray]:
-            stored = index.fetch(asked.namespace, asked.ids, ("vector",), what="vectors")
-            return {
-                (row_id, asked.tenant): np.asarray(row.get("vector"), np.float32)
-                for row_id, row in stored.items()
-            }
-
-        found: dict[RowKey, np.ndarray] = {}
-        for part in self._parallel.each(fetch, rows_asked(rows, generation, VECTORS_A_FETCH)):
-            found |= part
-        return found
+        return self._reader(generation).vectors(rows)
 
     def count(self, generation: Generation) -> int:
         """Sum of the namespaces' record counts, told in one answer."""
@@ -385,19 +296,19 @@ class PineconeVectorIndex(VectorIndex):
 
     def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
         """Rows that one fetch shows; of a namespace too large for that, its record count."""
+        return self._reader(generation).counts(tenants)
+
+    def _reader(self, generation: Generation) -> RowReader:
         index = self._indexes.open(generation)
-        counted = index.statistics()
 
-        def of(tenant: str) -> int:
-            namespace = namespace_of(tenant, generation)
-            if namespace is None:
-                return 0
-            few = None
-            if counted.get(namespace, 0) <= SMALL_NAMESPACE:
-                few = index.fetch_few(namespace, ("digest",), most=SMALL_NAMESPACE)
-            return index.count(namespace) if few is None else len(few)
+        def await_lists(namespace: str) -> None:
+            place = (index_name(generation), namespace)
+            write = self._last_writes.unlisted(place)
+            if write is not None:
+                self._fence(index, generation, namespace).await_listed(write)
+                self._last_writes.listed(place, write)
 
-        return dict(zip(tenants, self._parallel.each(of, tenants), strict=True))
+        return RowReader(index, generation, self._parallel, await_lists)
 
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
@@ -448,16 +359,3 @@ class PineconeVectorIndex(VectorIndex):
         """Finish what is under way and close the connections."""
         self._parallel.close()
         self._indexes.close()
-
-
-def keys_of(stored: Mapping[str, Any], tenant: str) -> list[Key]:
-    """(id, tenant, digest) of fetched rows.
-
-    The namespace decides whom a row is served to: one that says it is another tenant's has an
-    empty digest, so that it differs whatever it is.
-    """
-    rows = ((row_id, found.to_dict()) for row_id, found in stored.items())
-    return [
-        (row_id, tenant, (row.get("digest") or "") if row.get("tenant") == tenant else "")
-        for row_id, row in rows
-    ]

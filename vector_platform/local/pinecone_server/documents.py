@@ -166,8 +166,9 @@ def _fetch(index: Index, name: str, body: dict[str, Any]) -> Reply:
         if condition is None:
             ids = check_ids(body["ids"])
         else:
-            found = reader.matching_ids(condition) if reader else []
-            ids, more = paged(sorted(i for i in found if i > after)[: limit + 1], limit)
+            ids, more = paged(
+                reader.matching_page(condition, after, limit + 1) if reader else [], limit
+            )
         documents = (
             {
                 record.id: record_to_document(

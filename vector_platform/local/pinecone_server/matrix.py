@@ -17,7 +17,7 @@ Scores = np.ndarray[Any, np.dtype[np.float32]]
 #: Rows in a full block. Growing by blocks never copies what is there, so memory never peaks at
 #: twice the data; the first block grows by doubling, so that a small namespace stays small.
 BLOCK_ROWS = 8192
-_FIRST_ROWS = 64
+_FIRST_ROWS = 4
 
 
 class Matrix:

@@ -22,6 +22,8 @@ from vector_platform.local.pinecone_server.records import DenseVector, Record
 from vector_platform.local.pinecone_server.store import IndexStore, ReadKind
 
 Weights = Mapping[Hashable, float]
+# Ids that a filter is tried on at once.
+_WALK_IDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,23 @@ class Reader:
         slots = np.flatnonzero(self._allowed(condition))
         found = [self.namespace.id_at(slot) for slot in slots.tolist()]
         return found + [record.id for record in self._before_images(condition)]
+
+    def matching_page(self, condition: Filter, after: str, limit: int) -> list[str]:
+        """Return the first `limit` ids in order that pass a filter, after an id.
+
+        Walks the ids in order, so that a page of a filter that lets most pass costs what it holds.
+        """
+        allowed = self._allowed(condition)
+        extra = sorted(r.id for r in self._before_images(condition) if r.id > after)
+        found: list[str] = []
+        last = after
+        while len(found) < limit:
+            ids = self.store.ids_after(self.namespace, "", last, _WALK_IDS)
+            found += [i for i in ids if allowed[self.namespace.slot_of[i]]]
+            if len(ids) < _WALK_IDS:
+                break
+            last = ids[-1]
+        return sorted([*found, *extra])[:limit]
 
     def page_of_ids(self, prefix: str, after: str, limit: int) -> list[str]:
         """Return the first `limit` ids in order with a prefix, after an id."""
