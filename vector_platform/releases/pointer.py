@@ -81,6 +81,9 @@ class LivePointer:
         index: Logical index.
         keep_generations: How many generations that were live before are kept.
         keep_days: Every generation that was live within so many days is kept as well.
+
+    Attributes:
+        mirrored: How far the backend's aliases followed when this object last mirrored the pointer.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class LivePointer:
         keep_generations: int = 1,
         keep_days: int = 0,
     ) -> None:
+        self.mirrored: Mirrored | None = None
         self._keep_generations = keep_generations
         self._keep_for = timedelta(days=keep_days)
         self._table = lake.releases
@@ -200,7 +204,8 @@ class LivePointer:
             NotOurs: The index is another lake's, or was written by another history of this one.
         """
         Ownership(self._states, target).require()
-        return target.point(self.live_generation().identity)
+        self.mirrored = target.point(self.live_generation().identity)
+        return self.mirrored
 
     def collectable(self, *, replaced: Collection[str] = ()) -> list[GenerationState]:
         """Generations that nobody needs and the policy does not keep, oldest first.

@@ -7,8 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from vector_platform.indexes.contract import Mirrored
 from vector_platform.lake.contract import RELEASES
 from vector_platform.lake.tables import CommitConflict
+from vector_platform.orchestration.assets.indexes import alias_metadata
 from vector_platform.releases.pointer import NothingLive, NotPromotable, Release
 from vector_platform_tests.lake.building import START
 from vector_platform_tests.releases.deployment import Deployment
@@ -41,6 +43,19 @@ def test_the_newest_promotion_is_live_and_every_move_is_kept(world: Deployment) 
     moves = [(r.sequence, r.generation, r.previous_generation) for r in world.pointer().history()]
     assert moves == [(1, "g0001", None), (2, "g0002", "g0001")]
     assert world.pointer().history()[1].evidence == '{"n":1}'
+
+
+def test_how_far_the_aliases_follow_is_told_to_whoever_mirrors(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sync().sync("old.v1")
+    promote(world, "g0001")
+    target, pointer = world.target("milvus"), world.pointer()
+    assert pointer.mirrored is None
+    monkeypatch.setattr(target, "point", lambda generation: Mirrored(1000, without=4000))
+    assert pointer.mirror(target) == pointer.mirrored == Mirrored(1000, without=4000)
+    assert alias_metadata(pointer.mirrored) == {"aliases": 1000, "tenants_without_alias": 4000}
+    assert alias_metadata(None) == {}
 
 
 def test_promoting_what_is_live_moves_nothing(world: Deployment) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from vector_platform.indexes.contract import Mirrored
 from vector_platform.indexes.sync import SyncReport
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
@@ -69,12 +70,20 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
                 **forecast_metadata(newest),
                 "generations_synced": len(reports),
                 "generations_collected": len(collected),
+                **alias_metadata(pointer.mirrored),
                 "summary": dg.MetadataValue.md(_summary(reports)),
             },
             data_version=dg.DataVersion(str(newest.generation.snapshot)),
         )
 
     return index
+
+
+def alias_metadata(mirrored: Mirrored | None) -> dict[str, Any]:
+    """How far the backend's own aliases follow the live generation, where there is one."""
+    if mirrored is None:
+        return {}
+    return {"aliases": mirrored.aliases, "tenants_without_alias": mirrored.without}
 
 
 def forecast_metadata(report: SyncReport) -> dict[str, Any]:
