@@ -156,6 +156,7 @@ class Platform:
             verify_fetch_share=getattr(section, "verify_fetch_share", 1.0),
             batch_rows=section.batch_rows,
             lock_dir=self.data_dir / "locks",
+            wait_seconds=self.settings.guard.wait_seconds,
             run_id=run_id,
             progress=progress,
         )
@@ -203,7 +204,6 @@ class Platform:
             examiner,
             index=index,
             policy=policy,
-            lock_dir=self.data_dir / "locks",
             run_id=run_id,
         )
 

@@ -31,6 +31,11 @@ def say(line: str = "") -> None:
     Console(highlight=False, soft_wrap=True).print(line)
 
 
+def say_aside(line: str) -> None:
+    """Print one line about what goes on, beside the output: on standard error."""
+    typer.echo(line, err=True)
+
+
 def say_json(value: Any) -> None:
     """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))

@@ -7,7 +7,8 @@ must not wait for a queue. The same verbs are jobs for people in the UI.
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,16 +19,20 @@ from vector_platform.cli.output import (
     JsonFlag,
     OverrideFreeze,
     say,
+    say_aside,
     say_json,
     say_table,
 )
 
 if TYPE_CHECKING:
     from vector_platform.releases.desk import ReleaseDesk
-    from vector_platform.releases.settling import Settled
+    from vector_platform.releases.requests import ReleaseRequest
     from vector_platform.wiring import Platform
 
-RequestId = Annotated[str, typer.Argument(help="Id of the request, from `release requests`.")]
+RequestId = Annotated[
+    str,
+    typer.Argument(help="Id of the request, from `release requests`, or of one part: r-ID/milvus."),
+]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept for good.")]
 
 
@@ -74,42 +79,60 @@ def show(
     as_json: JsonFlag = False,
     as_html: Annotated[bool, typer.Option("--html", help="Print one page of HTML.")] = False,
 ) -> None:
-    """One request: the report of its gates, and everything that was decided about it.
+    """One request, part by part: the reports of its gates, and everything that was decided.
 
     For another model also ten answers that change most, side by side: read them before you approve.
     """
-    from vector_platform.releases.changed_answers import names_of
-    from vector_platform.releases.decisions import Decisions
-    from vector_platform.releases.evaluations import kept_report
-    from vector_platform.releases.gate_report import as_html as to_html
-    from vector_platform.releases.gate_report import as_markdown, report_facts
     from vector_platform.releases.requests import ReleaseRequests
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
-    found = ReleaseRequests(platform.lake).get(request_id)
-    report = kept_report(platform.lake, found, platform.settings.releases)
-    names = names_of(platform.lake, report.evidence.changed) if report else {}
-    decided = Decisions(platform.lake, run_id="cli").about(request_id)
+    parts = ReleaseRequests(platform.lake).parts(request_id)
+    if as_html and len(parts) > 1:
+        named = ", ".join(part.request_id for part in parts)
+        raise BadChoice(f"--html prints one page: name a part ({named})")
     if as_json:
-        say_json(
-            {
-                "request": found.facts(),
-                "gates": report_facts(report) if report else None,
-                "decisions": [decision.facts() for decision in decided],
-            }
-        )
+        told = [_part_facts(platform, part) for part in parts]
+        say_json(told[0] if "/" in request_id else {"request_id": request_id, "parts": told})
         return
+    for part in parts:
+        _show_part(platform, part, as_html=as_html)
+
+
+def _part_facts(platform: Platform, part: ReleaseRequest) -> dict[str, Any]:
+    from vector_platform.releases.decisions import Decisions
+    from vector_platform.releases.evaluations import kept_report
+    from vector_platform.releases.gate_report import report_facts
+
+    report = kept_report(platform.lake, part, platform.settings.releases)
+    decided = Decisions(platform.lake, run_id="cli").about(part.request_id)
+    return {
+        "request": part.facts(),
+        "gates": report_facts(report) if report else None,
+        "decisions": [decision.facts() for decision in decided],
+    }
+
+
+def _show_part(platform: Platform, part: ReleaseRequest, *, as_html: bool) -> None:
+    from vector_platform.releases.changed_answers import names_of
+    from vector_platform.releases.decisions import Decisions
+    from vector_platform.releases.evaluations import kept_report
+    from vector_platform.releases.gate_report import as_html as to_html
+    from vector_platform.releases.gate_report import as_markdown
+
+    report = kept_report(platform.lake, part, platform.settings.releases)
+    names = names_of(platform.lake, report.evidence.changed) if report else {}
     if as_html:
         if report is None:
-            raise BadChoice(f"{request_id} has not been measured yet, so there is no report")
+            raise BadChoice(f"{part.request_id} has not been measured, so there is no report")
         typer.echo(to_html(report, names), nl=False)
         return
-    waits = f", waits: {found.waits_for}" if found.waits_for else ""
-    say(f"{found.request_id} is {found.state}{waits}")
+    what = f"back from {part.leaves} to {part.generation}, " if part.leaves else ""
+    waits = f", waits: {part.waits_for}" if part.waits_for else ""
+    say(f"{part.request_id}: {what}{part.state}{waits}")
     if report is not None:
         typer.echo(as_markdown(report, names))
-    for decision in decided:
+    for decision in Decisions(platform.lake, run_id="cli").about(part.request_id):
         when = decision.decided_at.strftime("%Y-%m-%d %H:%M:%S")
         say(f"{when} {decision.actor}: {decision.what}, {decision.why}")
 
@@ -129,17 +152,20 @@ def request(
     platform = Platform.load()
     (model_version,) = chosen_models(platform.settings, model)
     try:
-        for name in chosen_backends(platform.settings, backend):
-            outcome = promote_model(
-                platform.release_desk(name, run_id="cli"),
-                model_version=model_version,
-                candidates=list(platform.settings.active_models),
-                actor=getpass.getuser(),
-                reason=reason,
-                accept_undecided=False,
-                overrides=overrides_of(override_freeze, reason if allow_shrink else ""),
-            )
-            say(f"{name}: {outcome.describe()}")
+        outcomes = promote_model(
+            [
+                platform.release_desk(name, run_id="cli", progress=say_aside)
+                for name in chosen_backends(platform.settings, backend)
+            ],
+            model_version=model_version,
+            candidates=list(platform.settings.active_models),
+            actor=getpass.getuser(),
+            reason=reason,
+            accept_undecided=False,
+            overrides=overrides_of(override_freeze, reason if allow_shrink else ""),
+        )
+        for outcome in outcomes:
+            say(f"{outcome.backend}: {outcome.describe()}")
     finally:
         platform.close()
 
@@ -155,13 +181,15 @@ def approve(
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
-    desk = _desk(platform, request_id)
     me = getpass.getuser()
-    for what, why in overrides_of(override_freeze, reason if allow_shrink else "").items():
-        desk.override(request_id, what, actor=me, reason=why)
-    settled = desk.approve(request_id, actor=me, reason=reason)
-    _say_settled(platform, settled)
-    if settled.request.open:
+    settled = []
+    for part, desk in _parts(platform, request_id):
+        for what, why in overrides_of(override_freeze, reason if allow_shrink else "").items():
+            desk.override(part, what, actor=me, reason=why)
+        settled.append(desk.approve(part, actor=me, reason=reason))
+        say(settled[-1].describe())
+    platform.close()
+    if any(one.request.open for one in settled):
         raise typer.Exit(2)
 
 
@@ -170,8 +198,9 @@ def reject(request_id: RequestId, reason: Why) -> None:
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
-    desk = _desk(platform, request_id)
-    _say_settled(platform, desk.reject(request_id, actor=getpass.getuser(), reason=reason))
+    for part, desk in _parts(platform, request_id):
+        say(desk.reject(part, actor=getpass.getuser(), reason=reason).describe())
+    platform.close()
 
 
 def decisions(
@@ -216,15 +245,11 @@ def decisions(
     )
 
 
-def _desk(platform: Platform, request_id: str) -> ReleaseDesk:
-    """The desk of the backend that a request is about."""
+def _parts(platform: Platform, request_id: str) -> Iterator[tuple[str, ReleaseDesk]]:
+    """The parts of a request, each with its desk; of several, those that are open."""
     from vector_platform.releases.requests import ReleaseRequests
 
-    found = ReleaseRequests(platform.lake).get(request_id)
-    (backend,) = chosen_backends(platform.settings, found.backend)
-    return platform.release_desk(backend, run_id="cli")
-
-
-def _say_settled(platform: Platform, settled: Settled) -> None:
-    platform.close()
-    say(settled.describe())
+    parts = ReleaseRequests(platform.lake).parts(request_id)
+    for part in [one for one in parts if one.open] or parts:
+        (backend,) = chosen_backends(platform.settings, part.backend)
+        yield part.request_id, platform.release_desk(backend, run_id="cli", progress=say_aside)

@@ -174,5 +174,12 @@ class VectorIndex(ABC):
         """Mirror the live pointer for readers outside the platform (alias), where it fits."""
 
     @abstractmethod
+    def left_behind(self, generation: Generation) -> list[str]:
+        """Aliases that do not stand for this generation as `point` would leave them, in words.
+
+        Empty when readers outside the platform see it. Changes nothing.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Release connections."""

@@ -1,50 +1,206 @@
-"""One writer an index: a lock that the operating system lets go of when its holder dies.
+"""Who may write what of an index: locks that the operating system lets go of with their holder.
 
-Belongs here: keeping a second writer out. Does not belong here: waiting; a scheduler retries.
-The lock is a file, so it keeps apart the writers of one machine. Dagster's pool keeps apart the
-runs of one deployment.
+Belongs here: keeping a second writer out, waiting for the first, and saying who that is. Does not
+belong here: what is done under a lock (`sync.py`, `releases`). A lock is a file, so it keeps apart
+the writers of one machine; Dagster's pools keep apart the runs of one deployment.
+
+What is locked is small, so that little ever waits:
+
+* the rows of one generation, for whoever writes them or makes that generation live; a build holds
+  nothing else while it writes, so a release or a rollback of another generation passes it by;
+* the catalogue, for the moments in which a generation is named, made or removed: a Pinecone index
+  is shared by the generations of a model, and goes with the last of them;
+* the pointer, for the commit that moves it;
+* the mirror, for the calls that repeat the pointer in the backend's own aliases.
+
+Whoever needs several takes them in this order, which no two holders can turn into a ring. Nobody
+waits for the rows of a second generation: what is busy is left to the next run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from vector_platform.errors import TransientError
 
+# How often somebody who waits says for whom, and sees whether it is another one by now.
+SAY_SECONDS = 60.0
+WAIT_SECONDS = 3600.0
+
 
 class SyncInProgress(TransientError):
-    """Another process is writing the same index; two writers are never allowed."""
+    """Somebody else has been writing the same thing for longer than one waits."""
 
 
-class IndexLock:
-    """The lock of one index on one backend."""
+class WaitingLock:
+    """A lock that is waited for, and that says who holds it.
 
-    def __init__(self, folder: Path, backend: str, index: str) -> None:
-        self._path = folder / f"{backend}-{index}.lock"
-        self._name = f"{backend} {index}"
+    Args:
+        path: Its file. Who holds it is written beside it, for whoever waits.
+        name: What it locks, in words.
+        run_id: Who takes it.
+        wait_seconds: How long somebody else is waited for.
+        progress: Called with one line when there is somebody to wait for.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        *,
+        run_id: str,
+        wait_seconds: float,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._path = path
+        self._name = name
+        self._run_id = run_id
+        self._wait_seconds = wait_seconds
+        self._progress = progress
         # One object for all blocks, so that a thread that holds it may take it again.
-        self._file = FileLock(self._path)
+        self._file = FileLock(path)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, *, wait_seconds: float | None = None) -> Iterator[None]:
         """Hold the lock for a block; whoever holds it may do so again.
 
+        Args:
+            wait_seconds: How long somebody else is waited for; None for what the lock was made
+                with.
+
         Raises:
-            SyncInProgress: Another process holds it.
+            SyncInProgress: Somebody else still holds it.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._acquire(self._wait_seconds if wait_seconds is None else wait_seconds)
         try:
-            self._file.acquire(timeout=0)
-        except Timeout as error:
-            raise SyncInProgress(
-                f"another process is writing {self._name} (lock {self._path.name}); run this "
-                "again when it is done"
-            ) from error
-        try:
+            if self._file.lock_counter == 1:
+                self._sign()
             yield
         finally:
             self._file.release()
+
+    def forget(self) -> None:
+        """Remove the files, by its holder, when what it locks is gone for good."""
+        for path in (self._path, self._signature):
+            path.unlink(missing_ok=True)
+
+    def _acquire(self, wait_seconds: float) -> None:
+        ends, told = time.monotonic() + wait_seconds, ""
+        while True:
+            left = ends - time.monotonic()
+            with suppress(Timeout):
+                self._file.acquire(timeout=max(0.0, min(left, SAY_SECONDS)) if told else 0)
+                return
+            holder = self._holder()
+            if left <= 0 or wait_seconds <= 0:
+                raise SyncInProgress(
+                    f"{self._name} is being written by {holder} (lock {self._path.name}); run "
+                    "this again when it is done"
+                )
+            if holder != told:
+                self._progress(f"waiting for {self._name}, up to {left:.0f} s: {holder} writes it")
+            told = holder
+
+    # -- who holds it -----------------------------------------------------------------------
+
+    @property
+    def _signature(self) -> Path:
+        return self._path.with_suffix(".holder")
+
+    def _sign(self) -> None:
+        holder = {
+            "run_id": self._run_id,
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        fresh = self._path.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(holder), encoding="utf-8")
+        fresh.replace(self._signature)
+
+    def _holder(self) -> str:
+        """Who has signed last: the holder, or the one before if it has not come to that yet."""
+        try:
+            known: dict[str, Any] = json.loads(self._signature.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return "another process"
+        return (
+            f"run {known['run_id']} (another process, {known['process']} on {known['host']}, "
+            f"since {known['since']})"
+        )
+
+
+class IndexLocks:
+    """The locks of one index on one backend.
+
+    Args:
+        folder: Where their files are.
+        backend: Backend.
+        index: Logical index.
+        run_id: Who takes them.
+        wait_seconds: How long somebody else is waited for.
+        progress: Called with one line when there is somebody to wait for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        backend: str,
+        index: str,
+        *,
+        run_id: str,
+        wait_seconds: float = WAIT_SECONDS,
+        progress: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._folder = folder
+        self._place = f"{backend}-{index}"
+        self._run_id = run_id
+        self._wait_seconds = wait_seconds
+        self._progress = progress
+        self._made: dict[str, WaitingLock] = {}
+
+    def writing(self, generation: str) -> WaitingLock:
+        """The rows of a generation: whoever writes them, or makes it live."""
+        return self._lock(generation)
+
+    @property
+    def catalogue(self) -> WaitingLock:
+        """Which generations there are: for the moments in which that changes."""
+        return self._lock("catalogue")
+
+    @property
+    def pointer(self) -> WaitingLock:
+        """Which generation readers see: for the commit that changes it."""
+        return self._lock("pointer")
+
+    @property
+    def mirror(self) -> WaitingLock:
+        """The backend's aliases: for the calls that repeat the pointer there."""
+        return self._lock("mirror")
+
+    @property
+    def books(self) -> WaitingLock:
+        """Requests for releases, and what was decided about them."""
+        return self._lock("requests")
+
+    def _lock(self, what: str) -> WaitingLock:
+        if what not in self._made:
+            self._made[what] = WaitingLock(
+                self._folder / f"{self._place}-{what}.lock",
+                f"{self._place.replace('-', ' ', 1)} {what}",
+                run_id=self._run_id,
+                wait_seconds=self._wait_seconds,
+                progress=self._progress,
+            )
+        return self._made[what]

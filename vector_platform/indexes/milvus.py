@@ -154,6 +154,14 @@ class MilvusVectorIndex(VectorIndex):
         self._milvus.call("alter_alias", name, alias)
         return Mirrored(1)
 
+    def left_behind(self, generation: Generation) -> list[str]:
+        """Where the alias `{index}_live` stands for something else, or is missing."""
+        name, alias = collection_name(generation), collection_alias(generation.index)
+        if alias not in self._aliases(""):
+            return [f"there is no alias {alias}"]
+        target = self._milvus.call("describe_alias", alias)["collection_name"]
+        return [] if target == name else [f"alias {alias} stands for {target}"]
+
     # -- rows -------------------------------------------------------------------------------
 
     def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:

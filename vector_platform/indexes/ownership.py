@@ -47,11 +47,12 @@ class Ownership:
 
     def looked_at(self) -> list[tuple[Claim, str | None]]:
         """Every generation of the index on the backend, with why it is not ours to write."""
+        # The backend first: a stamp that another run leaves meanwhile is in the records by then.
+        claims = self._target.claims(self._states.index)
         lake = self._states.lake
         known = {state.generation: state for state in self._states.all()}
         return [
-            (place, _objection(place, known.get(place.generation.name), lake))
-            for place in self._target.claims(self._states.index)
+            (place, _objection(place, known.get(place.generation.name), lake)) for place in claims
         ]
 
     def require(self) -> dict[str, str]:

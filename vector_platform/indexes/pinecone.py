@@ -178,6 +178,18 @@ class PineconeVectorIndex(VectorIndex):
         self._parallel.each(lambda item: index.repoint_alias(*item), list(changes.repoint.items()))
         return Mirrored(changes.aliases, len(changes.without))
 
+    def left_behind(self, generation: Generation) -> list[str]:
+        """Aliases of tenants that stand for another generation, are missing, or one too many."""
+        index = self._indexes.find(generation)
+        if index is None:
+            return [f"there is no index {index_name(generation)}"]
+        current = index.aliases()
+        changes = alias_changes(current, tenants_in(index.namespaces(), generation), generation)
+        return [
+            *(f"alias {a!r} stands for {current[a]}" for a in [*changes.repoint, *changes.delete]),
+            *(f"there is no alias {alias!r}" for alias in changes.create),
+        ]
+
     # -- rows -------------------------------------------------------------------------------
 
     def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:

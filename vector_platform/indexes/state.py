@@ -24,7 +24,7 @@ from vector_platform.lake.conditions import Condition
 from vector_platform.lake.lake import ModelVersion, Snapshot
 from vector_platform.lake.tables import CommitConflict, Table
 
-# Backends that prove at the same moment; each attempt lets at least one of them through.
+# Generations that are proven at the same moment; each attempt lets at least one of them through.
 COMMIT_ATTEMPTS = 8
 # Commits of `index_state` that are looked at for the speed of recent syncs.
 HISTORY = 200

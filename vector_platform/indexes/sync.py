@@ -8,23 +8,27 @@ The order is what makes a kill at any line harmless. Whose the index is comes fi
 the backend. Intent is recorded before the first write, on both sides, so a later run knows that
 the index may hold anything and compares in full; new rows are written
 and readable before old ones go; `index_state` advances last, and only to what was verified.
+
+A writer locks the rows of one generation and nothing else (`lock.py`), so generations are built,
+synced and made live side by side.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
+from vector_platform.errors import TransientError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.decision import Decider, Decision
 from vector_platform.indexes.forecast import Forecast, forecast
-from vector_platform.indexes.lock import IndexLock, SyncInProgress
+from vector_platform.indexes.lock import WAIT_SECONDS, IndexLocks, SyncInProgress
 from vector_platform.indexes.ownership import Ownership, new_stamp
 from vector_platform.indexes.plan import Plan, guard_deletes
 from vector_platform.indexes.proving import Prover
@@ -36,10 +40,14 @@ from vector_platform.lake.lake import Lake, Snapshot
 
 Progress = Callable[[str], None]
 
-__all__ = ["IndexSync", "Progress", "SyncInProgress", "SyncReport"]
+__all__ = ["GenerationGone", "IndexSync", "Progress", "SyncInProgress", "SyncReport"]
 
 # Rows a build hands over at once: enough for full requests although each is of one tenant.
 BUILD_ROWS = 16_384
+
+
+class GenerationGone(TransientError):
+    """A generation was dropped while somebody waited to write it; the next run finds another."""
 
 
 class IndexSync:
@@ -54,7 +62,8 @@ class IndexSync:
         full_proof_hours: Age of the last full proof at which a sync of changes reads all back.
         verify_fetch_share: Share of the digests that a proof of all reads, see `digest_sample.py`.
         batch_rows: Rows in one request of the backend, for forecasts.
-        lock_dir: Folder of the lock that keeps a second writer out.
+        lock_dir: Folder of the locks that keep a second writer out.
+        wait_seconds: How long another writer of the same generation is waited for.
         run_id: Recorded with every change of state.
         progress: Called with one line now and then.
     """
@@ -71,6 +80,7 @@ class IndexSync:
         verify_fetch_share: float = 1.0,
         batch_rows: int = 1000,
         lock_dir: Path,
+        wait_seconds: float = WAIT_SECONDS,
         run_id: str,
         progress: Progress = lambda line: None,
     ) -> None:
@@ -80,7 +90,14 @@ class IndexSync:
         self._spec = spec
         self.max_delete_share = max_delete_share
         self._batch_rows = batch_rows
-        self._lock = IndexLock(lock_dir, target.backend, index)
+        self.locks = IndexLocks(
+            lock_dir,
+            target.backend,
+            index,
+            run_id=run_id,
+            wait_seconds=wait_seconds,
+            progress=progress,
+        )
         self._run_id = run_id
         self._progress = progress
         self._decider = Decider(lake, target, progress=progress)
@@ -95,18 +112,15 @@ class IndexSync:
         self.states = IndexStates(lake.index_state, target.backend, index)
         self.ownership = Ownership(self.states, target)
 
-    def exclusively(self) -> AbstractContextManager[None]:
-        """Keep every other writer out for a block of several verbs.
-
-        Raises:
-            SyncInProgress: Somebody else is at it.
-        """
-        return self._lock.held()
-
     # -- verbs ------------------------------------------------------------------------------
 
     def sync(
-        self, model_version: str, *, generation: str | None = None, allow_delete: int = 0
+        self,
+        model_version: str,
+        *,
+        generation: str | None = None,
+        allow_delete: int = 0,
+        wait_seconds: float | None = None,
     ) -> SyncReport:
         """Bring a generation of a model version to the newest snapshot.
 
@@ -114,27 +128,40 @@ class IndexSync:
             model_version: Whose vectors.
             generation: Which one; default the newest, or a new one when there is none.
             allow_delete: Deletes let through the guard this once.
+            wait_seconds: How long another writer of that generation is waited for; None for as
+                long as the sync always does.
 
         Raises:
             SnapshotIncomplete: Some chunks have no vector yet; nothing is written.
             DeleteGuard: Too much would be deleted; nothing is written.
             DeleteDiverged: The backend has deleted other rows than it was asked to.
             IndexDiverged: Not equal even after a repair; the state is not advanced.
-            SyncInProgress: Somebody else is at it.
+            SyncInProgress: Somebody else still writes that generation.
+            GenerationGone: It has been dropped.
             NotOurs: The index is another lake's, or was written by another history of this one.
         """
-        with self._lock.held():
-            self.ownership.require()
-            states = {state.generation: state for state in self.states.present()}
-            state = states[generation] if generation else self.states.newest(model_version)
-            with self._doubting(state):
-                return self._sync(state, model_version, allow_delete)
+        self.ownership.require()
+        while True:
+            newest = None if generation else self.states.newest(model_version)
+            name = generation or (newest.generation if newest else None)
+            if name is None:
+                report = self._begin(model_version, beside_others=False)
+                if report is not None:
+                    return report
+                continue  # somebody else has begun one meanwhile: theirs is waited for
+            with self.locks.writing(name).held(wait_seconds=wait_seconds), suppress(GenerationGone):
+                state = self._current(name)
+                with self._doubting(state):
+                    return self._sync(state, model_version, allow_delete)
+            if generation is not None:
+                raise self._gone(generation)
 
     def build(self, model_version: str) -> SyncReport:
         """Build a new generation beside the existing ones. Readers notice nothing."""
-        with self._lock.held():
-            self.ownership.require()
-            return self._sync(None, model_version, 0)
+        self.ownership.require()
+        report = self._begin(model_version, beside_others=True)
+        assert report is not None
+        return report
 
     def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
         """Compare a generation with the snapshot it is proven equal to, or with another one.
@@ -157,12 +184,18 @@ class IndexSync:
             self._progress(f"{state.generation} is not proven any more: {reason}")
 
     def repair(self, state: GenerationState, *, allow_delete: int = 0) -> SyncReport:
-        """Compare everything with the newest snapshot and rewrite exactly what differs."""
-        with self._lock.held():
+        """Compare everything with the newest snapshot and rewrite exactly what differs.
+
+        Raises:
+            SyncInProgress: Somebody else still writes that generation.
+            GenerationGone: It has been dropped.
+        """
+        with self.locks.writing(state.generation).held():
             started = time.monotonic()
             self.ownership.require()
+            state = self._current(state.generation)
             if not self._target.exists(state.identity):
-                state = self._open(state, self._lake.snapshot(), create=True)
+                state = self._make_again(state, self._lake.snapshot())
             decision = self._decider.decide_in_full(state, "repair")
             assert decision.plan is not None
             with self._doubting(state):
@@ -170,10 +203,20 @@ class IndexSync:
 
     def drop(self, state: GenerationState) -> None:
         """Remove a generation that nobody needs any more."""
-        with self._lock.held():
-            self.ownership.require()
+        self.ownership.require()
+        writing = self.locks.writing(state.generation)
+        with writing.held(), self.locks.catalogue.held():
             self._target.drop(state.identity)
             self.states.mark_dropped(state, run_id=self._run_id, now=_now())
+            writing.forget()
+
+    def is_current(self, state: GenerationState) -> bool:
+        """Whether nothing has been added to the chunks, or taken from them, since a generation."""
+        now, proven = self._lake.snapshot(), state.snapshot
+        return proven is not None and (proven.chunks_id, proven.chunks) == (
+            now.chunks_id,
+            now.chunks,
+        )
 
     def forecast(self, model_version: str, *, dimension: int | None = None) -> Forecast:
         """What `sync` would do to the newest generation of a model version. Writes nothing.
@@ -212,46 +255,71 @@ class IndexSync:
     # -- steps ------------------------------------------------------------------------------
 
     @contextmanager
-    def _doubting(self, state: GenerationState | None) -> Iterator[None]:
+    def _doubting(self, state: GenerationState) -> Iterator[None]:
         """Tell readers when a block leaves a generation that is known to be broken."""
         try:
             yield
         except (DeleteDiverged, IndexDiverged) as error:
             for current in self.states.present():
-                if state is not None and current.generation == state.generation:
+                if current.generation == state.generation:
                     self.doubt(current, str(error))
             raise
 
-    def _sync(
-        self, state: GenerationState | None, model_version: str, allow_delete: int
-    ) -> SyncReport:
+    def _current(self, generation: str) -> GenerationState:
+        """The state of a generation whose rows are locked by us, as the last writer has left it."""
+        found = next((s for s in self.states.present() if s.generation == generation), None)
+        if found is None:
+            raise self._gone(generation)
+        return found
+
+    def _gone(self, generation: str) -> GenerationGone:
+        return GenerationGone(
+            f"{self._target.backend} {self._index} {generation} has been dropped by another run"
+        )
+
+    def _sync(self, state: GenerationState, model_version: str, allow_delete: int) -> SyncReport:
         started = time.monotonic()
         decision = self._decider.decide(state, model_version)
         forecast = self._forecast(state, model_version, decision)
-        if state is None:
-            return replace(self._build(model_version, started), forecast=forecast)
         if decision.plan is None:
             elapsed = time.monotonic() - started
             none = SyncReport(state, decision.mode, decision.reason, 0, 0, elapsed, None)
             return replace(none, forecast=forecast)
         if not self._target.exists(state.identity):
-            # What it was proven equal to is no longer there, whatever happens from here on.
-            state = self._open(state, decision.snapshot, create=True)
+            state = self._make_again(state, decision.snapshot)
         report = self._apply(state, decision, decision.plan, allow_delete, started)
         return replace(report, forecast=forecast)
 
-    def _build(self, model_version: str, started: float) -> SyncReport:
+    def _make_again(self, state: GenerationState, snapshot: Snapshot) -> GenerationState:
+        """Make the place of a generation anew, after it has gone."""
+        # What it was proven equal to is no longer there, whatever happens from here on.
+        with self.locks.catalogue.held():
+            return self._open(state, snapshot, create=True)
+
+    def _begin(self, model_version: str, *, beside_others: bool) -> SyncReport | None:
+        """Build a new generation; None when another one came first and there should be only one."""
+        started = time.monotonic()
+        decision = self._decider.decide(None, model_version)
+        forecast = self._forecast(None, model_version, decision)
         model = self._lake.model_version(model_version)
         snapshot = self._lake.snapshot()
         rows = self._lake.index_rows(model_version, snapshot, batch_rows=BUILD_ROWS)
         first = next(rows, None)  # refuses an incomplete snapshot before anything exists
-        self.ownership.require_free(self.states.next(model))
-        state = self.states.begin(model, spec=self._spec, run_id=self._run_id, now=_now())
-        state = self._open(state, snapshot, create=True)
-        written = self._writer.write(state, _chain(first, rows), snapshot, fresh=True)
-        self._target.fence(state.identity)
-        decision = Decision("build", "new generation", snapshot, None)
-        return self._prove(state, decision, written, 0, 0, started)
+        with ExitStack() as building:
+            with self.locks.catalogue.held():
+                if not beside_others and self.states.newest(model_version) is not None:
+                    return None
+                new = self.states.next(model)
+                self.ownership.require_free(new)
+                # Locked before anybody can see it: whoever finds it waits until it is built.
+                building.enter_context(self.locks.writing(new.name).held())
+                state = self.states.begin(model, spec=self._spec, run_id=self._run_id, now=_now())
+                state = self._open(state, snapshot, create=True)
+            written = self._writer.write(state, _chain(first, rows), snapshot, fresh=True)
+            self._target.fence(state.identity)
+            decision = Decision("build", "new generation", snapshot, None)
+            report = self._prove(state, decision, written, 0, 0, started)
+        return replace(report, forecast=forecast)
 
     def _apply(
         self,
@@ -262,6 +330,11 @@ class IndexSync:
         started: float,
     ) -> SyncReport:
         self._guard(state, plan, decision.snapshot, allow_delete)
+        # Whoever moves the pointer from here on sees a lake that is as new as this snapshot, and
+        # releases nothing that is older; whoever was about to move it has done so. So what goes
+        # now is not brought back by a release that was caught up before.
+        with self.locks.pointer.held():
+            pass
         rows = self._lake.index_rows(state.model_version, decision.snapshot, ids=plan.upserts)
         first = next(rows, None)  # refuses an incomplete snapshot before the first write
         if not plan.empty:

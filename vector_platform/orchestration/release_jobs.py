@@ -5,7 +5,7 @@ belong here: gates, policy or any decision (`releases`).
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -17,6 +17,7 @@ from vector_platform.releases.changed_answers import names_of
 from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.evaluations import kept_report
 from vector_platform.releases.gate_report import as_markdown
+from vector_platform.releases.going_back import go_back
 from vector_platform.releases.policy import overrides_of
 from vector_platform.releases.promotion import promote_model
 from vector_platform.releases.requests import ReleaseRequests
@@ -52,7 +53,7 @@ class DecisionConfig(dg.Config):
     """A decision about a release request.
 
     Attributes:
-        request_id: Which request, as `vector-platform release requests` lists it.
+        request_id: Which request, as `vector-platform release requests` lists it, or one part.
         actor: Who decides. The requester's own approval does not count.
         reason: Why; kept for good.
         override_freeze: Reason to release during a freeze; empty to wait for its end.
@@ -70,24 +71,30 @@ class ShowConfig(dg.Config):
     """Which release requests to show.
 
     Attributes:
-        request_id: One of them; empty for all that are open.
+        request_id: One of them, or one part; empty for all that are open.
     """
 
     request_id: str = ""
 
 
 class RollbackConfig(dg.Config):
-    """Which backends go back to their previous generation, and why.
+    """Which backends go back to an earlier generation, to which, and why.
 
     Attributes:
         actor: Who goes back.
         reason: Why; kept for good.
         backends: Which backends; all configured ones when empty.
+        to: Generation to make live; empty for the one before the newest release.
+        before: Release request: the generation before what it released.
+        allow_shrink: Let readers lose many rows.
     """
 
     actor: str
     reason: str
     backends: list[str] = []
+    to: str = ""
+    before: str = ""
+    allow_shrink: bool = False
 
 
 class WatchConfig(dg.Config):
@@ -110,29 +117,29 @@ def build_promote_job(settings: Settings) -> dg.JobDefinition:
         config: PromoteConfig,
         platform: dg.ResourceParam[Platform],
     ) -> dict[str, Any]:
-        moved: dict[str, Any] = {}
-        overrides = overrides_of(
-            config.override_freeze, config.reason if config.allow_shrink else ""
-        )
-        for backend in chosen_backends(settings, config.backends):
-            with retry_by_type():
-                outcome = promote_model(
-                    platform.release_desk(backend, run_id=context.run_id),
-                    model_version=config.model_version or None,
-                    candidates=list(platform.settings.active_models),
-                    actor=config.actor,
-                    reason=config.reason,
-                    automatic=config.automatic,
-                    overrides=overrides,
-                )
-            context.log.info(f"{backend}: {outcome.describe()}")
-            moved[backend] = {
+        with retry_by_type():
+            outcomes = promote_model(
+                _desks(context, settings, platform, config.backends),
+                model_version=config.model_version or None,
+                candidates=list(platform.settings.active_models),
+                actor=config.actor,
+                reason=config.reason,
+                automatic=config.automatic,
+                overrides=overrides_of(
+                    config.override_freeze, config.reason if config.allow_shrink else ""
+                ),
+            )
+        for outcome in outcomes:
+            context.log.info(f"{outcome.backend}: {outcome.describe()}")
+        return {
+            outcome.backend: {
                 "moved": outcome.moved,
                 "waits": outcome.waits,
                 "request": outcome.request_id,
                 "summary": outcome.describe(),
             }
-        return moved
+            for outcome in outcomes
+        }
 
     @dg.job(
         name="promote",
@@ -155,7 +162,7 @@ def _show() -> dg.JobDefinition:
         with retry_by_type():
             known = ReleaseRequests(platform.lake)
             asked = config.request_id
-            found = [known.get(asked)] if asked else [one for one in known.all() if one.open]
+            found = known.parts(asked) if asked else [one for one in known.all() if one.open]
             settled = [
                 Settled(one, kept_report(platform.lake, one, platform.settings.releases), False)
                 for one in found
@@ -182,14 +189,16 @@ def _approve() -> dg.JobDefinition:
         config: DecisionConfig,
         platform: dg.ResourceParam[Platform],
     ) -> dict[str, Any]:
-        desk = _desk_of(platform, config.request_id, context.run_id)
+        overrides = overrides_of(
+            config.override_freeze, config.reason if config.allow_shrink else ""
+        )
+        settled = []
         with retry_by_type():
-            for what, why in overrides_of(
-                config.override_freeze, config.reason if config.allow_shrink else ""
-            ).items():
-                desk.override(config.request_id, what, actor=config.actor, reason=why)
-            settled = desk.approve(config.request_id, actor=config.actor, reason=config.reason)
-        return _told(context, platform.lake, [settled])
+            for part, desk in _parts(platform, config.request_id, context.run_id):
+                for what, why in overrides.items():
+                    desk.override(part, what, actor=config.actor, reason=why)
+                settled.append(desk.approve(part, actor=config.actor, reason=config.reason))
+        return _told(context, platform.lake, settled)
 
     @dg.job(name="approve_release", description="Approve a release request.")
     def approve_release() -> None:
@@ -205,10 +214,12 @@ def _reject() -> dg.JobDefinition:
         config: DecisionConfig,
         platform: dg.ResourceParam[Platform],
     ) -> dict[str, Any]:
-        desk = _desk_of(platform, config.request_id, context.run_id)
         with retry_by_type():
-            settled = desk.reject(config.request_id, actor=config.actor, reason=config.reason)
-        return _told(context, platform.lake, [settled])
+            settled = [
+                desk.reject(part, actor=config.actor, reason=config.reason)
+                for part, desk in _parts(platform, config.request_id, context.run_id)
+            ]
+        return _told(context, platform.lake, settled)
 
     @dg.job(name="reject_release", description="Reject a release request, or withdraw your own.")
     def reject_release() -> None:
@@ -243,22 +254,39 @@ def build_settle_job(settings: Settings) -> dg.JobDefinition:
 
 
 def _rollback(settings: Settings) -> dg.JobDefinition:
-    @dg.op(pool="promote")
+    # In no pool: a rollback must not wait in the queue behind what it takes back.
+    @dg.op
     def rollback_op(
         context: dg.OpExecutionContext,
         config: RollbackConfig,
         platform: dg.ResourceParam[Platform],
-    ) -> dict[str, str]:
-        live: dict[str, str] = {}
-        for backend in chosen_backends(settings, config.backends):
-            with retry_by_type():
-                release = platform.release_desk(backend, run_id=context.run_id).roll_back(
-                    actor=config.actor, reason=config.reason
-                )
-            live[backend] = f"{release.model_version} {release.generation}"
-        return live
+    ) -> dict[str, Any]:
+        with retry_by_type():
+            outcomes = go_back(
+                _desks(context, settings, platform, config.backends),
+                actor=config.actor,
+                reason=config.reason,
+                allow_shrink=config.allow_shrink,
+                to=config.to or None,
+                before=config.before or None,
+            )
+        for outcome in outcomes:
+            context.log.info(f"{outcome.backend}: {outcome.describe()}")
+        return {
+            outcome.backend: {
+                "moved": outcome.moved,
+                "request": outcome.request_id,
+                "live": f"{outcome.model_version} {outcome.generation}",
+                "summary": outcome.describe(),
+            }
+            for outcome in outcomes
+        }
 
-    @dg.job(name="roll_back", description="Make the previous generation live again.")
+    @dg.job(
+        name="roll_back",
+        description="Make an earlier generation live again; without a name, the one before the "
+        "newest release. A run that is repeated completes what an earlier one has left.",
+    )
     def roll_back() -> None:
         rollback_op()
 
@@ -295,10 +323,21 @@ def build_watch_job(settings: Settings) -> dg.JobDefinition:
     return watch_releases
 
 
-def _desk_of(platform: Platform, request_id: str, run_id: str) -> ReleaseDesk:
-    with retry_by_type():
-        request = ReleaseRequests(platform.lake).get(request_id)
-        return platform.release_desk(request.backend, run_id=run_id)  # type: ignore[arg-type]
+def _desks(
+    context: dg.OpExecutionContext, settings: Settings, platform: Platform, asked: list[str]
+) -> list[ReleaseDesk]:
+    return [
+        platform.release_desk(backend, run_id=context.run_id, progress=context.log.info)
+        for backend in chosen_backends(settings, asked)
+    ]
+
+
+def _parts(platform: Platform, request_id: str, run_id: str) -> Iterator[tuple[str, ReleaseDesk]]:
+    """The parts of a request, each with its desk; of several, those that are open."""
+    parts = ReleaseRequests(platform.lake).parts(request_id)
+    for part in [one for one in parts if one.open] or parts:
+        desk = platform.release_desk(part.backend, run_id=run_id)  # type: ignore[arg-type]
+        yield part.request_id, desk
 
 
 def _told(context: dg.OpExecutionContext, lake: Lake, settled: Sequence[Settled]) -> dict[str, Any]:

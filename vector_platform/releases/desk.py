@@ -1,8 +1,8 @@
 """The release desk of one index: where people and sensors ask, decide, and go back.
 
-Belongs here: taking a request, a vote, an override, a rollback, each from somebody who has a say.
-Does not belong here: what then becomes of a request (`settling.py`), what a policy says
-(`policy.py`), or the books (`ledger.py`).
+Belongs here: taking a request, a vote, an override, each from somebody who has a say.
+Does not belong here: which generations are asked for (`promotion.py`, `going_back.py`), what then
+becomes of a request (`settling.py`), what a policy says (`policy.py`), or the books (`ledger.py`).
 
 A kill at any line is harmless: a vote is one appended decision, and asking or voting again finds
 what has been written down. Every vote is followed by settling, which finishes what it can.
@@ -10,19 +10,20 @@ what has been written down. Every vote is followed by settling, which finishes w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-from vector_platform.errors import TerminalError
+from vector_platform.errors import TerminalError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.decisions import Clock, What, utc_now
 from vector_platform.releases.examiner import Examiner
-from vector_platform.releases.flip import ReleaseShrinks, roll_back
+from vector_platform.releases.flip import ReleaseShrinks
 from vector_platform.releases.ledger import PLATFORM, Ledger
-from vector_platform.releases.pointer import LivePointer, Release
+from vector_platform.releases.pointer import LivePointer
 from vector_platform.releases.policy import MayNotDecide, Override, may_approve
 from vector_platform.releases.requests import ReleaseRequest
 from vector_platform.releases.settling import Settled, Settling
@@ -48,7 +49,6 @@ class ReleaseDesk:
         examiner: Keeps the evidence of requests current.
         index: Logical index.
         policy: Gates' bars and approvals.
-        lock_dir: Folder of the lock that keeps two deciders of one request apart.
         run_id: Recorded with everything.
         clock: When it is.
     """
@@ -63,7 +63,6 @@ class ReleaseDesk:
         *,
         index: str,
         policy: Releases,
-        lock_dir: Path,
         run_id: str,
         clock: Clock = utc_now,
     ) -> None:
@@ -77,7 +76,7 @@ class ReleaseDesk:
             target.backend,
             index,
             policy=policy,
-            lock_dir=lock_dir,
+            locks=sync.locks,
             run_id=run_id,
             clock=clock,
         )
@@ -125,28 +124,14 @@ class ReleaseDesk:
             AlreadyLive: It is live.
             MayNotDecide: The asker may not set that aside.
         """
-        overrides = overrides or {}
-        for what in overrides:
-            self.ledger.check_override(what, actor, actor)
-        with self.ledger.exclusively():
-            live = self.pointer.live()
-            if live is not None and live.generation == state.generation:
-                raise AlreadyLive(f"{self.target.backend} {state.generation} is live already")
-            request = self._find(state, automatic) or self.ledger.add(
-                state, actor=actor, reason=reason, automatic=automatic
-            )
-            self.ledger.register(
-                request, before=live.generation if live else None, evidence_ids=evidence_ids
-            )
-            for older in self.ledger.open():
-                if (
-                    older.model_version == state.model_version
-                    and older.request_id != request.request_id
-                ):
-                    why = f"superseded by {request.request_id}"
-                    self.ledger.end(older, "withdraw", PLATFORM, why)
-            for what, why in overrides.items():
-                self.ledger.override(request, what, actor, why)
+        (request,) = ask_together(
+            [Asked(self, state)],
+            actor=actor,
+            reason=reason,
+            automatic=automatic,
+            overrides=overrides or {},
+            evidence_ids=evidence_ids,
+        )
         return request
 
     def release(
@@ -248,56 +233,19 @@ class ReleaseDesk:
         """
         return self._settling.settle(request_id)
 
-    # -- going back -------------------------------------------------------------------------
-
-    def roll_back(
-        self,
-        *,
-        actor: str,
-        reason: str,
-        automatic: bool = False,
-        allow_shrink: bool = False,
-        evidence_ids: tuple[str, ...] = (),
-    ) -> Release:
-        """Make the previous generation live again, at any time, freeze or not.
-
-        The one that is taken back is not released again by a sensor; see `request`.
-
-        Raises:
-            NothingToRollBackTo: There is no previous generation.
-            ReleaseShrinks: Readers would lose too many rows.
-            SyncInProgress: Somebody is writing the index.
-        """
-        what: What = "return" if automatic else "rollback"
-
-        def decided(before: str, after: str) -> None:
-            self.ledger.decisions.record(
-                what,
-                self._subject(before),
-                actor=actor,
-                why=reason,
-                evidence=evidence_ids,
-                before=before,
-                after=after,
-            )
-
-        with self.ledger.exclusively():
-            return roll_back(
-                self.pointer,
-                self.target,
-                self.sync,
-                actor=actor,
-                reason=reason,
-                run_id=self.run_id,
-                allow_shrink=allow_shrink,
-                deciding=decided,
-            )
+    def mend_mirror(self) -> None:
+        """Make the backend's aliases follow the pointer, if somebody was kept from doing that."""
+        self._settling.mend_mirror()
 
     # -- internals --------------------------------------------------------------------------
 
-    def _find(self, state: GenerationState, automatic: bool) -> ReleaseRequest | None:
+    def find(
+        self, state: GenerationState, *, automatic: bool, leaves: str | None
+    ) -> ReleaseRequest | None:
         """The open request for a generation, or the one that a sensor has been refused."""
         for request in reversed(self.ledger.of(state.generation)):
+            if request.leaves != leaves:
+                continue
             end = self.ledger.standing(request).end
             if end is None and self.pointer.release_of(request.request_id) is None:
                 return request
@@ -305,5 +253,108 @@ class ReleaseDesk:
                 return request
         return None
 
-    def _subject(self, generation: str) -> str:
-        return f"{self.target.backend}/{self.index}/{generation}"
+    def enter(
+        self,
+        request: ReleaseRequest,
+        *,
+        actor: str,
+        overrides: Mapping[Override, str],
+        evidence_ids: tuple[str, ...],
+    ) -> None:
+        """Record that a stored request was asked for, and what was set aside for it."""
+        live = self.pointer.live()
+        self.ledger.register(
+            request, before=live.generation if live else None, evidence_ids=evidence_ids
+        )
+        for older in self.ledger.open():
+            same = older.model_version == request.model_version
+            if same and not request.leaves and not older.leaves and older.whole != request.whole:
+                self.ledger.end(older, "withdraw", PLATFORM, f"superseded by {request.request_id}")
+        for what, why in overrides.items():
+            self.ledger.override(request, what, actor, why)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One part of what is asked for.
+
+    Attributes:
+        desk: Of the backend.
+        state: Generation that is to be live.
+        leaves: Generation that a rollback takes back; None for a release.
+    """
+
+    desk: ReleaseDesk
+    state: GenerationState
+    leaves: str | None = None
+
+
+def ask_together(
+    parts: Sequence[Asked],
+    *,
+    actor: str,
+    reason: str,
+    automatic: bool,
+    overrides: Mapping[Override, str],
+    evidence_ids: tuple[str, ...] = (),
+) -> list[ReleaseRequest]:
+    """Ask for generations of several backends in one request, written in one commit.
+
+    A part that is asked for again is the part there is; what is missing beside it joins it.
+
+    Raises:
+        AlreadyLive: One of them is live.
+        MayNotDecide: The asker may not set that aside.
+    """
+    if not parts:
+        return []
+    with ExitStack() as locked:
+        for part in sorted(parts, key=lambda part: part.desk.target.backend):
+            for what in overrides:
+                part.desk.ledger.check_override(what, actor, actor)
+            locked.enter_context(part.desk.ledger.exclusively())
+            live = part.desk.pointer.live()
+            if live is not None and live.generation == part.state.generation:
+                where = f"{part.desk.target.backend} {part.state.generation}"
+                raise AlreadyLive(f"{where} is live already")
+        known = [
+            part.desk.find(part.state, automatic=automatic, leaves=part.leaves) for part in parts
+        ]
+        whole = next((one.whole for one in known if one is not None), None)
+        store = parts[0].desk.ledger.requests
+        taken = {one.backend for one in store.all() if one.whole == whole} if whole else set()
+        asked: list[ReleaseRequest] = []
+        for part, found in zip(parts, known, strict=True):
+            joins = whole if part.desk.target.backend not in taken else None
+            request = found or part.desk.ledger.draft(
+                part.state,
+                actor=actor,
+                reason=reason,
+                automatic=automatic,
+                whole=joins,
+                leaves=part.leaves,
+            )
+            whole = whole or request.whole
+            asked.append(request)
+        store.save_all([one for one, found in zip(asked, known, strict=True) if found is None])
+        for part, request in zip(parts, asked, strict=True):
+            part.desk.enter(request, actor=actor, overrides=overrides, evidence_ids=evidence_ids)
+    return asked
+
+
+def settle_together(desks: Sequence[ReleaseDesk], asked: Sequence[ReleaseRequest]) -> list[Settled]:
+    """Settle the parts of a request, each at its desk.
+
+    A part that fails keeps no other one from being settled; its error is raised afterwards.
+    """
+    by_backend = {desk.target.backend: desk for desk in desks}
+    settled: list[Settled] = []
+    failures: list[VectorPlatformError] = []
+    for request in asked:
+        try:
+            settled.append(by_backend[request.backend].settle(request.request_id))  # type: ignore[index]
+        except VectorPlatformError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return settled

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from math import ceil
 
-from vector_platform.errors import TerminalError, VectorPlatformError
+from vector_platform.errors import TerminalError, TransientError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
@@ -20,13 +22,16 @@ from vector_platform.releases.pointer import LivePointer, Release
 
 logger = logging.getLogger(__name__)
 
+# A commit of the lake would have to fall into the moment after each of them.
+CATCH_UPS = 5
+
 
 class ReleaseShrinks(TerminalError):
     """A release would take away more rows from readers than the guard lets through."""
 
 
-class NothingToRollBackTo(TerminalError):
-    """The live pointer has no earlier generation that still exists."""
+class LakeMovesOn(TransientError):
+    """The lake has changed as often as a generation was brought up to date with it."""
 
 
 def release_generation(
@@ -42,11 +47,43 @@ def release_generation(
     allow_shrink: bool = False,
     deciding: Callable[[], None] = lambda: None,
 ) -> Release:
-    """Catch a generation up, move the pointer, and tidy up after it.
+    """Move the pointer (`move_pointer`, which says what it takes and raises), and tidy up."""
+    release = move_pointer(
+        pointer,
+        target,
+        sync,
+        state,
+        actor=actor,
+        reason=reason,
+        evidence=evidence,
+        run_id=run_id,
+        allow_shrink=allow_shrink,
+        deciding=deciding,
+    )
+    tidy_up_quietly(pointer, target, sync)
+    return release
 
-    The index's lock is held throughout. What readers have stopped seeing was gone from the lake
-    before, so a generation that is caught up under the lock does not hold it, and nothing more
-    can go until the pointer has moved: no release ever brings back what was erased.
+
+def move_pointer(
+    pointer: LivePointer,
+    target: VectorIndex,
+    sync: IndexSync,
+    state: GenerationState,
+    *,
+    actor: str,
+    reason: str,
+    evidence: dict[str, object],
+    run_id: str,
+    allow_shrink: bool = False,
+    deciding: Callable[[], None] = lambda: None,
+) -> Release:
+    """Catch a generation up and move the pointer to it.
+
+    Only the rows of this generation are locked, so that a build, a sync or a repair of another one
+    holds nothing up. The move itself is made under the lock of the pointer and only while the lake
+    is as the generation was caught up with; a sync that is about to remove something passes
+    through the same lock first. So what readers have stopped seeing, the generation that goes live
+    does not hold: no release ever brings back what was erased.
 
     The guard over deletes knows one generation. The guard here compares what goes live with what
     readers see: a source that returned nothing must not empty it.
@@ -56,81 +93,66 @@ def release_generation(
 
     Raises:
         ReleaseShrinks: The generation would hold too few rows; no pointer has moved.
-        SyncInProgress: Somebody is writing the index; no pointer has moved.
+        SyncInProgress: Somebody still writes this generation; no pointer has moved.
+        LakeMovesOn: The lake does not stay as it is for a moment; no pointer has moved.
     """
-    with sync.exclusively():
-        state = catch_up(pointer, sync, state, allow_shrink=allow_shrink)
-        deciding()
-        release = pointer.promote(
-            state, actor=actor, reason=reason, evidence=evidence, run_id=run_id
+    with sync.locks.writing(state.generation).held():
+        for _ in range(CATCH_UPS):
+            state = catch_up(pointer, sync, state, allow_shrink=allow_shrink)
+            with sync.locks.pointer.held():
+                if not sync.is_current(state):
+                    continue
+                deciding()
+                return pointer.promote(
+                    state, actor=actor, reason=reason, evidence=evidence, run_id=run_id
+                )
+    raise LakeMovesOn(
+        f"{target.backend} {state.generation} was brought up to date {CATCH_UPS} times, and the "
+        "lake has moved on each time; run this again"
+    )
+
+
+def tidy_up_quietly(pointer: LivePointer, target: VectorIndex, sync: IndexSync) -> None:
+    """Tidy up after a move that has been made: what fails here is no failure of the release."""
+    try:
+        tidy_up(pointer, target, sync)
+    except VectorPlatformError as error:
+        logger.warning(
+            "%s: the pointer has moved; the next release command or sync does what is left to "
+            "do: %s",
+            target.backend,
+            error,
         )
-        try:
-            tidy_up(pointer, target, sync)
-        except VectorPlatformError as error:
-            # Not a failure of the release: whoever repeats a rollback would undo it.
-            logger.warning(
-                "%s %s is live; the next sync does what is left to do: %s",
-                target.backend,
-                state.generation,
-                error,
-            )
-    return release
 
 
 def tidy_up(pointer: LivePointer, target: VectorIndex, sync: IndexSync) -> list[GenerationState]:
     """Mirror the pointer, and drop what nobody needs and the policy does not keep.
 
-    After every release, and again after every sync: a release may have been killed half-way, a
-    tenant may be new, a generation may have grown too old.
+    A generation that somebody is writing is left to the next one who tidies up.
 
     Returns:
         The generations that were dropped.
     """
-    if pointer.live() is not None:
-        pointer.mirror(target)
-    doomed = pointer.collectable()
-    for state in doomed:
-        sync.drop(state)
-    return doomed
+    follow_pointer(pointer, target, sync)
+    dropped = []
+    for state in pointer.collectable():
+        with suppress(SyncInProgress), sync.locks.writing(state.generation).held(wait_seconds=0):
+            # It may have gone live, or have been dropped, before it was ours.
+            if state.generation in {doomed.generation for doomed in pointer.collectable()}:
+                sync.drop(state)
+                dropped.append(state)
+    return dropped
 
 
-def roll_back(
-    pointer: LivePointer,
-    target: VectorIndex,
-    sync: IndexSync,
-    *,
-    actor: str,
-    reason: str,
-    run_id: str,
-    allow_shrink: bool = False,
-    deciding: Callable[[str, str], None] = lambda before, after: None,
-) -> Release:
-    """Make the previous generation live again, after bringing it to the lake's newest snapshot.
+def follow_pointer(pointer: LivePointer, target: VectorIndex, sync: IndexSync) -> None:
+    """Make the backend's own aliases stand for the live generation, if there is one.
 
-    `deciding` is called with the live and the previous generation just before the move.
-
-    Raises:
-        NothingToRollBackTo: There is no previous generation, or it has been collected.
-        ReleaseShrinks: Readers would lose too many rows.
+    Whoever moves the pointer calls this afterwards, one at a time, and reads the pointer under the
+    lock: so the last one leaves the aliases where the pointer is.
     """
-    with sync.exclusively():
-        live = pointer.live()
-        present = {state.generation: state for state in sync.states.present()}
-        previous = present.get(live.previous_generation or "") if live else None
-        if live is None or previous is None:
-            raise NothingToRollBackTo(f"{target.backend} has no previous generation to go back to")
-        return release_generation(
-            pointer,
-            target,
-            sync,
-            previous,
-            actor=actor,
-            reason=reason,
-            evidence={"rolled_back": live.generation},
-            run_id=run_id,
-            allow_shrink=allow_shrink,
-            deciding=lambda: deciding(live.generation, previous.generation),
-        )
+    with sync.locks.mirror.held():
+        if pointer.live() is not None:
+            pointer.mirror(target)
 
 
 def catch_up(
@@ -140,7 +162,7 @@ def catch_up(
 
     Raises:
         ReleaseShrinks: The generation would hold too few rows.
-        SyncInProgress: Somebody is writing the index.
+        SyncInProgress: Somebody still writes this generation.
     """
     live, floor = pointer.live(), 0
     if live is not None and not allow_shrink:

@@ -7,7 +7,9 @@ they were; a release brings the one it takes up to date first.
 
 from __future__ import annotations
 
-from vector_platform.indexes.sync import IndexSync, SyncReport
+from contextlib import suppress
+
+from vector_platform.indexes.sync import IndexSync, SyncInProgress, SyncReport
 from vector_platform.releases.pointer import LivePointer
 
 
@@ -16,8 +18,17 @@ def sync_followers(
 ) -> list[SyncReport]:
     """Sync the generations of a model version that follow the lake (`LivePointer.following`).
 
-    The newest comes last; when there is none, it is built.
+    The newest comes last; when there is none, it is built. Beside a live generation the newest is
+    not waited for: whoever is building it brings it up to date, and the next run follows.
     """
     following = pointer.following(model_version)
-    names: list[str | None] = [state.generation for state in following] or [None]
-    return [sync.sync(model_version, generation=name, allow_delete=allow_delete) for name in names]
+    if not following:
+        return [sync.sync(model_version, allow_delete=allow_delete)]
+    first, *others = [state.generation for state in following]
+    reports = [sync.sync(model_version, generation=first, allow_delete=allow_delete)]
+    for name in others:
+        with suppress(SyncInProgress):
+            reports.append(
+                sync.sync(model_version, generation=name, allow_delete=allow_delete, wait_seconds=0)
+            )
+    return reports

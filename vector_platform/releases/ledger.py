@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from vector_platform.indexes.lock import SyncInProgress
+from vector_platform.indexes.lock import IndexLocks
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.decisions import Clock, Decision, Decisions, What
@@ -31,7 +28,7 @@ from vector_platform.settings import Releases
 
 # Who decides when nobody does: an expiry, a request that lost its generation.
 PLATFORM = "platform"
-# What is done under the lock takes moments; a flip repeats aliases and drops old generations.
+# What is done under the lock takes moments: votes, and the commit that moves the pointer.
 LOCK_SECONDS = 60
 
 
@@ -43,7 +40,7 @@ class Ledger:
         backend: Backend.
         index: Logical index.
         policy: Who has a say.
-        lock_dir: Folder of the lock that keeps two deciders of one request apart.
+        locks: Among them the one that keeps two deciders of one request apart.
         run_id: Recorded with everything.
         clock: When it is.
     """
@@ -55,7 +52,7 @@ class Ledger:
         index: str,
         *,
         policy: Releases,
-        lock_dir: Path,
+        locks: IndexLocks,
         run_id: str,
         clock: Clock,
     ) -> None:
@@ -66,7 +63,7 @@ class Ledger:
         self._policy = policy
         self._run_id = run_id
         self._clock = clock
-        self._lock = lock_dir / f"release-{backend}-{index}.lock"
+        self._locks = locks
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
@@ -75,14 +72,8 @@ class Ledger:
         Raises:
             SyncInProgress: Somebody else is still at it after a while.
         """
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self._lock, timeout=LOCK_SECONDS):
-                yield
-        except Timeout as error:
-            raise SyncInProgress(
-                f"somebody else is releasing {self._backend} {self._index}; run this again"
-            ) from error
+        with self._locks.books.held(wait_seconds=LOCK_SECONDS):
+            yield
 
     # -- requests ---------------------------------------------------------------------------
 
@@ -112,22 +103,29 @@ class Ledger:
             ("generation", "==", generation),
         )
 
-    def add(
-        self, state: GenerationState, *, actor: str, reason: str, automatic: bool
+    def draft(
+        self,
+        state: GenerationState,
+        *,
+        actor: str,
+        reason: str,
+        automatic: bool,
+        whole: str | None = None,
+        leaves: str | None = None,
     ) -> ReleaseRequest:
-        """Store a new request."""
-        return self.requests.save(
-            ReleaseRequest.new(
-                backend=self._backend,
-                index=self._index,
-                generation=state.generation,
-                model_version=state.model_version,
-                requester=actor,
-                automatic=automatic,
-                reason=reason,
-                run_id=self._run_id,
-                requested_at=self._clock(),
-            )
+        """A new request, or a new part of one; not stored yet."""
+        return ReleaseRequest.new(
+            whole=whole,
+            backend=self._backend,
+            index=self._index,
+            generation=state.generation,
+            model_version=state.model_version,
+            requester=actor,
+            automatic=automatic,
+            reason=reason,
+            run_id=self._run_id,
+            requested_at=self._clock(),
+            leaves=leaves,
         )
 
     def register(

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vector_platform.errors import TerminalError
+from vector_platform.indexes.state import GenerationState
 from vector_platform.quality.retrieval import compare_scores
-from vector_platform.releases.desk import ReleaseDesk
+from vector_platform.releases.desk import Asked, ReleaseDesk, ask_together, settle_together
 from vector_platform.releases.evaluations import Evaluation, judged_alike, newest_evaluations
 from vector_platform.releases.policy import Override
+from vector_platform.releases.settling import Settled
 
 
 class NothingToPromote(TerminalError):
@@ -51,7 +53,7 @@ class Outcome:
 
 
 def promote_model(
-    desk: ReleaseDesk,
+    desks: Sequence[ReleaseDesk],
     *,
     model_version: str | None,
     candidates: Sequence[str],
@@ -60,13 +62,17 @@ def promote_model(
     automatic: bool = False,
     accept_undecided: bool = True,
     overrides: Mapping[Override, str] | None = None,
-) -> Outcome:
+) -> list[Outcome]:
     """Ask for the release of a model version; without a name, of the best if it beats the live one.
+
+    Over several backends it is one request, and each backend is a part of it. A part that fails
+    keeps the others from nothing; its error is raised when they are done. Asking again completes
+    what is missing, and mends aliases that were left behind.
 
     A gate that fails stays shut for everybody.
 
     Args:
-        desk: Where releases of the backend are decided.
+        desks: Where releases of the backends are decided.
         model_version: Which model; None for the best by the newest evaluations.
         candidates: Model versions to choose from.
         actor: Who asks.
@@ -76,11 +82,59 @@ def promote_model(
             tell. Only where no approvers are named.
         overrides: What to set aside -> why.
 
+    Returns:
+        One outcome a desk, in their order.
+
     Raises:
         NothingToPromote: No evaluation to choose by, or no generation to promote.
         ReleaseShrinks: Readers would lose too many rows.
     """
-    backend = desk.target.backend
+    chosen = [_choice(desk, model_version, candidates) for desk in desks]
+    says_yes = accept_undecided and not automatic and not desks[0].policy.approvers
+    word: dict[Override, str] = {"undecided": reason} if says_yes else {}
+    new = [one for one in chosen if not one.live]
+    asked = ask_together(
+        [Asked(one.desk, one.state) for one in new],
+        actor=actor,
+        # Whoever is asked to approve reads why this one was chosen.
+        reason=reason if model_version or not new else f"{reason}: {new[0].why}",
+        automatic=automatic,
+        overrides={**word, **(overrides or {})},
+        evidence_ids=tuple(dict.fromkeys(found for one in new for found in one.evaluation_ids)),
+    )
+    for one in chosen:
+        if one.live:
+            one.desk.mend_mirror()
+    settled = {one.request.backend: one for one in settle_together(desks, asked)}
+    return [one.outcome(settled.get(one.desk.target.backend)) for one in chosen]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a promotion chose for one backend, and why."""
+
+    desk: ReleaseDesk
+    state: GenerationState
+    live: bool
+    why: str
+    evaluation_ids: tuple[str, ...]
+
+    def outcome(self, settled: Settled | None) -> Outcome:
+        """What became of it; without a request it was live."""
+        place = (self.desk.target.backend, self.state.model_version, self.state.generation)
+        if settled is None:
+            return Outcome(*place, moved=False, why=self.why)
+        return Outcome(
+            *place,
+            moved=settled.moved,
+            why=self.why if settled.moved else settled.describe(),
+            request_id=settled.request.request_id,
+            waits=settled.request.open,
+        )
+
+
+def _choice(desk: ReleaseDesk, model_version: str | None, candidates: Sequence[str]) -> _Choice:
+    """The generation to make live on one backend."""
     live = desk.pointer.live()
     evaluations = {
         name: found
@@ -93,29 +147,14 @@ def promote_model(
     newest = desk.sync.states.newest(chosen)
     if newest is None:
         raise NothingToPromote(
-            f"{backend} has no generation of {chosen}: materialise its index first"
+            f"{desk.target.backend} has no generation of {chosen}: materialise its index first"
         )
-    if live and live.model_version == chosen and live.generation == newest.generation:
-        return Outcome(backend, chosen, live.generation, moved=False, why=why)
-    says_yes = accept_undecided and not automatic and not desk.policy.approvers
-    word: dict[Override, str] = {"undecided": reason} if says_yes else {}
-    settled = desk.release(
+    return _Choice(
+        desk,
         newest,
-        actor=actor,
-        # Whoever is asked to approve reads why this one was chosen.
-        reason=reason if model_version else f"{reason}: {why}",
-        automatic=automatic,
-        overrides={**word, **(overrides or {})},
-        evidence_ids=tuple(found.evaluation_id for found in evaluations.values()),
-    )
-    return Outcome(
-        backend,
-        chosen,
-        newest.generation,
-        moved=settled.moved,
-        why=why if settled.moved else settled.describe(),
-        request_id=settled.request.request_id,
-        waits=settled.request.open,
+        live is not None and live.generation == newest.generation,
+        why,
+        tuple(found.evaluation_id for found in evaluations.values()),
     )
 
 

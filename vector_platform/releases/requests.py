@@ -1,4 +1,8 @@
-"""Release requests: who asked for which generation to go live, and what became of it.
+"""Release requests: who asked for which generations to go live, and what became of it.
+
+A request over several backends is one: `r-3f9a02c1`, with a part for each backend,
+`r-3f9a02c1/milvus`. All parts are written in one commit before the first pointer moves, so that
+whoever comes later, a person or a sensor, completes what is missing. A rollback is a request, too.
 
 Belongs here: the rows of `release_requests`. Does not belong here: what the state is
 (`policy.py`), the gates, or the flip (`settling.py`). A request itself never changes; `state`,
@@ -7,6 +11,7 @@ Belongs here: the rows of `release_requests`. Does not belong here: what the sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,8 +22,10 @@ from vector_platform.errors import TerminalError
 from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
+from vector_platform.lake.tables import CommitConflict
 from vector_platform.releases.policy import State
 
+COMMIT_ATTEMPTS = 8
 OPEN: tuple[State, ...] = ("requested", "approved")
 
 
@@ -31,7 +38,7 @@ class ReleaseRequest:
     """One row of `release_requests`.
 
     Attributes:
-        request_id: `r-` and eight hexadecimal digits.
+        request_id: `r-` and eight hexadecimal digits for the whole, `/`, and the backend.
         backend: Whose pointer would move.
         index: Logical index.
         generation: Generation that would go live.
@@ -44,7 +51,8 @@ class ReleaseRequest:
         state: Where it stands.
         waits_for: What is in its way; empty when nothing is or it has ended.
         evidence_id: Evaluation that holds the newest report of its gates.
-        updated_at: When one of the last three changed.
+        updated_at: When one of these three changed.
+        leaves: Generation that a rollback takes back; None for a release.
     """
 
     request_id: str
@@ -61,20 +69,30 @@ class ReleaseRequest:
     waits_for: str
     evidence_id: str | None
     updated_at: datetime
+    leaves: str | None = None
 
     @classmethod
-    def new(cls, **known: Any) -> ReleaseRequest:
-        """A request as it is first asked for. Its id says nothing and is never used twice."""
+    def new(cls, *, whole: str | None = None, **known: Any) -> ReleaseRequest:
+        """A part as it is first asked for, of a request there is or, without one, of a new one.
+
+        The id of a new one says nothing and is never used twice.
+        """
         now: datetime = known["requested_at"]
         identity = {**known, "requested_at": now.isoformat()}
+        whole = whole or f"r-{hash_text(canonical_json(identity))[:8]}"
         return cls(
-            request_id=f"r-{hash_text(canonical_json(identity))[:8]}",
+            request_id=f"{whole}/{known['backend']}",
             state="requested",
             waits_for="",
             evidence_id=None,
             updated_at=now,
             **known,
         )
+
+    @property
+    def whole(self) -> str:
+        """Id of the request that this is a part of."""
+        return self.request_id.partition("/")[0]
 
     @property
     def open(self) -> bool:
@@ -115,9 +133,36 @@ class ReleaseRequests:
             )
         return found[0]
 
+    def parts(self, request_id: str) -> list[ReleaseRequest]:
+        """The parts of a request, or the one part that an id names; at least one.
+
+        Raises:
+            UnknownRequest: There is none of this id.
+        """
+        if "/" in request_id:
+            return [self.get(request_id)]
+        found = [one for one in self.all() if one.whole == request_id]
+        return found or [self.get(request_id)]
+
     def save(self, request: ReleaseRequest) -> ReleaseRequest:
         """Write a request's row."""
-        rows = pa.Table.from_pylist([vars(request)], schema=self._table.spec.schema)
-        what = f"{request.request_id} {request.state}"
-        self._table.merge(rows, metadata={"run_id": request.run_id, "what": what})
+        self.save_all([request])
         return request
+
+    def save_all(self, requests: Sequence[ReleaseRequest]) -> None:
+        """Write rows in one commit: all of them, or none."""
+        if not requests:
+            return
+        rows = pa.Table.from_pylist(
+            [vars(request) for request in requests], schema=self._table.spec.schema
+        )
+        what = ", ".join(f"{request.request_id} {request.state}" for request in requests)
+        metadata = {"run_id": requests[0].run_id, "what": what}
+        for attempt in range(COMMIT_ATTEMPTS):
+            try:
+                self._table.merge(rows, metadata=metadata)
+                return
+            except CommitConflict:
+                # Another backend's desk wrote at the same moment; each attempt lets one through.
+                if attempt == COMMIT_ATTEMPTS - 1:
+                    raise

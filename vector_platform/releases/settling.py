@@ -11,17 +11,25 @@ Settling a request that has ended changes nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.releases.decisions import Clock, What
 from vector_platform.releases.evidence import Evidence
 from vector_platform.releases.examiner import Examiner
-from vector_platform.releases.flip import ReleaseShrinks, release_generation
+from vector_platform.releases.flip import (
+    ReleaseShrinks,
+    catch_up,
+    follow_pointer,
+    move_pointer,
+    tidy_up_quietly,
+)
 from vector_platform.releases.gates import GateReport, judge
 from vector_platform.releases.ledger import PLATFORM, Ledger
 from vector_platform.releases.measuring import change_of
@@ -29,6 +37,8 @@ from vector_platform.releases.pointer import LivePointer, rolled_back
 from vector_platform.releases.policy import stands_in_the_way, state_of
 from vector_platform.releases.requests import ReleaseRequest
 from vector_platform.settings import Releases
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,25 +102,49 @@ class Settling:
 
     def settle(self, request_id: str) -> Settled:
         """Do for a request all that can be done now; raises as `ReleaseDesk.settle` says."""
+        self.mend_mirror()
         with self._ledger.exclusively():
             request = self._ledger.get(request_id)
-            ended = self._finish(request) or self._out_of_date(request)
+            ended = self._ended(request)
         if ended is not None:
             return ended
+        settled = self._turn_back(request) if request.leaves else self._release(request)
+        if settled.moved:
+            tidy_up_quietly(self._pointer, self._target, self._sync)
+        return settled
+
+    def mend_mirror(self) -> None:
+        """Make the backend's aliases follow the pointer, if somebody was kept from doing that."""
+        try:
+            follow_pointer(self._pointer, self._target, self._sync)
+        except VectorPlatformError as error:
+            # What readers of ours see is decided by the pointer alone.
+            logger.warning("%s: its aliases may be behind: %s", self._target.backend, error)
+
+    # -- a release --------------------------------------------------------------------------
+
+    def _release(self, request: ReleaseRequest) -> Settled:
         evidence, request = self._current_evidence(request)
-        with self._ledger.exclusively():
-            ended = self._finish(request) or self._out_of_date(request)
-            return ended or self._flip_if_nothing_is_in_the_way(request, evidence)
+        rows = self._sync.locks.writing(request.generation)
+        # First the rows, for which one may have to wait, then the books, for which others would.
+        with rows.held(), self._ledger.exclusively():
+            return self._ended(request) or self._flip_if_nothing_is_in_the_way(request, evidence)
+
+    def _ended(self, request: ReleaseRequest) -> Settled | None:
+        return self._finish(request) or self._out_of_date(request)
 
     def _out_of_date(self, request: ReleaseRequest) -> Settled | None:
         """End a request that can no longer be released, or not by who asked."""
         taken_back = rolled_back(self._pointer.history()).get(request.generation)
-        if request.automatic and taken_back is not None:
+        if request.automatic and taken_back is not None and not request.leaves:
             why = f"{request.generation} was rolled back ({taken_back}); a person may release it"
             return self._end(request, "reject", PLATFORM, why)
         live = self._pointer.live()
         if live is not None and live.generation == request.generation:
             return self._end(request, "withdraw", PLATFORM, "it is live already")
+        if request.leaves and live is not None and live.generation != request.leaves:
+            why = f"{live.generation} has been released since"
+            return self._end(request, "withdraw", PLATFORM, why)
         if request.generation not in {s.generation for s in self._sync.states.present()}:
             why = f"{request.generation} has been dropped: build another one"
             return self._end(request, "withdraw", PLATFORM, why)
@@ -135,7 +169,7 @@ class Settling:
             return Settled(
                 self._ledger.mark(request, now_is, "; ".join(reasons)), report, moved=False
             )
-        release_generation(
+        move_pointer(
             self._pointer,
             self._target,
             self._sync,
@@ -151,9 +185,60 @@ class Settling:
             run_id=self._run_id,
             allow_shrink="shrink" in standing.overrides,
         )
+        return self._moved(request, report)
+
+    def _moved(self, request: ReleaseRequest, report: GateReport | None) -> Settled:
         finished = self._finish(request)
         assert finished is not None
         return replace(finished, report=report, moved=True)
+
+    # -- a rollback -------------------------------------------------------------------------
+
+    def _turn_back(self, request: ReleaseRequest) -> Settled:
+        """Make an earlier generation live again. No gate is asked: it has been live before."""
+        assert request.leaves is not None
+        with self._sync.locks.writing(request.generation).held():
+            shrink = "shrink" in self._ledger.standing(request).overrides
+            try:
+                # Before the books are locked: a generation may be far behind the lake.
+                state = catch_up(
+                    self._pointer, self._sync, self._state(request), allow_shrink=shrink
+                )
+            except ReleaseShrinks as error:
+                self._ledger.mark(request, "requested", str(error))
+                raise
+            with self._ledger.exclusively():
+                ended = self._ended(request)
+                if ended is not None:
+                    return ended
+                move_pointer(
+                    self._pointer,
+                    self._target,
+                    self._sync,
+                    state,
+                    actor=request.requester,
+                    reason=request.reason,
+                    evidence={"request": request.request_id, "rolled_back": request.leaves},
+                    run_id=self._run_id,
+                    allow_shrink=shrink,
+                    deciding=lambda: self._decide_to_turn_back(request),
+                )
+                return self._moved(request, None)
+
+    def _decide_to_turn_back(self, request: ReleaseRequest) -> None:
+        place = f"{request.backend}/{request.index}/{request.leaves}"
+        asked = self._ledger.decisions.about(request.request_id, what="request")
+        self._ledger.decisions.record(
+            "return" if request.automatic else "rollback",
+            place,
+            actor=request.requester,
+            why=request.reason,
+            evidence=[one for decision in asked for one in decision.evidence],
+            before=request.leaves,
+            after=request.generation,
+        )
+
+    # -- both -------------------------------------------------------------------------------
 
     def _finish(self, request: ReleaseRequest) -> Settled | None:
         """Bring the record of a request that has ended up to date; None while it is open.
@@ -168,8 +253,6 @@ class Settling:
                 None if end is None else Settled(self._ledger.mark(request, end), None, moved=False)
             )
         if all(d.what != "release" for d in self._ledger.decisions.about(request.request_id)):
-            if self._pointer.live() == release:
-                self._pointer.mirror(self._target)
             self._ledger.decide(
                 "release",
                 request,

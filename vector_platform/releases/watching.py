@@ -18,6 +18,7 @@ from vector_platform.quality.retrieval import (
 )
 from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.evaluations import WATCH, keep
+from vector_platform.releases.going_back import go_back
 from vector_platform.releases.measuring import WARM_UP, MeasurementFailed
 from vector_platform.releases.pointer import Release
 from vector_platform.releases.probes import Answer, Probe, ask
@@ -76,7 +77,7 @@ def watch_live(desk: ReleaseDesk) -> Watched | None:
         now=desk.clock(),
     )
     if found.action == "return":
-        desk.roll_back(actor=WATCHER, reason=found.why, automatic=True, evidence_ids=(kept,))
+        go_back([desk], actor=WATCHER, reason=found.why, automatic=True, evidence_ids=(kept,))
     else:
         desk.ledger.decisions.record(
             "keep",

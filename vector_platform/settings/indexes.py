@@ -115,3 +115,9 @@ class Guard(Section):
         description="A sync of changes reads back what it touched, and everything when that was "
         "last done longer ago than this.",
     )
+    wait_seconds: float = Field(
+        default=3600,
+        ge=0,
+        description="So long a run waits for another one that writes the same generation. Then it "
+        "fails, and is tried again.",
+    )

@@ -25,9 +25,10 @@ from vector_platform.errors import TransientError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.flip import release_generation, roll_back, tidy_up
+from vector_platform.releases.flip import release_generation, tidy_up
 from vector_platform.releases.following import sync_followers
 from vector_platform.releases.pointer import LivePointer, Release
+from vector_platform.releases.turns import turn_of
 from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.reader import read_until_told
@@ -178,7 +179,10 @@ def _move(
         built = sync.build(job.models[0]).generation
         release_generation(pointer, target, sync, built, evidence={}, **why)
     else:
-        roll_back(pointer, target, sync, **why)
+        turn = turn_of(pointer.history(), target.backend)
+        back = next(s for s in sync.states.present() if s.generation == turn.target)
+        taken: dict[str, object] = {"rolled_back": turn.leaves}
+        release_generation(pointer, target, sync, back, evidence=taken, **why)
     return {"pointer_seconds": pointer.seconds, "seconds": time.perf_counter() - started}
 
 

@@ -230,6 +230,9 @@ class MemoryIndex(VectorIndex):
         _fail(late)
         return Mirrored(1)
 
+    def left_behind(self, generation: Generation) -> list[str]:
+        return [] if self.pointed == generation else [f"the alias stands for {self.pointed}"]
+
     def close(self) -> None:
         self.fuse.burn("close")
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from vector_platform.indexes.contract import Generation, IndexUnavailable
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.indexes.row_sample import sample_size
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync import IndexSync, SyncInProgress
+from vector_platform.indexes.sync import IndexSync, Progress, SyncInProgress
 from vector_platform.indexes.verification import IndexDiverged
 from vector_platform.lake.lake import Lake, SnapshotIncomplete
 from vector_platform_tests.indexes.memory_index import WRITES, MemoryIndex
@@ -40,6 +42,14 @@ class World:
 
     @property
     def sync(self) -> IndexSync:
+        return self.sync_of("run")
+
+    def sync_of(
+        self,
+        run_id: str,
+        progress: Progress = lambda line: None,
+        wait_seconds: float = 0,
+    ) -> IndexSync:
         return IndexSync(
             self.lake,
             self.target,
@@ -48,7 +58,9 @@ class World:
             max_delete_share=0.5,
             full_proof_hours=self.full_proof_hours,
             lock_dir=self.folder / "locks",
-            run_id="run",
+            wait_seconds=wait_seconds,
+            run_id=run_id,
+            progress=progress,
         )
 
     def put(self, *rows: dict[str, Any], delete: tuple[str, ...] = ()) -> None:
@@ -284,27 +296,56 @@ def test_an_incomplete_snapshot_leaves_a_proven_index_alone(world: World) -> Non
     assert world.versions() == versions
 
 
-def test_two_syncs_at_once_are_refused(world: World) -> None:
+def test_a_second_sync_is_refused_and_told_who_is_at_it_when_it_may_not_wait(world: World) -> None:
     world.put(*ten_rows())
     seen: list[str] = []
 
     def second(line: str) -> None:
-        with pytest.raises(SyncInProgress, match="another process"):
-            world.sync.sync(MODEL)
+        with pytest.raises(SyncInProgress, match=f"run first .*{os.getpid()}"):
+            world.sync_of("second").sync(MODEL)
         seen.append(line)
 
-    first = IndexSync(
-        world.lake,
-        world.target,
-        index="documents",
-        spec="{}",
-        max_delete_share=0.5,
-        lock_dir=world.folder / "locks",
-        run_id="first",
-        progress=second,
-    )
-    first.sync(MODEL)
+    world.sync_of("first", second).sync(MODEL)
     assert seen
+    world.assert_proven()
+
+
+def test_a_second_sync_waits_for_the_first_and_finds_nothing_left_to_do(world: World) -> None:
+    world.put(*ten_rows())
+    waiting, told = threading.Event(), list[str]()
+
+    def told_to_wait(line: str) -> None:
+        told.append(line)
+        waiting.set()
+
+    def wait(line: str) -> None:
+        if not threads:
+            second = world.sync_of("second", told_to_wait, wait_seconds=60)
+            threads.append(threading.Thread(target=lambda: done.append(second.sync(MODEL))))
+            threads[0].start()
+            assert waiting.wait(60)
+
+    threads, done = list[threading.Thread](), list[Any]()
+    world.sync_of("first", wait).sync(MODEL)
+    threads[0].join()
+    assert [report.mode for report in done] == ["none"]
+    assert "waiting for milvus documents g0001" in told[0] and "run first" in told[0]
+    assert [state.generation for state in world.sync.states.all()] == ["g0001"]
+    world.assert_proven()
+
+
+def test_two_generations_are_built_at_once(world: World) -> None:
+    world.put(*ten_rows())
+    built: list[str] = []
+
+    def beside(line: str) -> None:
+        if not built:
+            built.append("")
+            built[0] = world.sync_of("second").build(MODEL).generation.generation
+
+    report = world.sync_of("first", beside).build(MODEL)
+    assert (report.generation.generation, built) == ("g0001", ["g0002"])
+    assert [state.status for state in world.sync.states.all()] == ["proven", "proven"]
     world.assert_proven()
 
 

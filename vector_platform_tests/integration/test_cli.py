@@ -197,8 +197,9 @@ def test_status_verbs_speak_to_people_and_machines(home: Deployment) -> None:
         (backend, "proven", True, ROWS) for backend in BACKENDS
     ]
     assert "live" in ok(home.cli("index", "status")).out
-    releases = json.loads(ok(home.cli("release", "status", "--json")).out)
-    assert [len(releases[backend]) for backend in BACKENDS] == [1, 1]
+    status = json.loads(ok(home.cli("release", "status", "--json")).out)
+    assert [len(status["releases"][backend]) for backend in BACKENDS] == [1, 1]
+    assert (status["requests"], status["left_behind"]) == ([], {name: [] for name in BACKENDS})
     assert "g0001 (live)" in ok(home.cli("release", "status")).out
     tables = json.loads(ok(home.cli("lake", "status", "--json")).out)["tables"]
     rows = {table["table"]: table["rows"] for table in tables}
@@ -339,6 +340,8 @@ def test_a_rebuilt_generation_is_released_and_can_be_rolled_back(home: Deploymen
     assert ok(home.cli("release", "status")).out.count("g0002 (live)") == 2
     back = ok(home.cli("release", "rollback", "--backend", "milvus"))
     assert "g0001 is now live" in back.out
+    again = json.loads(ok(home.cli("release", "rollback", "--backend", "milvus", "--json")).out)
+    assert [(one["generation"], one["moved"]) for one in again] == [("g0001", False)]
     promoted = ok(home.cli("release", "promote", WORDS))
     assert "g0002 is now live" in promoted.out
     assert "g0002 stays live" in promoted.out

@@ -36,6 +36,7 @@ class Deployment:
         self.lake: Lake = open_lake(folder)
         self.targets: dict[str, MemoryIndex] = {}
         self.now = START
+        self.wait_seconds = 60.0
         # When generations count as built; None for when they were.
         self.built_at: datetime | None = None
         self.put(*(f"s:{number}" for number in range(documents)))
@@ -60,6 +61,7 @@ class Deployment:
             spec="{}",
             max_delete_share=0.5,
             lock_dir=self._folder / "locks",
+            wait_seconds=self.wait_seconds,
             run_id="run",
         )
 
@@ -103,7 +105,6 @@ class Deployment:
             examiner,
             index="documents",
             policy=releases,
-            lock_dir=self._folder / "locks",
             run_id="run",
             clock=self.clock,
         )

@@ -17,6 +17,7 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.quality.index_queries import NEW
 from vector_platform.releases import ledger as ledger_module
 from vector_platform.releases.desk import AlreadyLive, RequestEnded
+from vector_platform.releases.going_back import go_back
 from vector_platform.releases.measuring import change_of
 from vector_platform.releases.policy import MayNotDecide
 from vector_platform.releases.requests import UnknownRequest
@@ -224,7 +225,7 @@ def test_approving_again_releases_nothing_again_even_after_a_rollback(world: Dep
     desk = world.desk(**TEAM)
     asked = desk.release(another_model(world), actor="ann", reason="r").request
     assert desk.approve(asked.request_id, actor="bob", reason="fine").moved
-    desk.roll_back(actor="cat", reason="complaints")
+    go_back([desk], actor="cat", reason="complaints")
     assert not desk.approve(asked.request_id, actor="cat", reason="late").moved
     assert live(world) == "g0001"
     assert len(world.pointer().history()) == 3
@@ -325,7 +326,7 @@ def test_with_approvers_a_freeze_is_for_another_approver(world: Deployment) -> N
 def test_what_was_rolled_back_is_not_released_again_by_a_sensor(world: Deployment) -> None:
     state = rebuilt(world)
     world.desk().release(state, actor="nightly", reason="r", automatic=True)
-    world.desk().roll_back(actor="ann", reason="worse answers")
+    go_back([world.desk()], actor="ann", reason="worse answers")
     refused = world.desk().release(state, actor="nightly", reason="again", automatic=True)
     assert not refused.moved and refused.request.state == "rejected"
     assert "rolled back (worse answers)" in refused.request.waits_for
@@ -338,8 +339,8 @@ def test_what_was_rolled_back_is_not_released_again_by_a_sensor(world: Deploymen
 
 def test_a_rollback_is_recorded_and_asks_no_gate(world: Deployment) -> None:
     world.desk().release(rebuilt(world), actor="nightly", reason="r")
-    world.desk(**TEAM, **FROZEN).roll_back(actor="dan", reason="complaints")
-    last = world.desk().ledger.decisions.about()[-1]
+    go_back([world.desk(**TEAM, **FROZEN)], actor="dan", reason="complaints")
+    (last,) = world.desk().ledger.decisions.about(what="rollback")
     assert (last.what, last.actor, last.before, last.after) == (
         "rollback",
         "dan",
@@ -453,5 +454,5 @@ def test_somebody_elses_lock_is_waited_for_and_then_named(
     desk = world.desk()
     monkeypatch.setattr(ledger_module, "LOCK_SECONDS", 0.05)
     state = rebuilt(world)
-    with world.desk().ledger.exclusively(), pytest.raises(SyncInProgress, match="somebody else"):
+    with world.desk().ledger.exclusively(), pytest.raises(SyncInProgress, match="run run "):
         desk.request(state, actor="ann", reason="r")

@@ -1,21 +1,19 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vector_platform.indexes.contract import Generation, IndexUnavailable
 from vector_platform.indexes.lock import SyncInProgress
-from vector_platform.releases.flip import (
-    NothingToRollBackTo,
-    ReleaseShrinks,
-    release_generation,
-    roll_back,
-    tidy_up,
-)
+from vector_platform.releases.flip import ReleaseShrinks, release_generation, tidy_up
 from vector_platform.releases.following import sync_followers
+from vector_platform.releases.going_back import go_back
 from vector_platform.releases.pointer import Release
 from vector_platform.releases.promotion import NothingToPromote, Outcome, promote_model
+from vector_platform.releases.turns import NothingToRollBackTo
 from vector_platform_tests.releases.deployment import MODELS, Deployment
 
 WORSE, BETTER = [0.4, 0.5] * 30, [0.6, 0.7] * 30
@@ -27,23 +25,25 @@ def world(tmp_path: Path) -> Deployment:
 
 
 def promote(world: Deployment, model: str | None = None, *, allow_shrink: bool = False) -> Outcome:
-    return promote_model(
-        world.desk(),
+    (outcome,) = promote_model(
+        [world.desk()],
         model_version=model,
         candidates=MODELS,
         actor="ann",
         reason="test",
         overrides={"shrink": "test"} if allow_shrink else {},
     )
+    return outcome
 
 
 COMMON: dict[str, Any] = {"actor": "ann", "reason": "worse answers", "run_id": "run"}
 
 
 def rollback(world: Deployment, *, allow_shrink: bool = False) -> Release:
-    return roll_back(
-        world.pointer(), world.target(), world.sync(), allow_shrink=allow_shrink, **COMMON
-    )
+    go_back([world.desk()], actor="ann", reason="worse answers", allow_shrink=allow_shrink)
+    release = world.pointer().live()
+    assert release is not None
+    return release
 
 
 def follow(world: Deployment, model: str, *, allow_delete: int = 0) -> None:
@@ -214,13 +214,14 @@ def test_a_rollback_that_would_empty_what_readers_see_is_refused(world: Deployme
     assert world.served() == set()
 
 
-def test_no_pointer_moves_while_somebody_writes_the_index(world: Deployment) -> None:
+def test_no_generation_goes_live_while_somebody_writes_it(world: Deployment) -> None:
     for model in MODELS:
         world.sync().sync(model)
         promote(world, model)
     moves = len(world.pointer().history())
-    with world.sync().exclusively():
-        with pytest.raises(SyncInProgress):
+    world.wait_seconds = 0
+    with world.sync().locks.writing("g0001").held():
+        with pytest.raises(SyncInProgress, match="run run"):
             rollback(world)
         with pytest.raises(SyncInProgress):
             promote(world, "old.v1")
@@ -228,18 +229,43 @@ def test_no_pointer_moves_while_somebody_writes_the_index(world: Deployment) -> 
     assert rollback(world).generation == "g0001"
 
 
-def test_a_flip_whose_tidying_up_fails_is_a_flip_and_the_next_sync_ends_it(
-    world: Deployment,
+def test_a_rollback_waits_for_no_build_and_no_sync_of_what_is_live(world: Deployment) -> None:
+    for model in MODELS:
+        world.sync().sync(model)
+        promote(world, model)
+    world.wait_seconds = 0
+    with ExitStack() as others:
+        for name in ("g0002", "g0003"):
+            others.enter_context(world.sync().locks.writing(name).held())
+        assert rollback(world).generation == "g0001"
+    assert world.target().pointed == world.pointer().live_generation().identity
+
+
+@pytest.mark.parametrize("command", ["rollback", "promote", "settle", "sync"])
+def test_a_mirror_that_was_left_behind_is_mended_by_whatever_comes_next(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     for model in MODELS:
         world.sync().sync(model)
         promote(world, model)
     target = world.target()
-    target.fuse.reset()
-    world.sync().sync("old.v1")
-    # The calls of a sync that finds nothing to do, and then the alias.
-    target.fuse.reset(len(target.fuse.calls) + 1)
-    assert rollback(world).generation == "g0001"
-    assert target.pointed == world.sync().states.all()[1].identity, "the alias still says g0002"
-    tidy_up(world.pointer(), target, world.sync())
-    assert target.pointed == world.pointer().live_generation().identity
+
+    def away(generation: Generation) -> None:
+        raise IndexUnavailable("the alias cannot be moved now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, "point", away)
+        assert rollback(world).generation == "g0001"
+    live = world.pointer().live_generation()
+    assert target.left_behind(live.identity), "the alias still says g0002"
+    if command == "rollback":
+        assert rollback(world) == world.pointer().history()[2], "it has not turned forward again"
+    elif command == "promote":
+        assert not promote(world, "old.v1").moved
+    elif command == "settle":
+        (request,) = world.desk().ledger.of("g0001")[1:]
+        assert not world.desk().settle(request.request_id).moved
+    else:
+        tidy_up(world.pointer(), target, world.sync())
+    assert target.left_behind(live.identity) == []
+    assert len(world.pointer().history()) == 3

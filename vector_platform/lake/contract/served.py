@@ -99,6 +99,7 @@ RELEASE_REQUESTS = TableSpec(
             required("waits_for", pa.string()),
             pa.field("evidence_id", pa.string()),
             required("updated_at", TIMESTAMP),
+            pa.field("leaves", pa.string()),
         ]
     ),
     keys=("request_id",),
