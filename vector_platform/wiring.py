@@ -7,6 +7,8 @@ opened on first use and kept, so that a process pays for a model or a connection
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +47,8 @@ class Platform:
         self.settings = settings
         self._embedders: dict[str, Embedder] = {}
         self._targets: dict[str, VectorIndex] = {}
+        # What latencies are read from.
+        self.timer: Callable[[], float] = time.perf_counter
 
     @classmethod
     def load(cls, path: Path | None = None) -> Platform:
@@ -195,6 +199,7 @@ class Platform:
             recall_queries=self.recall_queries,
             probes=self.probes,
             run_id=run_id,
+            timer=self.timer,
         )
         return ReleaseDesk(
             self.lake,

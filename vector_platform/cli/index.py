@@ -256,8 +256,9 @@ def repair(
         backends=list(chosen_backends(settings, backend)),
         allow_delete=allow_delete,
     )
-    done = runs.job("repair_index", dg.RunConfig({"repair": config})).outputs["repair"]
-    for place, reports in done.items():
+    done = runs.job("repair_index", dg.RunConfig({"repair": config})).outputs
+    reported = {k: v for name in config.backends for k, v in done[f"repair_{name}"].items()}
+    for place, reports in reported.items():
         name, _, model_version = place.partition("/")
         for facts in reports:
             written = f"{facts['rows_upserted']} rewritten, {facts['rows_deleted']} deleted"

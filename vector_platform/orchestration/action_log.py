@@ -22,6 +22,9 @@ from vector_platform.quality.acting import Outcome, PastAction, PlannedRun, Ruli
 from vector_platform.quality.faults import Scope
 from vector_platform.releases.decisions import Decision, Decisions
 
+# Run keys in one question: databases take some thousand parameters.
+KEYS_AT_ONCE = 500
+
 _OUTCOMES: dict[dg.DagsterRunStatus, Outcome] = {
     dg.DagsterRunStatus.SUCCESS: "succeeded",
     dg.DagsterRunStatus.FAILURE: "failed",
@@ -46,10 +49,12 @@ class ActionLog:
         self._decisions = Decisions(lake, run_id="", clock=lambda: now)
         self._instance = instance
         self._actor = actor
-        self._known = [d for d in self._decisions.about() if d.actor == actor]
+        self._known = self._decisions.about(actor=actor)
 
     def past(self) -> list[PastAction]:
         """Every action of this sensor, one for each fault that a run was started for."""
+        acted = [(decision, _after(decision)) for decision in self._known if decision.what == "act"]
+        outcomes = self._outcomes([after["run_key"] for _, after in acted])
         return [
             PastAction(
                 run_key=after["run_key"],
@@ -59,13 +64,10 @@ class ActionLog:
                 evaluation_ids=tuple(part["evaluation_ids"]),
                 attempt=part["attempt"],
                 at=decision.decided_at,
-                outcome=outcome,
+                outcome=outcomes[after["run_key"]],
                 why=decision.why,
             )
-            for decision in self._known
-            if decision.what == "act"
-            for after in (_after(decision),)
-            for outcome in (self._outcome(after["run_key"]),)
+            for decision, after in acted
             for part in after["faults"]
         ]
 
@@ -108,14 +110,23 @@ class ActionLog:
             after=after,
         )
 
-    def _outcome(self, run_key: str) -> Outcome:
-        runs = self._instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
-        if not runs:
+    def _outcomes(self, run_keys: Sequence[str]) -> dict[str, Outcome]:
+        """What became of runs: one question for hundreds of them, and one more a failed run."""
+        runs: dict[str, dg.DagsterRun] = {}
+        keys = sorted(set(run_keys))
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            of = dg.RunsFilter(tags={RUN_KEY_TAG: keys[start : start + KEYS_AT_ONCE]})
+            for run in self._instance.get_runs(of):
+                runs.setdefault(run.tags[RUN_KEY_TAG], run)  # the newest comes first
+        return {key: self._outcome(runs.get(key)) for key in keys}
+
+    def _outcome(self, run: dg.DagsterRun | None) -> Outcome:
+        if run is None:
             return "asked"
-        outcome = _OUTCOMES.get(runs[0].status, "running")
-        if outcome == "failed" and runs[0].tags.get(WILL_RETRY_TAG) == "true":
+        outcome = _OUTCOMES.get(run.status, "running")
+        if outcome == "failed" and run.tags.get(WILL_RETRY_TAG) == "true":
             return "running"  # Dagster asks for it once more, under the same key
-        if outcome == "failed" and needs_a_person(self._instance, runs[0].run_id):
+        if outcome == "failed" and needs_a_person(self._instance, run.run_id):
             return "refused"
         return outcome
 

@@ -15,7 +15,7 @@ from vector_platform.orchestration.checks.parity import proof_metadata
 from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.settings import Settings
+from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
 
 
@@ -46,47 +46,11 @@ def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
 def build_repair_job(settings: Settings) -> dg.JobDefinition:
     """`repair_index`: what differs from the lake is rewritten, nothing else, and proven."""
 
-    @dg.op(pool="repair_index")
-    def repair(
-        context: dg.OpExecutionContext,
-        config: RepairConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        done: dict[str, Any] = {}
-        platform.follow_own_models()
-        active = list(platform.settings.active_models)
-        asked = [config.model_version] if config.model_version else active
-        for backend in chosen_backends(settings, config.backends):
-            sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
-            for model_version in asked:
-                with retry_by_type():
-                    reports = [
-                        sync.repair(state, allow_delete=config.allow_delete)
-                        for state in platform.live_pointer(backend).following(model_version)
-                    ]
-                if not reports:
-                    continue
-                proof = reports[-1].verification
-                assert proof is not None, "a repair compares in full and always proves"
-                context.log_event(
-                    dg.AssetMaterialization(
-                        asset_key=keys.index(backend, settings),
-                        partition=model_version,
-                        metadata=reports[-1].facts(),
-                    )
-                )
-                # Dagster takes it at any time; its annotation names only the other events.
-                context.log_event(
-                    dg.AssetCheckEvaluation(  # type: ignore[arg-type]
-                        asset_key=keys.index(backend, settings),
-                        check_name=keys.INDEX_MATCHES,
-                        passed=True,
-                        partition=model_version,
-                        metadata=proof_metadata(proof),
-                    )
-                )
-                done[f"{backend}/{model_version}"] = [report.facts() for report in reports]
-        return done
+    @dg.op
+    def repair(config: RepairConfig) -> dict[str, Any]:
+        return config.model_dump() | {"backends": chosen_backends(settings, config.backends)}
+
+    on_backends = [_repair_op(settings, backend) for backend in settings.indexes.backends]
 
     @dg.job(
         name="repair_index",
@@ -94,9 +58,57 @@ def build_repair_job(settings: Settings) -> dg.JobDefinition:
         "equal to it. The way out of a failed check index_matches_lake.",
     )
     def repair_index() -> None:
-        repair()
+        asked = repair()
+        for repair_one in on_backends:
+            repair_one(asked)
 
     return repair_index
+
+
+def _repair_op(settings: Settings, backend: BackendName) -> dg.OpDefinition:
+    """The repair of one backend, in the pool that its syncs are in: they would wait for it."""
+
+    @dg.op(name=f"repair_{backend}", pool=keys.index_pool(backend))
+    def repair_one(
+        context: dg.OpExecutionContext, asked: dict[str, Any], platform: dg.ResourceParam[Platform]
+    ) -> dict[str, Any]:
+        done: dict[str, Any] = {}
+        if backend not in asked["backends"]:
+            return done
+        platform.follow_own_models()
+        only = asked["model_version"]
+        sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
+        for model_version in [only] if only else list(platform.settings.active_models):
+            with retry_by_type():
+                reports = [
+                    sync.repair(state, allow_delete=asked["allow_delete"])
+                    for state in platform.live_pointer(backend).following(model_version)
+                ]
+            if not reports:
+                continue
+            proof = reports[-1].verification
+            assert proof is not None, "a repair compares in full and always proves"
+            context.log_event(
+                dg.AssetMaterialization(
+                    asset_key=keys.index(backend, settings),
+                    partition=model_version,
+                    metadata=reports[-1].facts(),
+                )
+            )
+            # Dagster takes it at any time; its annotation names only the other events.
+            context.log_event(
+                dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                    asset_key=keys.index(backend, settings),
+                    check_name=keys.INDEX_MATCHES,
+                    passed=True,
+                    partition=model_version,
+                    metadata=proof_metadata(proof),
+                )
+            )
+            done[f"{backend}/{model_version}"] = [report.facts() for report in reports]
+        return done
+
+    return repair_one
 
 
 def chosen_backends(settings: Settings, asked: list[str]) -> list[Any]:

@@ -23,6 +23,7 @@ NO_DRIFT = "distribution_has_not_drifted"
 RECALL_HOLDS = "index_recall_holds"
 QUALITY_HOLDS = "retrieval_quality_holds"
 INDEX_MATCHES = "index_matches_lake"
+MIRROR_FOLLOWS = "mirror_follows_pointer"
 EVERY_ROW_INDEXED = "every_row_is_indexed"
 
 # Run tags.
@@ -33,6 +34,11 @@ REASON_TAG = "vector_platform/reason"
 def raw(source: str) -> dg.AssetKey:
     """The raw asset of a source."""
     return dg.AssetKey(["raw", source])
+
+
+def index_pool(backend: BackendName) -> str:
+    """The pool of all that writes generations which readers see: syncs and repairs."""
+    return f"index_{backend}"
 
 
 def index(backend: BackendName, settings: Settings) -> dg.AssetKey:

@@ -79,7 +79,7 @@ def measure_generation(
         raise NothingProven(f"{backend} {state.generation} is not proven equal to any snapshot")
     target = platform.target(backend)
     queries = platform.recall_queries(state, state.snapshot)
-    answers = examine(lake, target, state.identity, state.snapshot, queries)
+    answers = examine(lake, target, state.identity, state.snapshot, queries, timer=platform.timer)
     verdict = RecallVerdict(
         uuid4().hex,
         state,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,9 @@ from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.quality.exact import QUERY_BLOCK, by_tenant, vectors_of
 from vector_platform.quality.index_queries import IndexQueries
 from vector_platform.quality.intervals import Recall, holm_rejects, recall_interval
+
+# Reads a clock in seconds; handed in, so that a test decides how long a search took.
+Timer = Callable[[], float]
 
 TOP_K = 10
 # Queries that are also asked one by one for their latency.
@@ -151,6 +155,7 @@ def measure(
     *,
     floor: float,
     k: int = TOP_K,
+    timer: Timer = time.perf_counter,
 ) -> Fidelity:
     """Ask an index all queries, compare with exact search over a snapshot, and judge.
 
@@ -162,11 +167,13 @@ def measure(
         queries: See `index_queries.py`.
         floor: Least recall that is accepted.
         k: Neighbours.
+        timer: Reads seconds, before and after a search.
 
     Raises:
         IndexUnavailable: The backend does not answer; that is no verdict.
     """
-    return judge(examine(lake, target, generation, snapshot, queries, k=k), floor=floor)
+    answers = examine(lake, target, generation, snapshot, queries, k=k, timer=timer)
+    return judge(answers, floor=floor)
 
 
 def examine(
@@ -177,10 +184,11 @@ def examine(
     queries: IndexQueries,
     *,
     k: int = TOP_K,
+    timer: Timer = time.perf_counter,
 ) -> Answers:
     """Ask an index all queries and compare with exact search over a snapshot; see `measure`."""
     ids = _ask(target, generation, queries, k=k)
-    seconds = _latencies(target, generation, queries, k=k)
+    seconds = _latencies(target, generation, queries, k=k, timer=timer)
     recalls = recall_of(lake, generation.model_version, snapshot, queries, ids, k=k)
     return Answers(queries, ids, recalls, seconds)
 
@@ -203,15 +211,15 @@ def _ask(
 
 
 def _latencies(
-    target: VectorIndex, generation: Generation, queries: IndexQueries, *, k: int
+    target: VectorIndex, generation: Generation, queries: IndexQueries, *, k: int, timer: Timer
 ) -> npt.NDArray[np.float64]:
     """Seconds of single searches as readers make them, of queries of every part."""
     count = len(queries.tenants)
     seconds = []
     for place in np.unique(np.linspace(0, count - 1, min(count, TIMED_QUERIES)).astype(int)):
-        started = time.perf_counter()
+        started = timer()
         target.search(generation, queries.vectors[place], k=k, tenant=queries.tenants[place])
-        seconds.append(time.perf_counter() - started)
+        seconds.append(timer() - started)
     return np.array(seconds)
 
 

@@ -211,7 +211,8 @@ class ReleaseDesk:
     # -- settling ---------------------------------------------------------------------------
 
     def settle_open(self) -> list[Settled]:
-        """Settle every open request of this index, oldest first."""
+        """Settle every open request of this index, oldest first, and mend its aliases."""
+        self.mend_mirror()
         settled = []
         for request in self.ledger.open():
             try:

@@ -7,6 +7,7 @@ measure, judge, keep. Does not belong here: how it is measured (`measuring.py`),
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake
+from vector_platform.quality.fidelity import Timer
 from vector_platform.releases.decisions import Clock, utc_now
 from vector_platform.releases.evaluations import keep_report, kept_evidence
 from vector_platform.releases.evidence import Evidence
@@ -59,6 +61,7 @@ class Examiner:
         probes: Queries under a model version that latency is compared with.
         run_id: Recorded with every evaluation.
         clock: When it is.
+        timer: How long a search takes.
     """
 
     def __init__(
@@ -76,8 +79,10 @@ class Examiner:
         probes: Probes,
         run_id: str,
         clock: Clock = utc_now,
+        timer: Timer = time.perf_counter,
     ) -> None:
         self.metric = metric
+        self.timer = timer
         self.probes = probes
         self._lake = lake
         self._pointer = pointer
@@ -139,6 +144,7 @@ class Examiner:
             recall_floor=self._recall_floor,
             recall_queries=self._recall_queries,
             probes=self.probes,
+            timer=self.timer,
             now=now,
         )
         report = judge(evidence, self._policy, moment=now)

@@ -15,7 +15,7 @@ from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.quality.fidelity import Fidelity, measure
+from vector_platform.quality.fidelity import Fidelity, Timer, measure
 from vector_platform.quality.golden_questions import GoldenQuestions
 from vector_platform.quality.index_queries import IndexQueries
 from vector_platform.releases.changed_answers import changed_answers
@@ -74,6 +74,7 @@ def collect(
     recall_floor: float,
     recall_queries: RecallQueries,
     probes: Probes,
+    timer: Timer,
     now: datetime,
 ) -> Evidence:
     """Measure a generation that is proven equal to its snapshot, beside the live one.
@@ -86,17 +87,23 @@ def collect(
     rounds = -(-LATENCIES // max(1, len(asked)))
     known_as = probes(live.model_version) if live else []
     for mine in asked[:WARM_UP]:
-        ask(target, state.identity, mine)
+        ask(target, state.identity, mine, timer=timer)
     before: list[Answer] = []
     answers: list[Answer] = []
     for _ in range(rounds):
         # In turn, query by query, so that a busy machine slows both alike.
         for place, mine in enumerate(asked):
             if live:
-                before.append(_answered(ask(target, live.identity, known_as[place])))
-            answers.append(_answered(ask(target, state.identity, mine)))
+                before.append(_answered(ask(target, live.identity, known_as[place], timer=timer)))
+            answers.append(_answered(ask(target, state.identity, mine, timer=timer)))
     fidelity = _fidelity(
-        lake, target, state, proof.snapshot, recall_queries(state, proof.snapshot), recall_floor
+        lake,
+        target,
+        state,
+        proof.snapshot,
+        recall_queries(state, proof.snapshot),
+        recall_floor,
+        timer,
     )
     same = live is not None and _same_model(state, live)
     return Evidence(
@@ -129,9 +136,10 @@ def _fidelity(
     snapshot: Snapshot,
     queries: IndexQueries,
     floor: float,
+    timer: Timer,
 ) -> Fidelity:
     try:
-        return measure(lake, target, state.identity, snapshot, queries, floor=floor)
+        return measure(lake, target, state.identity, snapshot, queries, floor=floor, timer=timer)
     except IndexUnavailable as error:
         raise MeasurementFailed(f"a query got no answer: {error}") from error
 

@@ -18,7 +18,10 @@ from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, Hit
 from vector_platform.lake.contract import hash_text
+from vector_platform.lake.joins import scan, spilling_duckdb
 from vector_platform.lake.lake import Lake
+from vector_platform.quality.exact import vectors_of
+from vector_platform.quality.fidelity import Timer
 from vector_platform.quality.retrieval import golden_set
 
 # Enough to see one failing answer in a hundred and a 95th percentile, and quick to ask.
@@ -81,21 +84,39 @@ def probes_of(
 
 
 def _stored_vectors(lake: Lake, model_version: str) -> list[Probe]:
-    chosen: list[tuple[str, Probe]] = []
-    for batch in lake.index_rows(model_version, lake.snapshot()):
-        for row in batch.select(["id", "tenant", "text", "vector"]).to_pylist():
-            vector = np.asarray(row["vector"], np.float32)
-            probe = Probe(row["id"], row["text"], vector, row["tenant"])
-            chosen.append((hash_text(row["id"]), probe))
-        chosen = sorted(chosen, key=lambda pair: pair[0])[:PROBES]
-    return [probe for _, probe in chosen]
+    """Chosen by their ids alone: no vector and no text is read but theirs."""
+    snapshot = lake.snapshot()
+    with spilling_duckdb() as db:
+        db.register("chunks", scan(lake.chunks.dataset(snapshot.chunks), ["chunk_id"]))
+        chosen = db.sql(
+            "SELECT chunk_id AS id FROM chunks ORDER BY md5(chunk_id), chunk_id LIMIT $most",
+            params={"most": PROBES},
+        ).to_arrow_table()
+    dimension = lake.model_version(model_version).dimension
+    probes = [
+        Probe(row["id"], row["text"], vector, row["tenant"])
+        for batch in lake.index_rows(model_version, snapshot, ids=chosen)
+        for row, vector in zip(
+            batch.select(["id", "text", "tenant"]).to_pylist(),
+            vectors_of(batch, dimension),
+            strict=True,
+        )
+    ]
+    return sorted(probes, key=lambda probe: hash_text(probe.query_id))
 
 
-def ask(target: VectorIndex, generation: Generation, probe: Probe, k: int = K) -> Answer:
+def ask(
+    target: VectorIndex,
+    generation: Generation,
+    probe: Probe,
+    *,
+    k: int = K,
+    timer: Timer = time.perf_counter,
+) -> Answer:
     """Search once, as serving does. No answer is an answer with an error, not an exception."""
-    started = time.perf_counter()
+    started = timer()
     try:
         hits = tuple(target.search(generation, probe.vector, k=k, tenant=probe.tenant))
     except VectorPlatformError as error:
-        return Answer((), (time.perf_counter() - started) * 1000, str(error))
-    return Answer(hits, (time.perf_counter() - started) * 1000)
+        return Answer((), (timer() - started) * 1000, str(error))
+    return Answer(hits, (timer() - started) * 1000)

@@ -95,13 +95,14 @@ def measure(
 ) -> tuple[Measured, Measured]:
     """Ask both generations every probe, in turn, so that a busy machine slows both alike."""
     sides = [(state, desk.examiner.probes(state.model_version)) for state in (previous, live)]
+    timer = desk.examiner.timer
     for state, probes in sides:
         for probe in probes[:WARM_UP]:
-            ask(desk.target, state.identity, probe)
+            ask(desk.target, state.identity, probe, timer=timer)
     answers: list[list[Answer]] = [[], []]
     for place in range(min(len(probes) for _, probes in sides)):
         for mine, (state, probes) in zip(answers, sides, strict=True):
-            mine.append(ask(desk.target, state.identity, probes[place]))
+            mine.append(ask(desk.target, state.identity, probes[place], timer=timer))
     known = current_golden(desk.lake)
     before, after = (
         Measured(

@@ -25,11 +25,12 @@ from vector_platform.errors import TransientError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.lake.lake import Lake
+from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.flip import release_generation, tidy_up
 from vector_platform.releases.following import sync_followers
+from vector_platform.releases.going_back import go_back
 from vector_platform.releases.pointer import LivePointer, Release
-from vector_platform.releases.turns import turn_of
-from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex
+from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex, Releases
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.reader import read_until_told
 from vector_platform_tests.integration.conftest import Server, open_index
@@ -151,7 +152,7 @@ def do(job: Job) -> Any:
     sync = sync_of(lake, target, folder, lambda line: say("progress", line), job.full_proof_hours)
     pointer = TimedPointer(lake, job.backend, INDEX)
     if job.verb in ("release", "rollback"):
-        return _move(sync, pointer, target, job)
+        return _move(lake, sync, pointer, target, job)
     reports = [_report(_sync(sync, pointer, job, model)) for model in job.models]
     if job.verb == "run":
         tidy_up(pointer, target, sync)
@@ -171,7 +172,7 @@ class TimedPointer(LivePointer):
 
 
 def _move(
-    sync: IndexSync, pointer: TimedPointer, target: VectorIndex, job: Job
+    lake: Lake, sync: IndexSync, pointer: TimedPointer, target: VectorIndex, job: Job
 ) -> dict[str, float]:
     started = time.perf_counter()
     why: dict[str, Any] = {"actor": "test", "reason": job.verb, "run_id": f"run-{os.getpid()}"}
@@ -179,10 +180,11 @@ def _move(
         built = sync.build(job.models[0]).generation
         release_generation(pointer, target, sync, built, evidence={}, **why)
     else:
-        turn = turn_of(pointer.history(), target.backend)
-        back = next(s for s in sync.states.present() if s.generation == turn.target)
-        taken: dict[str, object] = {"rolled_back": turn.leaves}
-        release_generation(pointer, target, sync, back, evidence=taken, **why)
+        nobody: Any = None  # a rollback asks no gate, so nobody examines anything
+        desk = ReleaseDesk(
+            lake, pointer, target, sync, nobody, index=INDEX, policy=Releases(), run_id="test"
+        )
+        go_back([desk], actor="test", reason=job.verb)
     return {"pointer_seconds": pointer.seconds, "seconds": time.perf_counter() - started}
 
 

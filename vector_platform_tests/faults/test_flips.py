@@ -176,6 +176,21 @@ def test_readers_notice_nothing_of_twenty_moves(world: World) -> None:
     flip_under_readers(world, ALL)
 
 
+@pytest.mark.integration
+def test_a_rollback_killed_before_its_alias_is_finished_by_repeating_it(world: World) -> None:
+    begun(world)
+    move(world, "release", MODELS[0])
+    plain = PLAIN[world.server.backend](world.server.url)
+    left, killed = world.live(), world.run("rollback", kill_at="after merge releases")
+    back = world.live()
+    assert killed.kind == "killed" and back.generation != left.generation
+    assert not plain.mirrored(back.identity), "the kill came too late to show anything"
+    move(world, "rollback", MODELS[0])
+    assert world.live() == back, "it has turned forward again"
+    assert plain.mirrored(back.identity), "readers outside see another generation"
+    plain.close()
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(("verb", "places"), PLACES.items(), ids=PLACES)
 def test_a_move_killed_anywhere_leaves_readers_a_whole_index(

@@ -32,6 +32,7 @@ from vector_platform.orchestration.partitions import follow_models
 from vector_platform.settings import BackendName, Settings, load_settings
 from vector_platform.wiring import Platform
 from vector_platform_tests.indexes.memory_index import MemoryIndex
+from vector_platform_tests.releases.deployment import SteadyTimer
 
 # A Saturday noon, hours away from the daily ingest (03:15) and the nightly sweep (04:45).
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -99,6 +100,7 @@ class MemoryPlatform(Platform):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.memory: dict[str, MemoryIndex] = {}
+        self.timer = SteadyTimer()
 
     def target(self, backend: BackendName) -> VectorIndex:
         if backend not in self.memory:

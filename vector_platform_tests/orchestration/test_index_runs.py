@@ -5,6 +5,7 @@ The lake is real, the backends are in memory, the runs are Dagster's own, in pro
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from vector_platform.indexes import lock
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys, retries
 from vector_platform.orchestration.acting_jobs import IndexTarget, ReindexConfig
@@ -180,9 +182,15 @@ def add_rows(runs: Runs, generation: Any, count: int) -> None:
     memory(runs).damaged(generation)
 
 
-def check(runs: Runs, backend: str = "milvus", model_version: str = OLD) -> bool:
-    """Run `index_matches_lake` alone, in a run of its own, and return its verdict."""
-    key = dg.AssetCheckKey(dg.AssetKey([backend, "documents"]), keys.INDEX_MATCHES)
+def check(
+    runs: Runs,
+    backend: str = "milvus",
+    model_version: str = OLD,
+    *,
+    name: str = keys.INDEX_MATCHES,
+) -> bool:
+    """Run a check alone, in a run of its own, and return its verdict."""
+    key = dg.AssetCheckKey(dg.AssetKey([backend, "documents"]), name)
     selection = dg.AssetSelection.checks(key)
     job = dg.define_asset_job("check_index", selection=selection).resolve(
         asset_graph=runs.definitions.resolve_asset_graph()
@@ -199,7 +207,7 @@ def check(runs: Runs, backend: str = "milvus", model_version: str = OLD) -> bool
 
 def repair(runs: Runs, **config: Any) -> Any:
     done = runs.job("repair_index", dg.RunConfig({"repair": RepairConfig(**config)}))
-    return done.outputs["repair"]
+    return done.outputs["repair_milvus"] | done.outputs["repair_pinecone"]
 
 
 def test_a_repair_job_mends_what_a_check_has_found_and_nothing_else(runs: Runs) -> None:
@@ -366,3 +374,62 @@ def _generation(runs: Runs) -> Any:
     state = IndexStates(runs.platform.lake.index_state, "milvus", "documents").newest(OLD)
     assert state is not None
     return state.identity
+
+
+def test_a_repair_that_is_started_while_a_sync_is_running_waits_for_it_and_ends_well(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two real runs at once: the sync is held in its first write until the repair waits for it."""
+    runs.materialize([MILVUS], partition=OLD)
+    building.put(runs.platform.lake, building.chunk("guides:new", "a text that came later"))
+    building.embed(runs.platform.lake, OLD)
+    waiting = threading.Event()
+    index = memory(runs)
+    upsert, holder = index.upsert, lock.WaitingLock._holder
+    done: list[Any] = []
+    beside = threading.Thread(
+        target=lambda: done.append(repair(runs, model_version=OLD, backends=["milvus"]))
+    )
+
+    def asked_for(self: lock.WaitingLock) -> str:
+        waiting.set()
+        return holder(self)
+
+    def held(generation: Any, rows: Any, *, fresh: bool = False) -> None:
+        if not beside.ident:
+            beside.start()
+            assert waiting.wait(60), "the repair has waited for nobody"
+        upsert(generation, rows, fresh=fresh)
+
+    monkeypatch.setattr(lock.WaitingLock, "_holder", asked_for)
+    monkeypatch.setattr(index, "upsert", held)
+    runs.materialize([MILVUS], partition=OLD)
+    beside.join(60)
+    assert [facts["rows_upserted"] for facts in done[0]["milvus/words.v1"]] == [0]
+    assert check(runs)
+
+
+def test_syncs_and_repairs_of_a_backend_are_in_one_pool_and_a_rollback_is_in_none(
+    runs: Runs,
+) -> None:
+    def pools(job: str) -> set[str | None]:
+        return {node.definition.pool for node in runs.definitions.resolve_job_def(job).nodes}
+
+    graph = runs.definitions.resolve_asset_graph()
+    for backend in ("milvus", "pinecone"):
+        key = dg.AssetKey([backend, "documents"])
+        assert keys.index_pool(backend) in graph.get(key).pools
+    assert {"index_milvus", "index_pinecone"} <= pools("repair_index")
+    assert pools("roll_back") == {None}
+    assert not pools("promote") & pools("repair_index")
+
+
+def test_a_mirror_that_was_left_behind_fails_its_check_until_the_next_sync(runs: Runs) -> None:
+    runs.materialize([MILVUS, dg.AssetKey(["pinecone", "documents"])], partition=OLD)
+    promote(runs, OLD)
+    index = memory(runs)
+    pointed, index.pointed = index.pointed, None
+    assert not check(runs, name=keys.MIRROR_FOLLOWS)
+    runs.materialize([MILVUS], partition=OLD)
+    assert check(runs, name=keys.MIRROR_FOLLOWS)
+    assert index.pointed == pointed

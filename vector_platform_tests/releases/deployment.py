@@ -6,6 +6,7 @@ Belongs here: building states and evaluations. Does not belong here: assertions.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.lake.contract import EVALUATIONS, canonical_json
 from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.quality.fidelity import Timer
 from vector_platform.quality.index_queries import IndexQueries, stored_queries
 from vector_platform.releases.desk import ReleaseDesk
 from vector_platform.releases.examiner import Examiner
@@ -28,6 +30,16 @@ from vector_platform_tests.lake.building import START, chunk, embed, open_lake, 
 MODELS = ("old.v1", "new.v1")
 
 
+class SteadyTimer:
+    """Every reading is a millisecond after the one before: latencies that no machine decides."""
+
+    def __init__(self) -> None:
+        self._readings = count()
+
+    def __call__(self) -> float:
+        return next(self._readings) / 1000
+
+
 class Deployment:
     """Two model versions over a few chunks, and any number of backends."""
 
@@ -37,6 +49,8 @@ class Deployment:
         self.targets: dict[str, MemoryIndex] = {}
         self.now = START
         self.wait_seconds = 60.0
+        # Every search takes a millisecond, unless a test says otherwise.
+        self.timer: Timer = SteadyTimer()
         # When generations count as built; None for when they were.
         self.built_at: datetime | None = None
         self.put(*(f"s:{number}" for number in range(documents)))
@@ -96,6 +110,7 @@ class Deployment:
             probes=self.probes,
             run_id="run",
             clock=self.clock,
+            timer=self.timer,
         )
         return ReleaseDesk(
             self.lake,

@@ -48,7 +48,7 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
         description=f"The index on {backend.capitalize()}, built from a snapshot of chunks and "
         "embeddings and from nothing else. Each model version has generations of its own.",
         automation_condition=follow_corpus(settings),
-        pool=f"index_{backend}",
+        pool=keys.index_pool(backend),
         code_version="1",
     )
     def index(

@@ -1,8 +1,9 @@
 """Parity checks: an index equals the snapshot it claims to be built from.
 
-Belongs here: `index_matches_lake`, which takes back the proof of a generation that differs, and
-`every_row_is_indexed` of every backend. Does not belong here: the comparison
-(`indexes/verify.py`) or the repair. An unreachable backend is an error, never a failed check.
+Belongs here: `index_matches_lake`, which takes back the proof of a generation that differs,
+`every_row_is_indexed` and `mirror_follows_pointer` of every backend. Does not belong here: the
+comparison (`indexes/verify.py`) or the repair. An unreachable backend is an error, never a failed
+check.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -29,11 +30,11 @@ SHOWN = 8
 
 
 def build_parity_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    """Two checks a configured backend."""
+    """Three checks a configured backend."""
     return [
         build(settings, backend)
         for backend in settings.indexes.backends
-        for build in (_parity_check, _refused_check)
+        for build in (_parity_check, _refused_check, _mirror_check)
     ]
 
 
@@ -150,6 +151,47 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
     return every_row_is_indexed
 
 
+def _mirror_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=keys.index(backend, settings),
+        name=keys.MIRROR_FOLLOWS,
+        partitions_def=model_versions(settings),
+        description="The backend's own aliases stand for the live generation, so that readers "
+        "outside the platform see what the live pointer says.",
+    )
+    def mirror_follows_pointer(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.AssetCheckResult:
+        model_version = context.partition_key
+        behind: list[str] = []
+        with retry_by_type():
+            live = platform.live_pointer(backend).live()
+            serves = live is not None and live.model_version == model_version
+            if serves:
+                state = platform.live_pointer(backend).live_generation()
+                behind = platform.target(backend).left_behind(state.identity)
+        return dg.AssetCheckResult(
+            passed=not behind,
+            metadata={
+                "left_behind": len(behind),
+                "generation": live.generation if live is not None and serves else "",
+                "sample": dg.MetadataValue.json(behind[:SHOWN]),
+                "diagnosis": "Readers outside the platform are served another generation."
+                if behind
+                else "Readers outside the platform see the live generation."
+                if serves
+                else "This model version is not live, so no alias stands for it.",
+                "what_happens": "The next sync, and every release command, makes them follow."
+                if behind
+                else "Nothing: there is nothing to mend.",
+                "what_to_do": f"vector-platform release promote {model_version} --backend "
+                f"{backend} makes the aliases follow at once; it moves no pointer.",
+            },
+        )
+
+    return mirror_follows_pointer
+
+
 def proof_metadata(proof: Verification) -> dict[str, Any]:
     """A proof as metadata of a check: numbers first, samples as JSON, what they say in words."""
     facts = proof.facts()
@@ -209,4 +251,5 @@ def _following(
     states = platform.live_pointer(backend).following(model_version)
     if not states:
         raise dg.Failure(f"{backend} has no generation of {model_version} to check")
-    return states
+    # One that is being built beside the live one is proven by its builder when it is done.
+    return [state for state in states if state.status != "building"] or states
