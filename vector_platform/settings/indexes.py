@@ -72,7 +72,7 @@ class PineconeIndex(BackendSection):
         description="Share of the digests that a verify fetches, another one each time; all ids "
         "are listed. A fetch costs a read unit a row.",
     )
-    search_namespaces: int = Field(
+    search_namespaces: Annotated[int, TUNING] = Field(
         default=100,
         ge=1,
         description="Tenants that a search without a tenant asks at most, the largest; a namespace "
