@@ -215,7 +215,7 @@ def names_of(section: type[BaseModel]) -> list[str]:
 
 
 def shown(default: float | str) -> str:
-    return f"{default:g}" if isinstance(default, (int, float)) else default
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def commands_in(text: str) -> Iterator[list[str]]:

@@ -37,6 +37,7 @@ from vector_platform.settings.sources import (
     FilesSource,
     GoldenQueries,
     PythonSource,
+    ReadLimits,
     SourceSettings,
     SqlSource,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "PineconeIndex",
     "PythonSource",
     "Quality",
+    "ReadLimits",
     "Releases",
     "Retraining",
     "Schedules",

@@ -54,8 +54,32 @@ class FieldMapping(Section):
         return {name: name for name in value} if isinstance(value, list) else value
 
 
+class ReadLimits(Section):
+    """How much of one file or row is read before it is refused as a reject; the rest lands."""
+
+    file_mib: int = Field(default=4096, ge=1, description="MiB of a file as it is stored.")
+    unpacked_mib: int = Field(
+        default=16384, ge=1, description="MiB that a compressed file or a DOCX unpacks to."
+    )
+    unpacked_ratio: int = Field(
+        default=200, ge=2, description="Times its size that it unpacks to, from 16 MiB on."
+    )
+    document_characters: int = Field(
+        default=10_000_000,
+        ge=1000,
+        description="Characters of a document. A record of a table may have four times as many.",
+    )
+    conversion_seconds: int = Field(
+        default=120, ge=1, description="Seconds that one PDF or DOCX may take."
+    )
+    conversion_mib: int = Field(
+        default=2048, ge=64, description="MiB of memory that one PDF or DOCX may take."
+    )
+
+
 class _Source(Section):
     fields: FieldMapping
+    limits: ReadLimits = ReadLimits()
     owner: str | None = None
     description: str = ""
 

@@ -2,20 +2,23 @@
 
 Belongs here: text and title of one file. Does not belong here: finding files (`files.py`) and
 splitting text (`corpus`). Markdown and plain text are read as they are and HTML by our own
-`markup.py`; markitdown, which is slow to import, is asked only for PDF and DOCX.
+`markup.py`; PDF and DOCX go to a process of their own (`conversion.py`).
 """
 
 from __future__ import annotations
 
-import functools
-import io
 import re
+import shutil
+import tempfile
 from datetime import UTC, date, datetime
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
+from vector_platform.settings import ReadLimits
 from vector_platform.sources.base import Reject, SourceRow
-from vector_platform.sources.markup import read_html
+from vector_platform.sources.conversion import ConversionFailed, Converter
+from vector_platform.sources.limits import too_long
+from vector_platform.sources.markup import UnknownEncoding, read_html
 from vector_platform.sources.payload import as_utc
 
 _MIME = {
@@ -30,13 +33,21 @@ _MIME = {
 DOCUMENT_SUFFIXES = tuple(_MIME)
 
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*$")
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+")
+_MAX_BYTES_PER_CHARACTER = 4
 # What file systems call the time of the last change.
 _MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
 def read_document(
-    content: bytes, *, relative: str, suffix: str, uri: str, info: dict[str, Any]
+    stream: IO[bytes],
+    *,
+    relative: str,
+    suffix: str,
+    uri: str,
+    info: dict[str, Any],
+    limits: ReadLimits,
+    converter: Converter,
 ) -> SourceRow | Reject:
     """One file as a row with the columns path, title, text, modified and mime.
 
@@ -44,24 +55,31 @@ def read_document(
     the text is not repeated in it.
 
     Args:
-        content: The file.
+        stream: The file.
         relative: Its path below the source's folder: the key.
         suffix: Its suffix, which decides how it is read.
         uri: Lineage.
         info: What the file system says about it; `modified` is taken from it.
+        limits: What it may take to read it.
+        converter: Asked for PDF and DOCX.
+
+    Raises:
+        OverLimit: It is larger than the limits allow.
     """
 
     def reject(reason: str) -> Reject:
         return Reject(place=uri, reason=reason, uri=uri)
 
     try:
-        title, text = _read(content, suffix)
+        title, text = _read(stream, suffix, limits, converter)
     except UnicodeDecodeError as error:
         return reject(f"bad encoding: not UTF-8 ({error.reason} at byte {error.start})")
-    except Exception as error:
-        # Parsers of broken files raise whatever they stumble over.
-        lines = str(error).strip().splitlines()
-        return reject(f"unreadable file: {type(error).__name__}: {lines[0] if lines else ''}"[:500])
+    except UnknownEncoding as error:
+        return reject(f"bad encoding: {error}")
+    except ConversionFailed as error:
+        return reject(f"unreadable file: {error}")
+    if len(text) > limits.document_characters:
+        raise too_long("the document", limits)
     if not text.strip():
         return reject("no text: the file holds no readable text (a scan needs OCR first)")
     values = {
@@ -74,15 +92,19 @@ def read_document(
     return SourceRow(values, place=uri, uri=uri)
 
 
-def _read(content: bytes, suffix: str) -> tuple[str, str]:
-    if suffix in (".html", ".htm"):
-        page = read_html(content)
-        if not page.is_faithful:
-            raise UnicodeDecodeError("html", content, 0, len(content), "bytes had to be replaced")
-        return page.title, _without_opening(page.title, page.text)
+def _read(
+    stream: IO[bytes], suffix: str, limits: ReadLimits, converter: Converter
+) -> tuple[str, str]:
     if suffix in (".pdf", ".docx"):
-        text = _convert(content, suffix).replace("\f", "\n\n").strip()
+        text = _convert(stream, suffix, converter).replace("\f", "\n\n").strip()
     else:
+        most = _MAX_BYTES_PER_CHARACTER * limits.document_characters
+        content = stream.read(most + 1)
+        if len(content) > most:
+            raise too_long("the document", limits)
+        if suffix in (".html", ".htm"):
+            page = read_html(content)
+            return page.title, _without_opening(page.title, page.text)
         text = content.decode("utf-8-sig").replace("\r\n", "\n").strip()
     if suffix in (".txt", ".pdf"):
         return "", text
@@ -90,40 +112,37 @@ def _read(content: bytes, suffix: str) -> tuple[str, str]:
     return title, _without_opening(title, text)
 
 
+def _convert(stream: IO[bytes], suffix: str, converter: Converter) -> str:
+    with tempfile.TemporaryDirectory(prefix="vector_platform_document_") as folder:
+        path = Path(folder) / f"document{suffix}"
+        with path.open("wb") as file:
+            shutil.copyfileobj(stream, file)
+        return converter.convert(path, suffix=suffix, mime=_MIME[suffix])
+
+
 def _first_heading(markdown: str) -> str:
     fenced = False
     for line in markdown.splitlines():
         if _FENCE.match(line):
             fenced = not fenced
-        elif not fenced and (heading := _HEADING.match(line)):
-            return heading[1].strip()
+        elif not fenced and (heading := _heading(line)) is not None:
+            return heading
     return ""
+
+
+def _heading(line: str) -> str | None:
+    """The text of a Markdown heading without the signs around it; None for another line."""
+    opening = _HEADING.match(line)
+    if opening is None or opening.end() == len(line):
+        return None
+    text = line[opening.end() :]
+    return text.rstrip("#").strip() or text[0]
 
 
 def _without_opening(title: str, text: str) -> str:
     first, _, rest = text.partition("\n")
-    heading = _HEADING.match(first)
-    same = heading is not None and heading[1].strip() == title
+    same = _heading(first) == title
     return rest.strip() if same and rest.strip() else text
-
-
-def _convert(content: bytes, suffix: str) -> str:
-    from markitdown import StreamInfo
-
-    info = StreamInfo(extension=suffix, mimetype=_MIME[suffix])
-    return str(_markitdown().convert_stream(io.BytesIO(content), stream_info=info).markdown)
-
-
-@functools.cache
-def _markitdown() -> Any:
-    from markitdown import MarkItDown
-    from markitdown.converters import DocxConverter, PdfConverter
-
-    # Only these two: with its plain-text converter it would take a broken PDF for a text.
-    reader = MarkItDown(enable_builtins=False, enable_plugins=False)
-    reader.register_converter(PdfConverter())
-    reader.register_converter(DocxConverter())
-    return reader
 
 
 def modified_at(info: dict[str, Any]) -> datetime | None:

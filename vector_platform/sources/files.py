@@ -26,7 +26,9 @@ from vector_platform.sources.base import (
     SourceRow,
     SourceUnreachable,
 )
+from vector_platform.sources.conversion import Converter
 from vector_platform.sources.documents import DOCUMENT_SUFFIXES, modified_at, read_document
+from vector_platform.sources.limits import OverLimit, open_bounded
 from vector_platform.sources.tabular import read_csv, read_jsonl, read_parquet
 
 Format = Literal["csv", "jsonl", "parquet", "document"]
@@ -96,16 +98,27 @@ class FilesReader(Source):
             SourceUnreachable: The folder or file does not exist, or the store does not answer.
         """
         system, files = self._find()
-        for file in files:
-            try:
-                yield from self._read_file(system, file)
-            except _FILE_ERRORS as error:
-                said = error.strerror if isinstance(error, OSError) else None
-                yield Reject(
-                    place=file.uri,
-                    reason=f"unreadable file: {type(error).__name__}: {said or error}",
-                    uri=file.uri,
-                )
+        with Converter(self._spec.limits) as converter:
+            for file in files:
+                try:
+                    yield from self._read_file(system, file, converter)
+                except OverLimit as error:
+                    yield self._refuse(file, str(error))
+                except (*_FILE_ERRORS, OSError) as error:
+                    # An error of the system has a number; a damaged archive's, and Arrow's, none.
+                    if not isinstance(error, _FILE_ERRORS) and getattr(error, "errno", None):
+                        raise
+                    said = error.strerror if isinstance(error, OSError) else None
+                    what = f"unreadable file: {type(error).__name__}: {said or error}"
+                    yield self._refuse(file, what)
+
+    def _refuse(self, file: FoundFile, reason: str) -> Reject:
+        """A reject of a whole file, or of what is left of it."""
+        key = file.relative if self._is_document(file) else None
+        return Reject(place=file.uri, reason=reason, key=key, uri=file.uri)
+
+    def _is_document(self, file: FoundFile) -> bool:
+        return self._format(file) == "document" and self._spec.fields.key == "path"
 
     def newest(self) -> datetime | None:
         """When the newest file was written; None without files, or where nobody knows.
@@ -121,7 +134,9 @@ class FilesReader(Source):
             return self._spec.format
         return _SUFFIXES.get(file.suffix)
 
-    def _read_file(self, system: Any, file: FoundFile) -> Iterator[SourceRow | Reject]:
+    def _read_file(
+        self, system: Any, file: FoundFile, converter: Converter
+    ) -> Iterator[SourceRow | Reject]:
         kind = self._format(file)
         if kind is None:
             known = " ".join(sorted(_SUFFIXES))
@@ -131,23 +146,26 @@ class FilesReader(Source):
                 uri=file.uri,
             )
             return
-        with system.open(file.path, "rb", compression="infer") as stream:
+        limits = self._spec.limits
+        with open_bounded(system, file.path, file.info, limits) as stream:
             if kind == "csv":
                 separator = "\t" if file.suffix == ".tsv" else ","
-                yield from read_csv(stream, uri=file.uri, separator=separator)
+                yield from read_csv(stream, uri=file.uri, separator=separator, limits=limits)
             elif kind == "jsonl":
-                yield from read_jsonl(stream, uri=file.uri)
+                yield from read_jsonl(stream, uri=file.uri, limits=limits)
             elif kind == "parquet":
-                yield from read_parquet(stream, uri=file.uri)
+                yield from read_parquet(stream, uri=file.uri, limits=limits)
             else:
                 found = read_document(
-                    stream.read(),
+                    stream,
                     relative=file.relative,
                     suffix=file.suffix,
                     uri=file.uri,
                     info=file.info,
+                    limits=limits,
+                    converter=converter,
                 )
-                if isinstance(found, Reject) and self._spec.fields.key == "path":
+                if isinstance(found, Reject) and self._is_document(file):
                     found = replace(found, key=file.relative)
                 yield found
 

@@ -132,6 +132,7 @@ class _Landing:
         self._lake, self._raw = lake, lake.raw(name)
         self._name, self._source, self._window = name, source, window
         self._fields: FieldMapping = spec.fields
+        self._limits = spec.limits
         self._cursor = spec.cursor if isinstance(spec, SqlSource) and spec.fields.time else None
         self._first_day, self._run_id = first_day, run_id
         self._started = time.perf_counter()
@@ -192,7 +193,13 @@ class _Landing:
 
     def _take(self, row: SourceRow, rows: Spool, rejects: Rejects) -> None:
         self._unseen_columns -= row.values.keys()
-        checked = check_row(row, source=self._name, fields=self._fields, cursor=self._cursor)
+        checked = check_row(
+            row,
+            source=self._name,
+            fields=self._fields,
+            cursor=self._cursor,
+            limits=self._limits,
+        )
         if checked.arrival is not None and not self._is_due(checked):
             return
         problems = checked.problems

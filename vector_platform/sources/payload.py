@@ -29,7 +29,7 @@ def jsonable(values: dict[str, Any]) -> dict[str, Any]:
     converted: dict[str, Any] = {}
     for column, value in values.items():
         try:
-            converted[str(column)] = _convert(value)
+            converted[_name(column)] = _convert(value)
         except NotJson as error:
             raise NotJson(f"column {column!r} {error}") from None
         except RecursionError:
@@ -60,10 +60,17 @@ def _convert(value: Any) -> Any:
     if isinstance(value, (Decimal, UUID)):
         return str(value)
     if isinstance(value, dict):
-        return {str(name): _convert(item) for name, item in value.items()}
+        return {_name(name): _convert(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_convert(item) for item in value]
     raise NotJson(f"holds {type(value).__name__}, which has no JSON form")
+
+
+def _name(name: Any) -> str:
+    text = str(name)
+    if not is_unicode(text):
+        raise NotJson("has a name that is not valid Unicode")
+    return text
 
 
 def is_unicode(text: str) -> bool:

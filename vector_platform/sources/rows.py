@@ -23,8 +23,9 @@ from vector_platform.lake.contract import (
     identity_of,
     identity_problem,
 )
-from vector_platform.settings import Constant, FieldMapping
+from vector_platform.settings import Constant, FieldMapping, ReadLimits
 from vector_platform.sources.base import SourceRow
+from vector_platform.sources.limits import too_long
 from vector_platform.sources.payload import NotJson, as_utc, jsonable
 
 # A chunk's id is the document's id with `#{ordinal}` after it, and has the same limit.
@@ -58,7 +59,12 @@ class CheckedRow:
 
 
 def check_row(
-    row: SourceRow, *, source: str, fields: FieldMapping, cursor: str | None = None
+    row: SourceRow,
+    *,
+    source: str,
+    fields: FieldMapping,
+    cursor: str | None = None,
+    limits: ReadLimits | None = None,
 ) -> CheckedRow:
     """Check one row against the mapping and the lake's contract.
 
@@ -67,6 +73,7 @@ def check_row(
         source: Name of the source; part of the document's id.
         fields: The mapping.
         cursor: Column of the arrival time, when it is another than `fields.time`.
+        limits: How long its text and title may be; the defaults without it.
     """
     found: list[str] = []
     event_time = _moment(row.values, fields.time, found) if fields.time else None
@@ -86,6 +93,7 @@ def check_row(
     key = _key(values, source, fields, found)
     gone = _is_deleted(values, fields.deleted, found) if fields.deleted else False
     _check_text(values, fields, found, gone)
+    _check_length(values, fields, found, limits or ReadLimits())
     _check_tenant(values, fields, found)
     _check_attributes(row.values, values, fields, found)
     _check_relations(values, fields, found)
@@ -166,6 +174,15 @@ def _check_text(values: dict[str, Any], fields: FieldMapping, found: list[str], 
         found.append(f"wrong type: text {fields.text!r} is {_kind(text)}, not a string")
     elif not text.strip() and not (isinstance(title, str) and title.strip()):
         found.append(f"missing text: column {fields.text!r} is blank and there is no title")
+
+
+def _check_length(
+    values: dict[str, Any], fields: FieldMapping, found: list[str], limits: ReadLimits
+) -> None:
+    for column in filter(None, (fields.text, fields.title)):
+        value = values.get(column)
+        if isinstance(value, str) and len(value) > limits.document_characters:
+            found.append(str(too_long(f"column {column!r}", limits)))
 
 
 def _check_tenant(values: dict[str, Any], fields: FieldMapping, found: list[str]) -> None:

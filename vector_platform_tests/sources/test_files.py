@@ -167,6 +167,28 @@ def test_a_damaged_parquet_file_is_a_reject(tmp_path: Path, damage: str) -> None
     assert [r.reason.split(":")[0] for r in rejects] == ["unreadable file"]
 
 
+def test_a_parquet_value_that_python_cannot_hold_loses_its_row_alone(tmp_path: Path) -> None:
+    late = pa.array([0, 2**50, 1], pa.timestamp("ms"))
+    raw = pa.array([b"one", b"two", b"caf\xe9"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"id": [1, 2, 3], "at": late, "text": raw}), tmp_path / "a.parquet")
+    rows, rejects = read(tmp_path, "a.parquet")
+    assert [row.values["id"] for row in rows] == [1]
+    assert [(r.place, r.reason.split(": ")[:2]) for r in rejects] == [
+        ("a.parquet#2", ["not representable", "column 'at'"]),
+        ("a.parquet#3", ["not representable", "column 'text'"]),
+    ]
+
+
+def test_a_damaged_bz2_is_a_reject_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "b.csv.bz2").write_bytes(b"BZh91AY&SY" + b"damaged" * 20)
+    (tmp_path / "c.csv").write_text("id,text\n3,three\n")
+    rows, rejects = read(tmp_path, "*")
+    assert [row.place for row in rows] == ["c.csv:2"]
+    assert [(r.place, r.reason.split(":")[0]) for r in rejects] == [
+        ("b.csv.bz2", "unreadable file")
+    ]
+
+
 # -- documents ----------------------------------------------------------------------------------
 
 
@@ -220,7 +242,7 @@ def test_the_time_a_file_was_written_comes_along(tmp_path: Path) -> None:
         ("a.md", b"caf\xe9", "bad encoding"),
         ("a.txt", b" \n", "no text"),
         ("a.html", b"<script>only()</script>", "no text"),
-        ("a.html", b"<div>" * 5000 + b"deep", "unreadable file"),
+        ("a.html", b"<p>caf\xe9</p>", "bad encoding"),
         ("a.xyz", b"what is it", "unknown format"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -239,6 +261,13 @@ def test_html_in_another_encoding_is_read_as_it_declares(tmp_path: Path) -> None
     page = '<html><head><meta charset="iso-8859-1"></head><body><p>café</p></body></html>'
     (tmp_path / "a.html").write_bytes(page.encode("latin-1"))
     assert read(tmp_path, "a.html")[0][0].values["text"] == "café"
+
+
+def test_tags_that_are_never_closed_do_not_hide_the_text(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_bytes(b"<div>" * 5000 + b"deep")
+    (tmp_path / "b.html").write_text("<head><title>T</title><body><p>No end of head")
+    texts = [row.values["text"] for row in read(tmp_path, "*.html")[0]]
+    assert texts == ["deep", "No end of head"]
 
 
 def test_a_document_that_became_unreadable_stays_in_the_lake(tmp_path: Path) -> None:
