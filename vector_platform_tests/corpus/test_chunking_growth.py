@@ -70,7 +70,13 @@ def test_another_kind_of_tokenizer_is_asked_for_every_piece() -> None:
     assert [counter.count(piece) for piece in ("abab", "aba", "b", "ba")] == [2, 2, 1, 2]
 
 
-@pytest.mark.parametrize("kind", WORST)
+SAMPLE = {"chinese-without-a-stop", "spaces-in-a-heading", "number-signs"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in SAMPLE else pytest.param(kind, marks=pytest.mark.faults) for kind in WORST],
+)
 def test_time_grows_no_faster_than_the_document(kind: str) -> None:
     taken = growth(lambda text: CHUNKER.chunk("A title", text), WORST[kind], 12_000)
     assert taken < BOUND
