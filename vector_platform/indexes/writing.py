@@ -88,22 +88,24 @@ class RowWriter:
     def _delete(self, state: GenerationState, doomed: Sequence[RowKey], *, others: bool) -> None:
         """Delete rows, a few first: what a delete does beside its task shows before it is large.
 
-        The caller holds the index's lock, so nobody else changes the count.
+        The caller holds the index's lock, so nobody else changes the count. All that was deleted
+        is held against the count from before the first: one that lags behind the deletes (that of
+        Pinecone may) then looks like too few gone, never like too many.
         """
         generation = state.identity
-        rows = self._target.count(generation)
-        first, rest = doomed[:FIRST_DELETES], doomed[FIRST_DELETES:]
-        self._target.delete(generation, first)
+        before = self._target.count(generation)
+        rest = doomed[FIRST_DELETES:]
+        self._target.delete(generation, doomed[:FIRST_DELETES])
         self._target.fence(generation, others=others)
-        rows = self._require_gone(state, first, rows)
+        self._require_gone(state, doomed[:FIRST_DELETES], before)
         for start in range(0, len(rest), DELETE_BATCH):
             self._target.delete(generation, rest[start : start + DELETE_BATCH])
         if rest:
             self._target.fence(generation, others=others)
-            self._require_gone(state, rest, rows)
+            self._require_gone(state, doomed, before)
 
-    def _require_gone(self, state: GenerationState, doomed: Sequence[RowKey], before: int) -> int:
-        """See that these rows are gone, and of `before` rows no more than these; rows now."""
+    def _require_gone(self, state: GenerationState, doomed: Sequence[RowKey], before: int) -> None:
+        """See that these rows are gone, and of `before` rows no more than these."""
         generation = state.identity
         after = self._target.count(generation)
         left = [
@@ -128,7 +130,6 @@ class RowWriter:
                 f"{where}: {len(left)} of {len(doomed)} deleted rows are still there, for example "
                 f"{tenant}/{row_id}. {way_out}"
             )
-        return after
 
     def write(
         self,

@@ -101,6 +101,26 @@ def test_a_delete_that_takes_more_than_asked_stops_early_and_the_next_sync_resto
     world.assert_proven()
 
 
+def test_a_count_that_lags_behind_the_deletes_is_not_taken_for_a_loss(tmp_path: Path) -> None:
+    class Lagging(MemoryIndex):
+        """Counts for a while what there was, as the statistics of a service may."""
+
+        stale = 0
+
+        def count(self, generation: Generation) -> int:
+            self.stale -= 1
+            return 200 if self.stale >= 0 else super().count(generation)
+
+    world = World(tmp_path / "world")
+    target = world.target = Lagging()
+    world.put(*(chunk(f"s:{n}", f"text {n}") for n in range(200)))
+    world.sync.sync(MODEL)
+    world.put(delete=tuple(f"s:{n}#0" for n in range(120)))
+    # The guard's count, that before the first batch and that after it.
+    target.stale = 3
+    assert world.sync.sync(MODEL, allow_delete=120).deleted == 120
+
+
 def test_a_delete_that_is_acknowledged_and_dropped_stops_the_sync(tmp_path: Path) -> None:
     class Deaf(MemoryIndex):
         def delete(self, generation: Generation, rows: list[RowKey]) -> None:  # type: ignore[override]
