@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vector_platform.cli.adopt import adopt, whose
 from vector_platform.cli.choices import chosen_backends, chosen_models
 from vector_platform.cli.output import (
     BackendOption,
@@ -28,6 +29,8 @@ EQUAL_TO_AN_OLDER_SNAPSHOT = 6
 
 app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")
 
+app.command()(adopt)
+
 AllowDelete = Annotated[
     int, typer.Option(help="Let this many deletes through the guard, this once.")
 ]
@@ -35,7 +38,7 @@ AllowDelete = Annotated[
 
 @app.command()
 def status(as_json: JsonFlag = False) -> None:
-    """Every generation: what it was built from, and which one is live."""
+    """Every generation: what it was built from, which one is live, and whose the backend says."""
     from vector_platform.indexes.state import IndexStates
     from vector_platform.wiring import Platform
 
@@ -44,6 +47,7 @@ def status(as_json: JsonFlag = False) -> None:
     for backend in platform.settings.indexes.backends:
         live = platform.live_pointer(backend).live()
         states = IndexStates(platform.lake.index_state, backend, platform.settings.indexes.name)
+        owners = whose(platform, backend)
         rows += [
             {
                 "backend": backend,
@@ -53,26 +57,32 @@ def status(as_json: JsonFlag = False) -> None:
                 "doubt": state.doubt,
                 "live": bool(live and live.generation == state.generation),
                 "rows": state.rows,
+                "whose": owners.pop(state.generation, "not there, or no answer"),
                 "snapshot": str(state.snapshot) if state.snapshot else None,
                 "updated_at": state.updated_at.isoformat(timespec="seconds"),
             }
             for state in states.present()
+        ]
+        rows += [
+            {"backend": backend, "generation": generation, "whose": owner}
+            for generation, owner in owners.items()
         ]
     if as_json:
         say_json(rows)
         return
     say_table(
         "Index generations",
-        ["backend", "generation", "model", "status", "live", "rows", "snapshot"],
+        ["backend", "generation", "model", "status", "live", "rows", "snapshot", "whose"],
         [
             [
                 row["backend"],
                 row["generation"],
-                row["model_version"],
-                row["status"],
-                "live" if row["live"] else "",
-                row["rows"],
-                row["snapshot"] or "-",
+                row.get("model_version", "-"),
+                row.get("status", "-"),
+                "live" if row.get("live") else "",
+                row.get("rows", "-"),
+                row.get("snapshot") or "-",
+                row["whose"],
             ]
             for row in rows
         ],

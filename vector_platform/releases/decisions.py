@@ -20,7 +20,8 @@ from vector_platform.lake.lake import Lake
 
 # request ... reopen are about a release request; release ... keep about a generation that readers
 # see; quarantine and replay about documents; recalibrate about the reference of drift; accept (and
-# reject, too) about a proposed golden query; act and suppress are a sensor's.
+# reject, too) about a proposed golden query; adopt about an index that was another lake's; act and
+# suppress are a sensor's.
 What = Literal[
     "request",
     "approve",
@@ -37,6 +38,7 @@ What = Literal[
     "replay",
     "recalibrate",
     "accept",
+    "adopt",
     "act",
     "suppress",
 ]

@@ -147,7 +147,7 @@ def do(job: Job) -> Any:
     if job.verb == "read":
         switched: Callable[[str], None] = lambda name: say("generation", name)  # noqa: E731
         return read_until_told(lake, target, folder, job.backend, switched)
-    for method in ("create", "upsert", "fence", "delete", "drop", "point"):
+    for method in ("create", "mark", "upsert", "fence", "delete", "drop", "point"):
         steps.watch(target, method, method)
     sync = sync_of(lake, target, folder, lambda line: say("progress", line), job.full_proof_hours)
     pointer = TimedPointer(lake, job.backend, INDEX)

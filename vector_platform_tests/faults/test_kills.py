@@ -88,6 +88,22 @@ def test_what_a_killed_run_wrote_is_made_good_when_its_changes_are_taken_back(
     world.assert_equal()
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize("place", ["before mark", "after mark"])
+def test_a_run_that_died_around_its_stamp_does_not_lock_the_next_one_out(
+    world: World, place: str
+) -> None:
+    """Killed again and again: the lake knows every stamp that its backend may bear."""
+    world.normal_run()
+    for _ in range(2):
+        world.change()
+        outcome = world.run(kill_at=place)
+        assert (outcome.kind, outcome.last_step) == ("killed", place)
+    world.normal_run()
+    world.assert_equal()
+    assert len(world.newest().stamps) <= 3
+
+
 @pytest.mark.faults
 def test_a_row_that_only_a_killed_run_knew_of_does_not_stay(world: World) -> None:
     """Added, written, taken back: no two snapshots that were proven differ in it.

@@ -197,6 +197,7 @@ def test_status_verbs_speak_to_people_and_machines(home: Deployment) -> None:
         (backend, "proven", True, ROWS) for backend in BACKENDS
     ]
     assert "live" in ok(home.cli("index", "status")).out
+    assert [s["whose"] for s in states] == ["this lake", "this lake"]
     status = json.loads(ok(home.cli("release", "status", "--json")).out)
     assert [len(status["releases"][backend]) for backend in BACKENDS] == [1, 1]
     assert (status["requests"], status["left_behind"]) == ([], {name: [] for name in BACKENDS})
@@ -466,3 +467,22 @@ def test_the_demo_starts_the_servers_itself_and_says_when_there_is_nothing_to_do
     assert "hits in common" in done.out
     for backend in BACKENDS:
         assert home.stored(backend) == home.desired()
+
+
+def test_an_index_that_another_hand_wrote_is_adopted_by_a_named_person(home: Deployment) -> None:
+    name = home.generation("milvus").generation
+    assert "is this lake's" in ok(home.cli("index", "adopt", "--backend", "milvus")).out
+    home.platform.target("milvus").mark(home.generation("milvus").identity, "another hand")
+    assert "last written towards hand" in failed(home.cli("index", "sync", "--backend", "milvus"))
+    assert "last written towards hand" in ok(home.cli("index", "status")).out.replace("\n", "")
+    shown = ok(home.cli("index", "adopt", "--backend", "milvus")).out
+    assert "0 missing, 0 stale, 0 orphaned" in shown and "--by NAME --reason WHY" in shown
+    adopting = ("index", "adopt", "--backend", "milvus", "--by", "Ada L.")
+    assert home.cli(*adopting).code == 2
+    assert "the next sync compares all" in ok(home.cli(*adopting, "--reason", "a drill")).out
+    decided = json.loads(ok(home.cli("decisions", "--what", "adopt", "--json")).out)
+    assert [(d["actor"], d["subject"], d["why"]) for d in decided] == [
+        ("Ada L.", f"milvus/documents/{name}", "a drill")
+    ]
+    assert "0 written, 0 deleted" in ok(home.cli("index", "sync", "--backend", "milvus")).out
+    assert home.generation("milvus").status == "proven"
