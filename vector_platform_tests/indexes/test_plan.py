@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vector_platform.indexes.contract import INDEX_KEY
@@ -175,8 +175,14 @@ def test_an_empty_lake_deletes_nothing_whatever_the_share() -> None:
     guard_deletes(orphans(3), in_index=3, in_lake=0, max_share=0.0, allowed=3)
 
 
-@quick
-@given(desired=lakes, actual=indexes, share=st.floats(0, 1), allowed=st.integers(0, 12))
+@settings(max_examples=60, deadline=None)
+@given(
+    desired=lakes,
+    actual=indexes,
+    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    allowed=st.integers(0, 4),
+)
+@example(desired={}, actual={("a", "d1#0"): "x"}, share=1.0, allowed=0)
 def test_what_the_guard_lets_through_leaves_the_share_or_was_allowed(
     desired: Keys, actual: Keys, share: float, allowed: int
 ) -> None:
