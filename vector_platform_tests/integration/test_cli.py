@@ -473,8 +473,10 @@ def test_an_index_that_another_hand_wrote_is_adopted_by_a_named_person(home: Dep
     name = home.generation("milvus").generation
     assert "is this lake's" in ok(home.cli("index", "adopt", "--backend", "milvus")).out
     home.platform.target("milvus").mark(home.generation("milvus").identity, "another hand")
-    assert "last written towards hand" in failed(home.cli("index", "sync", "--backend", "milvus"))
-    assert "last written towards hand" in ok(home.cli("index", "status")).out.replace("\n", "")
+    refused = home.cli("index", "sync", "--backend", "milvus")
+    assert refused.code == 1 and "last written towards hand" in refused.err
+    milvus, _ = json.loads(ok(home.cli("index", "status", "--json")).out)
+    assert milvus["whose"].startswith("was last written towards hand")
     shown = ok(home.cli("index", "adopt", "--backend", "milvus")).out
     assert "0 missing, 0 stale, 0 orphaned" in shown and "--by NAME --reason WHY" in shown
     adopting = ("index", "adopt", "--backend", "milvus", "--by", "Ada L.")
