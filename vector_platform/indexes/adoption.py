@@ -19,7 +19,8 @@ from vector_platform.indexes.contract import Claim
 from vector_platform.indexes.ownership import Ownership, new_stamp
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState, IndexStates
-from vector_platform.indexes.verify import Verification, verify
+from vector_platform.indexes.verification import Verification
+from vector_platform.indexes.verify import verify
 from vector_platform.lake.lake import Lake
 
 
@@ -94,7 +95,7 @@ class Adopter:
                 )
             snapshot = state.snapshot or self._lake.snapshot()
             excused = RejectedRows(self._lake, state).held()
-            proof = verify(self._lake, self._target, theirs, snapshot, excused)
+            proof = verify(self._lake, self._target, theirs, snapshot, excused=excused)
             found.append(Proposal(claim, state, objection, proof))
         return found
 
