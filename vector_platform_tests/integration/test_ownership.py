@@ -21,7 +21,7 @@ from pymilvus import MilvusClient
 
 from vector_platform.indexes.adoption import Adopter, NotAdoptable
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import NotOurs
+from vector_platform.indexes.contract import Generation, NotOurs
 from vector_platform.indexes.naming import collection_alias, collection_name, namespace_name
 from vector_platform.indexes.pinecone_terms import index_name, stamp_tag
 from vector_platform.indexes.plan import DeleteGuard
@@ -239,8 +239,8 @@ def test_another_writer_in_between_keeps_a_sync_from_being_recorded_as_proven(
     ours.put("s:77")
     fence = ours.target.fence
 
-    def interrupted(generation: object) -> None:
-        fence(ours.newest().identity)
+    def interrupted(generation: Generation, **options: bool) -> None:
+        fence(generation, **options)
         ours.target.mark(ours.newest().identity, "somebody else")
 
     monkeypatch.setattr(ours.target, "fence", interrupted)
