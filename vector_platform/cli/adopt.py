@@ -6,6 +6,7 @@ here: the adoption (`indexes/adoption.py`).
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +46,10 @@ def adopt(
             spec=platform.index_spec(name),
             run_id="cli",
         )
-        with sync.exclusively():
+        with ExitStack() as locks:
+            for claim, _ in sync.ownership.looked_at():
+                held = sync.locks.writing(claim.generation.name).held(wait_seconds=0)
+                locks.enter_context(held)
             proposals = adopter.proposals(datetime.now(UTC))
             if not proposals:
                 say(f"{name}: everything of {sync.states.index} is this lake's")

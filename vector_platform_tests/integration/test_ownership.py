@@ -21,8 +21,9 @@ from pymilvus import MilvusClient
 
 from vector_platform.indexes.adoption import Adopter, NotAdoptable
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, NotOurs
+from vector_platform.indexes.contract import Claim, Generation, NotOurs
 from vector_platform.indexes.naming import collection_alias, collection_name, namespace_name
+from vector_platform.indexes.ownership import Ownership
 from vector_platform.indexes.pinecone_terms import index_name, stamp_tag
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.indexes.state import GenerationState
@@ -230,6 +231,26 @@ def test_a_mirror_is_not_moved_by_a_lake_whose_history_is_another(
     pointer.mirror(ours.target)
     with pytest.raises(NotOurs, match="a copy"):
         LivePointer(copy.lake, server.backend, copy.index).mirror(copy.target)
+
+
+def test_a_session_that_another_process_of_ours_begins_meanwhile_is_no_strangers(
+    ours: Deployment, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Generations are written side by side: our records are read after the backend."""
+    claims, state = ours.target.claims, ours.newest()
+    snapshot = ours.lake.snapshot()
+
+    def begun_meanwhile(index: str) -> list[Claim]:
+        with monkeypatch.context() as patch:
+            patch.setattr(ours.target, "claims", claims)
+            beside = Ownership(ours.sync.states, ours.target)
+            beside.open(state, snapshot, run_id="beside", now=NOW)
+        return claims(index)
+
+    monkeypatch.setattr(ours.target, "claims", begun_meanwhile)
+    Ownership(ours.sync.states, ours.target).require()
+    monkeypatch.undo()
+    ours.assert_untouched(SIX)
 
 
 def test_another_writer_in_between_keeps_a_sync_from_being_recorded_as_proven(
