@@ -217,7 +217,9 @@ class World:
                 state = self.newest(model)
                 assert state.status == "proven" and state.snapshot == self.lake.snapshot()
                 excused = RejectedRows(self.lake, state).held()
-                proof = verify(self.lake, target, state.identity, self.lake.snapshot(), excused)
+                proof = verify(
+                    self.lake, target, state.identity, self.lake.snapshot(), excused=excused
+                )
                 assert proof.clean, proof.describe()
         finally:
             target.close()
