@@ -51,7 +51,9 @@ def turn_of(
         NothingToRollBackTo: There is no such generation.
     """
     if not history:
-        raise NothingToRollBackTo(f"{backend} serves nothing yet")
+        raise NothingToRollBackTo(
+            f"{backend} serves nothing yet, so there is no previous generation to go back to"
+        )
     live = history[-1]
     if to is None and before is None and (left := live.known("rolled_back")):
         return Turn(left, live.generation, done=True)
