@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -118,13 +118,19 @@ def stream(
 ) -> Iterator[pa.RecordBatch]:
     """The result of a query as non-empty Arrow batches; `$name` parameters are bound.
 
-    The next batch is computed while the caller works on the one it has.
+    The next batch is computed while the caller works on the one it has. A stream that is given up
+    may be let go by the garbage collector, in the middle of anything: so its end waits for the
+    query and joins no thread, since joining takes a lock that a thread being started holds.
     """
     relation = db.sql(sql, params=parameters) if parameters else db.sql(sql)
     reader = relation.to_arrow_reader(batch_rows)
-    with ThreadPoolExecutor(1, "lake-stream") as ahead:
-        coming = ahead.submit(next, reader, None)
+    ahead = ThreadPoolExecutor(1, "lake-stream")
+    coming = ahead.submit(next, reader, None)
+    try:
         while (batch := coming.result()) is not None:
             coming = ahead.submit(next, reader, None)
             if batch.num_rows:
                 yield batch
+    finally:
+        wait([coming])
+        ahead.shutdown(wait=False)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from vector_platform.lake.joins import spilling_duckdb
+from vector_platform.lake.joins import spilling_duckdb, stream
 
 
 def numbers(db: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -52,3 +53,18 @@ def test_a_forked_process_opens_its_own() -> None:
         os._exit(7 if spill_folder() != mine else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     assert spill_folder() == mine
+
+
+def test_a_stream_that_is_given_up_joins_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector may end it while a thread is being started, which holds what a join takes."""
+
+    def join(self: threading.Thread, timeout: float | None = None) -> None:
+        raise AssertionError(f"{self.name} is joined")
+
+    with spilling_duckdb() as db:
+        batches = stream(db, "SELECT unnest(range(100000)) AS n", batch_rows=1000)
+        assert next(batches).num_rows
+        monkeypatch.setattr(threading.Thread, "join", join)
+        del batches
+        monkeypatch.undo()
+        assert sum(b.num_rows for b in stream(db, "SELECT unnest(range(9)) AS n")) == 9

@@ -6,16 +6,19 @@ The lake is real, the backends are in memory, the runs are Dagster's own, in pro
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys
+from vector_platform.orchestration.action_log import ActionLog
 from vector_platform.orchestration.recalibration import RecalibrateConfig, build_recalibrate_job
 from vector_platform.orchestration.reembedding import name_anew
+from vector_platform.quality.acting import PlannedRun, Ruling
 from vector_platform.quality.calibration import MIN_REFERENCE_DAYS
-from vector_platform.quality.faults import Kind
+from vector_platform.quality.faults import Diagnosis, Kind, Scope
 from vector_platform.quality.references import newest_reference
 from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
 from vector_platform_tests.lake import building
@@ -287,3 +290,25 @@ def test_after_a_rejection_nothing_is_built_for_a_while(
     assert sensor.tick(at=max(acted + HOUR, rejected)) == []
     assert f"{asked.request_id} was rejected" in sensor.skipped
     assert len(sensor.tick(at=rejected + HOUR)) == 1
+
+
+def test_what_became_of_many_actions_is_asked_once(
+    platform: MemoryPlatform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime(2026, 1, 10, tzinfo=UTC)
+    log = ActionLog(platform.lake, instance, actor=REPAIR, now=now)
+    for number in range(20):
+        found = Diagnosis("index_diverged", "repair", Scope(OLD, "milvus"), "differs", ("e",))
+        run = PlannedRun("repair", f"key {number}", (found.scope,), ("e",), "differs")
+        log.act(run, [Ruling(found, "differs", attempt=1)])
+    asked: list[dg.RunsFilter | None] = []
+    get_runs = instance.get_runs
+
+    def counted(filters: dg.RunsFilter | None = None, **options: Any) -> Any:
+        asked.append(filters)
+        return get_runs(filters, **options)
+
+    monkeypatch.setattr(instance, "get_runs", counted)
+    past = ActionLog(platform.lake, instance, actor=REPAIR, now=now).past()
+    assert [one.outcome for one in past] == ["asked"] * 20
+    assert len(asked) == 1

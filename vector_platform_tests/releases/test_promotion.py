@@ -8,6 +8,8 @@ import pytest
 
 from vector_platform.indexes.contract import Generation, IndexUnavailable
 from vector_platform.indexes.lock import SyncInProgress
+from vector_platform.indexes.state import GenerationState
+from vector_platform.releases import flip, settling
 from vector_platform.releases.flip import ReleaseShrinks, release_generation, tidy_up
 from vector_platform.releases.following import sync_followers
 from vector_platform.releases.going_back import go_back
@@ -269,3 +271,29 @@ def test_a_mirror_that_was_left_behind_is_mended_by_whatever_comes_next(
         tidy_up(world.pointer(), target, world.sync())
     assert target.left_behind(live.identity) == []
     assert len(world.pointer().history()) == 3
+
+
+def test_what_is_erased_while_a_generation_is_released_does_not_come_back(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody locks the live generation: it loses a row between catching up and the move."""
+    for model in MODELS:
+        world.sync().sync(model)
+        promote(world, model)
+    catch_up, erased = flip.catch_up, list[str]()
+
+    def meanwhile(*args: Any, **options: Any) -> GenerationState:
+        state = catch_up(*args, **options)
+        # The second time is the last before the move.
+        erased.append("s:1#0")
+        if len(erased) == 2:
+            delete(world, 1)
+            world.sync().sync("new.v1", generation="g0002")
+            assert "s:1#0" not in world.served()
+        return state
+
+    monkeypatch.setattr(flip, "catch_up", meanwhile)
+    monkeypatch.setattr(settling, "catch_up", meanwhile)
+    assert rollback(world).generation == "g0001"
+    assert len(erased) == 3, "it has caught up once more"
+    assert "s:1#0" not in world.served()
