@@ -382,5 +382,8 @@ class MutantIndex(VectorIndex):
     def point(self, generation: Generation) -> None:
         self.target.point(generation)
 
+    def left_behind(self, generation: Generation) -> list[str]:
+        return self.target.left_behind(generation)
+
     def close(self) -> None:
         self.target.close()

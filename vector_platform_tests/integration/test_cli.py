@@ -159,7 +159,7 @@ def test_servers_start_once_and_say_where_they_are(home: Deployment) -> None:
 
 def test_nothing_is_live_before_the_first_run(home: Deployment) -> None:
     assert "release promote" in failed(home.cli("search", "x"))
-    assert "no previous generation" in failed(home.cli("release", "rollback"))
+    assert "serves nothing yet" in failed(home.cli("release", "rollback"))
     assert json.loads(ok(home.cli("index", "status", "--json")).out) == []
 
 
