@@ -159,7 +159,7 @@ def test_servers_start_once_and_say_where_they_are(home: Deployment) -> None:
 
 def test_nothing_is_live_before_the_first_run(home: Deployment) -> None:
     assert "release promote" in failed(home.cli("search", "x"))
-    assert "serves nothing yet" in failed(home.cli("release", "rollback"))
+    assert "no previous generation" in failed(home.cli("release", "rollback"))
     assert json.loads(ok(home.cli("index", "status", "--json")).out) == []
 
 
@@ -316,6 +316,7 @@ def test_an_index_that_equals_an_older_snapshot_says_so_with_a_code_of_its_own(
     put(lake, delete=[late["chunk_id"]])
     # Two versions on, and the same rows: nothing to bring it on to.
     assert "nothing has changed since" in ok(home.cli("index", "verify")).out
+    ok(home.cli("index", "sync"))
 
 
 def test_a_sync_with_nothing_to_do_writes_nothing(home: Deployment) -> None:
@@ -475,7 +476,11 @@ def test_an_index_that_another_hand_wrote_is_adopted_by_a_named_person(home: Dep
     home.platform.target("milvus").mark(home.generation("milvus").identity, "another hand")
     refused = home.cli("index", "sync", "--backend", "milvus")
     assert refused.code == 1 and "last written towards hand" in refused.err
-    milvus, _ = json.loads(ok(home.cli("index", "status", "--json")).out)
+    (milvus,) = (
+        row
+        for row in json.loads(ok(home.cli("index", "status", "--json")).out)
+        if (row["backend"], row["generation"]) == ("milvus", name)
+    )
     assert milvus["whose"].startswith("was last written towards hand")
     shown = ok(home.cli("index", "adopt", "--backend", "milvus")).out
     assert "0 missing, 0 stale, 0 orphaned" in shown and "--by NAME --reason WHY" in shown

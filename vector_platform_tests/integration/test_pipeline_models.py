@@ -170,7 +170,7 @@ def test_a_rollback_brings_the_old_model_back_without_what_was_deleted_meanwhile
     assert len(home.stored("milvus", SHORT)) == len(TOPICS)
     back = home.cli("release", "rollback", "--reason", "a rehearsal")
     assert back.code == 0, back.err
-    assert back.out.count(f"{SHORT} g0001 is now live, rolled back: a rehearsal") == 2
+    assert back.out.count(f"{SHORT} g0001 is now live, rolled back from g0002: a rehearsal") == 2
     assert_readers_see(home, SHORT, len(TOPICS) - 1)
     for backend in BACKENDS:
         assert home.stored(backend, SHORT) == home.desired(SHORT)
