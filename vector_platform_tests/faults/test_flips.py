@@ -8,6 +8,8 @@ through the search path of the platform. Does not belong here: what is promoted 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -189,6 +191,31 @@ def test_a_rollback_killed_before_its_alias_is_finished_by_repeating_it(world: W
     assert world.live() == back, "it has turned forward again"
     assert plain.mirrored(back.identity), "readers outside see another generation"
     plain.close()
+
+
+@pytest.mark.integration
+def test_a_rollback_needs_nothing_that_a_build_holds(world: World) -> None:
+    """The build is stopped in its writes, with its lock, until the rollback is done."""
+    begun(world)
+    move(world, "release", MODELS[0])
+    left, back = world.live(), list[Outcome]()
+    with Runs() as other:
+
+        def meanwhile(_: int, line: str, pid: int) -> None:
+            if line == 'step "after upsert"' and not back:
+                os.kill(pid, signal.SIGSTOP)
+                other.start(world.job("rollback"))
+                back.append(other.finish())
+                os.kill(pid, signal.SIGCONT)
+
+        built = world.run("build", meanwhile, models=[MODELS[0]])
+    assert built.kind == "done", built.facts
+    (outcome,) = back
+    assert outcome.kind == "done", outcome.facts
+    print(f"\n{world.server.backend}: rolled back in {outcome.facts['seconds']:.2f} s")
+    assert world.live().generation != left.generation
+    world.assert_exact(world.live())
+    world.assert_exact(world.newest(MODELS[0]))
 
 
 @pytest.mark.faults

@@ -7,6 +7,9 @@ the write with an error, as it does for a disk without space, and needs no privi
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from vector_platform.lake.tables import CommitConflict, WriteFailed
@@ -83,10 +86,16 @@ def test_two_syncs_at_once_never_both_write(world: World) -> None:
             assert world.run("publish").kind == "done"
             second: list[Outcome] = []
 
-            def meanwhile(at: int, line: str, _: int, second: list[Outcome] = second) -> None:
+            def meanwhile(_: int, line: str, pid: int, second: list[Outcome] = second) -> None:
+                def go_on(_: int, said: str, __: int) -> None:
+                    if "waiting for" in said:
+                        os.kill(pid, signal.SIGCONT)
+
                 if line == 'step "after merge index_state"' and not second:
+                    # Stopped with its lock, until the other one waits for it.
+                    os.kill(pid, signal.SIGSTOP)
                     other.start(world.job())
-                    second.append(other.finish())
+                    second.append(other.finish(go_on))
 
             first = world.run(on_line=meanwhile)
             assert first.kind == "done", first.facts
