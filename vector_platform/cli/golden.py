@@ -9,7 +9,7 @@ import typer
 
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
 
-app = typer.Typer(no_args_is_help=True, help="Decide proposed golden queries.")
+app = typer.Typer(no_args_is_help=True, help="Golden queries: their health, and proposed ones.")
 
 Ids = Annotated[list[str], typer.Argument(help="From `golden proposals`.")]
 Reason = Annotated[str, typer.Option(help="Recorded with the decision.")]
