@@ -60,7 +60,7 @@ class Replacing:
         self._platform = platform
         self._cursor: str | None = None
         self._job = build_replace_job()
-        (self._sensor,) = build_model_sensors(self._job)
+        _, self._sensor = build_model_sensors(self._job, every_seconds=60)
 
     def tick(self, *, at: datetime = NOON) -> list[dg.RunRequest]:
         with freeze_time(at):
