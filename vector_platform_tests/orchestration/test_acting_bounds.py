@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from vector_platform.errors import TerminalError
+from vector_platform.orchestration import retries
 from vector_platform.orchestration.next_steps import REACTIONS
 from vector_platform.quality.acting import BUDGET_PERIOD, LAUNCH_GRACE
 from vector_platform.quality.faults import Kind
@@ -151,8 +152,9 @@ def test_another_measurement_waits_for_the_run_that_is_under_way(
 
 @every_fault
 def test_a_failed_run_is_started_again_a_bounded_number_of_times(
-    kind: Kind, bare: World, instance: dg.DagsterInstance
+    kind: Kind, bare: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
     platform, fault = bare(acting=AUTO), FAULTS[kind]
     sensor, now, run_keys = Sensor(fault.sensor, platform, instance), NOON, []
     wait = timedelta(minutes=platform.settings.acting.retry_minutes)
