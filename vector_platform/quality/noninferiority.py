@@ -135,12 +135,15 @@ def not_inferior(
             f"only, {len(set(champion) & set(challenger))} in both"
         )
     asked: dict[str, list[float]] = {}
+    named: dict[str, Sequence[str]] = {}
     for query in sorted(champion):
         question = (groups or {}).get(query, query)
         asked.setdefault(question, []).append(challenger[query] - champion[query])
+        # By the first query that is asked: the one the group is named after may be left out.
+        named.setdefault(question, slices.get(query, ()))
     questions = {question: float(np.mean(found)) for question, found in asked.items()}
     differences = np.array(list(questions.values()))
-    judged = _slices(questions, slices, slice_margin, seed)
+    judged = _slices(questions, named, slice_margin, seed)
     difference = bootstrap_mean(differences, seed=seed)
     p_value = mean_at_most_p_value(differences, -margin, lowest=WORST, seed=seed)
     deviation = float(differences.std(ddof=1)) if len(differences) > 1 else math.inf

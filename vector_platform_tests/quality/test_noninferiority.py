@@ -125,6 +125,14 @@ def test_a_question_asked_ten_times_counts_once() -> None:
     assert judged(ten).outcome == "pass"
 
 
+def test_a_question_is_in_its_slices_though_the_query_it_is_named_after_is_left_out() -> None:
+    names = [f"q{number:05d}" for number in range(60)]
+    found = judged(
+        np.full(60, -0.2), dict.fromkeys(names, ("all",)), groups={n: f"gone {n}" for n in names}
+    )
+    assert [one.slice for one in found.slices] == ["all"]
+
+
 def test_the_same_scores_give_the_same_answer_in_any_order() -> None:
     differences = spread(-0.004, 400)
     first = judged(differences)
