@@ -20,6 +20,7 @@ from vector_platform.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from vector_platform.indexes.contract import Mirrored
     from vector_platform.settings import BackendName
     from vector_platform.wiring import Platform
 
@@ -38,14 +39,15 @@ def status(as_json: JsonFlag = False) -> None:
     backends = platform.settings.indexes.backends
     releases = {name: platform.live_pointer(name).history() for name in backends}
     waiting = [one for one in ReleaseRequests(platform.lake).all() if one.open]
-    mirrors = {name: _left_behind(platform, name) for name in backends}
+    mirrors = {name: _mirrored(platform, name) for name in backends}
     platform.close()
     if as_json:
         say_json(
             {
                 "releases": {name: [vars(r) for r in made] for name, made in releases.items()},
                 "requests": [one.facts() for one in waiting],
-                "left_behind": mirrors,
+                "left_behind": {name: list(one.behind) for name, one in mirrors.items()},
+                "tenants_without_alias": {name: one.without for name, one in mirrors.items()},
             }
         )
         return
@@ -68,22 +70,25 @@ def status(as_json: JsonFlag = False) -> None:
     )
     for part in waiting:
         say(f"{part.request_id} ({part.model_version} {part.generation}) waits: {part.waits_for}")
-    for backend, behind in mirrors.items():
-        for what in behind:
+    for backend, mirrored in mirrors.items():
+        for what in mirrored.behind:
             say(f"{backend}: readers outside do not follow the pointer: {what}")
+        if mirrored.without:
+            say(f"{backend}: {mirrored}")
 
 
-def _left_behind(platform: Platform, backend: BackendName) -> list[str]:
-    """Aliases that do not stand for the live generation; a backend that is away says so."""
+def _mirrored(platform: Platform, backend: BackendName) -> Mirrored:
+    """How far the aliases stand for the live generation; a backend that is away says so."""
     from vector_platform.errors import VectorPlatformError
+    from vector_platform.indexes.contract import Mirrored
 
     pointer = platform.live_pointer(backend)
     if pointer.live() is None:
-        return []
+        return Mirrored(0)
     try:
-        return platform.target(backend).left_behind(pointer.live_generation().identity)
+        return platform.target(backend).mirrored(pointer.live_generation().identity)
     except VectorPlatformError as error:
-        return [f"nobody knows ({error})"]
+        return Mirrored(0, behind=(f"nobody knows ({error})",))
 
 
 @app.command()
@@ -169,7 +174,7 @@ def rollback(
     finally:
         platform.close()
     if as_json:
-        say_json([vars(outcome) for outcome in outcomes])
+        say_json([outcome.facts() for outcome in outcomes])
         return
     for outcome in outcomes:
         say(f"{outcome.backend}: {outcome.describe()}: {reason}")

@@ -174,10 +174,10 @@ class VectorIndex(ABC):
         """Mirror the live pointer for readers outside the platform (alias), where it fits."""
 
     @abstractmethod
-    def left_behind(self, generation: Generation) -> list[str]:
-        """Aliases that do not stand for this generation as `point` would leave them, in words.
+    def mirrored(self, generation: Generation) -> Mirrored:
+        """How far the aliases stand for a generation as `point` would leave them; changes nothing.
 
-        Empty when readers outside the platform see it. Changes nothing.
+        Nothing is behind when readers outside the platform see it.
         """
 
     @abstractmethod

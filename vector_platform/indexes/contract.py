@@ -122,15 +122,24 @@ class Mirrored:
         aliases: Aliases that stand for the generation, or for a tenant's rows in it.
         without: Tenants that no alias stands for: the backend has no room for one, or refuses its
             name. Readers outside find their rows by the names of the generation alone.
+        behind: Aliases that do not stand for the generation as they should, in words.
     """
 
     aliases: int
     without: int = 0
+    behind: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """For people."""
-        left_out = f"; {self.without} tenants without one" if self.without else ""
-        return f"{self.aliases} aliases{left_out}"
+        return with_lacking(f"{self.aliases} aliases", self)
+
+
+def with_lacking(told: str, mirrored: Mirrored | None) -> str:
+    """A line for people, and how many tenants have no alias where some have none."""
+    if mirrored is None or not mirrored.without:
+        return told
+    some = "1 tenant has" if mirrored.without == 1 else f"{mirrored.without} tenants have"
+    return f"{told}; {some} no alias for readers outside"
 
 
 class IndexUnavailable(TransientError):

@@ -93,6 +93,7 @@ class MilvusVectorIndex(VectorIndex):
         timeout_seconds: float = 30.0,
     ) -> None:
         self._settings = settings
+        self._opened: set[Generation] = set()
         self._parallel = Parallel(settings.max_parallel_requests, "milvus")
         self._milvus = MilvusCalls(
             uri=uri, database=settings.database, token=token, timeout_seconds=timeout_seconds
@@ -128,6 +129,7 @@ class MilvusVectorIndex(VectorIndex):
         if alias in self._aliases(name):
             self._milvus.call("drop_alias", alias)
         self._milvus.call_slow("drop_collection", name)
+        self._opened.discard(generation)
 
     def claims(self, index: str) -> list[Claim]:
         """Collections that carry the platform's mark, by name."""
@@ -154,13 +156,15 @@ class MilvusVectorIndex(VectorIndex):
         self._milvus.call("alter_alias", name, alias)
         return Mirrored(1)
 
-    def left_behind(self, generation: Generation) -> list[str]:
-        """Where the alias `{index}_live` stands for something else, or is missing."""
+    def mirrored(self, generation: Generation) -> Mirrored:
+        """Whether the alias `{index}_live` is there, and what it stands for."""
         name, alias = collection_name(generation), collection_alias(generation.index)
         if alias not in self._aliases(""):
-            return [f"there is no alias {alias}"]
+            return Mirrored(0, behind=(f"there is no alias {alias}",))
         target = self._milvus.call("describe_alias", alias)["collection_name"]
-        return [] if target == name else [f"alias {alias} stands for {target}"]
+        if target != name:
+            return Mirrored(0, behind=(f"alias {alias} stands for {target}",))
+        return Mirrored(1)
 
     # -- rows -------------------------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class MilvusVectorIndex(VectorIndex):
         pymilvus repeats an insert whose connection is lost, and a server may then hold two copies:
         `keys` names both, and writing those rows again leaves one.
         """
-        name = collection_name(generation)
+        name = self._open(generation)
         send = self._milvus.insert if fresh else self._write
 
         def write(part: pa.RecordBatch) -> dict[str, str]:
@@ -199,7 +203,7 @@ class MilvusVectorIndex(VectorIndex):
         Raises:
             IndexRejected: Rows are there after their deletion.
         """
-        name = collection_name(generation)
+        name = self._open(generation)
         for page in pages(rows, IDS_A_QUERY):
             own = sorted({row["id"] for row in self._rows_of(name, page, [], "Strong")})
             if not own:
@@ -220,14 +224,14 @@ class MilvusVectorIndex(VectorIndex):
         how often it may be asked.
         """
         if self._milvus.is_lite:
-            self._milvus.call_slow("flush", collection_name(generation))
+            self._milvus.call_slow("flush", self._open(generation))
         self.count(generation)
         probe = np.full(generation.dimension, generation.dimension**-0.5, np.float32)
         self._search(generation, probe, k=1, tenant=None, consistency="Strong")
 
     def tenants(self, generation: Generation) -> list[str]:
         """Tenants that have rows."""
-        return stored_tenants(self._milvus, collection_name(generation))
+        return stored_tenants(self._milvus, self._open(generation))
 
     def scan(
         self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
@@ -236,21 +240,21 @@ class MilvusVectorIndex(VectorIndex):
 
         An id that is stored more than once is named once for each copy.
         """
-        return scanned_keys(self._milvus, collection_name(generation))
+        return scanned_keys(self._milvus, self._open(generation))
 
     def keys(
         self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """The same of one tenant, through the tenant filter that searches use."""
-        return stored_keys(self._milvus, collection_name(generation), of_tenant(tenant))
+        return stored_keys(self._milvus, self._open(generation), of_tenant(tenant))
 
     def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
         """Rows by id and tenant, a filter for many tenants at once."""
-        return found_keys(self._milvus, collection_name(generation), rows)
+        return found_keys(self._milvus, self._open(generation), rows)
 
     def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
         """Stored vectors of rows."""
-        name = collection_name(generation)
+        name = self._open(generation)
         return {
             (row["id"], row["tenant"]): np.asarray(row["vector"], np.float32)
             for page in pages(rows, VECTOR_PAGE_ROWS)
@@ -259,11 +263,11 @@ class MilvusVectorIndex(VectorIndex):
 
     def count(self, generation: Generation) -> int:
         """Rows as `count(*)` has them; collection statistics still count deleted ones."""
-        return self._milvus.count(collection_name(generation), UNFILTERED, "Strong")
+        return self._milvus.count(self._open(generation), UNFILTERED, "Strong")
 
     def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
         """Rows of tenants, many of them in one filter."""
-        return counted(self._milvus, collection_name(generation), tenants)
+        return counted(self._milvus, self._open(generation), tenants)
 
     def deleted_share(self, generation: Generation) -> float | None:
         """From the collection's statistics, which count a deleted row until it is compacted away.
@@ -272,7 +276,7 @@ class MilvusVectorIndex(VectorIndex):
         """
         if self._milvus.is_lite:
             return None
-        name = collection_name(generation)
+        name = self._open(generation)
         stored = int(self._milvus.call("get_collection_stats", name)["row_count"])
         return max(0.0, 1 - self.count(generation) / stored) if stored else 0.0
 
@@ -306,6 +310,17 @@ class MilvusVectorIndex(VectorIndex):
 
     # -- shared steps -----------------------------------------------------------------------
 
+    def _open(self, generation: Generation) -> str:
+        """Name of the generation's collection, seen to be this lake's when it is first used.
+
+        Raises:
+            NotOurs: It is somebody else's.
+        """
+        if generation not in self._opened:
+            require_own(self._milvus, generation)
+            self._opened.add(generation)
+        return collection_name(generation)
+
     def _search(
         self,
         generation: Generation,
@@ -337,7 +352,7 @@ class MilvusVectorIndex(VectorIndex):
     ) -> Any:
         """What a search answers, for every vector."""
         return self._milvus.search(
-            collection_name(generation),
+            self._open(generation),
             UNFILTERED if tenant is None else of_tenant(_storable(tenant)),
             data=list(np.asarray(vectors, np.float32)),
             anns_field="vector",

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pymilvus import DataType, MilvusClient
 
 from vector_platform.indexes.contract import Claim, Generation
-from vector_platform.indexes.marks import is_marked, marked_for, require_mark
+from vector_platform.indexes.marks import is_marked, mark, marked_for, require_mark
 from vector_platform.indexes.milvus_calls import MilvusCalls
 from vector_platform.indexes.milvus_terms import build_params, collection_mark, read_mark
 from vector_platform.indexes.naming import collection_generation, collection_name
@@ -72,9 +72,9 @@ def claims(calls: MilvusCalls, index: str) -> list[Claim]:
     found = []
     for name in sorted(calls.call("list_collections")):
         generation = collection_generation(index, name)
-        mark = mark_of(calls, name) if generation else None
-        if generation and mark is not None and is_marked(mark, index):
-            found.append(Claim(marked_for(mark, index, generation), mark.get("stamp", "")))
+        said = mark_of(calls, name) if generation else None
+        if generation and said is not None and is_marked(said, index):
+            found.append(Claim(marked_for(said, index, generation), said.get("stamp", "")))
     return found
 
 
@@ -85,9 +85,9 @@ def require_own(calls: MilvusCalls, generation: Generation) -> None:
         NotOurs: It was not.
     """
     name = collection_name(generation)
-    require_mark(
-        mark_of(calls, name), collection_mark(generation), f"{calls.where}: collection {name!r}"
-    )
+    # One from before lakes had an identity, which adopting reads, does not say which one it is.
+    wanted = collection_mark(generation) if generation.lake else mark(generation)
+    require_mark(mark_of(calls, name), wanted, f"{calls.where}: collection {name!r}")
 
 
 def require_alias(calls: MilvusCalls, alias: str, generation: Generation) -> None:

@@ -178,17 +178,20 @@ class PineconeVectorIndex(VectorIndex):
         self._parallel.each(lambda item: index.repoint_alias(*item), list(changes.repoint.items()))
         return Mirrored(changes.aliases, len(changes.without))
 
-    def left_behind(self, generation: Generation) -> list[str]:
+    def mirrored(self, generation: Generation) -> Mirrored:
         """Aliases of tenants that stand for another generation, are missing, or one too many."""
         index = self._indexes.find(generation)
         if index is None:
-            return [f"there is no index {index_name(generation)}"]
+            return Mirrored(0, behind=(f"there is no index {index_name(generation)}",))
         current = index.aliases()
         changes = alias_changes(current, tenants_in(index.namespaces(), generation), generation)
-        return [
-            *(f"alias {a!r} stands for {current[a]}" for a in [*changes.repoint, *changes.delete]),
+        moved = [*changes.repoint, *changes.delete]
+        behind = [
+            *(f"alias {alias!r} stands for {current[alias]}" for alias in moved),
             *(f"there is no alias {alias!r}" for alias in changes.create),
         ]
+        aliases = changes.aliases - len(changes.create) - len(changes.repoint)
+        return Mirrored(aliases, len(changes.without), tuple(behind))
 
     # -- rows -------------------------------------------------------------------------------
 

@@ -150,7 +150,10 @@ def _follow_model(runs: Runs, model_version: str) -> Iterator[StageResult]:
 
 
 def _indexed(platform: Platform, model_version: str) -> bool:
-    """Whether every backend's newest generation is proven equal to the newest chunks."""
+    """Whether every backend's newest generation is proven equal to the newest chunks.
+
+    One that another history has written is not: its sync says so.
+    """
     snapshot = platform.lake.snapshot()
     for backend in platform.settings.indexes.backends:
         states = IndexStates(platform.lake.index_state, backend, platform.settings.indexes.name)
@@ -163,6 +166,9 @@ def _indexed(platform: Platform, model_version: str) -> bool:
         if platform.lake.distrusted_rows(model_version, snapshot, since=state.snapshot).num_rows:
             return False
         if not platform.target(backend).exists(state.identity):
+            return False
+        looked_at = platform.index_sync(backend, run_id=ASKER).ownership.looked_at()
+        if any(objection is not None for _, objection in looked_at):
             return False
     return True
 

@@ -10,7 +10,7 @@ what has been written down. Every vote is followed by settling, which finishes w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -229,13 +229,18 @@ class ReleaseDesk:
 
         Raises:
             MeasurementFailed: The backend did not answer; nothing was decided.
+            NotOurs: The index is another lake's, or was written by another history of this one.
             ReleaseShrinks: Readers would lose too many rows; the request waits.
             SyncInProgress: Somebody is writing the index.
         """
         return self._settling.settle(request_id)
 
     def mend_mirror(self) -> None:
-        """Make the backend's aliases follow the pointer, if somebody was kept from doing that."""
+        """Make the backend's aliases follow the pointer, if somebody was kept from doing that.
+
+        Raises:
+            NotOurs: The index is another lake's, or was written by another history of this one.
+        """
         self._settling.mend_mirror()
 
     # -- internals --------------------------------------------------------------------------
@@ -343,14 +348,29 @@ def ask_together(
     return asked
 
 
-def settle_together(desks: Sequence[ReleaseDesk], asked: Sequence[ReleaseRequest]) -> list[Settled]:
+def settle_together(
+    desks: Sequence[ReleaseDesk],
+    asked: Sequence[ReleaseRequest],
+    *,
+    completing: Sequence[Callable[[], None]] = (),
+) -> list[Settled]:
     """Settle the parts of a request, each at its desk.
 
     A part that fails keeps no other one from being settled; its error is raised afterwards.
+
+    Args:
+        desks: Of the backends.
+        asked: The parts there are.
+        completing: What is left to do on backends of which nothing had to be asked.
     """
     by_backend = {desk.target.backend: desk for desk in desks}
     settled: list[Settled] = []
     failures: list[VectorPlatformError] = []
+    for complete in completing:
+        try:
+            complete()
+        except VectorPlatformError as error:
+            failures.append(error)
     for request in asked:
         try:
             settled.append(by_backend[request.backend].settle(request.request_id))  # type: ignore[index]

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from vector_platform.indexes.contract import Mirrored, with_lacking
 from vector_platform.releases.desk import Asked, ReleaseDesk, ask_together, settle_together
 from vector_platform.releases.policy import Override
 from vector_platform.releases.turns import NothingToRollBackTo, Turn, turn_of
@@ -29,6 +32,7 @@ class WentBack:
         moved: Whether this call moved the pointer.
         request_id: Part of the request; empty where there was nothing left to ask for.
         why: Why the pointer did not move.
+        mirrored: How far the backend's aliases follow; None when nobody looked.
     """
 
     backend: str
@@ -38,13 +42,19 @@ class WentBack:
     moved: bool
     request_id: str
     why: str
+    mirrored: Mirrored | None = None
 
     def describe(self) -> str:
         """One line for people."""
         what = f"{self.model_version} {self.generation}"
         if self.moved:
-            return f"{what} is now live, rolled back from {self.leaves}"
+            what += f" is now live, rolled back from {self.leaves}"
+            return with_lacking(what, self.mirrored)
         return f"{what}: {self.why}"
+
+    def facts(self) -> dict[str, Any]:
+        """The outcome for machines."""
+        return vars(self) | {"mirrored": vars(self.mirrored) if self.mirrored else None}
 
 
 def go_back(
@@ -78,6 +88,7 @@ def go_back(
         One outcome a desk, in their order.
 
     Raises:
+        NotOurs: An index is another lake's, or was written by another history of this one.
         NothingToRollBackTo: One of the backends has no such generation; nothing has moved.
         ReleaseShrinks: Readers would lose too many rows; that part waits.
         SyncInProgress: Somebody still writes that generation; that part waits.
@@ -95,10 +106,12 @@ def go_back(
         overrides=overrides,
         evidence_ids=evidence_ids,
     )
-    for desk, turn in zip(desks, turns, strict=True):
-        if turn.done:
-            _complete(desk, turn)
-    settled = {one.request.backend: one for one in settle_together(desks, asked)}
+    complete = [
+        partial(_complete, desk, turn) for desk, turn in zip(desks, turns, strict=True) if turn.done
+    ]
+    settled = {
+        one.request.backend: one for one in settle_together(desks, asked, completing=complete)
+    }
     done = []
     for part, turn in zip(parts, turns, strict=True):
         backend = part.desk.target.backend
@@ -112,6 +125,7 @@ def go_back(
                 moved=found is not None and found.moved,
                 request_id=found.request.request_id if found else "",
                 why=found.describe() if found else f"live already, {turn.leaves} was taken back",
+                mirrored=part.desk.pointer.mirrored,
             )
         )
     return done

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vector_platform.errors import TerminalError
+from vector_platform.indexes.contract import Mirrored, with_lacking
 from vector_platform.indexes.state import GenerationState
 from vector_platform.quality.retrieval import compare_scores
 from vector_platform.releases.desk import Asked, ReleaseDesk, ask_together, settle_together
@@ -34,6 +35,7 @@ class Outcome:
         why: What decided it.
         request_id: The release request, when there was one.
         waits: Whether the request is still open.
+        mirrored: How far the backend's aliases follow; None when nobody looked.
     """
 
     backend: str
@@ -43,13 +45,15 @@ class Outcome:
     why: str
     request_id: str = ""
     waits: bool = False
+    mirrored: Mirrored | None = None
 
     def describe(self) -> str:
         """One line for people."""
         if self.request_id and not self.moved:
             return self.why
         verb = "is now live" if self.moved else "stays live"
-        return f"{self.model_version} {self.generation} {verb}, {self.why}"
+        told = f"{self.model_version} {self.generation} {verb}, {self.why}"
+        return with_lacking(told, self.mirrored)
 
 
 def promote_model(
@@ -87,6 +91,7 @@ def promote_model(
 
     Raises:
         NothingToPromote: No evaluation to choose by, or no generation to promote.
+        NotOurs: An index is another lake's, or was written by another history of this one.
         ReleaseShrinks: Readers would lose too many rows.
     """
     chosen = [_choice(desk, model_version, candidates) for desk in desks]
@@ -102,10 +107,8 @@ def promote_model(
         overrides={**word, **(overrides or {})},
         evidence_ids=tuple(dict.fromkeys(found for one in new for found in one.evaluation_ids)),
     )
-    for one in chosen:
-        if one.live:
-            one.desk.mend_mirror()
-    settled = {one.request.backend: one for one in settle_together(desks, asked)}
+    mend = [one.desk.mend_mirror for one in chosen if one.live]
+    settled = {one.request.backend: one for one in settle_together(desks, asked, completing=mend)}
     return [one.outcome(settled.get(one.desk.target.backend)) for one in chosen]
 
 
@@ -122,14 +125,16 @@ class _Choice:
     def outcome(self, settled: Settled | None) -> Outcome:
         """What became of it; without a request it was live."""
         place = (self.desk.target.backend, self.state.model_version, self.state.generation)
+        mirrored = self.desk.pointer.mirrored
         if settled is None:
-            return Outcome(*place, moved=False, why=self.why)
+            return Outcome(*place, moved=False, why=self.why, mirrored=mirrored)
         return Outcome(
             *place,
             moved=settled.moved,
             why=self.why if settled.moved else settled.describe(),
             request_id=settled.request.request_id,
             waits=settled.request.open,
+            mirrored=mirrored,
         )
 
 

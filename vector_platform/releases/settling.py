@@ -18,6 +18,7 @@ from datetime import timedelta
 
 from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Mirrored, NotOurs, with_lacking
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.releases.decisions import Clock, What
@@ -49,11 +50,13 @@ class Settled:
         request: The request.
         report: The newest report of its gates; None when it ended without one.
         moved: Whether this call moved the pointer.
+        mirrored: How far the backend's aliases followed that move; None when nobody looked.
     """
 
     request: ReleaseRequest
     report: GateReport | None
     moved: bool
+    mirrored: Mirrored | None = None
 
     def describe(self) -> str:
         """One line for people."""
@@ -62,7 +65,8 @@ class Settled:
         if asked.open:
             show = f"`vector-platform release show {asked.request_id}`"
             return f"{what} waits: {asked.waits_for}; {show} has the report of its gates"
-        return f"{what} is {asked.state}" + (f": {asked.waits_for}" if asked.waits_for else "")
+        told = f"{what} is {asked.state}" + (f": {asked.waits_for}" if asked.waits_for else "")
+        return with_lacking(told, self.mirrored)
 
 
 class Settling:
@@ -111,13 +115,21 @@ class Settling:
         settled = self._turn_back(request) if request.leaves else self._release(request)
         if settled.moved:
             tidy_up_quietly(self._pointer, self._target, self._sync)
+            settled = replace(settled, mirrored=self._pointer.mirrored)
         return settled
 
     def mend_mirror(self) -> None:
-        """Make the backend's aliases follow the pointer, if somebody was kept from doing that."""
+        """Make the backend's aliases follow the pointer, if somebody was kept from doing that.
+
+        Raises:
+            NotOurs: The index is another lake's, or was written by another history of this one.
+        """
         try:
             follow_pointer(self._pointer, self._target, self._sync)
         except VectorPlatformError as error:
+            if isinstance(error, NotOurs):
+                # Is it the index, or one alias in other hands? The former has nothing to release.
+                self._sync.ownership.require()
             # What readers of ours see is decided by the pointer alone.
             logger.warning("%s: its aliases may be behind: %s", self._target.backend, error)
 

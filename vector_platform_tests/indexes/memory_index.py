@@ -70,6 +70,8 @@ class MemoryIndex(VectorIndex):
         self.pointed: Generation | None = None
         # Texts that this index refuses to hold, with the reason it gives.
         self.refuses: dict[str, str] = {}
+        # Tenants for which there is no room among the aliases.
+        self.without_alias = 0
         self._claims: dict[str, Claim] = {}
         self._stored: dict[str, dict[Key, dict[str, Any]]] = {}
         self._visible: dict[str, dict[Key, dict[str, Any]]] = {}
@@ -228,10 +230,13 @@ class MemoryIndex(VectorIndex):
         late = self.fuse.burn("point")
         self.pointed = generation
         _fail(late)
-        return Mirrored(1)
+        return Mirrored(1, self.without_alias)
 
-    def left_behind(self, generation: Generation) -> list[str]:
-        return [] if self.pointed == generation else [f"the alias stands for {self.pointed}"]
+    def mirrored(self, generation: Generation) -> Mirrored:
+        if self.pointed == generation:
+            return Mirrored(1, self.without_alias)
+        behind = (f"the alias stands for {self.pointed}",)
+        return Mirrored(0, self.without_alias, behind)
 
     def close(self) -> None:
         self.fuse.burn("close")

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import INDEX_ROW, Claim, Generation, Hit, RowKey
+from vector_platform.indexes.contract import INDEX_ROW, Claim, Generation, Hit, Mirrored, RowKey
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 
 Rows = list[dict[str, Any]]
@@ -382,8 +382,8 @@ class MutantIndex(VectorIndex):
     def point(self, generation: Generation) -> None:
         self.target.point(generation)
 
-    def left_behind(self, generation: Generation) -> list[str]:
-        return self.target.left_behind(generation)
+    def mirrored(self, generation: Generation) -> Mirrored:
+        return self.target.mirrored(generation)
 
     def close(self) -> None:
         self.target.close()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pinecone import Pinecone
@@ -160,6 +161,34 @@ def test_a_second_lake_that_has_begun_the_same_generation_is_refused_by_the_back
     ours.assert_untouched(SIX)
 
 
+def test_another_lakes_rows_are_not_read_either(ours: Deployment, server: Server) -> None:
+    """A name is found before a mark is: the first use of a generation looks at whose it is."""
+    target = open_index(server)
+    stranger = replace(ours.newest().identity, lake="another")
+    probe, rows = np.full(stranger.dimension, 0.5, np.float32), [("s:1#0", "a")]
+    reads: dict[str, Callable[[], object]] = {
+        "search": lambda: target.search(stranger, probe, k=3),
+        "nearest": lambda: target.nearest(stranger, probe[None, :], k=3),
+        "tenants": lambda: target.tenants(stranger),
+        "count": lambda: target.count(stranger),
+        "counts": lambda: target.counts(stranger, ["a"]),
+        "scan": lambda: list(target.scan(stranger)),
+        "keys": lambda: list(target.keys(stranger, "a")),
+        "find": lambda: list(target.find(stranger, rows)),
+        "vectors": lambda: target.vectors(stranger, rows),
+        "delete": lambda: target.delete(stranger, rows),
+        "fence": lambda: target.fence(stranger),
+    }
+    try:
+        for name, read in reads.items():
+            with pytest.raises(NotOurs, match="belongs to lake"):
+                read()
+                pytest.fail(f"{name} was answered")
+    finally:
+        target.close()
+    ours.assert_untouched(SIX)
+
+
 def test_of_a_lake_and_its_copy_only_the_first_to_write_goes_on(
     ours: Deployment, server: Server
 ) -> None:
@@ -188,9 +217,34 @@ def test_a_copy_that_writes_first_locks_the_other_out_and_not_itself(
     copy.put("c:1")
     copy.sync.sync(MODEL)
     ours.put("s:77")
-    with pytest.raises(NotOurs, match="a copy"):
+    with pytest.raises(NotOurs, match=r"a copy.*index adopt"):
         ours.sync.sync(MODEL)
     copy.assert_untouched(SIX | {"c:1"})
+    # The way back: the first one sees what it would lose, takes it over, and the copy is refused.
+    proposals = adopter(ours).proposals(NOW)
+    assert [(p.differences, p.proof.plan.orphaned) for p in proposals] == [(1, 1)]
+    adopter(ours).adopt(proposals, now=NOW)
+    assert ours.sync.sync(MODEL).deleted == 1
+    ours.assert_untouched(SIX | {"s:77"})
+    with pytest.raises(NotOurs, match=r"a copy.*index adopt"):
+        copy.sync.sync(MODEL)
+
+
+def test_a_generation_that_a_copy_has_built_is_taken_over_with_the_others(
+    ours: Deployment, server: Server
+) -> None:
+    shutil.copytree(ours.folder, ours.folder.parent / "copy")
+    copy = another(ours, server, "copy")
+    copy.sync.build(MODEL)
+    with pytest.raises(NotOurs, match="g0002 is of this lake, but its records do not know it"):
+        ours.sync.sync(MODEL)
+    proposals = adopter(ours).proposals(NOW)
+    assert [(p.claim.generation.name, p.differences) for p in proposals] == [("g0002", 0)]
+    adopter(ours).adopt(proposals, now=NOW)
+    assert ours.sync.sync(MODEL).generation.generation == "g0002"
+    ours.assert_untouched(SIX)
+    with pytest.raises(NotOurs, match="a copy"):
+        copy.sync.sync(MODEL)
 
 
 def test_a_lake_from_an_older_backup_does_not_take_the_index_back(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vector_platform.indexes.contract import Generation, IndexUnavailable
+from vector_platform.indexes.contract import Generation, IndexUnavailable, Mirrored, NotOurs
 from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.state import GenerationState
 from vector_platform.releases import flip, settling
@@ -259,7 +259,7 @@ def test_a_mirror_that_was_left_behind_is_mended_by_whatever_comes_next(
         patched.setattr(target, "point", away)
         assert rollback(world).generation == "g0001"
     live = world.pointer().live_generation()
-    assert target.left_behind(live.identity), "the alias still says g0002"
+    assert target.mirrored(live.identity).behind, "the alias still says g0002"
     if command == "rollback":
         assert rollback(world) == world.pointer().history()[2], "it has not turned forward again"
     elif command == "promote":
@@ -269,8 +269,73 @@ def test_a_mirror_that_was_left_behind_is_mended_by_whatever_comes_next(
         assert not world.desk().settle(request.request_id).moved
     else:
         tidy_up(world.pointer(), target, world.sync())
-    assert target.left_behind(live.identity) == []
+    assert target.mirrored(live.identity).behind == ()
     assert len(world.pointer().history()) == 3
+
+
+def test_a_release_over_an_index_of_another_history_is_an_error_and_no_quiet_success(
+    world: Deployment,
+) -> None:
+    """What is live already needs no move: the refusal must not pass for its being in order."""
+    world.sync().sync("old.v1")
+    promote(world, "old.v1")
+    world.target().mark(world.pointer().live_generation().identity, "another hand")
+    with pytest.raises(NotOurs, match=r"last written towards hand.*index adopt"):
+        promote(world, "old.v1")
+    with pytest.raises(NotOurs, match="last written towards hand"):
+        world.desk().settle_open()
+
+
+def test_an_index_of_another_history_keeps_no_other_backend_from_its_release(
+    world: Deployment,
+) -> None:
+    for backend in ("milvus", "pinecone"):
+        world.sync(backend).sync("old.v1")
+    promote(world, "old.v1")
+    world.target("milvus").mark(world.pointer().live_generation().identity, "another hand")
+    with pytest.raises(NotOurs, match="last written towards hand"):
+        promote_model(
+            [world.desk("milvus"), world.desk("pinecone")],
+            model_version="old.v1",
+            candidates=MODELS,
+            actor="ann",
+            reason="test",
+        )
+    assert world.pointer("pinecone").live_generation().model_version == "old.v1"
+
+
+def test_an_alias_that_somebody_else_holds_stops_no_release(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sync().sync("old.v1")
+    promote(world, "old.v1")
+
+    def held(generation: Generation) -> Mirrored:
+        raise NotOurs("the alias stands for something else")
+
+    monkeypatch.setattr(world.target(), "point", held)
+    world.sync().sync("new.v1")
+    assert promote(world, "new.v1").moved
+    assert not promote(world, "new.v1").moved
+
+
+def test_every_release_command_says_how_many_tenants_have_no_alias(world: Deployment) -> None:
+    world.target().without_alias = 4000
+    told = "; 4000 tenants have no alias for readers outside"
+    for model in MODELS:
+        world.sync().sync(model)
+        assert promote(world, model).describe().endswith(told)
+    assert promote(world, "new.v1").describe().endswith(told), "what is live already says so, too"
+    (back,) = go_back([world.desk()], actor="ann", reason="worse answers")
+    assert back.moved and back.describe().endswith(told)
+    assert back.facts()["mirrored"]["without"] == 4000
+    asked = world.desk(approvers=["bob"]).release(
+        world.sync().states.all()[-1], actor="ann", reason="once more"
+    )
+    settled = world.desk(approvers=["bob"]).approve(
+        asked.request.request_id, actor="bob", reason="seen"
+    )
+    assert settled.moved and settled.describe().endswith(told)
 
 
 def test_what_is_erased_while_a_generation_is_released_does_not_come_back(

@@ -163,17 +163,19 @@ def _mirror_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         model_version = context.partition_key
-        behind: list[str] = []
+        mirrored = None
         with retry_by_type():
             live = platform.live_pointer(backend).live()
             serves = live is not None and live.model_version == model_version
             if serves:
                 state = platform.live_pointer(backend).live_generation()
-                behind = platform.target(backend).left_behind(state.identity)
+                mirrored = platform.target(backend).mirrored(state.identity)
+        behind = mirrored.behind if mirrored is not None else ()
         return dg.AssetCheckResult(
             passed=not behind,
             metadata={
                 "left_behind": len(behind),
+                "tenants_without_alias": mirrored.without if mirrored is not None else 0,
                 "generation": live.generation if live is not None and serves else "",
                 "sample": dg.MetadataValue.json(behind[:SHOWN]),
                 "diagnosis": "Readers outside the platform are served another generation."
