@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-drift ui down test lint types unit integration milvus-server test-faults format lock clean
+.PHONY: help install demo demo-drift ui down test lint types unit integration milvus-server test-deep test-slow format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -39,10 +39,18 @@ down: install ## Stop the embedded servers
 	@$(BIN)/vector-platform services down
 
 # Three at once on two cores, since many tests wait for servers; the slow ones of both kinds
-# fill each other's gaps.
-test: install ## Everything CI runs
+# fill each other's gaps. A file's tests stay together: they may share a server or tell one story.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+test: install ## Lint, types, contracts and the fast tier of tests: a sample of every suite
 	@$(MAKE) -j 3 lint types milvus-server
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not faults"
+	$(PYTEST) -m "not deep"
+
+test-deep: install milvus-server ## The rest: kills, faults, whole suites; SHARD=1 to 5 for a fifth
+	$(PYTEST) -m deep --durations 10 $(if $(SHARD),--shard $(SHARD))
+
+test-slow: install milvus-server ## The fast tier, and the 30 slowest of its tests
+	$(PYTEST) -m "not deep" --durations 30
 
 lint: install
 	$(BIN)/ruff check .
@@ -53,13 +61,10 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/pytest -n 2 -m "not integration and not faults"
+	$(PYTEST) -m "not integration and not deep"
 
 integration: install milvus-server
-	$(BIN)/pytest -n 3 --dist loadfile -m integration
-
-test-faults: install milvus-server ## Kill, tear, delay and damage everything, and see it made good
-	$(BIN)/pytest -n 2 -m faults
+	$(PYTEST) -m "integration and not deep"
 
 milvus-server: install ## A full Milvus server for tests, in an environment of its own
 	@$(BIN)/python -m vector_platform_tests.milvus_server

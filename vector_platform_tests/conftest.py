@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from vector_platform_tests.tiers import TIERS, keep_shard, places
+
 # Models come from installed packages; a test that would ask a hub fails at once instead.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
@@ -27,8 +29,17 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, print_b
 settings.load_profile("repeatable")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shard", type=int, help="run the deep tests of this shard, 1 to 5, alone")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The slow files first, so that no worker is left with one of them at the end."""
+    config.stash[TIERS] = places(items)
+    shard = config.getoption("--shard")
+    if shard is not None:
+        keep_shard(config, items, shard)
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
 
 

@@ -75,7 +75,7 @@ SAMPLE = {"chinese-without-a-stop", "spaces-in-a-heading", "number-signs"}
 
 @pytest.mark.parametrize(
     "kind",
-    [kind if kind in SAMPLE else pytest.param(kind, marks=pytest.mark.faults) for kind in WORST],
+    [kind if kind in SAMPLE else pytest.param(kind, marks=pytest.mark.deep) for kind in WORST],
 )
 def test_time_grows_no_faster_than_the_document(kind: str) -> None:
     taken = growth(lambda text: CHUNKER.chunk("A title", text), WORST[kind], 12_000)

@@ -245,7 +245,7 @@ def drive(make: Callable[[], Deployment], *, examples: int, steps: int) -> None:
     )
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 @pytest.mark.parametrize("ids_are_global", [False, True], ids=["ids per tenant", "global ids"])
 def test_in_memory_anything_in_any_order_is_made_good(tmp_path: Path, ids_are_global: bool) -> None:
     numbers = itertools.count()
@@ -256,7 +256,7 @@ def test_in_memory_anything_in_any_order_is_made_good(tmp_path: Path, ids_are_gl
     )
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 def test_on_a_real_backend_anything_in_any_order_is_made_good(
     tmp_path: Path, server: ServerProcess, runs: Runs
 ) -> None:

@@ -25,7 +25,7 @@ from vector_platform.orchestration.instance import open_instance
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import settings_of
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.deep
 
 # The bar of recovery, and what one wait of a test may take before that.
 CONVERGED_SECONDS = 180.0

@@ -16,7 +16,7 @@ from vector_platform_tests.faults.corpus import TENANTS
 from vector_platform_tests.faults.servers import PLAIN, Plain, Row
 from vector_platform_tests.faults.worlds import World
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.deep
 
 # What was done, then: rows that a repair writes and rows that it deletes.
 Damage = Callable[[World, Plain, list[Row]], tuple[int, int]]

@@ -14,7 +14,7 @@ from vector_platform.lake.lake import Lake
 from vector_platform.local import services
 from vector_platform.releases.decisions import Decisions
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.deep
 
 
 @pytest.fixture(autouse=True)

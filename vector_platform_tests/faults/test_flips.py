@@ -173,7 +173,7 @@ def test_readers_notice_nothing_of_a_few_moves(world: World) -> None:
     flip_under_readers(world, SAMPLE)
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 def test_readers_notice_nothing_of_twenty_moves(world: World) -> None:
     flip_under_readers(world, ALL)
 
@@ -218,7 +218,7 @@ def test_a_rollback_needs_nothing_that_a_build_holds(world: World) -> None:
     world.assert_exact(world.newest(MODELS[0]))
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 @pytest.mark.parametrize(("verb", "places"), PLACES.items(), ids=PLACES)
 def test_a_move_killed_anywhere_leaves_readers_a_whole_index(
     world: World, verb: str, places: list[str]
@@ -251,7 +251,7 @@ def test_a_move_killed_anywhere_leaves_readers_a_whole_index(
         target.close()
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 def test_a_half_built_generation_is_not_seen_and_is_collected(world: World) -> None:
     begun(world)
     live = world.live()

@@ -62,7 +62,7 @@ def test_a_few_killed_runs_are_made_good_by_the_next_one(world: World) -> None:
     kill_and_recover(world, SAMPLE, seed=1)
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 def test_fifty_killed_runs_are_made_good_by_the_next_one(world: World) -> None:
     died = kill_and_recover(world, ALL, seed=2)
     print(f"\n{world.server.backend}: {died.total()} kills at {dict(died)}")
@@ -72,7 +72,7 @@ def test_fifty_killed_runs_are_made_good_by_the_next_one(world: World) -> None:
     assert any("delete" in place for place in died)
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 @pytest.mark.parametrize("place", ["after upsert", "after delete"])
 def test_what_a_killed_run_wrote_is_made_good_when_its_changes_are_taken_back(
     world: World, place: str
@@ -104,7 +104,7 @@ def test_a_run_that_died_around_its_stamp_does_not_lock_the_next_one_out(
     assert len(world.newest().stamps) <= 3
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 def test_a_row_that_only_a_killed_run_knew_of_does_not_stay(world: World) -> None:
     """Added, written, taken back: no two snapshots that were proven differ in it.
 
@@ -123,7 +123,7 @@ def test_a_row_that_only_a_killed_run_knew_of_does_not_stay(world: World) -> Non
     world.assert_equal()
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 @pytest.mark.parametrize("backend", ["milvus", "pinecone"])
 def test_the_first_build_survives_a_kill_at_every_step(
     backend: str, request: pytest.FixtureRequest, tmp_path: Path, runs: Runs

@@ -17,7 +17,7 @@ from vector_platform_tests.faults.milvus_proxy import Fault, MilvusProxy
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Outcome, Runs, World
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.deep
 
 ROWS = r"/(Upsert|Insert|Delete|Flush|Query|Search)$"
 UPSERT, DELETE = r"/Upsert$", r"/Delete$"

@@ -20,7 +20,7 @@ from vector_platform.indexes.contract import INDEX_ROW, Generation, IndexUnavail
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Runs, World
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.deep
 
 ROWS = "/documents/"
 UPSERT, DELETE = "documents/upsert$", "documents/delete$"

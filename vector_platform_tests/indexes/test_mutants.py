@@ -124,14 +124,14 @@ def on(mutation: Mutation) -> list[str]:
     return ["delete"] if mutation in DELETES else ["upsert", "delete"]
 
 
-# The others run with `make test-faults`.
+# The others run with `make test-deep`.
 QUICK = {"delete_everything", "write_another_vector", "swap_vectors_of_some", "delete_one_less"}
 ALL = [
     pytest.param(
         mutation,
         call,
         id=f"{mutation.__name__} on {call}",
-        marks=() if mutation.__name__ in QUICK else pytest.mark.faults,
+        marks=() if mutation.__name__ in QUICK else pytest.mark.deep,
     )
     for mutation in UPSERTS + DELETES + OTHERS
     for call in on(mutation)

@@ -121,6 +121,7 @@ def check_of(home: Deployment, run_id: str, asset: str) -> dict[str, Any]:
     raise AssertionError(f"no check of {asset} in run {run_id}")
 
 
+@pytest.mark.deep
 def test_what_cannot_land_is_rejected_with_reason_and_place_and_the_rest_is_searchable(
     home: Deployment,
 ) -> None:
@@ -141,6 +142,7 @@ def test_what_cannot_land_is_rejected_with_reason_and_place_and_the_rest_is_sear
         assert home.stored(backend) == home.desired()
 
 
+@pytest.mark.deep
 def test_mended_rows_land_and_leave_the_rejects(home: Deployment) -> None:
     mended = CSV.replace(b"\n,Nameless", b"\nc9,Nameless").replace(b"\xe9", b"\xc3\xa9")
     (home.root / "rows" / "a.csv").write_bytes(mended)
@@ -156,6 +158,7 @@ def test_mended_rows_land_and_leave_the_rejects(home: Deployment) -> None:
         assert documents_in(home, backend) == GOOD_ROWS | GOOD_PAGES | new
 
 
+@pytest.mark.deep
 def test_what_breaks_after_it_has_landed_keeps_its_last_good_state(home: Deployment) -> None:
     broken = (home.root / "pages" / "fine.md").read_bytes().replace(b"A page", b"A p\xe9ge")
     (home.root / "pages" / "fine.md").write_bytes(broken)
@@ -166,6 +169,7 @@ def test_what_breaks_after_it_has_landed_keeps_its_last_good_state(home: Deploym
         assert home.stored(backend) == before
 
 
+@pytest.mark.deep
 def test_a_source_that_cannot_be_reached_fails_by_name_and_leaves_the_lake_as_it_was(
     home: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

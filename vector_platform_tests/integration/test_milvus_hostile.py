@@ -60,7 +60,7 @@ def test_no_value_reaches_further_than_its_row(
     live_through(index, generation, drawn, admits=admits)
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 @given(rows(max_size=40))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_value_of_hundreds_reaches_further_than_its_row(

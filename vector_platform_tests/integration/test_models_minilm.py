@@ -25,10 +25,10 @@ pytestmark = pytest.mark.integration
 OPENVINO = find_spec("openvino") is not None and find_spec("onnxscript") is not None
 needs_openvino = pytest.mark.skipif(not OPENVINO, reason="the extra openvino is not installed")
 BACKENDS = [
-    "torch",
-    "torch-bf16",
+    pytest.param("torch", marks=pytest.mark.deep),
+    pytest.param("torch-bf16", marks=pytest.mark.deep),
     pytest.param("openvino", marks=needs_openvino),
-    pytest.param("openvino-bf16", marks=needs_openvino),
+    pytest.param("openvino-bf16", marks=[needs_openvino, pytest.mark.deep]),
 ]
 # Least cosine to sentence-transformers in fp32, over the texts below. bf16 keeps 8 bits of a
 # number; the benchmark's minima on other texts are 0.99993 (torch) and 0.99998 (OpenVINO).
@@ -122,6 +122,7 @@ def test_a_querys_vector_is_the_documents_within_the_stated_tolerance(
     )
 
 
+@pytest.mark.deep
 def test_bytes_do_not_depend_on_the_number_of_threads(texts: list[str], cache_dir: Path) -> None:
     import torch
 

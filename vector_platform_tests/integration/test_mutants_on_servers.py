@@ -36,9 +36,7 @@ SAMPLE = [
 @pytest.mark.parametrize(
     ("mutation", "call"),
     [
-        pytest.param(
-            mutation, call, id=mutation.__name__, marks=() if quick else pytest.mark.faults
-        )
+        pytest.param(mutation, call, id=mutation.__name__, marks=() if quick else pytest.mark.deep)
         for mutation, call, quick in SAMPLE
     ],
 )

@@ -205,7 +205,7 @@ def test_tenants_without_an_alias_are_counted_in_the_answer(
     assert "2 tenants without one" in str(index.point(GENERATION))
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 def test_tenants_beyond_the_room_for_aliases_are_counted_in_the_answer(
     server: PineconeServer, index: VectorIndex
 ) -> None:

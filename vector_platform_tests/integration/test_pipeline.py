@@ -20,7 +20,7 @@ from vector_platform_tests.integration.deployments import (
     running,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.deep, pytest.mark.integration]
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (date(2026, 1, day) for day in range(5, 10))
 EMBEDDED = f"embeddings and indexes {WORDS}"

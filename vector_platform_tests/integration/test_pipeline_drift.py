@@ -25,7 +25,7 @@ from vector_platform_tests.integration.deployments import (
 )
 from vector_platform_tests.orchestration.verdicts import Sensor
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.deep, pytest.mark.integration]
 
 # The first landing brings the reference days, which lie before it, and one day more.
 DAYS = [date(2026, 2, day) for day in range(5, 8)]

@@ -31,7 +31,7 @@ from vector_platform_tests.integration.deployments import (
     running,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.deep, pytest.mark.integration]
 
 DAY = date(2026, 1, 5)
 METRIC = "nDCG@10"

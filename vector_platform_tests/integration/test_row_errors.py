@@ -21,7 +21,7 @@ from vector_platform_tests.integration.deployments import (
     running,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.deep, pytest.mark.integration]
 
 DAYS = [date(2026, 1, day) for day in range(5, 9)]
 ROWS = 20

@@ -129,6 +129,7 @@ def test_a_row_that_somebody_moved_to_another_tenant_is_in_the_wrong_tenant(
     assert target.count(generation) == 200
 
 
+@pytest.mark.deep
 def test_large_tenants_are_read_through_an_iterator_without_losing_rows(
     target: VectorIndex,
     generation: Generation,  # noqa: F811

@@ -15,7 +15,7 @@ from vector_platform_tests.faults.test_kills import kill_and_recover
 from vector_platform_tests.faults.worlds import Runs, World
 from vector_platform_tests.milvus_server.process import MilvusServerProcess
 
-pytestmark = [pytest.mark.faults, pytest.mark.milvus_server]
+pytestmark = [pytest.mark.deep, pytest.mark.milvus_server]
 
 KILLS = 10
 # Lines that a run has said when its server dies: before, between and after its writes.

@@ -6,4 +6,4 @@ import pytest
 
 from vector_platform_tests.integration.test_milvus_hostile import *  # noqa: F403
 
-pytestmark = [pytest.mark.integration, pytest.mark.milvus_server]
+pytestmark = [pytest.mark.deep, pytest.mark.integration, pytest.mark.milvus_server]

@@ -14,8 +14,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 import yaml
@@ -131,9 +133,12 @@ def evaluate(
     definitions: dg.Definitions, instance: dg.DagsterInstance, cursor: Any, *, at: datetime | None
 ) -> tuple[list[Request], Any]:
     """One tick of the automation sensor: the runs it asks for, as the daemon forms them."""
-    result = dg.evaluate_automation_conditions(
-        definitions, instance, evaluation_time=at, cursor=cursor
-    )
+    # The daemon asks for the model versions once a tick, dagster's tester once a node.
+    model_versions = cache(instance.get_dynamic_partitions)
+    with mock.patch.object(instance, "get_dynamic_partitions", model_versions):
+        result = dg.evaluate_automation_conditions(
+            definitions, instance, evaluation_time=at, cursor=cursor
+        )
     asked = build_run_requests(
         entity_subsets=list(result._requested_subsets),
         asset_graph=definitions.resolve_asset_graph(),

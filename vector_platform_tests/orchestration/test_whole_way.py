@@ -38,7 +38,7 @@ from vector_platform_tests.orchestration.harness import (
 )
 from vector_platform_tests.orchestration.test_definitions import HEAVY, PROJECT
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.deep, pytest.mark.integration]
 
 FIRST_DAY, NEXT_DAY = date(2024, 1, 2), date(2024, 1, 3)
 HEADER = "id,title,body,at,team\n"

@@ -150,6 +150,7 @@ def test_debris_in_one_slice_is_told_from_news_in_it(home: Home) -> None:
     assert news.acts and not news.damaged and news.markup_low == 0
 
 
+@pytest.mark.deep
 def test_the_bound_of_a_slice_stays_below_the_truth_among_many(home: Home) -> None:
     wrong = shown = 0
     for seed, share in product(range(6), (0.1, 0.2, 0.4)):

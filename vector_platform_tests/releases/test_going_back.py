@@ -108,7 +108,7 @@ def test_a_rollback_killed_at_a_write_is_finished_and_never_turns_forward(
     assert_went_back_once(world)
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 @pytest.mark.parametrize("finish", ["the same command", "the sensor"])
 @pytest.mark.parametrize("writes", range(1, WRITES + 1))
 def test_a_rollback_killed_at_any_write_is_finished(

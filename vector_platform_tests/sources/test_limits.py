@@ -40,8 +40,8 @@ WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 def slow(case: str) -> Any:
-    """A case that `make test-faults` runs."""
-    return pytest.param(case, marks=pytest.mark.faults)
+    """A case that `make test-deep` runs."""
+    return pytest.param(case, marks=pytest.mark.deep)
 
 
 def read(root: Path, path: str = "*", **limits: int) -> tuple[list[SourceRow], list[Reject]]:
@@ -174,7 +174,7 @@ def test_a_text_of_a_database_or_class_is_held_to_the_same_limit() -> None:
     assert problem.startswith("over a limit: column 'text'")
 
 
-@pytest.mark.faults
+@pytest.mark.deep
 @pytest.mark.parametrize("name", ["a.txt.gz", "a.jsonl.gz", "a.csv.gz"])
 def test_a_packed_text_of_200_mb_is_refused_in_little_memory(name: str, tmp_path: Path) -> None:
     with gzip.open(tmp_path / name, "wb", compresslevel=1) as file:

@@ -1,0 +1,69 @@
+"""The two tiers of tests, and the five shards of the deep one.
+
+Belongs here: which tier and which shard a test is in. The fast tier (`make test`) is every test
+without the marker `deep`: a sample of every suite. The deep tier (`make test-deep`) is the rest.
+Does not belong here: what a test does.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+SHARDS: Final = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a collected test is run.
+
+    Args:
+        suite: The folder of its file.
+        shard: The shard of the deep tier, from 1; None in the fast tier.
+    """
+
+    suite: str
+    shard: int | None
+
+
+TIERS: Final = pytest.StashKey[dict[str, Place]]()
+
+
+def shard_of(item: pytest.Item) -> int | None:
+    """The shard of a deep test, None for a fast one.
+
+    The tests of a file stay together, in the shard that the checksum of the file's name says, so
+    that a new file needs no number. Long ones name theirs, `deep(shard=2)`, to keep the shards
+    even: `make test-deep` shows what each takes.
+    """
+    mark = item.get_closest_marker("deep")
+    if mark is None:
+        return None
+    shard = mark.kwargs.get("shard", zlib.crc32(item.path.name.encode()) % SHARDS + 1)
+    if mark.args or set(mark.kwargs) - {"shard"} or shard not in range(1, SHARDS + 1):
+        raise pytest.UsageError(
+            f"{item.nodeid}: a deep test names no shard, or one as deep(shard=1) to "
+            f"deep(shard={SHARDS})"
+        )
+    return int(shard)
+
+
+def places(items: Iterable[pytest.Item]) -> dict[str, Place]:
+    """The place of every collected test, by its id."""
+    return {
+        item.nodeid: Place(suite=item.path.parent.as_posix(), shard=shard_of(item))
+        for item in items
+    }
+
+
+def keep_shard(config: pytest.Config, items: list[pytest.Item], shard: int) -> None:
+    """Leave the tests of one shard, and say how many were left out."""
+    if shard not in range(1, SHARDS + 1):
+        raise pytest.UsageError(f"--shard is a number from 1 to {SHARDS}, not {shard}")
+    others = [item for item in items if shard_of(item) != shard]
+    items[:] = [item for item in items if shard_of(item) == shard]
+    config.hook.pytest_deselected(items=others)
