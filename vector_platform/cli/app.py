@@ -29,6 +29,7 @@ from vector_platform.cli import (
     search,
     services,
 )
+from vector_platform.cli.output import harmless
 from vector_platform.faults import explained
 from vector_platform.settings import CONFIG_VARIABLE
 
@@ -76,5 +77,5 @@ def main() -> None:
         named = explained(error)
         if named is None:
             raise
-        typer.secho(f"error: {named}", fg=typer.colors.RED, err=True)
+        typer.secho(harmless(f"error: {named}"), fg=typer.colors.RED, err=True)
         sys.exit(1)

@@ -24,7 +24,7 @@ def status(as_json: JsonFlag = False) -> None:
     rows = [
         {
             "table": table.spec.name,
-            "version": table.version(),
+            "version": table.version() if table.exists() else None,
             "rows": table.rows(),
             "keys": list(table.spec.keys),
             "description": table.spec.description,
@@ -37,7 +37,15 @@ def status(as_json: JsonFlag = False) -> None:
     say_table(
         f"Lake {uri}",
         ["table", "version", "rows", "holds"],
-        [[row["table"], row["version"], row["rows"], row["description"]] for row in rows],
+        [
+            [
+                row["table"],
+                "not made yet" if row["version"] is None else row["version"],
+                row["rows"],
+                row["description"],
+            ]
+            for row in rows
+        ],
     )
 
 

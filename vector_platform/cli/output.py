@@ -6,6 +6,7 @@ Belongs here: printing only.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -26,14 +27,12 @@ ModelOption = Annotated[
 
 def say(line: str = "") -> None:
     """Print one line for people."""
-    from rich.console import Console
-
-    Console(highlight=False, soft_wrap=True).print(line)
+    typer.echo(harmless(line))
 
 
 def say_aside(line: str) -> None:
     """Print one line about what goes on, beside the output: on standard error."""
-    typer.echo(line, err=True)
+    typer.echo(harmless(line), err=True)
 
 
 def say_json(value: Any) -> None:
@@ -42,15 +41,43 @@ def say_json(value: Any) -> None:
 
 
 def say_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table for people."""
+    """Print a table for people: in a pipe as wide as it is, on a terminal in its width.
+
+    Names are broken over lines by neither, because people copy them; on a terminal that is too
+    narrow for them, the lines are longer than it.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    cells = [[harmless(str(cell)) for cell in row] for row in rows]
+    table = Table(header_style="bold", box=SIMPLE_HEAD)
     for number, column in enumerate(columns):
-        # The first names the row: people copy it.
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console(highlight=False).print(table)
+        names = all(_is_name(row[number]) for row in cells)
+        table.add_column(harmless(column), overflow="fold", no_wrap=names)
+    for row in cells:
+        table.add_row(*row)
+    # What stands in a cell is data: brackets in it style nothing, and colons make no emoji.
+    console = Console(highlight=False, markup=False, emoji=False)
+    size = Measurement.get(console, console.options.update_width(_ANY_WIDTH), table)
+    console.width = max(console.width, size.minimum) if console.is_terminal else size.maximum
+    say(title)
+    console.print(table)
+
+
+def harmless(text: str) -> str:
+    """Text as a terminal may have it: characters that would steer it are shown as escapes."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _is_name(cell: str) -> bool:
+    return " " not in cell and len(cell) <= _LONGEST_NAME
+
+
+# Control characters but tab and line feed, what turns the direction of a line, and halves of
+# characters, which no stream takes.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ANY_WIDTH = 100_000
+# More characters without a space are text of a script that has none.
+_LONGEST_NAME = 80

@@ -92,6 +92,9 @@ def _converge(day: date) -> bool:
     platform = Platform.load()
     changed = False
     try:
+        # Before anything is done: the backends are needed last, long after sources have landed.
+        for backend in platform.settings.indexes.backends:
+            platform.target(backend)
         started = time.monotonic()
         for stage in converge(Runs(platform), day):
             seconds = time.monotonic() - started

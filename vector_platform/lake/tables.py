@@ -92,10 +92,14 @@ class Table:
         return list(self._open().history(limit)) if self.exists() else []
 
     def ensure(self) -> None:
-        """Create the table when it does not exist; add columns the contract has gained since."""
+        """Create the table when it does not exist; add columns the contract has gained since.
+
+        Of processes that create it at once, one does, and the others have what it made.
+        """
         if self.exists():
             self._add_new_columns()
-        else:
+            return
+        try:
             with self._commit_errors():
                 DeltaTable.create(
                     self.uri,
@@ -107,7 +111,13 @@ class Table:
                         {"delta.enableChangeDataFeed": "true"} if self.spec.change_feed else None
                     ),
                     storage_options=self._options,
+                    # A create that is tried again lands on top of the first one, whose id, which
+                    # somebody has read, is another one then.
+                    commit_properties=CommitProperties(max_commit_retries=0),
                 )
+        except CommitConflict:
+            if not self.exists():
+                raise
 
     def _add_new_columns(self) -> None:
         known = self._versions.newest().columns

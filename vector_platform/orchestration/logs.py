@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 import dagster as dg
 
+import vector_platform
+
 PROGRESS = "progress"
+_OURS = str(Path(vector_platform.__file__).parent)
 
 
 class _OwnLines(logging.Handler):
@@ -19,7 +23,8 @@ class _OwnLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", None) or {}
-        if meta.get("dagster_event") is None:
+        # A library's lines (dbt's, Dagster's of steps that it skips) would bury the error of a run.
+        if meta.get("dagster_event") is None and record.pathname.startswith(_OURS):
             message = meta.get("orig_message") or record.getMessage()
             print(f"          {message}", file=sys.stderr, flush=True)
 

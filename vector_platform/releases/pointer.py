@@ -129,9 +129,13 @@ class LivePointer:
         """
         release = self.live()
         if release is None:
+            built = self._states.present()
             raise NothingLive(
-                f"{self._backend} serves no generation of {self._index} yet: "
-                "vector-platform release promote MODEL_VERSION"
+                f"{self._backend} has generations of {self._index}, and none is live yet: "
+                f"`vector-platform release promote {built[-1].model_version}`"
+                if built
+                else f"{self._backend} has no generation of {self._index} yet: `vector-platform "
+                "run` lands the sources, builds one, and makes it live"
             )
         return next(s for s in self._states.all() if s.generation == release.generation)
 

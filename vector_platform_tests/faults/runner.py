@@ -16,12 +16,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import vector_platform.indexes.milvus
 import vector_platform.indexes.pinecone  # noqa: F401
 from vector_platform.errors import TransientError, VectorPlatformError
+from vector_platform.indexes.adoption import Adopter
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync import IndexSync, SyncReport
 from vector_platform.lake.lake import Lake
@@ -37,7 +39,7 @@ from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import open_lake
 
 INDEX = "documents"
-Verb = Literal["run", "build", "repair", "publish", "release", "rollback", "read"]
+Verb = Literal["run", "build", "repair", "publish", "release", "rollback", "adopt", "read"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Job:
         verb: `run` publishes the corpus, syncs what follows the lake and tidies up; `build`
             publishes and builds a new generation; `repair` publishes and compares all; `publish`
             writes the lake only; `release` builds a new generation and makes it live; `rollback`
-            takes the last move back; `read` searches until the file `stop` is there.
+            takes the last move back; `adopt` takes over what the lake does not know, and syncs
+            nothing; `read` searches until the file `stop` is there.
         models: Model versions, in order.
         kill_at: Number of the step to die at, or its name; None to live.
         allow_delete: Deletes let through the guard.
@@ -153,6 +156,10 @@ def do(job: Job) -> Any:
     pointer = TimedPointer(lake, job.backend, INDEX)
     if job.verb in ("release", "rollback"):
         return _move(lake, sync, pointer, target, job)
+    if job.verb == "adopt":
+        adopter = Adopter(lake, target, sync.states, spec="{}", run_id=f"run-{os.getpid()}")
+        adopted = adopter.adopt(adopter.proposals(datetime.now(UTC)), now=datetime.now(UTC))
+        return [state.generation for state in adopted]
     reports = [_report(_sync(sync, pointer, job, model)) for model in job.models]
     if job.verb == "run":
         tidy_up(pointer, target, sync)

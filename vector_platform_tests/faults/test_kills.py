@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,57 @@ def test_a_run_that_died_around_its_stamp_does_not_lock_the_next_one_out(
     world.normal_run()
     world.assert_equal()
     assert len(world.newest().stamps) <= 3
+
+
+def written_by_another_hand(world: World) -> None:
+    """Let all generations of a world bear a stamp that its lake does not know."""
+    target = world.server.open()
+    try:
+        for state in world.states.present():
+            target.mark(state.identity, "another hand")
+    finally:
+        target.close()
+
+
+def adopt_after_kills(world: World, places: Sequence[str | int]) -> list[str]:
+    """Adopt, killed at each place in turn; what the adoption took over that nothing killed."""
+    written_by_another_hand(world)
+    for place in places:
+        assert world.run("adopt", kill_at=place).kind in ("killed", "done")
+    done = world.run("adopt")
+    assert done.kind == "done", done.facts
+    assert world.run("adopt").facts == [], "nothing is left to take over"
+    world.normal_run()
+    world.assert_equal()
+    return list(done.facts)
+
+
+@pytest.mark.integration
+def test_an_adoption_that_is_killed_is_repeated_or_was_recorded(world: World) -> None:
+    world.normal_run()
+    name = world.newest().generation
+    assert adopt_after_kills(world, ["before merge index_state"]) == [name]
+    # From its record on the generation is this lake's, whether its backend says so or not.
+    assert adopt_after_kills(world, ["after merge index_state", "before mark"]) == []
+
+
+@pytest.mark.deep
+def test_an_adoption_of_two_generations_survives_a_kill_at_every_step(world: World) -> None:
+    world.normal_run()
+    assert world.run("build").kind == "done"
+    step, killed = 0, True
+    while killed:
+        step += 1
+        written_by_another_hand(world)
+        killed = world.run("adopt", kill_at=step).kind == "killed"
+        if not killed:
+            break
+        # Until somebody repeats it, a sync is refused or, where all bear our stamps, goes on.
+        refused = world.run()
+        assert refused.kind == "done" or refused.facts["error"] == "NotOurs", refused.facts
+        adopt_after_kills(world, [])
+        assert world.run("build").kind == "done"
+    assert step > 8
 
 
 @pytest.mark.deep

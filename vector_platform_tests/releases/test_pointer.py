@@ -30,7 +30,10 @@ def promote(world: Deployment, generation: str) -> Release:
 
 def test_nothing_is_live_before_the_first_promotion(world: Deployment) -> None:
     assert world.pointer().live() is None
-    with pytest.raises(NothingLive, match="release promote"):
+    with pytest.raises(NothingLive, match=r"no generation of documents yet: `vector-platform run`"):
+        world.pointer().live_generation()
+    world.sync().sync("old.v1")
+    with pytest.raises(NothingLive, match="none is live yet: `vector-platform release promote old"):
         world.pointer().live_generation()
 
 
