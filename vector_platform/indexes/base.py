@@ -36,6 +36,8 @@ class VectorIndex(ABC):
 
     backend: BackendName
     ids_are_global: bool
+    # Whether a request writes rows of one tenant only: rows then come best tenant by tenant.
+    tenants_apart = False
 
     @abstractmethod
     def create(self, generation: Generation) -> None:
@@ -96,7 +98,9 @@ class VectorIndex(ABC):
         """
 
     @abstractmethod
-    def fence(self, generation: Generation, *, others: bool = True) -> None:
+    def fence(
+        self, generation: Generation, *, others: bool = True, proof_follows: bool = False
+    ) -> None:
         """Return when every acknowledged write is visible to all the reads below.
 
         Args:
@@ -104,6 +108,8 @@ class VectorIndex(ABC):
             others: Also what earlier processes wrote. A caller that knows that they have fenced
                 it, as where the generation was proven since, says so by False: then the price
                 follows what this object wrote.
+            proof_follows: The rows are read back next, and nothing is deleted before. Searches
+                must show the writes; a read that can tell for itself may wait when it is made.
         """
 
     @abstractmethod

@@ -216,7 +216,9 @@ class MilvusVectorIndex(VectorIndex):
                     f"their deletion was acknowledged, first {left[0]['id']!r}; repair the index"
                 )
 
-    def fence(self, generation: Generation, *, others: bool = True) -> None:
+    def fence(
+        self, generation: Generation, *, others: bool = True, proof_follows: bool = False
+    ) -> None:
         """Read the whole collection strongly: what follows sees all that was written before.
 
         Milvus Lite has no staleness, but searches rows that are not flushed without their index,

@@ -2,7 +2,7 @@
 
 Belongs here: what each promise of `VectorIndex` takes on Pinecone. Does not belong here: requests
 and their errors (`pinecone_calls.py`), reading rows back (`pinecone_reading.py`), whose an index is
-(`pinecone_indexes.py`), what a fence waits for (`pinecone_fence.py`), conversions and row limits
+(`pinecone_indexes.py`), what a fence waits for (`pinecone_waits.py`), conversions and row limits
 (`stored_rows.py`), or any decision about what is written (`plan.py`, `decision.py`).
 
 An index's dimension and schema are fixed and a project holds few indexes, while an index holds
@@ -41,7 +41,7 @@ from vector_platform.indexes.pinecone_calls import (
     IndexCalls,
     row_reason,
 )
-from vector_platform.indexes.pinecone_fence import LastWrites, NamespaceFence, Place, Write
+from vector_platform.indexes.pinecone_fence import LastWrites, Place, Write
 from vector_platform.indexes.pinecone_indexes import PineconeIndexes
 from vector_platform.indexes.pinecone_reading import RowReader
 from vector_platform.indexes.pinecone_terms import (
@@ -53,6 +53,7 @@ from vector_platform.indexes.pinecone_terms import (
     rows_asked,
     tenants_in,
 )
+from vector_platform.indexes.pinecone_waits import GenerationWaits
 from vector_platform.indexes.stored_rows import (
     HIT_FIELDS,
     batches_by_size,
@@ -81,6 +82,7 @@ class PineconeVectorIndex(VectorIndex):
     backend = "pinecone"
     # An id lives in a namespace: a row under a new tenant leaves the old one where it was.
     ids_are_global = False
+    tenants_apart = True
 
     def __init__(
         self,
@@ -230,6 +232,7 @@ class PineconeVectorIndex(VectorIndex):
             IndexUnavailable: Some are still there after the longest wait of a fence.
         """
         index, name = self._indexes.open(generation), index_name(generation)
+        waits = self._waits(generation)
 
         def remove(asked: RowsAsked) -> None:
             place = (name, asked.namespace)
@@ -237,45 +240,20 @@ class PineconeVectorIndex(VectorIndex):
                 position = index.delete(asked.namespace, asked.ids)
                 # Without a position the namespace does not exist, and nothing was removed.
                 if position is not None:
-                    self._fence(index, generation, asked.namespace).await_deleted(asked.ids)
+                    waits.deleted(asked.namespace, asked.ids)
                     last = Write(position, asked.ids[-1], None, fetched=True)
                     self._last_writes.add(place, last)
 
         self._parallel.each(remove, rows_asked(rows, generation, REQUEST_IDS))
 
-    def fence(self, generation: Generation, *, others: bool = True) -> None:
+    def fence(
+        self, generation: Generation, *, others: bool = True, proof_follows: bool = False
+    ) -> None:
         """Wait until searches and fetches show every acknowledged write.
 
-        Where this object wrote, its last write must show. A namespace it has not fenced yet may
-        have been written to by an earlier process; then, unless the caller knows better,
-        everything there is waited for, lists too.
+        What a proof fetches it waits for itself: then that is not asked for twice.
         """
-        index, name = self._indexes.open(generation), index_name(generation)
-        known = self._last_writes.namespaces(name)
-        listed = known | (index.namespaces().keys() if others else set())
-
-        def wait(namespace: str) -> None:
-            place = (name, namespace)
-            if self._last_writes.settled(place):
-                return
-            fence = self._fence(index, generation, namespace)
-            write = self._last_writes.pending(place)
-            if write is None:
-                fence.await_all()
-            else:
-                fence.await_write(write)
-            self._last_writes.settle(place, write)
-
-        self._parallel.each(wait, list(tenants_in(listed, generation).values()))
-
-    def _fence(self, index: IndexCalls, generation: Generation, namespace: str) -> NamespaceFence:
-        return NamespaceFence(
-            index.documents,
-            namespace,
-            probe=[1.0] + [0.0] * (generation.dimension - 1),
-            guard=index.if_there,
-            seconds=self._fence_seconds,
-        )
+        self._waits(generation).fence(self._parallel, others=others, searches_only=proof_follows)
 
     def tenants(self, generation: Generation) -> list[str]:
         """Tenants with rows; a namespace counted as empty is looked into, counts may lag."""
@@ -315,15 +293,11 @@ class PineconeVectorIndex(VectorIndex):
 
     def _reader(self, generation: Generation) -> RowReader:
         index = self._indexes.open(generation)
+        return RowReader(index, generation, self._parallel, self._waits(generation))
 
-        def await_lists(namespace: str) -> None:
-            place = (index_name(generation), namespace)
-            write = self._last_writes.unlisted(place)
-            if write is not None:
-                self._fence(index, generation, namespace).await_listed(write)
-                self._last_writes.listed(place, write)
-
-        return RowReader(index, generation, self._parallel, await_lists)
+    def _waits(self, generation: Generation) -> GenerationWaits:
+        index = self._indexes.open(generation)
+        return GenerationWaits(index, generation, self._last_writes, self._fence_seconds)
 
     def search(
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None

@@ -52,6 +52,7 @@ class LastWrites:
     def __init__(self) -> None:
         self._lock = Lock()
         self._pending: dict[Place, Write] = {}
+        self._unfetched: dict[Place, Write] = {}
         self._unlisted: dict[Place, Write] = {}
         self._settled: set[Place] = set()
         self._doubtful: set[Place] = set()
@@ -75,6 +76,10 @@ class LastWrites:
             known = self._pending.get(place)
             if known is None or write.position >= known.position:
                 self._pending[place] = self._unlisted[place] = write
+                if write.fetched:
+                    self._unfetched.pop(place, None)
+                else:
+                    self._unfetched[place] = write
 
     def pending(self, place: Place) -> Write | None:
         """The write to wait for; None when there was none since the last fence, or none to trust.
@@ -101,30 +106,43 @@ class LastWrites:
             if self._unlisted.get(place) == write:
                 del self._unlisted[place]
 
+    def unfetched(self, place: Place) -> Write | None:
+        """The write that no fetch has shown yet, if there is one."""
+        with self._lock:
+            return self._unfetched.get(place)
+
+    def fetched(self, place: Place, write: Write) -> None:
+        """Fetches show everything up to this write."""
+        with self._lock:
+            if self._unfetched.get(place) == write:
+                del self._unfetched[place]
+
     def settled(self, place: Place) -> bool:
-        """Whether all that there was to wait for has been waited for."""
+        """Whether searches show all that there is; fetches and lists are waited for apart."""
         with self._lock:
             unsettled = place in self._pending or place in self._doubtful
             return place in self._settled and not unsettled
 
     def settle(self, place: Place, write: Write | None) -> None:
-        """Everything up to this write is visible; all there is, in lists too, when it is None."""
+        """Searches show everything up to this write; None: all reads show all there is."""
         with self._lock:
             self._settled.add(place)
             if write is None:
                 self._doubtful.discard(place)
-                self._pending.pop(place, None)
-                self._unlisted.pop(place, None)
+                self._drop(place)
             elif self._pending.get(place) == write:
                 del self._pending[place]
 
     def forget(self, place: Place) -> None:
         """The namespace is gone; one of the same name starts from a log of its own."""
         with self._lock:
-            self._pending.pop(place, None)
-            self._unlisted.pop(place, None)
+            self._drop(place)
             self._settled.discard(place)
             self._doubtful.discard(place)
+
+    def _drop(self, place: Place) -> None:
+        for writes in (self._pending, self._unfetched, self._unlisted):
+            writes.pop(place, None)
 
 
 def logged_position(answer: Any) -> int | None:
@@ -154,15 +172,13 @@ class NamespaceFence:
         self._guard = guard
         self._seconds = seconds
 
-    def await_write(self, write: Write) -> None:
-        """Return when searches and fetches show a write, and so all before it.
-
-        One request each, in every namespace that was written; a list is waited for only where one
-        is going to be read (`await_listed`), which small namespaces need not.
-        """
+    def await_searched(self, write: Write) -> None:
+        """Return when searches show a write, and so all before it."""
         self._until("searches", lambda: self._search(write.position)[0])
-        if not write.fetched:
-            self._until("fetches", lambda: self._fetched(write.id, "digest") == write.digest)
+
+    def await_fetched(self, write: Write) -> None:
+        """Return when fetches show a write, and so all before it."""
+        self._until("fetches", lambda: self._fetched(write.id, "digest") == write.digest)
 
     def await_listed(self, write: Write) -> None:
         """Return when lists show a write, and so all before it."""

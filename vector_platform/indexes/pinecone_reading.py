@@ -9,7 +9,7 @@ A namespace is at least one request, whatever it holds, so an index of many tena
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from vector_platform.indexes.digest_sample import DigestSample
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.pinecone_calls import REQUEST_IDS, IndexCalls
 from vector_platform.indexes.pinecone_terms import RowsAsked, namespace_of, rows_asked, tenants_in
+from vector_platform.indexes.pinecone_waits import GenerationWaits
 from vector_platform.indexes.stored_rows import key_batch
 
 # An answer may be 4 MB; 100 vectors of 1,536 dimensions are below it.
@@ -40,7 +41,7 @@ class RowReader:
         index: Requests to its Pinecone index.
         generation: Which.
         parallel: The pool that requests are made from.
-        await_lists: Returns when the lists of a namespace show what was written to it.
+        waits: Waits for what this process has written to it.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class RowReader:
         index: IndexCalls,
         generation: Generation,
         parallel: Parallel,
-        await_lists: Callable[[str], None],
+        waits: GenerationWaits,
     ) -> None:
         self._index = index
         self._generation = generation
         self._parallel = parallel
-        self._await_lists = await_lists
+        self._waits = waits
 
     def scan(self, sample: DigestSample) -> Iterator[pa.RecordBatch]:
         """Every namespace: a small one by one fetch, if that shows as many rows as are counted.
@@ -67,7 +68,7 @@ class RowReader:
             tenant, namespace = item
             if not sample.everything or counts[namespace] > SMALL_NAMESPACE:
                 return None
-            stored = self._index.fetch_few(namespace, KEY_FIELDS, most=SMALL_NAMESPACE)
+            stored = self._few(namespace)
             if stored is None or len(stored) != counts[namespace]:
                 return None
             return _keys(stored, tenant)
@@ -93,7 +94,8 @@ class RowReader:
         namespace = namespace_of(tenant, self._generation)
         if namespace is None:
             return
-        self._await_lists(namespace)
+        self._waits.lists(namespace)
+        self._waits.fetches(namespace)
 
         def fetch(some: Sequence[str]) -> pa.RecordBatch:
             digests: dict[str, str | None] = dict.fromkeys(some)
@@ -111,8 +113,7 @@ class RowReader:
         """Rows by id and tenant, fetched without being listed."""
 
         def fetch(asked: RowsAsked) -> list[Key]:
-            stored = self._index.fetch(asked.namespace, asked.ids, KEY_FIELDS, what="digests")
-            return _keys(stored, asked.tenant)
+            return _keys(self._named(asked, KEY_FIELDS, "digests"), asked.tenant)
 
         found: list[Key] = []
         for own in self._parallel.ahead(fetch, rows_asked(rows, self._generation, REQUEST_IDS)):
@@ -126,7 +127,7 @@ class RowReader:
         """Stored vectors of rows."""
 
         def fetch(asked: RowsAsked) -> dict[RowKey, np.ndarray]:
-            stored = self._index.fetch(asked.namespace, asked.ids, ("vector",), what="vectors")
+            stored = self._named(asked, ("digest", "vector"), "vectors")
             return {
                 (row_id, asked.tenant): np.asarray(row.get("vector"), np.float32)
                 for row_id, row in stored.items()
@@ -148,10 +149,27 @@ class RowReader:
                 return 0
             few = None
             if counted.get(namespace, 0) <= SMALL_NAMESPACE:
-                few = self._index.fetch_few(namespace, ("digest",), most=SMALL_NAMESPACE)
+                few = self._few(namespace)
             return self._index.count(namespace) if few is None else len(few)
 
         return dict(zip(tenants, self._parallel.each(of, tenants), strict=True))
+
+    def _few(self, namespace: str) -> Mapping[str, Any] | None:
+        """What says of all rows of a namespace what they are; None when there are too many."""
+        return self._waits.fetched(
+            namespace,
+            lambda: self._index.fetch_few(namespace, KEY_FIELDS, most=SMALL_NAMESPACE),
+        )
+
+    def _named(self, asked: RowsAsked, fields: Sequence[str], what: str) -> Mapping[str, Any]:
+        """Fields of rows of one namespace, those that are there."""
+        return (
+            self._waits.fetched(
+                asked.namespace,
+                lambda: self._index.fetch(asked.namespace, asked.ids, fields, what=what),
+            )
+            or {}
+        )
 
 
 def _keys(stored: Mapping[str, Any], tenant: str) -> list[Key]:

@@ -44,6 +44,10 @@ __all__ = ["GenerationGone", "IndexSync", "Progress", "SyncInProgress", "SyncRep
 
 # Rows a build hands over at once: enough for full requests although each is of one tenant.
 BUILD_ROWS = 16_384
+# Rows any other writing hands over at once.
+SYNC_ROWS = 4096
+# So few tenants fill requests from a build's batch in any order, and nothing need be sorted.
+FEW_TENANTS = 64
 
 
 class GenerationGone(TransientError):
@@ -303,7 +307,7 @@ class IndexSync:
         forecast = self._forecast(None, model_version, decision)
         model = self._lake.model_version(model_version)
         snapshot = self._lake.snapshot()
-        rows = self._lake.index_rows(model_version, snapshot, batch_rows=BUILD_ROWS)
+        rows = self._rows(model_version, snapshot, batch_rows=BUILD_ROWS)
         first = next(rows, None)  # refuses an incomplete snapshot before anything exists
         with ExitStack() as building:
             with self.locks.catalogue.held():
@@ -316,7 +320,7 @@ class IndexSync:
                 state = self.states.begin(model, spec=self._spec, run_id=self._run_id, now=_now())
                 state = self._open(state, snapshot, create=True)
             written = self._writer.write(state, _chain(first, rows), snapshot, fresh=True)
-            self._target.fence(state.identity)
+            self._target.fence(state.identity, proof_follows=True)
             decision = Decision("build", "new generation", snapshot, None)
             report = self._prove(state, decision, written, 0, 0, started)
         return replace(report, forecast=forecast)
@@ -335,7 +339,7 @@ class IndexSync:
         # now is not brought back by a release that was caught up before.
         with self.locks.pointer.held():
             pass
-        rows = self._lake.index_rows(state.model_version, decision.snapshot, ids=plan.upserts)
+        rows = self._rows(state.model_version, decision.snapshot, ids=plan.upserts)
         first = next(rows, None)  # refuses an incomplete snapshot before the first write
         if not plan.empty:
             self._progress(plan.describe())
@@ -364,7 +368,7 @@ class IndexSync:
                 promote_options="permissive",
             )
             state = self._open(state, snapshot)
-            rows = self._lake.index_rows(state.model_version, snapshot, ids=ids)
+            rows = self._rows(state.model_version, snapshot, ids=ids)
             more, gone = self._writer.write_then_delete(
                 state, rows, proof.plan, snapshot, others=decision.others
             )
@@ -398,6 +402,25 @@ class IndexSync:
         if stamp is not None:
             self._target.mark(state.identity, stamp)
         return SyncReport(state, decision.mode, decision.reason, written, deleted, elapsed, proof)
+
+    def _rows(
+        self,
+        model_version: str,
+        snapshot: Snapshot,
+        *,
+        ids: pa.Table | None = None,
+        batch_rows: int = SYNC_ROWS,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows to write, in the order that takes the backend few requests."""
+        apart = self._target.tenants_apart
+        return self._lake.index_rows(
+            model_version,
+            snapshot,
+            ids=ids,
+            batch_rows=batch_rows,
+            by_tenant=apart
+            and (ids is not None or len(self._lake.count_tenants(snapshot)) > FEW_TENANTS),
+        )
 
     def _open(
         self, state: GenerationState, snapshot: Snapshot, *, create: bool = False

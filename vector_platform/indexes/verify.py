@@ -186,7 +186,12 @@ def _vectors(
     differing: list[str] = []
     if rows is not None and not rows.num_rows:
         return compared, differing
-    for batch in lake.index_rows(generation.model_version, snapshot, ids=rows):
+    for batch in lake.index_rows(
+        generation.model_version,
+        snapshot,
+        ids=rows,
+        by_tenant=target.tenants_apart and rows is not None,
+    ):
         keys = _names(batch)
         digests = batch.column("digest").to_pylist()
         wanted = [

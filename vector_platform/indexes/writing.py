@@ -64,7 +64,8 @@ class RowWriter:
     ) -> tuple[int, int]:
         """Write rows, wait until reads see them, then delete what the plan says.
 
-        `others`: whether an earlier process may have written what it has not waited for.
+        The caller takes a proof next. `others`: whether an earlier process may have written what
+        it has not waited for.
 
         Returns:
             Rows written, and rows that are deleted or have moved away.
@@ -74,13 +75,13 @@ class RowWriter:
         """
         generation = state.identity
         written = self.write(state, rows, snapshot)
-        self._target.fence(generation, others=others)
         doomed = [
             (row["id"], row["tenant"])
             for row in plan.deletes.to_pylist()
             # Where an id exists once, writing it under its new tenant has removed the old copy.
             if not (row["moved"] and self._target.ids_are_global)
         ]
+        self._target.fence(generation, others=others, proof_follows=not doomed)
         if doomed:
             self._delete(state, doomed, others=others)
         return written, plan.deletes.num_rows

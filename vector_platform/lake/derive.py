@@ -251,10 +251,12 @@ def index_rows(
     *,
     ids: pa.Table | None,
     batch_rows: int,
+    by_tenant: bool = False,
 ) -> Iterator[pa.RecordBatch]:
-    """Chunks joined with their vectors, for all ids or for some.
+    """Chunks joined with their vectors, for all ids or for some, on demand tenant by tenant.
 
-    The join keeps the chunks and streams the vectors, which are several times larger.
+    The join keeps the chunks and streams the vectors, which are several times larger. Ordering
+    the rows by tenant sorts them all, on disk where they do not fit.
     """
     with spilling_duckdb(as_written=True) as db:
         if ids is not None:
@@ -279,6 +281,7 @@ def index_rows(
             SELECT c.chunk_id AS id, c.tenant, {_DIGEST} AS digest, v.vector, c.region,
                    c.doc_id, c.title, c.text, c.attributes
             FROM vectors v JOIN chunks c USING (content_hash)
+            {"ORDER BY c.tenant" if by_tenant else ""}
             """,
             batch_rows=batch_rows,
             fingerprint=fingerprint,

@@ -264,6 +264,7 @@ class Lake:
         *,
         ids: pa.Table | None = None,
         batch_rows: int = 4096,
+        by_tenant: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         """Rows of an index as Arrow batches, for all chunks of a snapshot or for some.
 
@@ -272,6 +273,8 @@ class Lake:
             snapshot: Which chunks and vectors.
             ids: Table with a column `id`; None for all.
             batch_rows: Rows in a batch.
+            by_tenant: Each tenant's rows together, for a backend that takes no two tenants in one
+                request. All rows are then sorted, which costs disk and time and no more memory.
 
         Raises:
             SnapshotIncomplete: Chunks without a vector; raised before the first batch.
@@ -289,6 +292,7 @@ class Lake:
             model.fingerprint,
             ids=ids,
             batch_rows=batch_rows,
+            by_tenant=by_tenant,
         )
 
     def distrusted_rows(

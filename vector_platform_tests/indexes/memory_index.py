@@ -160,7 +160,9 @@ class MemoryIndex(VectorIndex):
             self._stored[_place(generation)].pop((tenant, row_id), None)
         _fail(late)
 
-    def fence(self, generation: Generation, *, others: bool = True) -> None:
+    def fence(
+        self, generation: Generation, *, others: bool = True, proof_follows: bool = False
+    ) -> None:
         self.fuse.burn("fence")
         self._publish(_place(generation))
 

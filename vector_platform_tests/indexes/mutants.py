@@ -346,8 +346,10 @@ class MutantIndex(VectorIndex):
     def mark(self, generation: Generation, stamp: str) -> None:
         self.target.mark(generation, stamp)
 
-    def fence(self, generation: Generation, *, others: bool = True) -> None:
-        self.target.fence(generation, others=others)
+    def fence(
+        self, generation: Generation, *, others: bool = True, proof_follows: bool = False
+    ) -> None:
+        self.target.fence(generation, others=others, proof_follows=proof_follows)
 
     def tenants(self, generation: Generation) -> list[str]:
         return self.target.tenants(generation)

@@ -47,21 +47,49 @@ def test_a_fence_shows_what_the_same_process_wrote(
     server: PineconeServer, lag: dict[str, float]
 ) -> None:
     delay(server, **lag)
-    index = adapter(server)
+    index, reader = adapter(server), adapter(server)  # a reader waits for nothing by itself
     index.create(GENERATION)
     index.upsert(GENERATION, batch_of({"id": "a"}, {"id": "b"}, {"id": "c", "tenant": "other"}))
     assert not (
-        ids_searched(index) == {"a", "b", "c"} == {k[0] for k in keys_of(index, GENERATION)}
+        ids_searched(reader) == {"a", "b", "c"} == {k[0] for k in keys_of(reader, GENERATION)}
     )
     index.fence(GENERATION)
-    assert ids_searched(index) == {"a", "b", "c"}
-    assert {key[0] for key in keys_of(index, GENERATION)} == {"a", "b", "c"}
+    assert ids_searched(reader) == {"a", "b", "c"}
+    assert {key[0] for key in keys_of(reader, GENERATION)} == {"a", "b", "c"}
     index.delete(GENERATION, [("a", "default")])
     index.delete(GENERATION, [("c", "other")])
     index.upsert(GENERATION, batch_of({"id": "b", "digest": "newer"}))
     index.fence(GENERATION)
-    assert ids_searched(index) == {"b"}
-    assert keys_of(index, GENERATION) == {("b", "default", "newer")}
+    assert ids_searched(reader) == {"b"}
+    assert keys_of(reader, GENERATION) == {("b", "default", "newer")}
+    index.close()
+    reader.close()
+
+
+@pytest.mark.parametrize("read", ["scan", "find", "find another", "keys", "vectors", "counts"])
+def test_a_read_after_a_fence_that_leaves_fetches_to_it_shows_what_the_same_process_wrote(
+    server: PineconeServer, read: str
+) -> None:
+    delay(server, search=0.0, fetch=0.5)
+    index = adapter(server)
+    index.create(GENERATION)
+    index.upsert(GENERATION, batch_of({"id": "a"}, {"id": "b"}))
+    index.fence(GENERATION, proof_follows=True)
+    assert ids_searched(index) == {"a", "b"}
+    asked = [("a" if read == "find another" else "b", "default")]
+    found: object
+    if read == "counts":
+        found, shown = index.counts(GENERATION, ["default"]), {"default": 2}
+    elif read == "vectors":
+        found, shown = list(index.vectors(GENERATION, asked)), asked
+    else:
+        batches = {
+            "scan": lambda: index.scan(GENERATION),
+            "keys": lambda: index.keys(GENERATION, "default"),
+        }.get(read, lambda: index.find(GENERATION, asked))()
+        found = {row["id"] for keys in batches for row in keys.to_pylist()}
+        shown = {"a", "b"} if read in ("scan", "keys") else {asked[0][0]}
+    assert found == shown
     index.close()
 
 

@@ -18,10 +18,13 @@ from vector_platform.indexes.contract import (
 )
 from vector_platform.indexes.naming import namespace_name, pinecone_index_name
 from vector_platform.indexes.pinecone_terms import INDEX_ALIASES
+from vector_platform.indexes.row_sample import COUNTED_TENANTS
+from vector_platform.indexes.sync import FEW_TENANTS, IndexSync
 from vector_platform.local.pinecone_server.server import PineconeServer
 from vector_platform.settings import PineconeIndex
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, unit_vectors
+from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
 
 pytestmark = pytest.mark.integration
 
@@ -78,23 +81,69 @@ def write(index: VectorIndex, keys: list[RowKey], **fields: str) -> None:
     )
 
 
-def test_a_tenant_costs_one_request_to_write_two_to_fence_and_one_to_prove(
+def test_a_tenant_costs_one_request_to_write_one_to_fence_and_one_to_prove(
     server: PineconeServer, index: VectorIndex
 ) -> None:
     with counting(server) as asked:
         write(index, rows(TENANTS, 4))
     assert asked == {"upsert": TENANTS}
     with counting(server) as asked:
-        index.fence(GENERATION, others=False)
-    assert asked == {"search": TENANTS, "fetch": TENANTS}
+        index.fence(GENERATION, others=False, proof_follows=True)
+    assert asked == {"search": TENANTS}
     with counting(server) as asked:
         assert {key[:2] for key in scanned(index)} == set(rows(TENANTS, 4))
-    assert asked == {"fetch": TENANTS, "namespaces": 1}
+    assert asked == {"fetch": TENANTS, "namespaces": 1}  # which show the last write as well
+    with counting(server) as asked:
+        index.fence(GENERATION, others=False)
+    assert asked == {}
+    with counting(server) as asked:
+        write(index, rows(TENANTS, 4))
+        index.fence(GENERATION, others=False)  # as before a delete
+    assert asked == {"upsert": TENANTS, "search": TENANTS, "fetch": TENANTS}
     with counting(server) as asked:
         assert index.count(GENERATION) == 4 * TENANTS
         assert index.counts(GENERATION, ["tenant 0000"]) == {"tenant 0000": 4}
         assert index.exists(GENERATION)
     assert asked == {"stats": 2, "fetch": 1, "namespaces": 1}
+
+
+def test_requests_of_a_build_a_sync_and_a_proof_follow_the_tenants_and_not_the_batches(
+    server: PineconeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenants, batches = FEW_TENANTS + 6, 7
+    texts = {(f"s:{n}", f"tenant {n % tenants}"): f"text {n}" for n in range(3 * tenants)}
+    lake, target = open_lake(tmp_path / "lake"), adapter(server)
+    put(lake, *(chunk(i, text, tenant=tenant) for (i, tenant), text in texts.items()))
+    embed(lake)
+    monkeypatch.setattr("vector_platform.indexes.sync.BUILD_ROWS", 3 * tenants // batches)
+    sync = IndexSync(
+        lake,
+        target,
+        index="documents",
+        spec="{}",
+        max_delete_share=0.1,
+        lock_dir=tmp_path / "locks",
+        run_id="run",
+    )
+    with counting(server) as asked:
+        built = sync.sync(MODEL).generation
+    # A batch begins with the tenant that the one before it ends with.
+    assert tenants <= asked["upsert"] <= tenants + batches
+    assert asked["search"] == tenants
+    assert asked["fetch"] == 2 * tenants + COUNTED_TENANTS  # rows, their vectors, some counts
+    with counting(server) as asked:
+        sync.verify(built)
+    assert "upsert" not in asked
+    assert asked["fetch"] == 2 * tenants + COUNTED_TENANTS
+
+    changed = 5
+    put(lake, *(chunk(f"s:{n}", f"new {n}", tenant=f"tenant {n}") for n in range(changed)))
+    embed(lake)
+    with counting(server) as asked:
+        assert sync.sync(MODEL).mode == "changes"
+    assert (asked["upsert"], asked["search"]) == (changed, changed)
+    assert asked["fetch"] == 2 * tenants + changed + COUNTED_TENANTS
+    target.close()
 
 
 def test_a_change_costs_requests_where_it_changes_something_alone(

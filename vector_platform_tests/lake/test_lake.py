@@ -157,6 +157,24 @@ def test_index_rows_take_the_vectors_of_their_own_model(lake: Lake) -> None:
             assert np.array_equal(np.float32(row["vector"]), vector_of(model, seen, dimension))
 
 
+def test_index_rows_by_tenant_are_the_same_rows_with_each_tenants_together(lake: Lake) -> None:
+    put(lake, *(chunk(f"s:{i}", f"text {i}", tenant=f"t{i % 7}") for i in range(40)))
+    embed(lake)
+    some = pa.table({"id": [f"s:{i}#0" for i in range(0, 40, 3)]})
+    for ids in (None, some):
+        apart, together = (
+            rows_of(
+                lake.index_rows(MODEL, lake.snapshot(), ids=ids, batch_rows=8, by_tenant=by_tenant)
+            )
+            for by_tenant in (False, True)
+        )
+        assert sorted(apart, key=lambda row: row["id"]) == sorted(
+            together, key=lambda row: row["id"]
+        )
+        tenants = [row["tenant"] for row in together]
+        assert tenants == sorted(tenants)
+
+
 def test_index_rows_for_some_ids_are_those_rows_only(lake: Lake) -> None:
     put(lake, *(chunk(f"s:{i}", f"text {i}") for i in range(20)))
     embed(lake, "a.v1")
