@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,6 +19,8 @@ import numpy as np
 import pytest
 
 from vector_platform.local.pinecone_server import PineconeServer
+from vector_platform.local.pinecone_server.records import Record
+from vector_platform.local.pinecone_server.store import IndexStore
 from vector_platform_tests.local.conftest import API_KEY, SCHEMA
 
 HEADERS = {"Api-Key": API_KEY}
@@ -156,3 +159,29 @@ def test_a_taken_port_ends_the_process_with_a_reason(tmp_path: Path) -> None:
         )
     assert ended.returncode == 1
     assert str(server.port) in ended.stderr
+
+
+@pytest.mark.parametrize("before", ["never there", "dropped"])
+def test_a_first_write_that_fails_leaves_no_namespace_behind(tmp_path: Path, before: str) -> None:
+    store = IndexStore(tmp_path / "db", dimension=0, metric="cosine", delay=lambda kind: 0.0)
+    record = Record("a", {"n": 1})
+    with store.session():
+        if before == "dropped":
+            store.write("t", {"old": record})
+            store.drop_namespace("t")
+        store.db.execute(
+            "create trigger full before insert on record begin select raise(abort, 'full'); end"
+        )
+        with pytest.raises(sqlite3.Error, match="full"):
+            store.write("t", {"a": record})
+        assert store.namespace("t") is None
+        assert store.names() == []
+        store.db.execute("drop trigger full")
+        lsn = store.write("t", {"a": record})
+    store.close()
+    again = IndexStore(tmp_path / "db", dimension=0, metric="cosine", delay=lambda kind: 0.0)
+    with again.session():
+        found = again.namespace("t")
+        assert found is not None
+        assert (list(found.slot_of), found.lsn) == (["a"], lsn)
+    again.close()

@@ -47,7 +47,11 @@ def connect(path: Path, *, wait_seconds: float = 5.0) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Commit what the block did, or none of it."""
+    """Commit what the block did, or none of it; inside another transaction, as a part of that."""
+    inside_another = database.in_transaction
+    if inside_another:
+        yield
+        return
     database.execute("begin immediate")
     try:
         yield

@@ -82,6 +82,7 @@ class PineconeServer:
                 http=TearableProtocol,
                 log_level="warning",
                 access_log=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 timeout_keep_alive=60,
             )

@@ -204,7 +204,7 @@ class IndexStore:
         return [row[0] for row in rows]
 
     def write(self, name: str, changes: Mapping[str, Record | None]) -> int:
-        """Commit changes to a namespace, creating it when it does not exist.
+        """Commit changes to a namespace, creating it in the same commit when it does not exist.
 
         Args:
             name: The namespace.
@@ -213,10 +213,23 @@ class IndexStore:
         Returns:
             The log position of this write, on disk when this returns.
         """
-        if (namespace := self.namespace(name)) is None:
-            self.create_namespace(name)
-            namespace = self.namespace(name)
-        assert namespace is not None, "just created"
+        if self.namespace(name) is not None:
+            return self._write(name, changes)
+        former = self._rows.get(name)
+        try:
+            with transaction(self.db):
+                self.create_namespace(name)
+                return self._write(name, changes)
+        except BaseException:
+            self._loaded.pop(name, None)
+            self._rows.pop(name, None)
+            if former is not None:
+                self._rows[name] = former
+            raise
+
+    def _write(self, name: str, changes: Mapping[str, Record | None]) -> int:
+        namespace = self.namespace(name)
+        assert namespace is not None, "the caller has seen to it"
         delays = {kind: self._delay(kind) for kind in _READ_KINDS}
         before: dict[str, Record | None] = {}
         if any(self.view(namespace, k).needs_before_images(s) for k, s in delays.items()):

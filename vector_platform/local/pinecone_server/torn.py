@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vector_platform.local.pinecone_server.knobs import Tear
 
@@ -19,7 +19,7 @@ _EXTENSION = "vector_platform.transport"
 _HALF_A_BODY = b'{"half": '
 
 
-class TearableProtocol(H11Protocol):
+class TearableProtocol(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it, with the connection handed to the application."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
