@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 from measuring import (
     MIB,
@@ -119,6 +120,17 @@ def address(folder: Path, backend: str) -> str:
     return str(services.endpoint(folder, backend).uri)
 
 
+def server_cpu(folder: Path, backend: str) -> float:
+    """CPU seconds that a server has used so far, with its child processes."""
+    if backend == "milvus-server":
+        pid = int((folder / backend / "pid").read_text())
+    else:
+        pid = services.endpoint(folder, backend).pid
+    server = psutil.Process(pid)
+    times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
+    return float(sum(one.user + one.system for one in times))
+
+
 @contextmanager
 def serving(folder: Path, backend: str) -> Iterator[None]:
     """A server of the backend, with its data in the folder."""
@@ -135,6 +147,7 @@ def serving(folder: Path, backend: str) -> Iterator[None]:
     try:
         server.start()
         (folder / backend / "url").write_text(server.url)
+        (folder / backend / "pid").write_text(str(server.pid))
         yield
     finally:
         server.kill()
@@ -288,14 +301,15 @@ def sync_step(folder: Path, backend: str, expect: str) -> dict[str, Any]:
         progress=progress,
     )
     lake.model_version(MODEL)  # imports are not part of a sync
-    read, started = bytes_read(), time.perf_counter()
+    read, cpu, started = bytes_read(), time.process_time(), time.perf_counter()
     report = sync.sync(MODEL)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     target.close()
     if report.mode != expect:
         raise SystemExit(f"expected a sync of mode {expect}, it was {report.mode}: {report.reason}")
     return {
         "seconds": seconds,
+        "cpu_seconds": cpu,
         "written": report.upserted,
         "write_seconds": written_at[-1] - started if written_at else 0.0,
         "searchable_seconds": fenced_at[0] - started if fenced_at else 0.0,
@@ -318,14 +332,15 @@ def verify_step(folder: Path, backend: str) -> dict[str, Any]:
     state = sync.states.newest(MODEL)
     if state is None:
         raise SystemExit("there is no generation to verify")
-    read, started = bytes_read(), time.perf_counter()
+    read, cpu, started = bytes_read(), time.process_time(), time.perf_counter()
     proof = sync.verify(state)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     target.close()
     if not proof.clean:
         raise SystemExit(f"the index differs from the lake: {proof.describe()}")
     return {
         "seconds": seconds,
+        "cpu_seconds": cpu,
         "rows": proof.plan.desired,
         "rows_read": lake.handed_out,
         "bytes_read": bytes_read() - read,

@@ -68,6 +68,12 @@ class MilvusServerProcess:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The process while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def _is_well(self, port: int) -> bool:
         assert self._process is not None
         deadline = time.monotonic() + _START_SECONDS
