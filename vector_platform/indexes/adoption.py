@@ -49,8 +49,8 @@ class Proposal:
         """Rows that a sync would have to write or delete, as far as the proof has read."""
         plan = self.proof.plan
         written = set(plan.upserts.column("id").to_pylist())
-        turned = sum(row_id not in written for row_id in self.proof.vectors_differing)
-        return len(written) + int(plan.deletes.num_rows) + plan.duplicated + turned
+        altered = sum(row_id not in written for row_id in self.proof.rows_differing)
+        return len(written) + int(plan.deletes.num_rows) + plan.duplicated + altered
 
 
 class Adopter:

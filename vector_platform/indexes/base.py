@@ -12,7 +12,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from vector_platform.indexes.contract import Claim, Generation, Hit, Mirrored, RowKey
+from vector_platform.indexes.contract import (
+    Claim,
+    Generation,
+    Hit,
+    Mirrored,
+    RowKey,
+    StoredRow,
+)
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.settings import BackendName
 
@@ -142,8 +149,12 @@ class VectorIndex(ABC):
         """
 
     @abstractmethod
-    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
-        """Stored float32 vectors of rows of many tenants; those that are not there are left out."""
+    def whole_rows(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
+        """Rows of many tenants whole, all that is served of them: text, attributes, vector.
+
+        Those that are not there are left out. A caller asks for no more at once than it would
+        hold in memory.
+        """
 
     @abstractmethod
     def count(self, generation: Generation) -> int:

@@ -6,7 +6,7 @@ a backend stores them (`milvus.py`, `pinecone.py`) or where rows come from (`lak
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +17,9 @@ from vector_platform.errors import TerminalError, TransientError
 Metric = Literal["cosine"]
 # Who a row is and whom it is served to: (id, tenant).
 RowKey = tuple[str, str]
+# A row as a backend serves it, whole: the fields of `INDEX_ROW` but its id, `vector` as a float32
+# array, `attributes` as an object. What is not stored is None or not there.
+StoredRow = Mapping[str, Any]
 
 # One row of an index, as the lake hands it over. `attributes` is canonical JSON.
 INDEX_ROW = pa.schema(

@@ -32,6 +32,7 @@ class Decision:
     """What a sync has found to do: `plan` is None for a build and for nothing.
 
     `changes` are the touched rows as they are and as they were, where a change feed told.
+    `every_row` asks for a proof that reads all rows whole.
     """
 
     mode: Mode
@@ -39,6 +40,7 @@ class Decision:
     snapshot: Snapshot
     plan: Plan | None
     changes: tuple[pa.Table, pa.Table] | None = None
+    every_row: bool = False
 
     @property
     def others(self) -> bool:
@@ -71,7 +73,10 @@ class Decider:
         if not self._target.exists(state.identity):
             return self.decide_in_full(state, "the generation was gone", gone=True)
         if state.status != "proven" or state.snapshot is None:
-            return self.decide_in_full(state, state.doubt or "an earlier run did not finish")
+            # What it was doubted for may be in any field, of any row.
+            every_row = state.doubt is not None
+            why = state.doubt or "an earlier run did not finish"
+            return self.decide_in_full(state, why, every_row=every_row)
         rewrites = self._lake.distrusted_rows(model_version, snapshot, since=state.snapshot)
         if not rewrites.num_rows and (state.snapshot.chunks, state.snapshot.chunks_id) == (
             snapshot.chunks,
@@ -89,7 +94,12 @@ class Decider:
         return Decision("changes", "change feed", snapshot, plan, (now, before))
 
     def decide_in_full(
-        self, state: GenerationState, reason: str, *, gone: bool = False
+        self,
+        state: GenerationState,
+        reason: str,
+        *,
+        gone: bool = False,
+        every_row: bool = False,
     ) -> Decision:
         """Compare all that a generation holds with the newest snapshot.
 
@@ -97,6 +107,7 @@ class Decider:
             state: The generation.
             reason: Why in full.
             gone: Whether the backend does not have it any more, so that there is nothing to read.
+            every_row: Whether the proof has to read all rows whole.
         """
         snapshot = self._lake.snapshot()
         rewrites = self._lake.distrusted_rows(state.model_version, snapshot, since=state.snapshot)
@@ -104,4 +115,4 @@ class Decider:
         plan = compare(
             self._lake.index_keys(state.model_version, snapshot), overlooking(actual, rewrites)
         )
-        return Decision("full", reason, snapshot, plan)
+        return Decision("full", reason, snapshot, plan, every_row=every_row)

@@ -1,8 +1,9 @@
-"""Which digests a proof reads where reading them costs money: a share, and another one each time.
+"""Which rows a proof reads more of than their ids: a share, and another one each time.
 
 Belongs here: the choice, and the record by which the next proof continues where this one ended.
 Does not belong here: reading or comparing (`verify.py`). Ids are always listed, all of them, so a
-missing or orphaned row is found by any proof; a stale one by the proof whose turn its id has.
+missing or orphaned row is found by any proof. Digests are read of all where that is free, else of
+a share; rows are read whole of a share. What is wrong with either is found when its turn comes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ KIND = "verification"
 
 @dataclass(frozen=True)
 class DigestSample:
-    """The ids whose digests one proof reads.
+    """The ids whose digests one proof reads, or whose rows it reads whole.
 
     Each turn takes the next arc of a circle on which every id has its place. So `turns` proofs
     in a row read every digest, whatever the ids are, and no run depends on chance.
@@ -51,7 +52,7 @@ class DigestSample:
         return math.ceil(_CIRCLE / self._arc) if self._arc else None
 
     def has(self, row_id: str) -> bool:
-        """Whether the digest of this row is read."""
+        """Whether this row is among them."""
         if self.everything:
             return True
         place = int.from_bytes(hashlib.blake2b(row_id.encode(), digest_size=8).digest())
@@ -74,17 +75,15 @@ class DigestTurns:
         self._state = state
         self._subject = f"{state.backend}/{state.index}/{state.generation}"
 
-    def next(self, share: float) -> DigestSample:
-        """The sample of the next proof of this generation."""
-        if share >= 1:
-            return EVERY_DIGEST
+    def next(self) -> int:
+        """The turn of the next proof of this generation."""
         mine: list[Condition] = [("kind", "==", KIND), ("subject", "==", self._subject)]
-        done = self._table.read(["evaluation_id"], where=mine).num_rows
-        return DigestSample(share, done)
+        return int(self._table.read(["evaluation_id"], where=mine).num_rows)
 
     def taken(
         self,
-        sample: DigestSample,
+        digests: DigestSample,
+        whole: DigestSample,
         snapshot: Snapshot,
         *,
         compared: int,
@@ -92,11 +91,11 @@ class DigestTurns:
         run_id: str,
         now: datetime,
     ) -> None:
-        """Record a proof, so that the next one reads other digests. Nothing for a whole one.
+        """Record a proof, so that the next one reads other rows. Nothing for one of everything.
 
-        Two proofs at the same moment take the same turn: they read the same digests, no harm.
+        Two proofs at the same moment take the same turn: they read the same rows, no harm.
         """
-        if sample.everything:
+        if digests.everything and whole.everything:
             return
         row = {
             "evaluation_id": str(uuid.uuid4()),
@@ -107,7 +106,9 @@ class DigestTurns:
             "value": float(differing),
             "sample_size": compared,
             "chunks_version": snapshot.chunks,
-            "details": canonical_json({"share": sample.share, "turn": sample.turn}),
+            "details": canonical_json(
+                {"share": digests.share, "share_whole": whole.share, "turn": whole.turn}
+            ),
             "run_id": run_id,
             "evaluated_at": now,
         }

@@ -24,6 +24,7 @@ from vector_platform.indexes.contract import (
     Mirrored,
     RowKey,
     RowsRejected,
+    StoredRow,
 )
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
@@ -58,8 +59,10 @@ from vector_platform.indexes.stored_rows import (
 )
 from vector_platform.settings import MilvusIndex as MilvusSettings
 
-# Rows of a query that carries vectors: 1,000 of 4,096 dimensions are 16 MiB, below gRPC's 64.
-VECTOR_PAGE_ROWS: Final = 1000
+# Rows of a query that carries them whole: 1,000 with 4,096 dimensions and 40 kB of text are 56 MB,
+# below gRPC's 64 MiB. Milvus Lite takes messages of 256 MiB, and looks at all rows for each query.
+WHOLE_ROWS: Final = 1000
+LITE_WHOLE_ROWS: Final = 4096
 # Queries of a search that brings back ids: 100 of 4,096 dimensions are 1.6 MiB.
 SEARCHES_A_REQUEST: Final = 100
 # A server takes messages of up to 64 MiB.
@@ -254,13 +257,14 @@ class MilvusVectorIndex(VectorIndex):
         """Rows by id and tenant, a filter for many tenants at once."""
         return found_keys(self._milvus, self._open(generation), rows)
 
-    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
-        """Stored vectors of rows."""
+    def whole_rows(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
+        """All fields of rows, a filter for many ids at once."""
         name = self._open(generation)
+        size = LITE_WHOLE_ROWS if self._milvus.is_lite else WHOLE_ROWS
         return {
-            (row["id"], row["tenant"]): np.asarray(row["vector"], np.float32)
-            for page in pages(rows, VECTOR_PAGE_ROWS)
-            for row in self._rows_of(name, page, ["vector"], "Bounded")
+            (row["id"], row["tenant"]): row | {"vector": np.asarray(row["vector"], np.float32)}
+            for page in pages(rows, size)
+            for row in self._rows_of(name, page, [*HIT_FIELDS, "vector"], "Bounded")
         }
 
     def count(self, generation: Generation) -> int:
@@ -380,7 +384,7 @@ class MilvusVectorIndex(VectorIndex):
         consistency: Consistency,
     ) -> list[dict[str, Any]]:
         ids = among("id", sorted({row_id for row_id, _ in rows}))
-        found = self._milvus.query(name, ids, ["id", "tenant", *fields], consistency)
+        found = self._milvus.query(name, ids, [*{"id", "tenant", *fields}], consistency)
         wanted = set(rows)
         return [row for row in found if (row["id"], row["tenant"]) in wanted]
 

@@ -118,6 +118,11 @@ def document_id_problem(row_id: str) -> str | None:
     return f"id {NO_DOCUMENT!r} is kept for fences" if row_id == NO_DOCUMENT else None
 
 
+def is_attribute_field(field: str) -> bool:
+    """Whether a field of a Pinecone document is there to be filtered by."""
+    return field.startswith(_ATTRIBUTE_PREFIX)
+
+
 def attribute_field(name: str) -> str:
     """Field of a Pinecone document that an attribute can be filtered by: `attr_price`.
 

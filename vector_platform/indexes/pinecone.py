@@ -30,6 +30,7 @@ from vector_platform.indexes.contract import (
     NotOurs,
     RowKey,
     RowsRejected,
+    StoredRow,
 )
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.halving import write_or_refuse
@@ -278,9 +279,9 @@ class PineconeVectorIndex(VectorIndex):
         """Rows by id and tenant, fetched without being listed."""
         return self._reader(generation).find(rows)
 
-    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
-        """Stored vectors of rows."""
-        return self._reader(generation).vectors(rows)
+    def whole_rows(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
+        """All fields of rows, those to filter by among them."""
+        return self._reader(generation).whole_rows(rows)
 
     def count(self, generation: Generation) -> int:
         """Sum of the namespaces' record counts, told in one answer."""

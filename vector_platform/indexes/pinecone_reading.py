@@ -12,19 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
-from vector_platform.indexes.contract import Generation, RowKey
+from vector_platform.indexes.contract import Generation, RowKey, StoredRow
 from vector_platform.indexes.digest_sample import DigestSample
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.pinecone_calls import REQUEST_IDS, IndexCalls
 from vector_platform.indexes.pinecone_terms import RowsAsked, namespace_of, rows_asked, tenants_in
 from vector_platform.indexes.pinecone_waits import GenerationWaits
-from vector_platform.indexes.stored_rows import key_batch
+from vector_platform.indexes.stored_rows import key_batch, pinecone_row
 
-# An answer may be 4 MB; 100 vectors of 1,536 dimensions are below it.
-VECTORS_A_FETCH: Final = 100
+# An answer may be 4 MB; 50 rows with 40 KiB of metadata and 3,072 dimensions are below it.
+ROWS_A_FETCH: Final = 50
 # A namespace of so many rows is read by one fetch: at most 3 MB of ids, digests and tenants.
 SMALL_NAMESPACE: Final = 4000
 # Keys that are handed on at once.
@@ -123,18 +122,18 @@ class RowReader:
                 found = []
         yield key_batch(found)
 
-    def vectors(self, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
-        """Stored vectors of rows."""
+    def whole_rows(self, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
+        """All fields of rows, whatever their names are."""
 
-        def fetch(asked: RowsAsked) -> dict[RowKey, np.ndarray]:
-            stored = self._named(asked, ("digest", "vector"), "vectors")
+        def fetch(asked: RowsAsked) -> dict[RowKey, StoredRow]:
+            stored = self._named(asked, ("*",), "rows")
             return {
-                (row_id, asked.tenant): np.asarray(row.get("vector"), np.float32)
+                (row_id, asked.tenant): pinecone_row(row.to_dict())
                 for row_id, row in stored.items()
             }
 
-        requests = rows_asked(rows, self._generation, VECTORS_A_FETCH)
-        found: dict[RowKey, np.ndarray] = {}
+        requests = rows_asked(rows, self._generation, ROWS_A_FETCH)
+        found: dict[RowKey, StoredRow] = {}
         for part in self._parallel.each(fetch, requests):
             found |= part
         return found

@@ -7,8 +7,8 @@ from a difference (`sync.py`).
 A sync of changes verifies what it touched and looks for what it did not intend; all of the index
 when anything surprises, when that was last done long ago, or when anything else has been done. So
 the price of a change follows the change, and damage behind the platform's back is found within a
-set time even if nobody asks. Where a sampled vector differs, nobody knows how many do: then all
-are read.
+set time even if nobody asks. Where a row differs in what its
+digest does not tell, nobody knows how many do: then all are read whole.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.decision import Decision
-from vector_platform.indexes.digest_sample import DigestTurns
+from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample, DigestTurns
 from vector_platform.indexes.rejected import RejectedRows
-from vector_platform.indexes.row_sample import SAMPLED_ROWS
+from vector_platform.indexes.row_sample import SAMPLED_ROWS, whole_share
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.verification import Verification
 from vector_platform.indexes.verify import verify, verify_changes
@@ -39,7 +39,7 @@ class Prover:
         target: The backend.
         full_proof_hours: Age of the last full proof at which a sync of changes reads all back.
         fetch_share: Share of the digests that a proof of all reads, see `digest_sample.py`.
-        run_id: Recorded with the digests whose turn it was.
+        run_id: Recorded with the rows whose turn it was.
     """
 
     def __init__(
@@ -68,11 +68,18 @@ class Prover:
         if decision.changes is not None and not self.full_is_due(state):
             proof = self._of_changes(state, decision.snapshot, *decision.changes)
         if proof is None or not proof.clean:
-            # Where anything is wrong, or everything was compared to begin with, all is read.
+            # Where anything is wrong, or everything was compared to begin with, all is read; whole,
+            # where a row is known to differ in what only that shows.
             routine = proof is None and decision.mode != "full"
-            proof = self.read_all(state, decision.snapshot, share=None if routine else 1.0)
-        if proof.vectors_differing and proof.scope == "all":
-            proof = self.read_all(state, decision.snapshot, share=1.0, every_vector=True)
+            every_row = decision.every_row or (proof is not None and bool(proof.rows_differing))
+            proof = self.read_all(
+                state,
+                decision.snapshot,
+                share=None if routine else 1.0,
+                every_row=every_row,
+            )
+            if proof.rows_differing and not every_row:
+                proof = self.read_all(state, decision.snapshot, share=1.0, every_row=True)
         return proof
 
     def read_all(
@@ -81,7 +88,7 @@ class Prover:
         snapshot: Snapshot,
         *,
         share: float | None = None,
-        every_vector: bool = False,
+        every_row: bool = False,
     ) -> Verification:
         """Read all ids back and compare them with a snapshot.
 
@@ -89,25 +96,34 @@ class Prover:
             state: The generation.
             snapshot: What it is to be equal to.
             share: Share of the digests to read; default what a routine proof reads.
-            every_vector: Read all vectors, not a sample of them.
+            every_row: Read all rows whole, not those whose turn it is and some others.
         """
         turns = DigestTurns(self._lake, state)
-        sample = turns.next(self._fetch_share if share is None else share)
+        turn = turns.next()
+        digests = DigestSample(self._fetch_share if share is None else share, turn)
+        whole = EVERY_DIGEST
+        if not every_row:
+            rows = self._lake.count_rows(snapshot)
+            whole = DigestSample(whole_share(rows, fetch_share=self._fetch_share), turn)
         proof = verify(
             self._lake,
             self._target,
             state.identity,
             snapshot,
             excused=RejectedRows(self._lake, state).held(),
-            sample=sample,
+            sample=digests,
             seed=self._seed(snapshot),
-            vectors=None if every_vector else self._sampled_rows,
+            whole=whole,
+            others=self._sampled_rows,
         )
         turns.taken(
-            sample,
+            digests,
+            whole,
             snapshot,
             compared=proof.plan.digests_read,
-            differing=proof.plan.upserts.num_rows + proof.plan.deletes.num_rows,
+            differing=proof.plan.upserts.num_rows
+            + proof.plan.deletes.num_rows
+            + len(proof.rows_differing),
             run_id=self._run_id,
             now=datetime.now(UTC),
         )

@@ -23,8 +23,23 @@ DAMAGED_SHARE: Final = 0.01
 MISSED: Final = 0.01
 # Rows that one proof looks at: ten tenants of any size in full, a thousand of four rows.
 SAMPLED_ROWS: Final = 5000
+# An index of up to so many rows is read whole by this many proofs of everything in a row; a larger
+# one so many rows a proof, so that what a proof costs does not grow with it.
+WHOLE_TURNS: Final = 7
+WHOLE_ROWS: Final = 20_000
 # Tenants that are counted one by one through the filter of queries, besides those that changed.
 COUNTED_TENANTS: Final = 64
+
+
+def whole_share(rows: int, *, fetch_share: float) -> float:
+    """Share of the rows that a proof of everything reads whole, in turns.
+
+    All where they are no more than it would sample, a seventh otherwise, and never more than
+    `WHOLE_ROWS`; where reading costs, no larger a share than a person has said.
+    """
+    if rows <= SAMPLED_ROWS * fetch_share:
+        return 1.0
+    return min(1 / WHOLE_TURNS, WHOLE_ROWS / rows, fetch_share)
 
 
 @lru_cache(maxsize=4096)

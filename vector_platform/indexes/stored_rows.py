@@ -16,8 +16,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vector_platform.indexes.contract import INDEX_KEY, Hit
-from vector_platform.indexes.naming import attribute_field, document_id_problem
+from vector_platform.indexes.contract import INDEX_KEY, Hit, StoredRow
+from vector_platform.indexes.naming import (
+    attribute_field,
+    document_id_problem,
+    is_attribute_field,
+)
 
 # Longest VARCHAR of Milvus, in bytes of UTF-8, and the longest JSON value.
 MILVUS_TEXT_BYTES: Final = 65_535
@@ -130,6 +134,40 @@ def pinecone_documents(
         else:
             refused[row_id] = problem
     return documents, refused
+
+
+def pinecone_row(document: Mapping[str, Any]) -> StoredRow:
+    """A Pinecone document as the row that it serves.
+
+    Its attributes are None where those that queries filter by are not those that hits show.
+    """
+    attributes: dict[str, Any] | None
+    fields: dict[str, Any] | None
+    try:
+        attributes = orjson.loads(document["attributes"])
+        fields = {attribute_field(name): value for name, value in (attributes or {}).items()}
+    except (KeyError, TypeError, AttributeError, ValueError):
+        fields = attributes = None
+    filtered = {name: value for name, value in document.items() if is_attribute_field(name)}
+    # Numbers are doubles there, whatever they were.
+    same = fields is not None and _with_doubles(fields) == _with_doubles(filtered)
+    vector = document.get("vector")
+    return {
+        **document,
+        "attributes": attributes if same else None,
+        "vector": None if vector is None else np.asarray(vector, np.float32),
+    }
+
+
+def _with_doubles(fields: Mapping[str, Any]) -> bytes:
+    def double(value: Any) -> Any:
+        if isinstance(value, list):
+            return [double(one) for one in value]
+        number = isinstance(value, int) and not isinstance(value, bool)
+        return float(value) if number else value
+
+    doubles = {name: double(value) for name, value in fields.items()}
+    return orjson.dumps(doubles, option=orjson.OPT_SORT_KEYS)
 
 
 def _as_json(vector: np.ndarray) -> orjson.Fragment:

@@ -167,13 +167,20 @@ class IndexSync:
         assert report is not None
         return report
 
-    def verify(self, state: GenerationState, snapshot: Snapshot | None = None) -> Verification:
+    def verify(
+        self, state: GenerationState, snapshot: Snapshot | None = None, *, every_row: bool = False
+    ) -> Verification:
         """Compare a generation with the snapshot it is proven equal to, or with another one.
 
         One that differs from what it was proven equal to is not proven any more, from here on.
+
+        Args:
+            state: The generation.
+            snapshot: What to compare it with, if not with what it is proven equal to.
+            every_row: Read all rows whole, not those whose turn it is and some others.
         """
         against = snapshot or state.snapshot or self._lake.snapshot()
-        proof = self.prover.read_all(state, against)
+        proof = self.prover.read_all(state, against, every_row=every_row)
         if not proof.clean and against == state.snapshot:
             self.doubt(state, f"it differs from {against}: {proof.describe()}")
         return proof
@@ -200,7 +207,7 @@ class IndexSync:
             state = self._current(state.generation)
             if not self._target.exists(state.identity):
                 state = self._make_again(state, self._lake.snapshot())
-            decision = self._decider.decide_in_full(state, "repair")
+            decision = self._decider.decide_in_full(state, "repair", every_row=True)
             assert decision.plan is not None
             with self._doubting(state):
                 return self._apply(state, decision, decision.plan, allow_delete, started)
@@ -364,7 +371,10 @@ class IndexSync:
             self._progress(f"repairing: {proof.describe()}")
             self._guard(state, proof.plan, snapshot, allow_delete)
             ids = pa.concat_tables(
-                [proof.plan.upserts.select(["id"]), pa.table({"id": proof.vectors_differing})],
+                [
+                    proof.plan.upserts.select(["id"]),
+                    pa.table({"id": pa.array([*proof.rows_differing], pa.string())}),
+                ],
                 promote_options="permissive",
             )
             state = self._open(state, snapshot)
@@ -374,7 +384,10 @@ class IndexSync:
             )
             written, deleted = written + more, deleted + gone
             proof = self.prover.read_all(
-                state, snapshot, share=1.0, every_vector=bool(proof.vectors_differing)
+                state,
+                snapshot,
+                share=1.0,
+                every_row=decision.every_row or bool(proof.rows_differing),
             )
         if not proof.clean:
             raise IndexDiverged(

@@ -6,7 +6,9 @@ here: reading or comparing (`verify.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from vector_platform.errors import VectorPlatformError
@@ -28,8 +30,9 @@ class Verification:
     Attributes:
         plan: The difference; empty when equal.
         snapshot: What it was compared with.
-        vectors_compared: Sampled rows whose vectors were read back.
-        vectors_differing: Ids among them whose vector is missing or differs.
+        rows_compared: Rows that were read back whole, vectors included.
+        rows_differing: Id -> fields that are not as they should be, of those among them that
+            ids and digests say nothing of.
         refused: Rows that the backend refuses, excused from the comparison.
         scope: Whether `all` rows were read back, or those that the sync `changes`.
         others: Of `changes`, rows looked at that the sync had nothing to do with.
@@ -38,8 +41,8 @@ class Verification:
 
     plan: Plan
     snapshot: Snapshot
-    vectors_compared: int
-    vectors_differing: list[str] = field(default_factory=list)
+    rows_compared: int
+    rows_differing: Mapping[str, str] = field(default_factory=dict)
     refused: int = 0
     scope: Literal["all", "changes"] = "all"
     others: int = 0
@@ -48,16 +51,18 @@ class Verification:
     @property
     def clean(self) -> bool:
         """Whether index and snapshot are equal."""
-        return self.plan.empty and not self.vectors_differing and not self.miscounted
+        return self.plan.empty and not self.rows_differing and not self.miscounted
 
     def describe(self) -> str:
         """One line of counts."""
         changes = self.scope == "changes"
         touched = f"of the rows touched and {self.others} others, " if changes else ""
+        names = {name for row in self.rows_differing.values() for name in row.split(", ")}
+        fields = f" in {', '.join(sorted(names))}" if names else ""
         miscounted = f"; counts differ: {', '.join(self.miscounted[:SHOWN])}"
         return (
             f"{touched}{self.plan.describe()}; "
-            f"{len(self.vectors_differing)} of {self.vectors_compared} sampled vectors differ; "
+            f"{len(self.rows_differing)} of {self.rows_compared} rows read whole differ{fields}; "
             f"{self.refused} refused rows excused{miscounted if self.miscounted else ''}"
         )
 
@@ -72,8 +77,8 @@ class Verification:
             "wrong_tenant": self.plan.moved,
             "duplicated": self.plan.duplicated,
             "digests_read": self.plan.digests_read,
-            "vectors_compared": self.vectors_compared,
-            "vectors_differing": len(self.vectors_differing),
+            "rows_compared": self.rows_compared,
+            "rows_differing": len(self.rows_differing),
             "refused": self.refused,
             "scope": self.scope,
             "others_compared": self.others,
@@ -81,7 +86,10 @@ class Verification:
             "snapshot": str(self.snapshot),
             "samples": {
                 **self.plan.samples(),
-                "vectors": self.vectors_differing[:SHOWN],
+                "contents": [
+                    f"{row_id}: {fields}"
+                    for row_id, fields in islice(self.rows_differing.items(), SHOWN)
+                ],
                 "counts": self.miscounted[:SHOWN],
             },
         }

@@ -1,11 +1,12 @@
-"""Proof that an index equals a lake snapshot: every id and digest, and a sample of vectors.
+"""Proof that an index equals a lake snapshot: every id and digest, and rows read whole.
 
-Belongs here: reading an index back and comparing. Does not belong here: changing it, or how large
-a sample is (`row_sample.py`). Counts and ledgers prove nothing; the rows themselves are read.
+Belongs here: reading an index back and comparing. Does not belong here: changing it, how large
+a sample is (`row_sample.py`), or when two rows are the same (`row_contents.py`).
+Counts and ledgers prove nothing; the rows themselves are read.
 
 `verify` reads all of an index in one scan, and counts tenants through the filter that queries use:
 where a count is not what it should be, that tenant is read through the filter, too, and what the
-filter hides is missing. `verify_changes` reads what a sync has touched, all vectors included, and
+filter hides is missing. `verify_changes` reads what a sync has touched, whole, and
 looks for what it did not intend: totals, tenants' counts, and a sample of other rows. What it
 costs follows the change and the number of tenants, not the rows of the index.
 """
@@ -13,24 +14,26 @@ costs follows the change and the number of tenants, not the rows of the index.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, RowKey
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
-from vector_platform.indexes.plan import compare
+from vector_platform.indexes.plan import Plan, compare
 from vector_platform.indexes.rejected import without
+from vector_platform.indexes.row_contents import differing_fields, wanted_rows
 from vector_platform.indexes.row_sample import SAMPLED_ROWS, sample_sizes, tenants_to_count
 from vector_platform.indexes.verification import Verification
 from vector_platform.lake.derive import NO_KEYS
 from vector_platform.lake.lake import Lake, Snapshot
 
-# Stored vectors are float32; a backend that normalises again moves them by a few ulp.
-VECTOR_TOLERANCE = 1e-5
+# Rows that are read whole at once, as the lake counts their bytes: a quarter of the largest message
+# that any backend takes.
+READ_BYTES: Final = 16 * 2**20
 
 
 def verify(
@@ -42,12 +45,15 @@ def verify(
     excused: Mapping[RowKey, str] | None = None,
     sample: DigestSample = EVERY_DIGEST,
     seed: str = "",
-    vectors: int | None = SAMPLED_ROWS,
+    whole: DigestSample = EVERY_DIGEST,
+    others: int = SAMPLED_ROWS,
 ) -> Verification:
     """Compare a generation with a snapshot. Reads only; memory is bounded by the difference.
 
     Rows that the backend has refused (`excused`, see `rejected.py`) are not expected in it. All
     ids are listed; digests are those of the `sample`, where a backend cannot read all for free.
+    A digest tells what a row was made from; what it holds is told by reading it whole: those
+    whose turn it is, and some others.
 
     Args:
         lake: Where desired state is.
@@ -56,23 +62,28 @@ def verify(
         snapshot: What it is to be equal to.
         excused: Refused rows: (id, tenant) -> digest.
         sample: Digests that are read.
-        seed: Decides which vectors, and which tenants where there are many, are looked at.
-        vectors: How many vectors are looked at; None for all.
+        seed: Decides which others, and which tenants where there are many, are looked at.
+        whole: Rows that are read whole because it is their turn.
+        others: How many more are read whole, others each time.
     """
     excused = excused or {}
     expected = _expected_counts(lake, snapshot, excused)
     counted = tenants_to_count(expected, changed=(), seed=seed)
+    in_turn: list[str] = []
+    desired = lake.index_keys(generation.model_version, snapshot)
     plan = compare(
-        without(lake.index_keys(generation.model_version, snapshot), excused),
+        without(desired if whole.everything else _noting(desired, whole, in_turn), excused),
         _as_readers_see(target, generation, sample, expected, counted),
     )
     rows = None
-    if vectors is not None:
-        sizes = sample_sizes(expected, first=(), seed=seed, budget=vectors)
-        rows = lake.sample_keys(
+    if not whole.everything:
+        sizes = sample_sizes(expected, first=(), seed=seed, budget=others)
+        sampled = lake.sample_keys(
             generation.model_version, snapshot, sizes, besides=NO_KEYS, seed=seed
         )
-    compared, differing = _vectors(lake, target, generation, snapshot, rows, excused)
+        ids = [*in_turn, *sampled.column("id").to_pylist()]
+        rows = pa.table({"id": pa.array(ids, pa.string())})
+    compared, differing = _contents(lake, target, generation, snapshot, rows, excused, plan)
     return Verification(plan, snapshot, compared, differing, len(excused))
 
 
@@ -112,7 +123,7 @@ def verify_changes(
     desired = pa.concat_tables([now.select(NO_KEYS.column_names), sampled])
     asked = [*_names(touched), *_names(sampled)]
     plan = compare(without(iter(desired.to_batches()), excused), target.find(generation, asked))
-    compared, differing = _vectors(lake, target, generation, snapshot, desired, excused)
+    compared, differing = _contents(lake, target, generation, snapshot, desired, excused, plan)
     counted = tenants_to_count(expected, changed=changed, seed=seed)
     return Verification(
         plan,
@@ -169,51 +180,61 @@ def _as_readers_see(
         yield from target.keys(generation, tenant, sample=sample)
 
 
-def _vectors(
+def _noting(
+    keys: Iterable[pa.RecordBatch], sample: DigestSample, noted: list[str]
+) -> Iterator[pa.RecordBatch]:
+    """The same batches; ids that the sample has are noted in passing."""
+    for batch in keys:
+        noted += [row_id for row_id in batch.column("id").to_pylist() if sample.has(row_id)]
+        yield batch
+
+
+def _contents(
     lake: Lake,
     target: VectorIndex,
     generation: Generation,
     snapshot: Snapshot,
     rows: pa.Table | None,
     excused: Mapping[RowKey, str],
-) -> tuple[int, list[str]]:
-    """Read the vectors of some rows (a column `id`), or of all, and compare them with the lake's.
+    plan: Plan,
+) -> tuple[int, dict[str, str]]:
+    """Read some rows (a column `id`) whole, or all, and compare them with the lake's.
 
     Returns:
-        Vectors compared, and ids of those that are missing or differ, sorted.
+        Rows compared; and id -> differing fields, of those that the plan does not write anyway.
     """
     compared = 0
-    differing: list[str] = []
+    differing: dict[str, str] = {}
     if rows is not None and not rows.num_rows:
         return compared, differing
+    planned = set(_names(plan.upserts))
     for batch in lake.index_rows(
         generation.model_version,
         snapshot,
         ids=rows,
         by_tenant=target.tenants_apart and rows is not None,
     ):
-        keys = _names(batch)
-        digests = batch.column("digest").to_pylist()
-        wanted = [
-            place
-            for place, (key, digest) in enumerate(zip(keys, digests, strict=True))
-            if excused.get(key) != digest
-        ]
-        stored = target.vectors(generation, [keys[place] for place in wanted])
-        for place in wanted:
-            vector = batch.column("vector")[place].values.to_numpy()
-            found = stored.get(keys[place])
-            if found is None or not _same(found, vector):
-                differing.append(keys[place][0])
-        compared += len(wanted)
-    return compared, sorted(differing)
+        for part in _readable(batch):
+            wanted = {
+                key: row for key, row in wanted_rows(part) if excused.get(key) != row["digest"]
+            }
+            stored = target.whole_rows(generation, list(wanted))
+            compared += len(wanted)
+            for key, row in wanted.items():
+                fields = differing_fields(row, stored.get(key))
+                if fields and key not in planned:
+                    differing[key[0]] = ", ".join(fields)
+    return compared, dict(sorted(differing.items()))
 
 
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    if one.shape != other.shape:
-        return False
-    # Written so that a NaN is a difference.
-    return bool(np.abs(one - other).max(initial=0) <= VECTOR_TOLERANCE)
+def _readable(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The same rows in parts small enough to be held twice."""
+    if rows.nbytes > READ_BYTES and rows.num_rows > 1:
+        half = rows.num_rows // 2
+        yield from _readable(rows.slice(0, half))
+        yield from _readable(rows.slice(half))
+    else:
+        yield rows
 
 
 def _names(rows: pa.Table | pa.RecordBatch) -> list[RowKey]:

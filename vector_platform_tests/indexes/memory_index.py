@@ -24,6 +24,7 @@ from vector_platform.indexes.contract import (
     Mirrored,
     RowKey,
     RowsRejected,
+    StoredRow,
 )
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.marks import mark, require_mark
@@ -189,13 +190,13 @@ class MemoryIndex(VectorIndex):
         keys = dict.fromkeys((tenant, row_id) for row_id, tenant in rows)
         yield _keys({key: stored[key] for key in keys if key in stored}, EVERY_DIGEST)
 
-    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
-        self.fuse.burn("vectors")
+    def whole_rows(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
+        self.fuse.burn("whole_rows")
         stored = self._visible[_place(generation)]
         return {
-            (row_id, tenant): stored[tenant, row_id]["vector"]
+            (row_id, tenant): row | {"attributes": json.loads(row["attributes"])}
             for row_id, tenant in rows
-            if (tenant, row_id) in stored
+            if (row := stored.get((tenant, row_id))) is not None
         }
 
     def count(self, generation: Generation) -> int:

@@ -11,6 +11,7 @@ asked.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,8 +21,17 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import INDEX_ROW, Claim, Generation, Hit, Mirrored, RowKey
+from vector_platform.indexes.contract import (
+    INDEX_ROW,
+    Claim,
+    Generation,
+    Hit,
+    Mirrored,
+    RowKey,
+    StoredRow,
+)
 from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
+from vector_platform.lake.rules import canonical_json
 
 Rows = list[dict[str, Any]]
 
@@ -73,26 +83,12 @@ class Call:
         return sorted(set(stored) - mine)
 
     def stored(self, keys: Sequence[RowKey]) -> Rows:
-        """Stored rows, whole enough to be written again."""
-        vectors = self.target.vectors(self.generation, keys)
-        digests = {
-            (row["id"], row["tenant"]): row["digest"]
-            for batch in self.target.find(self.generation, keys)
-            for row in batch.to_pylist()
-        }
+        """Stored rows, to be written again."""
+        stored = self.target.whole_rows(self.generation, keys)
         return [
-            {
-                "id": row_id,
-                "tenant": tenant,
-                "digest": digests[row_id, tenant],
-                "vector": vectors[row_id, tenant],
-                "region": "global",
-                "doc_id": row_id.partition("#")[0],
-                "title": "",
-                "text": "as it was",
-                "attributes": "{}",
-            }
-            for row_id, tenant in keys
+            {name: stored[key].get(name) for name in INDEX_ROW.names}
+            | {"id": key[0], "attributes": canonical_json(stored[key]["attributes"])}
+            for key in keys
         ]
 
     def one(self, rows: list[Any]) -> Any:
@@ -128,6 +124,33 @@ def acknowledge_and_drop(call: Call) -> None:
 def write_another_vector(call: Call) -> None:
     row = call.one(call.rows)
     call.write(_altered(call.rows, row, vector=_turned(row["vector"])))
+
+
+def write_another_text(call: Call) -> None:
+    call.write(_altered(call.rows, call.one(call.rows), text="forged"))
+
+
+def write_another_title(call: Call) -> None:
+    call.write(_altered(call.rows, call.one(call.rows), title="forged"))
+
+
+def write_another_region(call: Call) -> None:
+    call.write(_altered(call.rows, call.one(call.rows), region="elsewhere"))
+
+
+def write_another_document(call: Call) -> None:
+    call.write(_altered(call.rows, call.one(call.rows), doc_id="another"))
+
+
+def write_another_attribute(call: Call) -> None:
+    row = call.one(call.rows)
+    forged = json.loads(row["attributes"]) | {"clearance": "public"}
+    call.write(_altered(call.rows, row, attributes=canonical_json(forged)))
+
+
+def drop_attributes(call: Call) -> None:
+    row = call.one([row for row in call.rows if row["attributes"] != "{}"])
+    call.write(_altered(call.rows, row, attributes="{}"))
 
 
 def write_another_digest(call: Call) -> None:
@@ -238,6 +261,17 @@ def write_other_digests(call: Call) -> None:
     call.write([row | {"digest": "0" * 32} for row in call.stored(_some(call))])
 
 
+def write_other_texts(call: Call) -> None:
+    call.carry_out()
+    call.write([row | {"text": "forged"} for row in call.stored(_some(call))])
+
+
+def write_other_attributes(call: Call) -> None:
+    call.carry_out()
+    forged = canonical_json({"clearance": "public"})
+    call.write([row | {"attributes": forged} for row in call.stored(_some(call))])
+
+
 def swap_vectors_of_some(call: Call) -> None:
     call.carry_out()
     rows = call.stored(_some(call))
@@ -259,6 +293,12 @@ UPSERTS: tuple[Mutation, ...] = (
     drop_a_row,
     acknowledge_and_drop,
     write_another_vector,
+    write_another_text,
+    write_another_title,
+    write_another_region,
+    write_another_document,
+    write_another_attribute,
+    drop_attributes,
     write_another_digest,
     write_to_another_tenant,
     write_under_another_id,
@@ -280,6 +320,8 @@ COUNTED: tuple[Mutation, ...] = (
 SAMPLED: tuple[Mutation, ...] = (
     exchange_ids_of_some,
     write_other_vectors,
+    write_other_texts,
+    write_other_attributes,
     write_other_digests,
     swap_vectors_of_some,
 )
@@ -367,8 +409,8 @@ class MutantIndex(VectorIndex):
     def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
         return self.target.find(generation, rows)
 
-    def vectors(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, np.ndarray]:
-        return self.target.vectors(generation, rows)
+    def whole_rows(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
+        return self.target.whole_rows(generation, rows)
 
     def count(self, generation: Generation) -> int:
         return self.target.count(generation)

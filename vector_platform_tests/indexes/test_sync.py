@@ -156,7 +156,7 @@ def test_a_sync_of_changes_reads_back_what_it_touched(world: World) -> None:
     assert proof is not None and proof.clean and proof.scope == "changes"
     # Three rows touched, and all of the others, as no tenant has many.
     assert proof.others == 7
-    assert (proof.plan.desired, proof.plan.actual, proof.vectors_compared) == (10, 10, 10)
+    assert (proof.plan.desired, proof.plan.actual, proof.rows_compared) == (10, 10, 10)
     assert not {"tenants", "scan", "keys"} & set(world.target.fuse.calls)
     world.assert_proven()
 
@@ -439,7 +439,7 @@ def test_a_changed_vector_under_the_right_digest_is_found_and_repaired(world: Wo
     rows["a", "s:4#0"] = {**rows["a", "s:4#0"], "vector": np.array([1, 0, 0, 0], np.float32)}
     world.target.damaged(state.identity)
     proof = world.sync.verify(state)
-    assert not proof.clean and proof.vectors_differing == ["s:4#0"]
+    assert not proof.clean and proof.rows_differing == {"s:4#0": "vector"}
     report = world.sync.repair(state)
     assert (report.upserted, report.deleted) == (1, 0)
     world.assert_proven()

@@ -276,10 +276,12 @@ def assert_holds(
     }
     wanted = {tenant: len(own) for tenant, own in by_tenant.items()}
     assert target.counts(generation, [*tenants, *nobodies]) == wanted | dict.fromkeys(nobodies, 0)
-    vectors = target.vectors(generation, [*held, *strangers])
-    assert vectors.keys() == held.keys()
-    for key, vector in vectors.items():
-        np.testing.assert_allclose(vector, vector_of(*key), rtol=0, atol=1e-6)
+    stored = target.whole_rows(generation, [*held, *strangers])
+    assert stored.keys() == held.keys()
+    for key, row in stored.items():
+        np.testing.assert_allclose(row["vector"], vector_of(*key), rtol=0, atol=1e-6)
+        assert (row["tenant"], row["digest"]) == (key[1], held[key]["digest"])
+        assert canonical_json(row["attributes"]) == canonical_json(held[key]["attributes"])
     probe = vector_of("a query", "")
     for tenant, own in by_tenant.items():
         assert _digests(target.keys(generation, tenant)) == own

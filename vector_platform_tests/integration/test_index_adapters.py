@@ -28,6 +28,7 @@ from vector_platform.indexes.naming import (
     collection_name,
     pinecone_index_name,
 )
+from vector_platform.indexes.row_contents import differing_fields, wanted_rows
 from vector_platform.lake.contract import canonical_json
 from vector_platform_tests.integration.conftest import (
     API_KEY,
@@ -119,7 +120,8 @@ def test_a_row_comes_back_as_it_was_written(target: VectorIndex, generation: Gen
     text = "long text, 長い文章. " * 1000
     row = {"id": "d#0", "title": "T 😀", "text": text, "region": "eu", "attributes": attributes}
     vector = unit_vectors(1)[0]
-    target.upsert(generation, batch_of(row))
+    written = batch_of(row)
+    target.upsert(generation, written)
     target.fence(generation)
     [hit] = target.search(generation, vector, k=3, tenant="default")
     assert (hit.id, hit.tenant, hit.doc_id) == ("d#0", "default", "document of d#0")
@@ -127,11 +129,12 @@ def test_a_row_comes_back_as_it_was_written(target: VectorIndex, generation: Gen
     assert hit.digest == "digest of d#0"
     assert canonical_json(hit.attributes) == canonical_json(attributes)
     assert hit.score == pytest.approx(1, abs=1e-5)
-    assert target.vectors(generation, [("d#0", "default"), ("gone", "default")]).keys() == {
+    assert target.whole_rows(generation, [("d#0", "default"), ("gone", "default")]).keys() == {
         ("d#0", "default")
     }
-    stored = target.vectors(generation, [("d#0", "default")])["d#0", "default"]
-    np.testing.assert_allclose(stored, vector, rtol=0, atol=1e-6)
+    stored = target.whole_rows(generation, [("d#0", "default")])["d#0", "default"]
+    [(_, wanted)] = wanted_rows(written)
+    assert differing_fields(wanted, stored) == []
 
 
 @pytest.mark.parametrize("fresh", [True, False])
@@ -150,7 +153,7 @@ def test_rows_named_by_id_and_tenant_are_found_where_they_are_there(
     # A filter names ids and tenants: only pairs that were asked for may come back.
     assert found(*there, ("r1", "t0"), ("gone", "t0"), ("r5", "nobody")) == there
     assert found(("r1", "t0")) == found(("r1", "nobody")) == found() == []
-    assert target.vectors(generation, [*there, ("r1", "t0")]).keys() == set(there)
+    assert target.whole_rows(generation, [*there, ("r1", "t0")]).keys() == set(there)
     assert target.counts(generation, ["t1", "nobody", "t0"]) == {"t1": 5, "nobody": 0, "t0": 5}
 
 
@@ -213,7 +216,7 @@ def test_a_row_moved_to_another_tenant_is_there_once(
     target.fence(generation)
     assert {key[:2] for key in keys_of(target, generation)} == {("a", "new"), ("b", "old")}
     assert target.count(generation) == 2
-    assert target.vectors(generation, [("a", "old")]) == {}
+    assert target.whole_rows(generation, [("a", "old")]) == {}
     target.delete(generation, [("a", "old")])  # must not touch the row that lives elsewhere now
     target.fence(generation)
     assert target.count(generation) == 2

@@ -64,7 +64,7 @@ def test_many_tenants_are_read_counted_and_removed_in_few_requests(
         lambda: list(index.scan(generation)),
         lambda: list(index.find(generation, keys)),
         lambda: index.counts(generation, [tenant for _, tenant in keys]),
-        lambda: index.vectors(generation, keys),
+        lambda: index.whole_rows(generation, keys),
         lambda: index.tenants(generation),
         lambda: index.delete(generation, keys[1:]),
     ):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.row_contents import differing_fields, wanted_rows
 from vector_platform.indexes.sync import IndexSync
 from vector_platform.indexes.writing import DeleteDiverged
 from vector_platform_tests.indexes import mutants
@@ -24,6 +24,14 @@ SAMPLE = [
     (mutants.swap_vectors_of_some, "upsert", True),
     (mutants.acknowledge_and_drop, "upsert", False),
     (mutants.write_another_vector, "upsert", False),
+    (mutants.write_another_text, "upsert", True),
+    (mutants.write_another_attribute, "upsert", False),
+    (mutants.write_another_title, "upsert", False),
+    (mutants.write_another_region, "upsert", False),
+    (mutants.write_another_document, "upsert", False),
+    (mutants.drop_attributes, "upsert", False),
+    (mutants.write_other_texts, "delete", False),
+    (mutants.write_other_attributes, "delete", False),
     (mutants.write_to_another_tenant, "upsert", False),
     (mutants.write_other_digests, "delete", False),
     (mutants.copy_one_to_another_tenant, "upsert", False),
@@ -59,7 +67,7 @@ def test_the_proof_of_a_change_finds_a_mutant_on_a_server(
     state = sync.sync(MODEL).generation
     put(
         lake,
-        chunk("s:1", "other text", tenant="two"),
+        chunk("s:1", "other text", tenant="two", attributes={"clearance": "secret"}),
         chunk("s:2", "another text", tenant="one"),
         delete=("s:4#0", "s:5#0"),
     )
@@ -84,7 +92,8 @@ def test_the_proof_of_a_change_finds_a_mutant_on_a_server(
         for row in batch.to_pylist()
     }
     assert stored == {key: row["digest"] for key, row in wanted.items()}
-    vectors = target.vectors(state.identity, sorted(wanted))
-    for key, row in wanted.items():
-        np.testing.assert_allclose(vectors[key], row["vector"], atol=1e-5)
+    rows = target.whole_rows(state.identity, sorted(wanted))
+    for batch in lake.index_rows(MODEL, lake.snapshot()):
+        for key, row in wanted_rows(batch):
+            assert differing_fields(row, rows[key]) == []
     sync.drop(report.generation)

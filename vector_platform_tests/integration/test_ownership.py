@@ -175,7 +175,7 @@ def test_another_lakes_rows_are_not_read_either(ours: Deployment, server: Server
         "scan": lambda: list(target.scan(stranger)),
         "keys": lambda: list(target.keys(stranger, "a")),
         "find": lambda: list(target.find(stranger, rows)),
-        "vectors": lambda: target.vectors(stranger, rows),
+        "whole_rows": lambda: target.whole_rows(stranger, rows),
         "delete": lambda: target.delete(stranger, rows),
         "fence": lambda: target.fence(stranger),
     }

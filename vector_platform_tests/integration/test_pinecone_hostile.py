@@ -82,7 +82,7 @@ def test_a_tenant_that_no_row_can_have_is_one_line_and_no_traceback(
     assert "\n" not in str(caught.value)
     assert list(index.keys(generation, tenant)) == []
     assert index.counts(generation, [tenant]) == {tenant: 0}
-    assert index.vectors(generation, [("a", tenant)]) == {}
+    assert index.whole_rows(generation, [("a", tenant)]) == {}
     index.delete(generation, [("bystander 0", tenant)])
     index.fence(generation)
     assert index.counts(generation, ["bystander"]) == {"bystander": 4}

@@ -81,7 +81,7 @@ def test_a_read_after_a_fence_that_leaves_fetches_to_it_shows_what_the_same_proc
     if read == "counts":
         found, shown = index.counts(GENERATION, ["default"]), {"default": 2}
     elif read == "vectors":
-        found, shown = list(index.vectors(GENERATION, asked)), asked
+        found, shown = list(index.whole_rows(GENERATION, asked)), asked
     else:
         batches = {
             "scan": lambda: index.scan(GENERATION),

@@ -44,7 +44,7 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
         name=keys.INDEX_MATCHES,
         partitions_def=model_versions(settings),
         description="Every id and digest of the live and of the newest generation, read back per "
-        "tenant through the path queries use, equals the lake; sampled vectors too. After a sync "
+        "tenant through the path queries use, equals the lake; some rows whole. After a sync "
         "of changes, what it touched.",
     )
     def index_matches_lake(
@@ -220,7 +220,7 @@ def _diagnosis(proof: Verification) -> str:
         "unknown to the lake": plan.orphaned,
         "under a tenant that they have left": plan.moved,
         "there more than once": plan.duplicated,
-        "of the sampled ones with no or another vector": len(proof.vectors_differing),
+        "of those read whole with other contents": len(proof.rows_differing),
     }
     found = "; ".join(f"{rows} rows {kind}" for kind, rows in kinds.items() if rows)
     tenants = ", ".join(list(plan.by_tenant())[:SHOWN])
