@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
+from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -41,6 +44,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if shard is not None:
         keep_shard(config, items, shard)
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_databases() -> Iterator[None]:
+    """Dagster's databases: its migrations are read once, not for each; nothing waits for a disk."""
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Engine, event
+
+    read = ScriptDirectory.from_config
+    found: dict[str | None, ScriptDirectory] = {}
+
+    def read_once(config: Any) -> ScriptDirectory:
+        folder = config.get_main_option("script_location")
+        if folder not in found:
+            found[folder] = read(config)
+        return found[folder]
+
+    @event.listens_for(Engine, "connect")
+    def wait_for_no_disk(connection: Any, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    with mock.patch.object(ScriptDirectory, "from_config", read_once):
+        yield
+    event.remove(Engine, "connect", wait_for_no_disk)
 
 
 # What may be missing on a machine. A test that is skipped for another reason never runs anywhere.

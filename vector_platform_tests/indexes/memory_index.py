@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from heapq import nsmallest
 from typing import Any
 
 import numpy as np
@@ -212,10 +213,15 @@ class MemoryIndex(VectorIndex):
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
     ) -> list[Hit]:
         self.fuse.burn("search")
-        hits = [
+        scored = [
+            (float(row["vector"] @ vector), owner, row)
+            for (owner, _), row in self._visible[_place(generation)].items()
+            if tenant in (None, owner)
+        ]
+        return [
             Hit(
                 id=row["id"],
-                score=float(row["vector"] @ vector),
+                score=score,
                 tenant=owner,
                 doc_id=row["doc_id"],
                 title=row["title"],
@@ -224,10 +230,8 @@ class MemoryIndex(VectorIndex):
                 digest=row["digest"],
                 attributes=json.loads(row["attributes"]),
             )
-            for (owner, _), row in self._visible[_place(generation)].items()
-            if tenant in (None, owner)
+            for score, owner, row in nsmallest(k, scored, key=lambda one: (-one[0], one[2]["id"]))
         ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:k]
 
     def point(self, generation: Generation) -> Mirrored:
         late = self.fuse.burn("point")
