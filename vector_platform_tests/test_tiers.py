@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vector_platform_tests.tiers import SHARDS, TIERS, Place
+from vector_platform_tests.tiers import MOVED, SHARDS, TIERS, Place
 
 ROOT = Path(__file__).parents[1]
 TESTS = Path(__file__).parent
@@ -20,14 +20,12 @@ import pytest
 def test_fast(): pass
 
 @pytest.mark.deep
-def test_by_the_name_of_its_file(): pass
+def test_deep(): pass
 
-@pytest.mark.deep(shard=3)
-def test_pinned(): pass
-
-@pytest.mark.parametrize("case", ["here", pytest.param("there", marks=pytest.mark.deep(shard=5))])
+@pytest.mark.parametrize("case", ["here", pytest.param("there", marks=pytest.mark.deep)])
 def test_of_both_tiers(case): pass
 """
+FILES = ["test_example.py", *MOVED]
 # Arguments of pytest, with a plus between them.
 CHOICES = [".", "-m+not deep", *(f"-m+deep+--shard+{n}" for n in range(1, SHARDS + 2))]
 
@@ -37,7 +35,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each choice of tests collects from the example, asked for in one process."""
     folder = tmp_path_factory.mktemp("example")
     (folder / "conftest.py").write_text((TESTS / "conftest.py").read_text())
-    (folder / "test_example.py").write_text(EXAMPLE)
+    for name in FILES:
+        (folder / name).write_text(EXAMPLE)
     code = (
         "import pytest, sys\n"
         "for choice in sys.argv[2:]:\n"
@@ -58,18 +57,22 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def names(printed: str) -> list[str]:
-    return re.findall(r"^test_example\.py::(\S+)$", printed, re.MULTILINE)
+    return re.findall(r"^(test_\w+\.py::\S+)$", printed, re.MULTILINE)
 
 
 def test_the_fast_tier_and_the_shards_take_every_test_once(runs: dict[str, str]) -> None:
     fast, everything = names(runs["-m+not deep"]), names(runs["."])
     shards = [names(runs[f"-m+deep+--shard+{n + 1}"]) for n in range(SHARDS)]
-    assert fast == ["test_fast", "test_of_both_tiers[here]"]
-    assert "test_pinned" in shards[2]
-    assert "test_of_both_tiers[there]" in shards[4]
+    assert {name.split("::")[1] for name in fast} == {"test_fast", "test_of_both_tiers[here]"}
+    for file, shard in MOVED.items():
+        assert {f"{file}::test_deep", f"{file}::test_of_both_tiers[there]"} <= {*shards[shard - 1]}
     taken = [*fast, *(name for shard in shards for name in shard)]
     assert sorted(taken) == sorted(everything)
-    assert len(everything) == 5
+    assert len(everything) == 4 * len(FILES)
+
+
+def test_a_file_that_is_moved_to_another_shard_is_there() -> None:
+    assert MOVED.keys() <= {path.name for path in TESTS.rglob("test_*.py")}
 
 
 def test_a_shard_that_is_none_is_refused_in_one_line(runs: dict[str, str]) -> None:

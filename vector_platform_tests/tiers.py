@@ -15,6 +15,8 @@ from typing import Final
 import pytest
 
 SHARDS: Final = 5
+# Files that the checksum would put into a shard that is long without them.
+MOVED: Final = {"test_kills.py": 2, "test_lake_faults.py": 3, "test_server_deaths.py": 3}
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,13 @@ TIERS: Final = pytest.StashKey[dict[str, Place]]()
 def shard_of(item: pytest.Item) -> int | None:
     """The shard of a deep test, None for a fast one.
 
-    The tests of a file stay together, in the shard that the checksum of the file's name says, so
-    that a new file needs no number. Long ones name theirs, `deep(shard=2)`, to keep the shards
-    even: `make test-deep` shows what each takes.
+    The deep tests of a file stay together, since they may share a server or tell one story. The
+    checksum of the file's name chooses their shard, so a new file needs no number.
     """
-    mark = item.get_closest_marker("deep")
-    if mark is None:
+    if item.get_closest_marker("deep") is None:
         return None
-    shard = mark.kwargs.get("shard", zlib.crc32(item.path.name.encode()) % SHARDS + 1)
-    if mark.args or set(mark.kwargs) - {"shard"} or shard not in range(1, SHARDS + 1):
-        raise pytest.UsageError(
-            f"{item.nodeid}: a deep test names no shard, or one as deep(shard=1) to "
-            f"deep(shard={SHARDS})"
-        )
-    return int(shard)
+    name = item.path.name
+    return MOVED.get(name, zlib.crc32(name.encode()) % SHARDS + 1)
 
 
 def places(items: Iterable[pytest.Item]) -> dict[str, Place]:

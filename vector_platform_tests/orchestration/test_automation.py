@@ -83,6 +83,7 @@ def test_a_day_of_one_source_stages_that_source_alone(settled: Automation) -> No
     )
 
 
+@pytest.mark.deep
 def test_raw_days_are_never_asked_for(settled: Automation) -> None:
     for day in range(3):
         settled.now += timedelta(days=1)
@@ -137,6 +138,7 @@ def test_a_source_that_lands_while_another_is_being_staged_is_not_forgotten(
     assert {name for name, _ in asked} >= {*MARTS, *PUBLISHED, "lake/chunks", "lake/embeddings"}
 
 
+@pytest.mark.deep
 def test_chunks_committed_while_a_model_is_embedding_are_embedded_after_it(
     settled: Automation,
 ) -> None:
@@ -163,6 +165,7 @@ def test_a_new_model_version_asks_only_for_itself(root: Path) -> None:
     assert asked[0] == ("lake/embeddings", NEW)
 
 
+@pytest.mark.deep
 def test_a_retired_model_version_is_not_asked_for_again(settled: Automation, root: Path) -> None:
     retired = {OLD: STATIC | {"retired": True}, NEW: STATIC}
     settled.reload(settings_of(root, models=retired))
@@ -180,7 +183,13 @@ def test_new_golden_queries_evaluate_every_model_and_touch_no_index(settled: Aut
     )
 
 
-@pytest.mark.parametrize("check", ["every_chunk_is_embedded", "vectors_keep_the_contract"])
+@pytest.mark.parametrize(
+    "check",
+    [
+        "every_chunk_is_embedded",
+        pytest.param("vectors_keep_the_contract", marks=pytest.mark.deep),
+    ],
+)
 def test_a_broken_contract_of_one_model_stops_its_indexes_and_no_others(
     settled: Automation, check: str
 ) -> None:
@@ -205,6 +214,7 @@ def test_a_broken_contract_of_one_model_stops_its_indexes_and_no_others(
     assert Counter(asked_for(settled.settle())) == Counter((name, OLD) for name in READERS)
 
 
+@pytest.mark.deep
 def test_a_check_that_passes_by_itself_releases_what_waited_for_it(automation: Automation) -> None:
     automation.tick()
     automation.land("2026-01-10")

@@ -47,6 +47,7 @@ def registered(settings: Settings, instance: dg.DagsterInstance) -> set[str]:
     return set(instance.get_dynamic_partitions(name))
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("own_models")
 def test_a_version_that_is_made_is_asked_for_alone_and_one_that_is_retired_no_more(
     automation: Automation,

@@ -44,6 +44,7 @@ def test_a_night_sweeps_every_asset_partition_exactly_once(settled: Automation) 
         assert Counter(swept(settled, NIGHT + timedelta(days=night))) == EVERYTHING
 
 
+@pytest.mark.deep
 def test_a_night_with_slow_runs_sweeps_nothing_twice(settled: Automation) -> None:
     asked = []
     waiting: list[Request] = []
@@ -57,12 +58,14 @@ def test_a_night_with_slow_runs_sweeps_nothing_twice(settled: Automation) -> Non
     assert Counter(asked_for(asked)) == EVERYTHING
 
 
+@pytest.mark.deep
 def test_nothing_is_swept_before_the_hour_or_again_after_it(settled: Automation) -> None:
     swept(settled, NIGHT)
     for hours in (1, 6, 12, 23):
         assert settled.tick(at=NIGHT + timedelta(hours=hours)) == []
 
 
+@pytest.mark.deep
 def test_what_a_failed_run_left_behind_is_done_in_the_night(settled: Automation) -> None:
     settled.play(Request(("lake/chunks",), None), automatic=False)
     for request in settled.tick():
@@ -72,6 +75,7 @@ def test_what_a_failed_run_left_behind_is_done_in_the_night(settled: Automation)
     assert asked == EVERYTHING
 
 
+@pytest.mark.deep
 def test_an_update_whose_event_was_lost_is_followed_in_the_night(settled: Automation) -> None:
     # The command line embeds model OLD at the very moment when chunks are committed after it has
     # read them: its own update is the newer one, so nothing says that it is stale.
@@ -96,6 +100,7 @@ def test_a_model_whose_contract_is_broken_is_not_indexed_by_the_night(settled: A
     assert {r.partition for r in second if set(READERS) & set(r.assets)} == {NEW}
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("timezone", "night"),
     [

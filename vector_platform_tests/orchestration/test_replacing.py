@@ -171,6 +171,7 @@ def test_a_replacement_that_failed_is_asked_for_again_in_the_next_hour(
     assert "is retired" in sensor.start(again).output_for_node("replace")
 
 
+@pytest.mark.deep
 def test_the_true_version_comes_through_the_release_desk_and_waits_there_in_a_freeze(
     platform: MemoryPlatform,
 ) -> None:
@@ -194,6 +195,7 @@ def test_the_true_version_comes_through_the_release_desk_and_waits_there_in_a_fr
         assert moved.model_version == NEW and moved.known("request")
 
 
+@pytest.mark.deep
 def test_a_late_approval_retires_the_provisional_version_at_the_next_look_and_a_rejection_never(
     platform: MemoryPlatform,
 ) -> None:

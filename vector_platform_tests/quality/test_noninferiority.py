@@ -109,6 +109,7 @@ def test_a_model_that_loses_the_margin_passes_in_a_fortieth_of_draws(
     assert passed <= 5
 
 
+@pytest.mark.deep
 def test_equal_models_pass_with_the_queries_that_are_asked_for() -> None:
     rng = np.random.default_rng(7)
     draws = [judged(rng.normal(0.0, 0.2, 1200)).outcome for _ in range(25)]
