@@ -138,7 +138,7 @@ def test_an_adoption_that_is_killed_is_repeated_or_was_recorded(world: World) ->
 
 
 @pytest.mark.deep
-def test_an_adoption_of_two_generations_survives_a_kill_at_every_step(world: World) -> None:
+def test_an_adoption_survives_a_kill_at_every_step(world: World) -> None:
     world.normal_run()
     assert world.run("build").kind == "done"
     step, killed = 0, True
@@ -153,7 +153,7 @@ def test_an_adoption_of_two_generations_survives_a_kill_at_every_step(world: Wor
         assert refused.kind == "done" or refused.facts["error"] == "NotOurs", refused.facts
         adopt_after_kills(world, [])
         assert world.run("build").kind == "done"
-    assert step > 8
+    assert step > 4
 
 
 @pytest.mark.deep

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
 from vector_platform.orchestration import liveness
-from vector_platform.orchestration.instance import open_instance
+from vector_platform.orchestration.instance import dagster_yaml, open_instance
 from vector_platform.orchestration.launcher import WatchedRunLauncher
 from vector_platform.orchestration.recovery import end_abandoned_runs
 from vector_platform.orchestration.retries import TRIED_AGAIN
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import settings_of, write_deployment
+
+CHECKOUT = Path(__file__).parents[2]
 
 # A process that executes a run as the command line does, and stays in its step until it is killed.
 WORKER = """
@@ -131,3 +134,18 @@ def test_a_dagster_yaml_of_before_is_written_as_the_settings_have_it(settings: S
     with open_instance(settings) as opened:
         assert opened.run_monitoring_enabled
     assert file.read_text(encoding="utf-8") == wanted
+
+
+def test_the_containers_instance_is_the_laptops_with_its_storage_in_the_volume(
+    settings: Settings,
+) -> None:
+    """What recovers runs is written once here and once there: nothing may differ by oversight."""
+    usual = settings.model_copy(update={"runs": type(settings.runs)()})
+    ours = yaml.safe_load(dagster_yaml(usual))
+    theirs = yaml.safe_load((CHECKOUT / "docker" / "dagster.yaml").read_text(encoding="utf-8"))
+    places = {name: theirs.pop(name) for name in ("storage", "local_artifact_storage")}
+    places["compute_logs"] = theirs.pop("compute_logs")
+    assert theirs == ours
+    volume = "/opt/vector_platform/.vector_platform/"
+    told = [place.get("config", place.get("sqlite"))["base_dir"] for place in places.values()]
+    assert [place.startswith(volume) for place in told] == [True] * 3
