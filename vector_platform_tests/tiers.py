@@ -8,9 +8,9 @@ Does not belong here: what a test does.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -45,6 +45,11 @@ def shard_of(item: pytest.Item) -> int | None:
         return None
     name = item.path.name
     return MOVED.get(name, zlib.crc32(name.encode()) % SHARDS + 1)
+
+
+def sampled(cases: Iterable[Any], *, fast: Container[Any]) -> list[Any]:
+    """Cases of a parametrised test: the `fast` ones in the fast tier, the others in the deep."""
+    return [case if case in fast else pytest.param(case, marks=pytest.mark.deep) for case in cases]
 
 
 def places(items: Iterable[pytest.Item]) -> dict[str, Place]:

@@ -18,6 +18,7 @@ from vector_platform.corpus import chunking
 from vector_platform.corpus.chunking import Chunker, default_tokenizer
 from vector_platform.corpus.counting import PieceCounter
 from vector_platform_tests.growth import BOUND, growth
+from vector_platform_tests.tiers import sampled
 
 CHUNKER = Chunker(max_tokens=256)
 LETTERS = random.Random(0).choices([chr(code) for code in range(0x4E00, 0x9FA5)], k=60_000)
@@ -73,10 +74,7 @@ def test_another_kind_of_tokenizer_is_asked_for_every_piece() -> None:
 SAMPLE = {"chinese-without-a-stop", "spaces-in-a-heading", "number-signs"}
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [kind if kind in SAMPLE else pytest.param(kind, marks=pytest.mark.deep) for kind in WORST],
-)
+@pytest.mark.parametrize("kind", sampled(WORST, fast=SAMPLE))
 def test_time_grows_no_faster_than_the_document(kind: str) -> None:
     taken = growth(lambda text: CHUNKER.chunk("A title", text), WORST[kind], 12_000)
     assert taken < BOUND

@@ -20,6 +20,7 @@ from vector_platform_tests.lake.building import (
     register,
     vector_of,
 )
+from vector_platform_tests.tiers import sampled
 
 __all__ = ["world"]
 
@@ -98,7 +99,7 @@ def test_a_repair_and_a_sync_after_a_crash_rewrite_them_too(world: World) -> Non
     assert_right(world)
 
 
-@pytest.mark.parametrize("at", [2, 4, 6])
+@pytest.mark.parametrize("at", sampled([2, 4, 6], fast={4}))
 def test_a_rewrite_that_fails_at_any_call_is_made_good_by_the_next_sync(
     world: World, at: int
 ) -> None:

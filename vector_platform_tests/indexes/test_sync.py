@@ -21,6 +21,7 @@ from vector_platform.indexes.verification import IndexDiverged
 from vector_platform.lake.lake import Lake, SnapshotIncomplete
 from vector_platform_tests.indexes.memory_index import WRITES, MemoryIndex
 from vector_platform_tests.lake.building import MODEL, chunk, chunks, embed, open_lake, put
+from vector_platform_tests.tiers import sampled
 
 
 class World:
@@ -518,7 +519,9 @@ def damaged(world: World) -> None:
     world.put(chunk("s:9", "other text", tenant="b"))
 
 
-@pytest.mark.parametrize("prepare", [built, changed, vanished, recreated, damaged])
+@pytest.mark.parametrize(
+    "prepare", sampled([built, changed, vanished, recreated, damaged], fast={changed})
+)
 def test_after_a_crash_at_any_call_one_normal_run_converges(
     tmp_path: Path, prepare: Callable[[World], None]
 ) -> None:

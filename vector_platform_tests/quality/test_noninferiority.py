@@ -8,6 +8,7 @@ import pytest
 
 from vector_platform.quality.comparison import IncomparableReports
 from vector_platform.quality.noninferiority import NonInferiority, not_inferior, queries_needed
+from vector_platform_tests.tiers import sampled
 
 MARGIN = 0.02
 
@@ -97,7 +98,7 @@ def two_slices(rng: np.random.Generator, queries: int) -> np.ndarray:
     return np.where(ill, rng.normal(-0.06, 0.1, queries), rng.normal(0.02, 0.05, queries))
 
 
-@pytest.mark.parametrize("queries", [20, 50, 100, 150, 200])
+@pytest.mark.parametrize("queries", sampled([20, 50, 100, 150, 200], fast={50}))
 @pytest.mark.parametrize("world", [rare_loss, small_gains_and_rare_losses, rankings, two_slices])
 def test_a_model_that_loses_the_margin_passes_in_a_fortieth_of_draws(
     world: World, queries: int

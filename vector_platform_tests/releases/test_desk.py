@@ -23,6 +23,7 @@ from vector_platform.releases.policy import MayNotDecide
 from vector_platform.releases.requests import UnknownRequest
 from vector_platform_tests.lake.building import START, append_vectors, chunk, put
 from vector_platform_tests.releases.deployment import MODELS, Deployment
+from vector_platform_tests.tiers import sampled
 
 TEAM: dict[str, Any] = {"approvers": ["ann", "bob", "cat"]}
 FROZEN: dict[str, Any] = {"freezes": [{"name": "audit", "first_day": "2020-01-01"}]}
@@ -381,7 +382,7 @@ def killed_after(
     return left[0] > 0
 
 
-@pytest.mark.parametrize("writes", range(1, 7))
+@pytest.mark.parametrize("writes", sampled(range(1, 7), fast={3}))
 def test_a_kill_at_any_write_of_a_request_converges_and_releases_once(
     world: Deployment, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
@@ -399,7 +400,7 @@ def test_a_kill_at_any_write_of_a_request_converges_and_releases_once(
     assert sorted(whats(world)) == [("release", "nightly"), ("request", "nightly")]
 
 
-@pytest.mark.parametrize("writes", range(1, 6))
+@pytest.mark.parametrize("writes", sampled(range(1, 6), fast={3}))
 def test_a_kill_at_any_write_of_an_approval_converges_and_releases_once(
     world: Deployment, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:

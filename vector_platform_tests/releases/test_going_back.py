@@ -15,6 +15,7 @@ from vector_platform.releases.going_back import WentBack, go_back
 from vector_platform.releases.promotion import promote_model
 from vector_platform.releases.turns import NothingToRollBackTo
 from vector_platform_tests.releases.deployment import MODELS, Deployment
+from vector_platform_tests.tiers import sampled
 
 BACKENDS = ("milvus", "pinecone")
 # Writes to the lake of a rollback over both: the request, two records of it, and for each of them
@@ -95,7 +96,7 @@ def assert_went_back_once(world: Deployment) -> None:
 
 
 @pytest.mark.parametrize("finish", ["the same command", "the sensor"])
-@pytest.mark.parametrize("writes", [1, 4, 5, 7, 9])
+@pytest.mark.parametrize("writes", sampled([1, 4, 5, 7, 9], fast={5}))
 def test_a_rollback_killed_at_a_write_is_finished_and_never_turns_forward(
     world: Deployment, monkeypatch: pytest.MonkeyPatch, writes: int, finish: str
 ) -> None:
@@ -119,7 +120,7 @@ def test_a_rollback_killed_at_any_write_is_finished(
     )
 
 
-@pytest.mark.parametrize("writes", [1, 4, 5, 6, 8])
+@pytest.mark.parametrize("writes", sampled([1, 4, 5, 6, 8], fast={5}))
 def test_a_release_over_two_backends_killed_at_a_write_is_one_request_that_is_completed(
     world: Deployment, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:

@@ -32,16 +32,12 @@ from vector_platform.sources.registry import open_source
 from vector_platform.sources.rows import check_row
 from vector_platform_tests.growth import BOUND, growth
 from vector_platform_tests.sources.paper import docx_bytes, pdf_bytes
+from vector_platform_tests.tiers import sampled
 
 WINDOW = DayWindow(date(2026, 11, 1))
 MIB = 1024 * 1024
 PDF = "application/pdf"
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-
-
-def slow(case: str) -> Any:
-    """A case that `make test-deep` runs."""
-    return pytest.param(case, marks=pytest.mark.deep)
 
 
 def read(root: Path, path: str = "*", **limits: int) -> tuple[list[SourceRow], list[Reject]]:
@@ -145,7 +141,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], dict[str, int], str]] = {
 SLOW_BOMBS = {"stored-and-packed", "bz2", "xz", "pdf-memory", "word"}
 
 
-@pytest.mark.parametrize("bomb", [slow(bomb) if bomb in SLOW_BOMBS else bomb for bomb in BOMBS])
+@pytest.mark.parametrize("bomb", sampled(BOMBS, fast=BOMBS.keys() - SLOW_BOMBS))
 def test_what_is_over_a_limit_is_a_reject_that_names_it_and_the_rest_lands(
     bomb: str, tmp_path: Path
 ) -> None:
@@ -252,7 +248,7 @@ HOSTILE: dict[str, tuple[str, Callable[[int], bytes], int]] = {
 SAMPLE = {"html <a ", "html <div>", "md spaces", "md signs", "csv quotes", "json digits", "txt"}
 
 
-@pytest.mark.parametrize("case", [case if case in SAMPLE else slow(case) for case in HOSTILE])
+@pytest.mark.parametrize("case", sampled(HOSTILE, fast=SAMPLE))
 def test_reading_takes_time_that_grows_with_the_file(case: str, tmp_path: Path) -> None:
     name, content, size = HOSTILE[case]
 
