@@ -10,4 +10,4 @@ from vector_platform_tests.integration.test_milvus_index import (  # noqa: F401
     test_every_index_type_finds_nearly_all_true_neighbours,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.milvus_server]
+pytestmark = [pytest.mark.deep, pytest.mark.integration, pytest.mark.milvus_server]

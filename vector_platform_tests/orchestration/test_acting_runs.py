@@ -247,6 +247,7 @@ def test_a_freeze_stops_no_rebuild_but_its_release(
     assert f"{asked.request_id} waits" in left(platform, instance, 25)
 
 
+@pytest.mark.deep
 def test_a_late_approval_is_held_against_the_lake_of_that_moment_and_frees_the_sensor(
     world: World, instance: dg.DagsterInstance
 ) -> None:
@@ -268,6 +269,7 @@ def test_a_late_approval_is_held_against_the_lake_of_that_moment_and_frees_the_s
     assert len(Sensor(REINDEX, platform, instance).tick(at=datetime.now(UTC) + 26 * HOUR)) == 1
 
 
+@pytest.mark.deep
 def test_after_a_rejection_nothing_is_built_for_a_while(
     world: World, instance: dg.DagsterInstance
 ) -> None:

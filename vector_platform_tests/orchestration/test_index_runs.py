@@ -129,6 +129,7 @@ def test_lost_recall_of_the_live_model_ends_in_a_new_proven_live_generation(runs
     assert newest.asset_materialization.metadata["generation"].value == "g0003"
 
 
+@pytest.mark.deep
 def test_the_generation_before_the_live_one_is_kept_and_older_ones_are_collected(
     runs: Runs,
 ) -> None:
@@ -146,6 +147,7 @@ def test_the_generation_before_the_live_one_is_kept_and_older_ones_are_collected
     assert len(memory(runs).claims("documents")) == 2
 
 
+@pytest.mark.deep
 def test_a_rebuild_of_a_model_that_is_not_live_moves_no_pointer(runs: Runs) -> None:
     runs.materialize([MILVUS], partition=OLD)
     runs.materialize([MILVUS], partition=NEW)
@@ -223,6 +225,7 @@ def test_a_repair_job_mends_what_a_check_has_found_and_nothing_else(runs: Runs) 
     assert memory(runs).count(_generation(runs)) == CHUNKS
 
 
+@pytest.mark.deep
 def test_a_repair_of_everything_takes_every_backend_and_model(runs: Runs) -> None:
     both = [keys.index(name, runs.platform.settings) for name in ("milvus", "pinecone")]
     for model_version in (OLD, NEW):
@@ -424,6 +427,7 @@ def test_syncs_and_repairs_of_a_backend_are_in_one_pool_and_a_rollback_is_in_non
     assert not pools("promote") & pools("repair_index")
 
 
+@pytest.mark.deep
 def test_a_mirror_that_was_left_behind_fails_its_check_until_the_next_sync(runs: Runs) -> None:
     runs.materialize([MILVUS, dg.AssetKey(["pinecone", "documents"])], partition=OLD)
     promote(runs, OLD)

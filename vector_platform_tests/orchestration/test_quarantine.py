@@ -155,6 +155,7 @@ def test_of_two_slices_only_the_one_that_changed_is_quarantined(stock: Stock) ->
     assert [one["tenant"] for one in config["slices"]] == ["acme"]
 
 
+@pytest.mark.deep
 def test_a_slice_that_moved_under_two_models_is_quarantined_once(stock: Stock) -> None:
     stocked = stock(acting=AUTO)
     for model_version in (OLD, NEW):
@@ -165,6 +166,7 @@ def test_a_slice_that_moved_under_two_models_is_quarantined_once(stock: Stock) -
     assert len(WithheldSlices(stocked.platform.lake).all()) == 1
 
 
+@pytest.mark.deep
 def test_a_second_slice_does_not_wait_for_the_first_ones_cooldown(stock: Stock) -> None:
     stocked = stock(acting=AUTO)
     sensor = Sensor(QUARANTINE, stocked.platform, stocked.instance)
@@ -207,6 +209,7 @@ def test_a_replay_gives_back_what_was_mended_and_only_that(stocked: Stocked) -> 
     assert (decision.actor, decision.why) == ("bob", "mended")
 
 
+@pytest.mark.deep
 def test_what_nobody_mended_is_given_back_only_as_it_is(stocked: Stocked) -> None:
     before = stocked.served
     held = stocked.quarantine(tenant="acme")

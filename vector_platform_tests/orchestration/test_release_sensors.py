@@ -44,6 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 # -- settle_waiting_releases -----------------------------------------------------------------
 
 
+@pytest.mark.deep
 def test_a_rebuild_during_a_freeze_is_released_when_it_ends(desk: Desk, clock: Clock) -> None:
     desk.policy(freezes=FROZEN)
     desk.rebuild()
@@ -83,6 +84,7 @@ def test_an_open_request_is_looked_at_for_a_decision_about_it_and_every_hour(des
     assert key() != first
 
 
+@pytest.mark.deep
 def test_evidence_that_the_lake_has_outrun_is_measured_again(desk: Desk, clock: Clock) -> None:
     desk.policy(freezes=FROZEN)
     desk.rebuild()
@@ -102,6 +104,7 @@ def test_evidence_that_the_lake_has_outrun_is_measured_again(desk: Desk, clock: 
     assert (live.generation, live.rows) == ("g0003", 13)
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("at_once")
 def test_a_settling_that_failed_is_asked_for_again_in_the_next_hour(
     desk: Desk, clock: Clock
@@ -190,6 +193,7 @@ def test_a_young_release_that_fails_goes_back_by_itself_freeze_or_not(
     assert desk.live() == "g0001"
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("at_once")
 def test_a_look_that_failed_decides_nothing_and_is_followed_by_the_next_one(
     desk: Desk, clock: Clock

@@ -137,6 +137,7 @@ def test_an_adapter_that_wins_is_served_from_the_vectors_of_its_base(
         assert answered(platform, "propose_version", request) == ()
 
 
+@pytest.mark.deep
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(
     root: Path, tmp_path: Path
 ) -> None:

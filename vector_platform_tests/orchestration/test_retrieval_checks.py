@@ -164,6 +164,7 @@ def test_lost_recall_is_shown_with_the_neighbours_that_are_lost(runs: Runs) -> N
         assert int(row["rank"]) <= 10 and float(row["its recall"]) < 1
 
 
+@pytest.mark.deep
 def test_a_rebuilt_generation_hides_nothing_before_readers_see_it(runs: Runs) -> None:
     pointer = runs.platform.live_pointer("milvus")
     release_newest(runs)
@@ -191,6 +192,7 @@ def test_a_backend_that_does_not_answer_is_an_error_and_no_verdict(
     assert len(verdicts(runs)) == 2
 
 
+@pytest.mark.deep
 def test_an_answer_more_to_every_golden_query_is_no_fall_of_quality(runs: Runs) -> None:
     judged(runs.platform.lake)
     runs.materialize([keys.RETRIEVAL], partition=OLD)
