@@ -100,6 +100,7 @@ sources:
     return deployment
 
 
+@pytest.mark.deep
 def test_a_changed_mapping_replays_what_has_landed(evolving: Deployment) -> None:
     before = evolving.documents()
     assert before["people:1"]["attributes"] == "{}"
@@ -171,6 +172,7 @@ def test_the_manifest_is_parsed_once_until_a_file_changes(evolving: Deployment) 
     )
 
 
+@pytest.mark.deep
 def test_docs_are_generated_below_the_data_folder(built: Deployment) -> None:
     project = built.settings.data_dir / "dbt"
     run_dbt(project, "docs", "generate")
