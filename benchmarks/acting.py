@@ -51,10 +51,10 @@ from dagster._core.test_utils import freeze_time
 from measuring import PrintedTable, clean_up_when_told_to_stop, note
 from scipy.stats import binomtest
 
+from vector_platform.lake.decisions import Decisions
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.orchestration.next_steps import REACTIONS
-from vector_platform.releases.decisions import Decisions
+from vector_platform.remediation.next_steps import REACTIONS
 from vector_platform.settings import load_settings
 from vector_platform.wiring import Platform
 

@@ -2,7 +2,7 @@
 
 Belongs here: for each kind of fault, which checks fail for sure, which may fail because of it the
 more the stronger it is, and what the right answer is. Written from the table of the documentation
-(operations.md), not from the code that is judged. Does not belong here: emitting or judging.
+(operations.md), not from the code that is judged.
 """
 
 from __future__ import annotations

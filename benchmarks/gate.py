@@ -24,7 +24,7 @@ from functools import partial
 import numpy as np
 from measuring import PrintedTable, clean_up_when_told_to_stop, note
 
-from vector_platform.quality.noninferiority import not_inferior, queries_needed
+from vector_platform.quality.retrieval.noninferiority import not_inferior, queries_needed
 from vector_platform.quality.statistics import sign_flip_p_value
 
 DEVIATION = 0.115

@@ -1,8 +1,7 @@
 """What a step costs: wall time, peak memory and bytes read, each step in a process of its own.
 
-Belongs here: running one function in a fresh process, and printing a Markdown table. Does not
-belong here: what is measured. A fresh process makes a peak the step's own: the high-water mark
-of a process never falls.
+Belongs here: running one function in a fresh process, and printing a Markdown table. A fresh
+process makes a peak the step's own: the high-water mark of a process never falls.
 """
 
 from __future__ import annotations

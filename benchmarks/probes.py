@@ -1,7 +1,7 @@
 """What choosing the probes of a release costs, by the size of the lake.
 
-Belongs here: the choice by ids that a release makes, next to one that looks at every vector. Does
-not belong here: asking the probes. `--quick`: 10 k rows; `--rows N`: another size.
+Belongs here: the choice by ids that a release makes, next to one that looks at every vector.
+`--quick`: 10 k rows; `--rows N`: another size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from synthetic import MODEL, build_lake
 
 from vector_platform.lake.contract import hash_text
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.probes import PROBES, QueryEncoder, probes_of
+from vector_platform.releases.evaluation.probes import PROBES, QueryEncoder, probes_of
 
 ROWS = (20_000, 1_000_000)
 QUICK = (10_000,)

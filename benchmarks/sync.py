@@ -37,7 +37,7 @@ from synthetic import DIMENSION, MODEL, TENANTS, build_lake, change
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.stored_rows import milvus_rows, pinecone_documents
-from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.local import services
 from vector_platform.settings import MilvusIndex, PineconeIndex
@@ -99,12 +99,12 @@ class CountingLake(Lake):
 
 def open_index(folder: Path, backend: str) -> VectorIndex:
     if backend != "pinecone":
-        from vector_platform.indexes.milvus import MilvusVectorIndex
+        from vector_platform.indexes.backends.milvus.index import MilvusVectorIndex
 
         return MilvusVectorIndex(
             uri=address(folder, backend), settings=MilvusIndex(), timeout_seconds=120
         )
-    from vector_platform.indexes.pinecone import PineconeVectorIndex
+    from vector_platform.indexes.backends.pinecone.index import PineconeVectorIndex
 
     return PineconeVectorIndex(
         host=address(folder, backend),
@@ -232,8 +232,8 @@ def _milvus_ways(folder: Path, backend: str) -> dict[str, Way]:
 def _pinecone_ways(folder: Path) -> dict[str, Way]:
     from pinecone import Pinecone
 
+    from vector_platform.indexes.backends.pinecone.terms import index_name
     from vector_platform.indexes.naming import namespace_name
-    from vector_platform.indexes.pinecone_terms import index_name
 
     client = Pinecone(
         api_key=services.pinecone_api_key(folder), host=services.endpoint(folder, "pinecone").uri

@@ -1,8 +1,7 @@
 """Synthetic lakes of any size: rows that are functions of their number, so every run is the same.
 
 Belongs here: chunks and unit vectors of the contract, written the way the pipeline writes them
-(chunks in one merge, vectors in commits that are ordered by content hash). Does not belong here:
-timing (`measuring.py`) or any claim.
+(chunks in one merge, vectors in commits that are ordered by content hash).
 """
 
 from __future__ import annotations
@@ -19,13 +18,7 @@ import pyarrow as pa
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from vector_platform.lake.contract import (  # noqa: E402 (runs from any folder)
-    CHUNKS,
-    EMBEDDINGS,
-    MODEL_VERSIONS,
-    content_of,
-    hash_text,
-)
+from vector_platform.lake.contract import CHUNKS, EMBEDDINGS, MODEL_VERSIONS, content_of, hash_text  # noqa: E402 (runs from any folder)
 from vector_platform.lake.lake import Lake  # noqa: E402
 
 MODEL = "synthetic.v1"

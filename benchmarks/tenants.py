@@ -1,7 +1,6 @@
 """Many small tenants beside few large ones: build, churn, proof and search of as many rows.
 
-Belongs here: the tenants benchmark; prints one table. Does not belong here: the steps, the servers
-(`sync.py`) and the lakes (`synthetic.py`).
+Belongs here: the tenants benchmark; prints one table.
 
 Costs are CPU seconds of client and server together, which a busy machine changes least. Beside
 the product on Pinecone stands the SDK alone, with as few requests as its API allows.
@@ -24,9 +23,9 @@ from measuring import Cost, PrintedTable, clean_up_when_told_to_stop, measured, 
 from sync import BACKENDS, INDEX, address, open_index, server_cpu, serving, sync_step, verify_step
 from synthetic import DIMENSION, MODEL, build_lake, change
 
+from vector_platform.indexes.backends.pinecone.terms import index_name
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.naming import namespace_name
-from vector_platform.indexes.pinecone_terms import index_name
 from vector_platform.indexes.state import IndexStates
 from vector_platform.indexes.stored_rows import by_tenant, pinecone_documents
 from vector_platform.lake.lake import Lake

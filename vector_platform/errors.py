@@ -1,7 +1,7 @@
 """Errors of the platform: one root, and the two kinds that a retry policy tells apart.
 
-Belongs here: the classes that more than one room raises or catches. A room's own errors
-subclass these in that room. Does not belong here: messages, handling, or logging.
+Belongs here: the classes that more than one room raises or catches. A room's own errors subclass
+these in that room.
 
 Whether to retry is decided by type, never by reading a message: an error that may pass by
 itself is a `TransientError`; one that needs a person or a change of data is a `TerminalError`.

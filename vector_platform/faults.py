@@ -1,9 +1,7 @@
 """Faults of the machine in plain words: a full disk, no permission, a busy file, a taken port.
 
 Belongs here: which error of the operating system or of a library means which of ours, told by its
-type and number and never by its text. Does not belong here: what to do with an error (`cli/app.py`
-ends a command with it, `orchestration/retries.py` a run), or faults that only one room can know,
-such as a damaged table (`lake/damage.py`). What is not listed is a bug, and shows its traceback.
+type and number and never by its text. What is not listed is a bug, and shows its traceback.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Masking: a text as it may be shown, without the secrets that stand in it.
 
-Belongs here: how a secret looks inside an address or a connection string. Does not belong here:
-reading secrets (`settings/secrets.py`). A secret belongs into the environment, named as `${NAME}`;
-a name is shown. Masking too much is better than too little.
+Belongs here: how a secret looks inside an address or a connection string. A secret belongs into
+the environment, named as `${NAME}`; a name is shown. Masking too much is better than too little.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The one place that turns settings into working objects.
 
-Belongs here: opening the lake, models, sources and backends that `platform.yaml` names. Does not
-belong here: what is then done with them (`orchestration`, `cli`) or any dagster. Everything is
-opened on first use and kept, so that a process pays for a model or a connection once.
+Belongs here: opening the lake, models, sources and backends that `platform.yaml` names. Everything
+is opened on first use and kept, so that a process pays for a model or a connection once.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
     from vector_platform.indexes.base import VectorIndex
     from vector_platform.indexes.state import GenerationState
-    from vector_platform.indexes.sync import IndexSync, Progress
+    from vector_platform.indexes.sync.sync import IndexSync, Progress
     from vector_platform.lake.lake import Snapshot
     from vector_platform.models.base import Embedder
-    from vector_platform.quality.index_queries import IndexQueries
-    from vector_platform.releases.desk import ReleaseDesk
-    from vector_platform.releases.pointer import LivePointer
-    from vector_platform.releases.probes import Probe
+    from vector_platform.quality.recall.index_queries import IndexQueries
+    from vector_platform.releases.evaluation.probes import Probe
+    from vector_platform.releases.pointer.live import LivePointer
+    from vector_platform.releases.requests.service import ReleaseDesk
     from vector_platform.serving.search import SearchService
     from vector_platform.sources.base import Source
 
@@ -120,7 +119,7 @@ class Platform:
 
     def weights_of(self, model_version: str) -> Path:
         """The sentence-transformers folder of a model version with weights of its own."""
-        from vector_platform.models.origins import find_weights
+        from vector_platform.models.identity.origins import find_weights
 
         return find_weights(
             model_version,
@@ -146,7 +145,7 @@ class Platform:
         self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None
     ) -> IndexSync:
         """The sync of one backend."""
-        from vector_platform.indexes.sync import IndexSync
+        from vector_platform.indexes.sync.sync import IndexSync
 
         section = getattr(self.settings.indexes, backend)
         return IndexSync(
@@ -167,7 +166,7 @@ class Platform:
 
     def live_pointer(self, backend: BackendName) -> LivePointer:
         """The live pointer of one backend."""
-        from vector_platform.releases.pointer import LivePointer
+        from vector_platform.releases.pointer.live import LivePointer
 
         return LivePointer(
             self.lake,
@@ -181,8 +180,8 @@ class Platform:
         self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None
     ) -> ReleaseDesk:
         """Where releases of one backend are asked for and decided."""
-        from vector_platform.releases.desk import ReleaseDesk
-        from vector_platform.releases.examiner import Examiner
+        from vector_platform.releases.requests.evidence_collector import Examiner
+        from vector_platform.releases.requests.service import ReleaseDesk
 
         pointer, target = self.live_pointer(backend), self.target(backend)
         sync = self.index_sync(backend, run_id=run_id, progress=progress)
@@ -214,7 +213,7 @@ class Platform:
 
     def recall_queries(self, state: GenerationState, snapshot: Snapshot) -> IndexQueries:
         """The queries that the recall of a generation is measured with."""
-        from vector_platform.quality.index_queries import index_queries
+        from vector_platform.quality.recall.index_queries import index_queries
 
         return index_queries(
             self.lake,
@@ -226,7 +225,7 @@ class Platform:
 
     def probes(self, model_version: str) -> list[Probe]:
         """The queries that a release is tried with, under a model version."""
-        from vector_platform.releases.probes import probes_of
+        from vector_platform.releases.evaluation.probes import probes_of
 
         return probes_of(self.lake, model_version, self.embedder)
 
@@ -249,7 +248,7 @@ class Platform:
         self._targets.clear()
 
     def _open_milvus(self) -> VectorIndex:
-        from vector_platform.indexes.milvus import MilvusVectorIndex
+        from vector_platform.indexes.backends.milvus.index import MilvusVectorIndex
         from vector_platform.local import services
 
         section = self.settings.indexes.milvus
@@ -260,7 +259,7 @@ class Platform:
         return MilvusVectorIndex(uri=uri, settings=section, token=secret("MILVUS_TOKEN"))
 
     def _open_pinecone(self) -> VectorIndex:
-        from vector_platform.indexes.pinecone import PineconeVectorIndex
+        from vector_platform.indexes.backends.pinecone.index import PineconeVectorIndex
         from vector_platform.local import services
 
         section = self.settings.indexes.pinecone

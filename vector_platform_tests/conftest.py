@@ -1,8 +1,8 @@
 """What every test runs under: no hub, repeatable properties, no fight for processors, slow first,
 and no skip that nobody knows of.
 
-Belongs here: settings of the whole test run. Does not belong here: fixtures of one room. The
-environment is set while this file is imported, before any numeric library reads it.
+Belongs here: settings of the whole test run. The environment is set while this file is imported,
+before any numeric library reads it.
 """
 
 from __future__ import annotations

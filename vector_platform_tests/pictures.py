@@ -1,6 +1,6 @@
 """Reading what a check shows: its pictures and its tables.
 
-Belongs here: decoding them. Does not belong here: assertions.
+Belongs here: decoding them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from vector_platform.cli.app import app
-from vector_platform.indexes.milvus_terms import build_params, search_params
+from vector_platform.indexes.backends.milvus.terms import build_params, search_params
 from vector_platform.lake import contract
 from vector_platform.settings import MilvusIndex, Settings, load_settings
 

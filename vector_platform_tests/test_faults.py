@@ -25,7 +25,7 @@ from vector_platform.faults import (
     WrongPlace,
     explained,
 )
-from vector_platform.orchestration.retries import retry_by_type
+from vector_platform.orchestration.runs.retries import retry_by_type
 
 HOLD = """
 import duckdb, sys

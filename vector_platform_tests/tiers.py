@@ -2,7 +2,6 @@
 
 Belongs here: which tier and which shard a test is in. The fast tier (`make test`) is every test
 without the marker `deep`: a sample of every suite. The deep tier (`make test-deep`) is the rest.
-Does not belong here: what a test does.
 """
 
 from __future__ import annotations

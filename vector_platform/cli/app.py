@@ -13,23 +13,12 @@ from typing import Annotated
 
 import typer
 
-from vector_platform.cli import (
-    config,
-    drift,
-    drift_demo,
-    golden,
-    index,
-    lake,
-    migrate,
-    model,
-    pipeline,
-    quarantine,
-    release,
-    requests,
-    search,
-    services,
-)
+from vector_platform.cli import config, lake, model, search
+from vector_platform.cli.indexes import index, migrate
 from vector_platform.cli.output import harmless
+from vector_platform.cli.quality import drift, golden, quarantine
+from vector_platform.cli.releases import release, requests
+from vector_platform.cli.running import drift_demo, pipeline, services
 from vector_platform.faults import explained
 from vector_platform.settings import CONFIG_VARIABLE
 

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="See, make and retire model version
 @app.command("list")
 def list_models(as_json: JsonFlag = False) -> None:
     """Every model version, what it is made from, and what the lake knows of it."""
-    from vector_platform.models.own import read_card
+    from vector_platform.models.local_versions import read_card
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
@@ -69,8 +69,8 @@ def translate(
     """
     import dagster as dg
 
-    from vector_platform.orchestration.model_jobs import TranslateConfig
-    from vector_platform.orchestration.runs import Runs
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.orchestration.models.jobs import TranslateConfig
     from vector_platform.wiring import Platform
 
     runs = Runs(Platform.load())
@@ -105,8 +105,8 @@ def retrain(
 
     import dagster as dg
 
-    from vector_platform.orchestration.retraining import RetrainConfig
-    from vector_platform.orchestration.runs import Runs
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.orchestration.remediation.retraining import RetrainConfig
     from vector_platform.wiring import Platform
 
     runs = Runs(Platform.load())
@@ -131,7 +131,7 @@ def retire(
     model: Annotated[str, typer.Argument(help="A model version that the platform made.")],
 ) -> None:
     """Stop embedding and indexing a model version that the platform made itself."""
-    from vector_platform.models.own import retire_model
+    from vector_platform.models.local_versions import retire_model
     from vector_platform.settings import load_settings
 
     retire_model(load_settings().data_dir, model)

@@ -1,8 +1,7 @@
 """Splitting one document into passages: deterministic, by tokens, along its structure.
 
-Belongs here: how a body is cut. Does not belong here: which documents are cut and where the
-passages go (`chunks.py`). The cut follows headings (Markdown), paragraphs, sentences and words,
-in that order, through semantic-text-splitter.
+Belongs here: how a body is cut. The cut follows headings (Markdown), paragraphs, sentences and
+words, in that order, through semantic-text-splitter.
 
 For each passage the splitter looks at all that is left of a text, so its time grows with the square
 of the text. A text that is long, or has a very long line, is therefore given to it window by

@@ -1,7 +1,6 @@
 """Keeping the lake's chunks equal to its documents.
 
-Belongs here: which documents must be cut again, and one commit that makes `chunks` follow. Does
-not belong here: how a document is cut (`chunking.py`).
+Belongs here: which documents must be cut again, and one commit that makes `chunks` follow.
 
 What a commit was made from is kept in the commit itself (the documents' table id and version,
 the chunker, what is quarantined), so there is no ledger to lose: the next run asks the documents'
@@ -20,16 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.errors import TerminalError
-from vector_platform.lake.conditions import Condition
 from vector_platform.lake.contract import content_of, hash_text
-from vector_platform.lake.slices import (
+from vector_platform.lake.slices.slices import (
     SLICE_COLUMNS,
     Slice,
     documents_of,
     name_slices,
     parse_slices,
 )
-from vector_platform.lake.tables import HistoryUnavailable, Table
+from vector_platform.lake.storage.conditions import Condition
+from vector_platform.lake.storage.tables import HistoryUnavailable, Table
 
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker

@@ -1,8 +1,8 @@
 """Counting the tokens of many pieces of one text, with the text tokenized once.
 
-Belongs here: how a piece's tokens are counted. Does not belong here: where a text is cut
-(`chunking.py`). A splitter measures each stretch of a text about ten times, by ever other pieces
-of it; tokenizing each of them is where nearly all the time of cutting went.
+Belongs here: how a piece's tokens are counted. A splitter measures each stretch of a text about
+ten times, by ever other pieces of it; tokenizing each of them is where nearly all the time of
+cutting went.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What dbt's DuckDB knows of the platform: raw tables as sources, and the contract's functions.
 
-Belongs here: the dbt-duckdb plugin that the profile names. Does not belong here: any mapping or
-rule of the models (`dbt/`). Document ids, identities and attributes come from the contract's own
-Python functions, so that SQL cannot drift from it by a byte; everything else is SQL.
+Belongs here: the dbt-duckdb plugin that the profile names. Document ids, identities and attributes
+come from the contract's own Python functions, so that SQL cannot drift from it by a byte;
+everything else is SQL.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vector_platform.lake.contract import (
     identity_problem,
     raw_spec,
 )
-from vector_platform.lake.tables import Table
+from vector_platform.lake.storage.tables import Table
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,8 +1,8 @@
 """The dbt project of a deployment: the template plus what `platform.yaml` says of its sources.
 
-Belongs here: rendering the project into the data folder, and its manifest. Does not belong here:
-SQL (`dbt/`), or when dbt runs (`orchestration`). A file is written only when its content changed,
-so that dbt's partial parsing stays warm, and a file that is no longer rendered is removed.
+Belongs here: rendering the project into the data folder, and its manifest. A file is written only
+when its content changed, so that dbt's partial parsing stays warm, and a file that is no longer
+rendered is removed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Tenants and regions that earlier versions changed, and so may have made one of several.
 
-Belongs here: what staging once made of an identity, and which landed rows that concerns. Does not
-belong here: what an identity is now (`lake/identities.py`), or mending, which the next run does:
-it takes every identity exactly.
+Belongs here: what staging once made of an identity, and which landed rows that concerns.
 """
 
 from __future__ import annotations
@@ -14,12 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from vector_platform.lake.contract import (
-    MAX_TENANT_BYTES,
-    doc_id_of,
-    identity_of,
-    identity_problem,
-)
+from vector_platform.lake.contract import MAX_TENANT_BYTES, doc_id_of, identity_of, identity_problem
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import Constant, Settings
 

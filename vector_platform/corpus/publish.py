@@ -1,8 +1,7 @@
 """Publishing the marts: what dbt built in DuckDB becomes the lake's `documents` and `relations`.
 
-Belongs here: comparing the marts with the lake and writing the difference. Does not belong here:
-building the marts (dbt) or deciding whether they are good enough (dbt's tests; the caller
-publishes after they passed). Each table gets one commit, and none when nothing differs.
+Belongs here: comparing the marts with the lake and writing the difference. Each table gets one
+commit, and none when nothing differs.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from vector_platform.errors import TerminalError, TransientError
 from vector_platform.faults import first_line
-from vector_platform.lake.tables import Table
+from vector_platform.lake.storage.tables import Table
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,7 +1,7 @@
 """The stories by number, and playing one.
 
-Belongs here: the order of things in a play: a fresh world, everything brought up to date once, then
-the daemon alone. Does not belong here: what happens in a story (one file each).
+Belongs here: the order of things in a play: a fresh world, everything brought up to date once,
+then the daemon alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What a story is, and what stories have in common: a day that arrives, and what is looked at.
 
-Belongs here: the value, and expectations that more than one story has. Does not belong here: the
-stories themselves, one file each.
+Belongs here: the value, and expectations that more than one story has.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from vector_platform.demo.stream import Day, Stream
 from vector_platform.demo.watcher import Chapter, Watcher
 from vector_platform.demo.world import MODEL, SOURCE, World
 from vector_platform.indexes.state import IndexStates
-from vector_platform.orchestration.history import Happening
-from vector_platform.releases.pointer import LivePointer
+from vector_platform.orchestration.runs.history import Happening
+from vector_platform.releases.pointer.live import LivePointer
 
 INDEX = "documents"
 DRIFT = "lake/embeddings:distribution_has_not_drifted"

@@ -1,8 +1,7 @@
 """A stream of support tickets with event times: days that are drawn with a seed.
 
-Belongs here: which tickets come on which day, and questions whose answer is known. Does not belong
-here: where they are written (`world.py`). Words and seed decide every byte, on any machine and on
-whatever day the demo is played.
+Belongs here: which tickets come on which day, and questions whose answer is known. Words and seed
+decide every byte, on any machine and on whatever day the demo is played.
 """
 
 from __future__ import annotations

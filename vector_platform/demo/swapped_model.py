@@ -23,8 +23,8 @@ from vector_platform.demo.story import (
 from vector_platform.demo.stream import Stream
 from vector_platform.demo.watcher import Watcher
 from vector_platform.demo.world import MODEL, World
-from vector_platform.models.origins import find_weights
-from vector_platform.releases.requests import ReleaseRequests
+from vector_platform.models.identity.origins import find_weights
+from vector_platform.releases.requests.requests import ReleaseRequests
 from vector_platform.settings import Model
 
 # Noise of this share of a weight's size: what a careless conversion of weights does.

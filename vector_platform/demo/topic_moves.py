@@ -22,7 +22,7 @@ from vector_platform.demo.story import (
 from vector_platform.demo.stream import NEW_TEAM, Day, Stream
 from vector_platform.demo.watcher import Watcher
 from vector_platform.demo.world import World
-from vector_platform.quality.golden_proposals import GoldenProposals
+from vector_platform.quality.retrieval.golden_proposals import GoldenProposals
 
 REFERENCE_DAYS = 60
 # Days after them on which nothing happens, so that the time line shows what quiet looks like.

@@ -1,7 +1,7 @@
 """Following a story: what happened and what was decided, as a time line, and waiting for it.
 
 Belongs here: turning records into lines, waits with an end, and the error that says what is
-missing. Does not belong here: what a story expects (`stories.py`).
+missing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from vector_platform.demo.world import World
 from vector_platform.errors import VectorPlatformError
+from vector_platform.lake.decisions import Decision, Decisions
 from vector_platform.lake.lake import Lake
-from vector_platform.orchestration.history import Happening, History
-from vector_platform.releases.decisions import Decision, Decisions
+from vector_platform.orchestration.runs.history import Happening, History
 
 # A wait ends after this: on two idle cores the longest takes a tenth of it.
 PATIENCE_SECONDS = 600.0

@@ -1,7 +1,7 @@
 """The world of a story: a deployment of its own, the daemon that drives it, and the clock.
 
 Belongs here: the folder, `platform.yaml`, starting and stopping what runs, and writing source
-files. Does not belong here: what happens in a story (`stories.py`) or following it (`watcher.py`).
+files.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from vector_platform.demo.stream import Ticket
 from vector_platform.errors import VectorPlatformError
 from vector_platform.local import services
 from vector_platform.orchestration.converge import converge
-from vector_platform.orchestration.instance import dagster_home
-from vector_platform.orchestration.runs import Runs
+from vector_platform.orchestration.launch import Runs
+from vector_platform.orchestration.runs.instance import dagster_home
 from vector_platform.settings import CONFIG_VARIABLE, PREFIX, Settings, load_settings
 from vector_platform.wiring import Platform
 

@@ -1,7 +1,6 @@
 """The interface every index backend implements: dumb, complete, and idempotent.
 
-Belongs here: the abstract class and the promises its callers rely on. Does not belong here:
-any decision about what to write or delete; `plan.py` decides, `sync.py` applies.
+Belongs here: the abstract class and the promises its callers rely on.
 """
 
 from __future__ import annotations
@@ -12,15 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from vector_platform.indexes.contract import (
-    Claim,
-    Generation,
-    Hit,
-    Mirrored,
-    RowKey,
-    StoredRow,
-)
-from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.contract import Claim, Generation, Hit, Mirrored, RowKey, StoredRow
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
 from vector_platform.settings import BackendName
 
 
@@ -77,8 +69,8 @@ class VectorIndex(ABC):
     def mark(self, generation: Generation, stamp: str) -> None:
         """Write on a generation's place whose it is, and the stamp of who writes it now.
 
-        Whose it was, the caller has asked (`ownership.py`); only that the platform made it for
-        this generation is seen to.
+        Whose it was, the caller has asked (`indexes/ownership/claims.py`); only that the platform
+        made it for this generation is seen to.
 
         Raises:
             NotOurs: The platform did not make it, or not for this generation.

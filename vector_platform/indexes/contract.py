@@ -1,7 +1,6 @@
 """What an index holds: the row, the generation it belongs to, and a search hit.
 
-Belongs here: values that the plan, the sync and every backend share. Does not belong here: how
-a backend stores them (`milvus.py`, `pinecone.py`) or where rows come from (`lake`).
+Belongs here: values that the plan, the sync and every backend share.
 """
 
 from __future__ import annotations
@@ -69,7 +68,8 @@ class Claim:
     Attributes:
         generation: What it was made for, with the identity of its lake; that is empty for one
             that was made before lakes had an identity.
-        stamp: Who wrote it last, see `ownership.py`; empty for one that nobody has written yet.
+        stamp: Who wrote it last, see `indexes/ownership/claims.py`; empty for one that nobody has
+            written yet.
     """
 
     generation: Generation

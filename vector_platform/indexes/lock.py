@@ -1,8 +1,8 @@
 """Who may write what of an index: locks that the operating system lets go of with their holder.
 
-Belongs here: keeping a second writer out, waiting for the first, and saying who that is. Does not
-belong here: what is done under a lock (`sync.py`, `releases`). A lock is a file, so it keeps apart
-the writers of one machine; Dagster's pools keep apart the runs of one deployment.
+Belongs here: keeping a second writer out, waiting for the first, and saying who that is. A lock is
+a file, so it keeps apart the writers of one machine; Dagster's pools keep apart the runs of one
+deployment.
 
 What is locked is small, so that little ever waits:
 

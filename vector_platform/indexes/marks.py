@@ -1,8 +1,6 @@
 """Whose a place in a backend is: the mark it bears, and what speaks against touching it.
 
-Belongs here: pure functions over marks, which are short texts by name. Does not belong here: how
-a backend keeps them (`milvus_collections.py`, `pinecone_indexes.py`), or what our own records say
-of a generation (`ownership.py`).
+Belongs here: pure functions over marks, which are short texts by name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Physical names: how indexes, generations and tenants are called inside the backends.
 
-Belongs here: pure functions between our names and theirs, both ways. Does not belong here: any
-call to a backend. A name is all that ties a collection or a namespace to its generation, so
-every function that makes a name has one that reads it back.
+Belongs here: pure functions between our names and theirs, both ways. A name is all that ties a
+collection or a namespace to its generation, so every function that makes a name has one that reads
+it back.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Several requests under way at once, in the order they were asked for.
 
-Belongs here: the pool an adapter talks through. Does not belong here: retries or batching.
+Belongs here: the pool an adapter talks through.
 """
 
 from __future__ import annotations

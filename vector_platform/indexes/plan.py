@@ -1,7 +1,7 @@
 """What an index must gain and lose: a pure comparison of two sets of keys.
 
-Belongs here: the difference between desired keys (a lake snapshot) and actual keys (read from
-an index), and the guard over it. Does not belong here: reading either side or applying anything.
+Belongs here: the difference between desired keys (a lake snapshot) and actual keys (read from an
+index), and the guard over it.
 
 Both sides are streams of (id, tenant, digest). A row is *missing* when the index lacks its
 (id, tenant), *stale* when it is there with another digest, *orphaned* when the lake knows
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError
-from vector_platform.lake.joins import spilling_duckdb
+from vector_platform.lake.storage.joins import spilling_duckdb
 
 # Enough ids of each kind to see a pattern, few enough to read.
 SAMPLE = 10

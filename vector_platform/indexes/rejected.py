@@ -1,7 +1,6 @@
 """The dead-letter table: rows that a backend refuses for themselves.
 
-Belongs here: remembering refused rows and letting them go. Does not belong here: deciding which
-rows are refused (the backends) or comparing (`verify.py`).
+Belongs here: remembering refused rows and letting them go.
 
 A refused row is excused from the proof as long as the lake still wants exactly what was refused:
 same id, tenant and digest. A changed row is tried again by the sync that brings the change, a
@@ -19,9 +18,9 @@ import pyarrow.compute as pc
 
 from vector_platform.indexes.contract import RowKey
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.conditions import Condition
 from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.lake.tables import Table
+from vector_platform.lake.storage.conditions import Condition
+from vector_platform.lake.storage.tables import Table
 
 
 class RejectedRows:

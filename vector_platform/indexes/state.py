@@ -1,7 +1,6 @@
 """The platform's record of its index generations: what each was built from and is proven equal to.
 
-Belongs here: reading and advancing `index_state`. Does not belong here: the live pointer
-(`releases`) or anything the backend says of itself.
+Belongs here: reading and advancing `index_state`.
 
 Status of a generation: `building` (not proven yet), `proven` (equal to its snapshot), `syncing`
 (writes towards another snapshot have begun; whatever it holds must be compared in full), `doubted`
@@ -20,9 +19,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from vector_platform.indexes.contract import Generation
-from vector_platform.lake.conditions import Condition
 from vector_platform.lake.lake import ModelVersion, Snapshot
-from vector_platform.lake.tables import CommitConflict, Table
+from vector_platform.lake.storage.conditions import Condition
+from vector_platform.lake.storage.tables import CommitConflict, Table
 
 # Generations that are proven at the same moment; each attempt lets at least one of them through.
 COMMIT_ATTEMPTS = 8
@@ -38,8 +37,9 @@ class GenerationState:
     """One row of `index_state`.
 
     `fully_proven_at` is when all of it was last read back, `stamps` are what the backend may say
-    of who wrote it last (`ownership.py`), `lake` is the identity of the lake that says all this.
-    `doubt` is what is known to be wrong with it; None when nothing is. The next proof clears it.
+    of who wrote it last (`indexes/ownership/claims.py`), `lake` is the identity of the lake that
+    says all this. `doubt` is what is known to be wrong with it; None when nothing is. The next
+    proof clears it.
     """
 
     backend: str

@@ -1,7 +1,6 @@
 """Between `INDEX_ROW` batches and what the backends store, both ways, losing nothing.
 
-Belongs here: pure conversions, and the limits of each backend that make a single row
-impossible. Does not belong here: any call to a backend, or what is written when.
+Belongs here: pure conversions, and the limits of each backend that make a single row impossible.
 """
 
 from __future__ import annotations
@@ -17,11 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.indexes.contract import INDEX_KEY, Hit, StoredRow
-from vector_platform.indexes.naming import (
-    attribute_field,
-    document_id_problem,
-    is_attribute_field,
-)
+from vector_platform.indexes.naming import attribute_field, document_id_problem, is_attribute_field
 
 # Longest VARCHAR of Milvus, in bytes of UTF-8, and the longest JSON value.
 MILVUS_TEXT_BYTES: Final = 65_535

@@ -1,7 +1,6 @@
 """Audits of stored tables against the contract: every rule counted, every kind sampled.
 
-Belongs here: the rules Delta does not enforce, checked over what is stored, streaming. Does not
-belong here: what follows from a finding; that is for whoever asked.
+Belongs here: the rules Delta does not enforce, checked over what is stored, streaming.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from vector_platform.lake.contract import (
     UNIT_NORM_TOLERANCE,
 )
 from vector_platform.lake.identities import unfit_sql
-from vector_platform.lake.joins import spilling_duckdb
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.rules import CONTENT_SQL
+from vector_platform.lake.storage.joins import spilling_duckdb
 
 if TYPE_CHECKING:
     import duckdb
@@ -121,7 +120,8 @@ def audit_chunks(lake: Lake) -> list[Finding]:
     lake.chunks.require_files()
     with spilling_duckdb() as db:
         # A scanner, not the dataset: filters of the rules must not be pushed into the files, whose
-        # strings a merge may have stored as a type that Arrow cannot compare (`conditions.py`).
+        # strings a merge may have stored as a type that Arrow cannot compare
+        # (`lake/storage/conditions.py`).
         db.register("chunks", lake.chunks.dataset().scanner())
         db.execute(
             "CREATE TEMP VIEW audited AS SELECT c.*, copies FROM chunks c "

@@ -1,8 +1,7 @@
 """What follows from chunks and vectors: missing contents, index rows, keys and changes, in SQL.
 
-Belongs here: functions of datasets, whatever version they are of. Does not belong here: which
-version is read (`lake.py`) or how one is stored (`tables.py`). Joins run in DuckDB with a memory
-limit and spill to disk, so memory does not grow with the lake.
+Belongs here: functions of datasets, whatever version they are of. Joins run in DuckDB with a
+memory limit and spill to disk, so memory does not grow with the lake.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from vector_platform.lake.fragments import holding
-from vector_platform.lake.joins import scan, spilling_duckdb, stream
 from vector_platform.lake.rules import CONTENT_SQL
+from vector_platform.lake.storage.fragments import holding
+from vector_platform.lake.storage.joins import scan, spilling_duckdb, stream
 
 # Columns of the chunks that a change of an index can depend on.
 FEED_COLUMNS = ("chunk_id", "tenant", "region", "attributes", "content_hash")

@@ -1,9 +1,8 @@
 """Identities: what a key, a tenant or a region may be. They are taken exactly, or refused by name.
 
 Belongs here: the one definition of what is admitted. SQL calls these functions
-(`corpus/dbt_plugin.py`), or holds an expression made from the same sets of characters. Does not
-belong here: normalisation, which is for text only. Two identities that differ in any character
-are two, however alike they look.
+(`corpus/dbt_plugin.py`), or holds an expression made from the same sets of characters. Two
+identities that differ in any character are two, however alike they look.
 
 Admitted is every text of Unicode that is not blank, fits its bound and holds no control character
 (U+0000 to U+001F, U+007F to U+009F). Those are refused because C libraries end a text at NUL, and

@@ -1,7 +1,6 @@
 """The lake as a whole: its tables, its snapshots, and what a consumer may derive from one.
 
-Belongs here: how tables are read together. Does not belong here: what a row must look like
-(`contract`), how one table is stored (`tables.py`), or any decision of a producer or consumer.
+Belongs here: how tables are read together.
 
 A **snapshot** is a pair of Delta versions (chunks, embeddings). Everything an index holds is a
 function of a snapshot and a model version; `index_rows` is that function. The SQL is in
@@ -18,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from vector_platform.lake import contract, dated, derive
-from vector_platform.lake.dated import DatedVersions
+from vector_platform.lake import by_day as dated
+from vector_platform.lake import contract, derive
+from vector_platform.lake.by_day import DatedVersions
 from vector_platform.lake.snapshots import (
     FingerprintChanged,
     ModelVersion,
@@ -27,7 +27,7 @@ from vector_platform.lake.snapshots import (
     SnapshotIncomplete,
     UnknownModelVersion,
 )
-from vector_platform.lake.tables import HistoryUnavailable, Metadata, Table
+from vector_platform.lake.storage.tables import HistoryUnavailable, Metadata, Table
 
 __all__ = [
     "DatedVersions",

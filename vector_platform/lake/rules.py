@@ -1,8 +1,6 @@
 """What a value in the lake must satisfy, and how ids, hashes and digests are formed.
 
-Belongs here: pure functions and limits, of single values. Does not belong here: the tables that
-hold them (`contract`), what an identity may be (`identities.py`), or checks over stored rows
-(`audit.py`).
+Belongs here: pure functions and limits, of single values.
 """
 
 from __future__ import annotations

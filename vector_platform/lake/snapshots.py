@@ -1,7 +1,6 @@
 """What a consumer names when it reads the lake: a snapshot and a model version.
 
-Belongs here: these values, and the errors of asking for one that cannot be had. Does not belong
-here: reading them (`lake.py`).
+Belongs here: these values, and the errors of asking for one that cannot be had.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 Belongs here: running the library's gRPC service on loopback until a signal, and closing its
 database on the way out. The library's own command binds every address unless told otherwise,
-leaves its database open on SIGTERM, and hangs up on clients that ping as pymilvus does. Does not
-belong here: clients (`indexes.milvus`).
+leaves its database open on SIGTERM, and hangs up on clients that ping as pymilvus does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The processes of the embedded servers: command lines, ports, health, and ending them.
 
-Belongs here: what differs between the two servers, and plain process handling. Does not belong
-here: what is remembered (`service_records`) and the verbs people use (`services`).
+Belongs here: what differs between the two servers, and plain process handling.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What is remembered of a background server between commands: one JSON file a service.
 
 Belongs here: that file, and telling the process it names from a later one with the same id.
-Does not belong here: starting and stopping (`services`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Embedded servers as background processes: up, down, status, and where to reach them.
 
-Belongs here: the verbs behind `vector-platform services`. Does not belong here: the servers
-themselves, or clients of them.
+Belongs here: the verbs behind `vector-platform services`.
 
 State lives under `{data_dir}/services/`: a record and a log for each server, the generated API
 key, and a lock that makes two simultaneous `up` start one server each. Data lives beside it, in

@@ -1,7 +1,7 @@
 """Processes that are kept running: whichever ends is started again.
 
 Belongs here: starting them, starting them again, and ending what a supervisor that was killed has
-left behind. Does not belong here: what they are (`cli/pipeline.py`).
+left behind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What every embedder promises.
 
 Belongs here: the abstract base, and the path that all texts take (checks, prompt, windows).
-Does not belong here: an inference backend, or the lake.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from vector_platform.errors import ContractError
 from vector_platform.models.checks import text_problem, vector_problems
-from vector_platform.models.fingerprint import Fingerprint
+from vector_platform.models.identity.fingerprint import Fingerprint
 
 Vectors = npt.NDArray[np.float32]
 
@@ -49,9 +48,9 @@ class Embedder(ABC):
 
     Promise: on one machine, a document's vector depends on its text and the fingerprint alone,
     bit by bit: not on the other texts, their order, or their number. Backends keep it by
-    giving every text the same tensor shape each time (`batching.py`). A query's vector may
-    differ from the document's of the same text by float rounding, within 1e-5 in fp32 (1e-2
-    per component in bf16).
+    giving every text the same tensor shape each time (`models/backends/batching.py`). A query's
+    vector may differ from the document's of the same text by float rounding, within 1e-5 in fp32
+    (1e-2 per component in bf16).
     """
 
     def __init__(self, name: str, fingerprint: Fingerprint) -> None:

@@ -1,7 +1,6 @@
 """What a text and a vector must satisfy.
 
-Belongs here: pure checks, used by every encoder and by the driver. Does not belong here: the
-tables' contract (`lake/contract`), whose tolerance for unit norm is used.
+Belongs here: pure checks, used by every encoder and by the driver.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What embedding would cost, before it happens.
 
-Belongs here: an estimate of tokens from a sample of texts. Does not belong here: which texts lack
-a vector (the lake), or embedding them (`embed.py`).
+Belongs here: an estimate of tokens from a sample of texts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The driver that embeds missing contents and hands them over in commits.
 
-Belongs here: windows, validation, progress, the report. Does not belong here: finding out what
-is missing, and writing (`lake`): the caller passes both in, so this file needs no table.
+Belongs here: windows, validation, progress, the report.
 """
 
 from __future__ import annotations

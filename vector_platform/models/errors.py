@@ -1,7 +1,6 @@
 """Errors of the models room.
 
-Belongs here: what can go wrong between a model's settings and its vectors. Does not belong
-here: bad vectors or texts, which are data and raise `ContractError`.
+Belongs here: what can go wrong between a model's settings and its vectors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Opening the model versions of `platform.yaml`.
 
-Belongs here: from a name and its settings to an embedder. Does not belong here: any inference.
-Opening imports no inference library and loads no weights; it hashes files, once per machine.
+Belongs here: from a name and its settings to an embedder. Opening imports no inference library and
+loads no weights; it hashes files, once per machine.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from vector_platform.lake.contract import MODEL_VERSIONS, canonical_json
+from vector_platform.models.backends.static import StaticEmbedder
 from vector_platform.models.base import Embedder
-from vector_platform.models.derived import open_derived
+from vector_platform.models.derived.versions import open_derived
 from vector_platform.models.errors import ModelError
-from vector_platform.models.fingerprint import fingerprint_of
-from vector_platform.models.folder import ModelFolder, read_folder
-from vector_platform.models.origins import find_weights
-from vector_platform.models.static import StaticEmbedder
+from vector_platform.models.identity.fingerprint import fingerprint_of
+from vector_platform.models.identity.folder import ModelFolder, read_folder
+from vector_platform.models.identity.origins import find_weights
 from vector_platform.settings import Model
 
 
@@ -61,12 +61,12 @@ def open_model(
     if spec.kind == "static":
         return StaticEmbedder(name, fingerprint, folder)
     if spec.backend.startswith("openvino"):
-        from vector_platform.models.openvino_backend import OpenVinoEmbedder
+        from vector_platform.models.backends.openvino import OpenVinoEmbedder
 
         return OpenVinoEmbedder(
             name, fingerprint, folder, batch_tokens=spec.batch_tokens, cache_dir=cache_dir
         )
-    from vector_platform.models.torch_backend import TorchEmbedder
+    from vector_platform.models.backends.torch import TorchEmbedder
 
     return TorchEmbedder(name, fingerprint, folder, batch_tokens=spec.batch_tokens)
 

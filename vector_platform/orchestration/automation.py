@@ -1,7 +1,7 @@
 """When assets run by themselves: named conditions, each with its reason.
 
-Belongs here: automation conditions. Does not belong here: sensors and schedules. Each condition
-is tested by ticking it on an ephemeral instance, never by looking at its tree.
+Belongs here: automation conditions. Each condition is tested by ticking it on an ephemeral
+instance, never by looking at its tree.
 """
 
 from __future__ import annotations

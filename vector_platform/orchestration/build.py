@@ -10,41 +10,41 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from vector_platform.orchestration.acting_jobs import build_reindex_job
-from vector_platform.orchestration.arrivals import build_arrival_sensors
-from vector_platform.orchestration.assets.corpus import build_chunks_asset
-from vector_platform.orchestration.assets.embeddings import build_embeddings_asset
-from vector_platform.orchestration.assets.indexes import build_index_assets
-from vector_platform.orchestration.assets.quality import build_quality_assets
-from vector_platform.orchestration.assets.raw import build_raw_assets
-from vector_platform.orchestration.assets.staging import build_staging_assets
-from vector_platform.orchestration.checks.contract import build_contract_checks
-from vector_platform.orchestration.checks.drift import build_drift_checks
-from vector_platform.orchestration.checks.model import build_model_checks
-from vector_platform.orchestration.checks.parity import build_parity_checks
-from vector_platform.orchestration.checks.recall import build_recall_checks
-from vector_platform.orchestration.checks.retrieval import build_retrieval_checks
-from vector_platform.orchestration.golden_jobs import build_golden_job
-from vector_platform.orchestration.jobs import (
-    build_ingest_job,
-    build_repair_job,
+from vector_platform.orchestration.corpus.checks import build_contract_checks
+from vector_platform.orchestration.corpus.chunks import build_chunks_asset
+from vector_platform.orchestration.corpus.marts import build_staging_assets
+from vector_platform.orchestration.corpus.quarantine_jobs import (
+    build_quarantine_job,
+    build_replay_job,
 )
-from vector_platform.orchestration.launcher import holding_executor
-from vector_platform.orchestration.logs import PROGRESS, progress_logger
-from vector_platform.orchestration.model_jobs import build_replace_job, build_translate_job
-from vector_platform.orchestration.model_sensors import build_model_sensors
-from vector_platform.orchestration.quarantine_jobs import build_quarantine_job, build_replay_job
-from vector_platform.orchestration.recalibration import build_recalibrate_job
-from vector_platform.orchestration.reembedding import build_reembed_job
-from vector_platform.orchestration.release_jobs import (
+from vector_platform.orchestration.indexes.assets import build_index_assets
+from vector_platform.orchestration.indexes.checks import build_parity_checks
+from vector_platform.orchestration.indexes.jobs import build_ingest_job, build_repair_job
+from vector_platform.orchestration.ingest.assets import build_raw_assets
+from vector_platform.orchestration.ingest.sensors import build_arrival_sensors
+from vector_platform.orchestration.models.assets import build_embeddings_asset
+from vector_platform.orchestration.models.checks import build_model_checks
+from vector_platform.orchestration.models.jobs import build_replace_job, build_translate_job
+from vector_platform.orchestration.models.sensors import build_model_sensors
+from vector_platform.orchestration.quality.assets import build_quality_assets
+from vector_platform.orchestration.quality.drift_checks import build_drift_checks
+from vector_platform.orchestration.quality.golden_jobs import build_golden_job
+from vector_platform.orchestration.quality.recall_checks import build_recall_checks
+from vector_platform.orchestration.quality.retrieval_checks import build_retrieval_checks
+from vector_platform.orchestration.releases.jobs import (
     build_release_jobs,
     build_settle_job,
     build_watch_job,
 )
-from vector_platform.orchestration.release_sensors import build_release_sensors
-from vector_platform.orchestration.retraining import build_retrain_job
+from vector_platform.orchestration.releases.sensors import build_release_sensors
+from vector_platform.orchestration.remediation.jobs import build_reindex_job
+from vector_platform.orchestration.remediation.recalibration import build_recalibrate_job
+from vector_platform.orchestration.remediation.reembedding import build_reembed_job
+from vector_platform.orchestration.remediation.retraining import build_retrain_job
+from vector_platform.orchestration.remediation.sensors import build_sensors
+from vector_platform.orchestration.runs.launcher import holding_executor
+from vector_platform.orchestration.runs.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.schedules import build_schedules
-from vector_platform.orchestration.sensors import build_sensors
 from vector_platform.settings import Settings, load_settings
 from vector_platform.wiring import Platform
 

@@ -1,8 +1,7 @@
 """The one place that reads the history of asset checks.
 
-Belongs here: turning check records of the instance into plain verdicts that sensors decide on.
-Does not belong here: deciding. A failed check that does not block fires no run sensor, so this
-history is the only way to see it.
+Belongs here: turning check records of the instance into plain verdicts that sensors decide on. A
+failed check that does not block fires no run sensor, so this history is the only way to see it.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from vector_platform.orchestration.dagster_internals import (
     AssetCheckExecutionRecord,
     PartitionKeyFilter,
 )
-from vector_platform.quality import faults
-from vector_platform.quality.faults import Verdict
+from vector_platform.remediation import faults
+from vector_platform.remediation.faults import Verdict
 from vector_platform.settings import Settings
 
 # Records read at once, when the newest ones are still to be evaluated. Not a limit.

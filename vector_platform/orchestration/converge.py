@@ -1,8 +1,8 @@
 """Bring the whole platform up to date: which stages have anything to do, and running them.
 
-Belongs here: the order of the stages and the facts that say a stage is current. Does not belong
-here: what a stage does. Every decision is read from the lake and from what the last success
-recorded of its inputs, so a second call finds nothing to do and says so.
+Belongs here: the order of the stages and the facts that say a stage is current. Every decision is
+read from the lake and from what the last success recorded of its inputs, so a second call finds
+nothing to do and says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import dagster as dg
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.assets.staging import staging_keys
+from vector_platform.orchestration.corpus.marts import staging_keys
 from vector_platform.orchestration.inputs import (
     chunk_inputs,
     golden_inputs,
@@ -25,9 +25,9 @@ from vector_platform.orchestration.inputs import (
     retrieval_inputs,
     staging_inputs,
 )
-from vector_platform.orchestration.model_jobs import ReplaceConfig
-from vector_platform.orchestration.release_jobs import PromoteConfig
-from vector_platform.orchestration.runs import RunOutcome, Runs
+from vector_platform.orchestration.launch import RunOutcome, Runs
+from vector_platform.orchestration.models.jobs import ReplaceConfig
+from vector_platform.orchestration.releases.jobs import PromoteConfig
 from vector_platform.wiring import Platform
 
 RETRIEVAL = "retrieval quality"

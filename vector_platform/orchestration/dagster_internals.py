@@ -1,8 +1,7 @@
 """What the platform needs of Dagster and Dagster does not publish: every such name, once.
 
 Belongs here: imports from `dagster._*`, each with what it is for. No other file has one, which
-`test_architecture.py` holds; a release of Dagster that moves one fails there by its name. Does not
-belong here: any code.
+`test_architecture.py` holds; a release of Dagster that moves one fails there by its name.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from __future__ import annotations
 import dagster as dg
 
 from vector_platform.lake.contract import canonical_json
-from vector_platform.lake.slices import name_slices
-from vector_platform.lake.withheld import WithheldSlices
-from vector_platform.quality.golden_proposals import GoldenProposals
+from vector_platform.lake.slices.quarantine import WithheldSlices
+from vector_platform.lake.slices.slices import name_slices
+from vector_platform.quality.retrieval.golden_proposals import GoldenProposals
 from vector_platform.wiring import Platform
 
 INPUTS = "inputs"

@@ -1,7 +1,6 @@
 """Exact nearest documents, straight from the lake: the truth that an index is judged by.
 
-Belongs here: brute-force cosine over a snapshot's vectors in bounded memory. Does not belong
-here: any index or approximation, embedding the queries, or scoring against judgements.
+Belongs here: brute-force cosine over a snapshot's vectors in bounded memory.
 """
 
 from __future__ import annotations

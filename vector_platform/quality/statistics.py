@@ -1,7 +1,6 @@
 """Intervals and tests that more than one measurement needs, seeded: same input, same output.
 
-Belongs here: resampling over per-query or per-row numbers. Does not belong here: what the
-numbers mean, or what is decided from them.
+Belongs here: resampling over per-query or per-row numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Searching the live generations: embed the query with the model that the generation names.
 
-Belongs here: one query, one backend, one answer. Does not belong here: opening backends and
-models (the caller hands them in), or which generation is live (`releases`).
+Belongs here: one query, one backend, one answer.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import BoundedHits, Hit
 from vector_platform.lake.contract import MAX_TENANT_BYTES, identity_problem
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.pointer import LivePointer
-from vector_platform.releases.probes import QueryEncoder
+from vector_platform.releases.evaluation.probes import QueryEncoder
+from vector_platform.releases.pointer.live import LivePointer
 from vector_platform.settings import BackendName
 
 MAX_K = 1000

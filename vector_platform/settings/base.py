@@ -1,6 +1,6 @@
 """What every section of the settings rests on.
 
-Belongs here: the base class, the error, and the forms of names. Does not belong here: a section.
+Belongs here: the base class, the error, and the forms of names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """`indexes` and `guard`: where vectors are served, and what a sync may do there by itself.
 
-Belongs here: what a person says of a backend, and which of it makes another index. Does not belong
-here: talking to one (`indexes`).
+Belongs here: what a person says of a backend, and which of it makes another index.
 
 Every setting of a backend is either `STORED` (changing it changes what is stored, how or where, so
 that a generation built with it is another index, which a release has to judge) or `TUNING` (how it

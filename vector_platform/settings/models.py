@@ -1,7 +1,6 @@
 """`chunking`, `models`, `upgrades` and `retraining`: from a document's text to its vectors.
 
-Belongs here: what a vector depends on, and how model versions are made from others. Does not
-belong here: running a model (`models`).
+Belongs here: what a vector depends on, and how model versions are made from others.
 """
 
 from __future__ import annotations

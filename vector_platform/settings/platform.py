@@ -1,7 +1,7 @@
 """`Settings`: the whole of `platform.yaml`, section by section.
 
 Belongs here: the small sections, what must fit between sections, and the paths that follow from
-them. Does not belong here: reading the file (`reading.py`).
+them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`quality` and `acting`: the bars of the checks, and what may start by itself when one fails.
 
-Belongs here: bars, cooldowns and budgets. Does not belong here: judging by them (`quality`).
+Belongs here: bars, cooldowns and budgets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How `platform.yaml` and the environment become one validated value.
 
 Belongs here: the file, the overrides, the model versions that the platform made itself, and every
-problem in one error. Does not belong here: what a key means (the sections).
+problem in one error.
 
 `VECTOR_PLATFORM_CONFIG` names the file; any other `VECTOR_PLATFORM_A__B__C=value` overrides the
 key `a.b.c` (value parsed as YAML). Model versions that the platform made itself

@@ -1,7 +1,6 @@
 """`releases`: what must hold before readers see another generation, and who has a say.
 
-Belongs here: margins, approvers, freezes, the watch. Does not belong here: applying them
-(`releases`).
+Belongs here: margins, approvers, freezes, the watch.
 """
 
 from __future__ import annotations

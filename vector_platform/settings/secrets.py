@@ -1,6 +1,6 @@
 """Secrets: they live only in the environment, and are never logged.
 
-Belongs here: reading them. Does not belong here: any other setting (`reading.py`).
+Belongs here: reading them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`sources` and `golden_queries`: where documents come from, and which queries are judged.
 
-Belongs here: what a person says of a source. Does not belong here: reading one (`sources`).
+Belongs here: what a person says of a source.
 """
 
 from __future__ import annotations

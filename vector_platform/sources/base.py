@@ -1,7 +1,6 @@
 """What a source is: the class that readers of this package and of users subclass.
 
-Belongs here: the values a source hands over, and its errors. Does not belong here: any reader,
-and any judgement of a row (`rows.py`, `landing.py`): a source only reports what it found.
+Belongs here: the values a source hands over, and its errors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Golden queries of a source, as rows of the lake's `golden_queries`.
 
-Belongs here: reading queries and judgements from a source's class or a BEIR folder. Does not
-belong here: measuring anything with them (`quality`).
+Belongs here: reading queries and judgements from a source's class or a BEIR folder.
 """
 
 from __future__ import annotations

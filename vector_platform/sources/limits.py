@@ -1,7 +1,6 @@
 """How much of a file is read before it is refused.
 
 Belongs here: counting what a file gives, packed and unpacked, against the limits of its source.
-Does not belong here: the formats, and how long a conversion may take (`conversion.py`).
 """
 
 from __future__ import annotations

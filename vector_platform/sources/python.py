@@ -1,7 +1,6 @@
 """Sources written in Python: this package's own, and the user's.
 
-Belongs here: importing `package.module:Class` and saying clearly what is wrong with it. Does not
-belong here: any particular source.
+Belongs here: importing `package.module:Class` and saying clearly what is wrong with it.
 """
 
 from __future__ import annotations

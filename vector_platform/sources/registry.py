@@ -1,7 +1,7 @@
 """From a section of `platform.yaml` to an opened source.
 
-Belongs here: the choice of the reader. Does not belong here: reading. Nothing is connected to
-before `read`; the readers' libraries are imported when they are chosen.
+Belongs here: the choice of the reader. Nothing is connected to before `read`; the readers'
+libraries are imported when they are chosen.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def open_source(
         SettingsError: A secret that a `sql` source's URL names is not in the environment.
     """
     if isinstance(spec, FilesSource):
-        from vector_platform.sources.files import FilesReader
+        from vector_platform.sources.files.source import FilesReader
 
         return FilesReader(name, spec, root)
     if isinstance(spec, SqlSource):
-        from vector_platform.sources.sql import SqlReader
+        from vector_platform.sources.sql.source import SqlReader
 
         return SqlReader(name, spec, root)
     from vector_platform.sources.python import open_class

@@ -13,8 +13,8 @@ import pytest
 from vector_platform.corpus.chunking import Chunker
 from vector_platform.corpus.chunks import ChunkReport, DocumentsMissing, sync_chunks
 from vector_platform.lake.contract import CHUNKS, DOCUMENTS, content_of, hash_text
-from vector_platform.lake.slices import Slice
-from vector_platform.lake.tables import Table
+from vector_platform.lake.slices.slices import Slice
+from vector_platform.lake.storage.tables import Table
 
 LONG = " ".join(f"Sentence number {number} says something." for number in range(20))
 

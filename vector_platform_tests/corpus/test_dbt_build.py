@@ -12,7 +12,7 @@ import pytest
 from vector_platform.corpus.dbt_project import find_template
 from vector_platform.corpus.publish import MartsMissing, publish_marts
 from vector_platform.lake.contract import DOCUMENTS, RELATIONS, canonical_json, doc_id_of
-from vector_platform.lake.tables import Table
+from vector_platform.lake.storage.tables import Table
 from vector_platform_tests.corpus.conftest import FIRST_LANDING, Deployment, attributes_of
 
 

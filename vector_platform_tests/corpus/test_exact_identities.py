@@ -14,11 +14,11 @@ from vector_platform.corpus.chunking import Chunker
 from vector_platform.corpus.chunks import sync_chunks
 from vector_platform.corpus.former_tenants import former_identities
 from vector_platform.corpus.publish import publish_marts
-from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.audit import audit_chunks
 from vector_platform.lake.contract import DOCUMENTS, doc_id_of
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.pointer import LivePointer
+from vector_platform.releases.pointer.live import LivePointer
 from vector_platform.serving.search import BadQuery, SearchService
 from vector_platform_tests.corpus.conftest import LOOK_ALIKES, NO_TENANTS, Deployment
 from vector_platform_tests.indexes.memory_index import MemoryIndex

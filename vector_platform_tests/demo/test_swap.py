@@ -9,8 +9,8 @@ import pytest
 
 from vector_platform.demo.swapped_model import swap_weights
 from vector_platform.models.base import Embedder
-from vector_platform.models.canaries import choose_texts, deviation, learn
-from vector_platform.models.origins import find_weights
+from vector_platform.models.canaries.answers import choose_texts, deviation, learn
+from vector_platform.models.identity.origins import find_weights
 from vector_platform.models.registry import open_model
 from vector_platform.settings import Model
 

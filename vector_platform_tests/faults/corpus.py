@@ -1,7 +1,6 @@
 """A small corpus that changes by a seed, and what an index must hold of it.
 
-Belongs here: the documents, every kind of change to them, and their way into a lake. Does not
-belong here: servers, processes, or a look into an index.
+Belongs here: the documents, every kind of change to them, and their way into a lake.
 """
 
 from __future__ import annotations

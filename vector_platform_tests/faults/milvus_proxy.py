@@ -1,8 +1,8 @@
 """A proxy before a Milvus server that fails calls as servers and networks do.
 
-Belongs here: forwarding gRPC calls as bytes, and doing to them what a test says. Does not belong
-here: what an adapter makes of it (`test_milvus_faults.py`). Milvus Lite has no quotas, no load
-balancer before it and no network; this stands in for them, and knows nothing of collections.
+Belongs here: forwarding gRPC calls as bytes, and doing to them what a test says. Milvus Lite has
+no quotas, no load balancer before it and no network; this stands in for them, and knows nothing of
+collections.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A reader at full speed: the search path of the platform, the live pointer read at every query.
 
-Belongs here: one reader's loop and what it must never see. Does not belong here: starting it
-(`runner.py`) or moving the pointer (the tests).
+Belongs here: one reader's loop and what it must never see.
 """
 
 from __future__ import annotations

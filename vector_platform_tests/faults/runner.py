@@ -2,8 +2,7 @@
 
 Belongs here: one job a line on stdin, each in a process of its own, forked from one that has all
 imports behind it (no channel, file or thread is opened before the fork). A job says every step it
-takes on stdout, and kills itself with SIGKILL at the step it is told. Does not belong here: what
-is expected of a job (`worlds.py` and the tests).
+takes on stdout, and kills itself with SIGKILL at the step it is told.
 """
 
 from __future__ import annotations
@@ -20,18 +19,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import vector_platform.indexes.milvus
-import vector_platform.indexes.pinecone  # noqa: F401
 from vector_platform.errors import TransientError, VectorPlatformError
-from vector_platform.indexes.adoption import Adopter
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.sync import IndexSync, SyncReport
+from vector_platform.indexes.ownership.adoption import Adopter
+from vector_platform.indexes.sync.sync import IndexSync, SyncReport
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.desk import ReleaseDesk
-from vector_platform.releases.flip import release_generation, tidy_up
-from vector_platform.releases.following import sync_followers
-from vector_platform.releases.going_back import go_back
-from vector_platform.releases.pointer import LivePointer, Release
+from vector_platform.releases.pointer.cutover import release_generation, tidy_up
+from vector_platform.releases.pointer.following import sync_followers
+from vector_platform.releases.pointer.live import LivePointer, Release
+from vector_platform.releases.requests.rollback import go_back
+from vector_platform.releases.requests.service import ReleaseDesk
 from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex, Releases
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.reader import read_until_told

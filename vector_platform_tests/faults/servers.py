@@ -1,8 +1,7 @@
 """The embedded servers as processes that a test may kill, and a look into them that is not ours.
 
 Belongs here: starting, killing and restarting a server on its port; reading and damaging its rows
-through its plain SDK, behind the platform's back. Does not belong here: the platform's adapters,
-except for opening one.
+through its plain SDK, behind the platform's back.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from vector_platform.indexes.contract import IndexUnavailable
-from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.corpus import TENANTS, Corpus
 from vector_platform_tests.faults.servers import PLAIN, ServerProcess

@@ -21,7 +21,7 @@ import dagster as dg
 import psutil
 import pytest
 
-from vector_platform.orchestration.instance import open_instance
+from vector_platform.orchestration.runs.instance import open_instance
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import settings_of
 

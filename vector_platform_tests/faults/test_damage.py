@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from vector_platform.indexes.verification import Verification
-from vector_platform.indexes.verify import verify
+from vector_platform.indexes.proof.verification import Verification
+from vector_platform.indexes.proof.verify import verify
 from vector_platform_tests.faults.corpus import TENANTS
 from vector_platform_tests.faults.servers import PLAIN, Plain, Row
 from vector_platform_tests.faults.worlds import World

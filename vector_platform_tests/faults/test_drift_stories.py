@@ -10,9 +10,9 @@ import pytest
 from vector_platform.demo import swapped_model
 from vector_platform.demo.stories import STORIES, play
 from vector_platform.demo.watcher import StoryIncomplete
+from vector_platform.lake.decisions import Decisions
 from vector_platform.lake.lake import Lake
 from vector_platform.local import services
-from vector_platform.releases.decisions import Decisions
 
 pytestmark = pytest.mark.deep
 

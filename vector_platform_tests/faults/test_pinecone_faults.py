@@ -2,8 +2,7 @@
 
 Belongs here: what the server's knobs can do while a run is under way. A run either succeeds, and
 then the index holds the corpus at that very moment, or fails with an error that says that it may
-pass; and the next normal run makes it good. Does not belong here: a server that dies
-(`test_server_deaths.py`).
+pass; and the next normal run makes it good.
 """
 
 from __future__ import annotations

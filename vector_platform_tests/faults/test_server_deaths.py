@@ -1,7 +1,6 @@
 """Servers that are killed and restarted while a run is under way, and right after one.
 
-Belongs here: SIGKILL of a server, both backends. Does not belong here: a server that lives and
-behaves badly (`test_pinecone_faults.py`).
+Belongs here: SIGKILL of a server, both backends.
 """
 
 from __future__ import annotations

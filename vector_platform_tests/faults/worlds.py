@@ -1,7 +1,7 @@
 """A lake, a server and runs between them, each run in a process that a test may kill.
 
 Belongs here: starting jobs (`runner.py`), killing them, and proving by hand that an index holds
-exactly what the corpus says. Does not belong here: when to kill (the tests).
+exactly what the corpus says.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from vector_platform.indexes.proof.verify import verify
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState, IndexStates
-from vector_platform.indexes.verify import verify
 from vector_platform.lake.contract import canonical_json, content_of
-from vector_platform.releases.pointer import LivePointer
+from vector_platform.releases.pointer.live import LivePointer
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.corpus import DIMENSION, Corpus, is_hopeless
 from vector_platform_tests.faults.runner import INDEX, Job

@@ -27,8 +27,8 @@ from vector_platform.indexes.contract import (
     RowsRejected,
     StoredRow,
 )
-from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.marks import mark, require_mark
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
 from vector_platform.settings import BackendName
 
 Key = tuple[str, str]

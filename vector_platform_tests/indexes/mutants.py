@@ -1,7 +1,7 @@
 """A `VectorIndex` that does a little more, less or other than asked, once: mutants of a sync.
 
 Belongs here: the mutations, of any backend, said through its own interface, so that the same
-mutants attack the index in memory, Milvus and Pinecone. Does not belong here: what finds them.
+mutants attack the index in memory, Milvus and Pinecone.
 
 Each mutation is a function of the index behind, the call that it falls upon, and a random number
 generator; it carries out the call in its own way. `TOUCHED` ones leave rows wrong that the sync was
@@ -30,7 +30,7 @@ from vector_platform.indexes.contract import (
     RowKey,
     StoredRow,
 )
-from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
 from vector_platform.lake.rules import canonical_json
 
 Rows = list[dict[str, Any]]

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vector_platform.indexes.backends.milvus.terms import mark, read_mark, search_params
+from vector_platform.indexes.backends.pinecone.terms import INDEX_ALIASES, alias_changes
 from vector_platform.indexes.contract import Generation
-from vector_platform.indexes.milvus_terms import mark, read_mark, search_params
 from vector_platform.indexes.naming import (
     collection_generation,
     collection_name,
@@ -20,7 +21,6 @@ from vector_platform.indexes.naming import (
     parse_namespace,
     pinecone_index_name,
 )
-from vector_platform.indexes.pinecone_terms import INDEX_ALIASES, alias_changes
 from vector_platform.settings import MilvusIndex
 
 GENERATION = Generation("documents", "g0007", "static-1", 4)

@@ -10,7 +10,7 @@ import pytest
 
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.contract import canonical_json
-from vector_platform.releases.measuring import change_of
+from vector_platform.releases.evaluation.measuring import change_of
 from vector_platform.settings import (
     STORED,
     TUNING,

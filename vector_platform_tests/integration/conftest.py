@@ -41,14 +41,14 @@ def open_index(
 ) -> VectorIndex:
     """An adapter for the server; the caller closes it."""
     if server.backend == "milvus":
-        from vector_platform.indexes.milvus import MilvusVectorIndex
+        from vector_platform.indexes.backends.milvus.index import MilvusVectorIndex
 
         return MilvusVectorIndex(
             uri=server.url,
             settings=milvus or MilvusIndex(index_type="FLAT"),
             timeout_seconds=timeout_seconds,
         )
-    from vector_platform.indexes.pinecone import PineconeVectorIndex
+    from vector_platform.indexes.backends.pinecone.index import PineconeVectorIndex
 
     return PineconeVectorIndex(
         host=server.url,
@@ -97,7 +97,7 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def pinecone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    from vector_platform.local.pinecone_server.server import PineconeServer
+    from vector_platform.local.pinecone_server.http.server import PineconeServer
 
     with PineconeServer(tmp_path_factory.mktemp("pinecone"), api_key=API_KEY) as server:
         yield Server("pinecone", server.url)

@@ -1,7 +1,7 @@
 """A whole deployment for a test: its own platform.yaml, data folder, servers and Dagster instance.
 
 Belongs here: setting one up, running it as a user does, and looking at what it left behind with
-plain clients. Does not belong here: assertions, or the content of any one test's sources.
+plain clients.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vector_platform.indexes.naming import collection_name, namespace_name, pine
 from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.local import services
 from vector_platform.orchestration.converge import StageResult, converge
-from vector_platform.orchestration.runs import Runs
+from vector_platform.orchestration.launch import Runs
 from vector_platform.settings import BackendName, load_settings
 from vector_platform.wiring import Platform
 

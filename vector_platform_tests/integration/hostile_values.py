@@ -1,7 +1,7 @@
 """Hostile ids, tenants and attributes, driven through every promise of a `VectorIndex`.
 
 Belongs here: what such values are, the life that rows with them lead, and what has to hold after
-each step, for any backend. Does not belong here: which of them one backend refuses; its test says.
+each step, for any backend.
 
 Two tenants of bystanders live beside every row. Nothing that is done to others may change them.
 """

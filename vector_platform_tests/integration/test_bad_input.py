@@ -16,13 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from vector_platform.orchestration import retries
-from vector_platform_tests.integration.deployments import (
-    BACKENDS,
-    WORDS,
-    Deployment,
-    running,
-)
+from vector_platform.orchestration.runs import retries
+from vector_platform_tests.integration.deployments import BACKENDS, WORDS, Deployment, running
 
 pytestmark = pytest.mark.integration
 

@@ -24,18 +24,10 @@ from vector_platform.indexes.contract import (
     RowKey,
     RowsRejected,
 )
-from vector_platform.indexes.naming import (
-    collection_name,
-    pinecone_index_name,
-)
-from vector_platform.indexes.row_contents import differing_fields, wanted_rows
+from vector_platform.indexes.naming import collection_name, pinecone_index_name
+from vector_platform.indexes.proof.row_contents import differing_fields, wanted_rows
 from vector_platform.lake.contract import canonical_json
-from vector_platform_tests.integration.conftest import (
-    API_KEY,
-    Server,
-    free_port,
-    open_index,
-)
+from vector_platform_tests.integration.conftest import API_KEY, Server, free_port, open_index
 
 pytestmark = pytest.mark.integration
 

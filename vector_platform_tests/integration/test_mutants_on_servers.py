@@ -9,9 +9,9 @@ import pytest
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
-from vector_platform.indexes.row_contents import differing_fields, wanted_rows
-from vector_platform.indexes.sync import IndexSync
-from vector_platform.indexes.writing import DeleteDiverged
+from vector_platform.indexes.proof.row_contents import differing_fields, wanted_rows
+from vector_platform.indexes.sync.sync import IndexSync
+from vector_platform.indexes.sync.writing import DeleteDiverged
 from vector_platform_tests.indexes import mutants
 from vector_platform_tests.indexes.mutants import MutantIndex, Mutation
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put

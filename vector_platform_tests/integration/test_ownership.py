@@ -1,7 +1,6 @@
 """Nobody's rows but ours: two lakes and one backend, copies, backups, and things made by hand.
 
-Belongs here: who may write an index, against the embedded servers through whole syncs. Does not
-belong here: the marks themselves (`indexes/test_marks.py`).
+Belongs here: who may write an index, against the embedded servers through whole syncs.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ import pytest
 from pinecone import Pinecone
 from pymilvus import MilvusClient
 
-from vector_platform.indexes.adoption import Adopter, NotAdoptable
+from vector_platform.indexes.backends.pinecone.terms import index_name, stamp_tag
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Claim, Generation, NotOurs
 from vector_platform.indexes.naming import collection_alias, collection_name, namespace_name
-from vector_platform.indexes.ownership import Ownership
-from vector_platform.indexes.pinecone_terms import index_name, stamp_tag
+from vector_platform.indexes.ownership.adoption import Adopter, NotAdoptable
+from vector_platform.indexes.ownership.claims import Ownership
 from vector_platform.indexes.plan import DeleteGuard
+from vector_platform.indexes.proof.verify import verify
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync import IndexSync
-from vector_platform.indexes.verify import verify
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.pointer import LivePointer
+from vector_platform.releases.pointer.live import LivePointer
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, register
 

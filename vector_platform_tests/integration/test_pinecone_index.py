@@ -11,9 +11,9 @@ from pinecone import Pinecone
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexUnavailable
-from vector_platform.indexes.digest_sample import EVERY_DIGEST, DigestSample
 from vector_platform.indexes.naming import namespace_name, pinecone_index_name
-from vector_platform.local.pinecone_server.server import PineconeServer
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.local.pinecone_server.http.server import PineconeServer
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, keys_of, unit_vectors
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vector_platform.indexes.backends.pinecone.terms import INDEX_ALIASES
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import (
     BoundedHits,
@@ -17,10 +18,9 @@ from vector_platform.indexes.contract import (
     RowKey,
 )
 from vector_platform.indexes.naming import namespace_name, pinecone_index_name
-from vector_platform.indexes.pinecone_terms import INDEX_ALIASES
-from vector_platform.indexes.row_sample import COUNTED_TENANTS
-from vector_platform.indexes.sync import FEW_TENANTS, IndexSync
-from vector_platform.local.pinecone_server.server import PineconeServer
+from vector_platform.indexes.proof.row_sample import COUNTED_TENANTS
+from vector_platform.indexes.sync.sync import FEW_TENANTS, IndexSync
+from vector_platform.local.pinecone_server.http.server import PineconeServer
 from vector_platform.settings import PineconeIndex
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, unit_vectors
@@ -115,7 +115,7 @@ def test_requests_of_a_build_a_sync_and_a_proof_follow_the_tenants_and_not_the_b
     lake, target = open_lake(tmp_path / "lake"), adapter(server)
     put(lake, *(chunk(i, text, tenant=tenant) for (i, tenant), text in texts.items()))
     embed(lake)
-    monkeypatch.setattr("vector_platform.indexes.sync.BUILD_ROWS", 3 * tenants // batches)
+    monkeypatch.setattr("vector_platform.indexes.sync.sync.BUILD_ROWS", 3 * tenants // batches)
     sync = IndexSync(
         lake,
         target,

@@ -12,13 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from vector_platform.orchestration.runs import RunFailed
-from vector_platform_tests.integration.deployments import (
-    BACKENDS,
-    WORDS,
-    Deployment,
-    running,
-)
+from vector_platform.orchestration.launch import RunFailed
+from vector_platform_tests.integration.deployments import BACKENDS, WORDS, Deployment, running
 
 pytestmark = [pytest.mark.deep, pytest.mark.integration]
 

@@ -16,13 +16,8 @@ import pytest
 from vector_platform.indexes.naming import collection_name
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.converge import RETRIEVAL, StageResult
-from vector_platform.orchestration.next_steps import REACTIONS
-from vector_platform_tests.integration.deployments import (
-    BACKENDS,
-    WORDS,
-    Deployment,
-    running,
-)
+from vector_platform.remediation.next_steps import REACTIONS
+from vector_platform_tests.integration.deployments import BACKENDS, WORDS, Deployment, running
 from vector_platform_tests.orchestration.verdicts import Sensor
 
 pytestmark = [pytest.mark.deep, pytest.mark.integration]

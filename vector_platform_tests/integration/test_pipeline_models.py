@@ -16,13 +16,8 @@ from typing import Any
 import pytest
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.assets.staging import staging_keys
-from vector_platform_tests.integration.deployments import (
-    BACKENDS,
-    STATIC,
-    Deployment,
-    running,
-)
+from vector_platform.orchestration.corpus.marts import staging_keys
+from vector_platform_tests.integration.deployments import BACKENDS, STATIC, Deployment, running
 
 pytestmark = [pytest.mark.deep, pytest.mark.integration]
 

@@ -20,7 +20,7 @@ import yaml
 
 from vector_platform.orchestration.converge import StageResult
 from vector_platform.quality.exact import ScoredDoc, best_per_document, exact_top_k
-from vector_platform.quality.retrieval import GoldenSet, evaluate, golden_set
+from vector_platform.quality.retrieval.measures import GoldenSet, evaluate, golden_set
 from vector_platform.settings import BackendName
 from vector_platform_tests.integration.deployments import (
     BACKENDS,

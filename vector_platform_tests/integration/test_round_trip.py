@@ -19,12 +19,12 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Hit
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.contract import attribute_problem, canonical_json
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import FieldMapping
 from vector_platform.sources.base import SourceRow
-from vector_platform.sources.rows import check_row
+from vector_platform.sources.landing.rows import check_row
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, vector_of
 

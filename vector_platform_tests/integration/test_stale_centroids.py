@@ -16,10 +16,10 @@ import pytest
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
-from vector_platform.quality.fidelity import Fidelity, measure
-from vector_platform.quality.index_queries import NEW, OLD, stored_queries
+from vector_platform.quality.recall.index_queries import NEW, OLD, stored_queries
+from vector_platform.quality.recall.index_recall import Fidelity, measure
 from vector_platform.settings import MilvusIndex
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import (

@@ -1,7 +1,6 @@
 """Small real lakes for tests: chunks and vectors that are functions of what a test names.
 
-Belongs here: building rows of the contract with as few words as possible. Does not belong
-here: assertions.
+Belongs here: building rows of the contract with as few words as possible.
 """
 
 from __future__ import annotations

@@ -10,12 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.lake.contract import (
-    MAX_TENANT_BYTES,
-    digest_of,
-    identity_of,
-    identity_problem,
-)
+from vector_platform.lake.contract import MAX_TENANT_BYTES, digest_of, identity_of, identity_problem
 from vector_platform.lake.identities import unfit_sql
 
 HOSTILE = [

@@ -19,7 +19,7 @@ from vector_platform.lake.lake import (
     SnapshotIncomplete,
     UnknownModelVersion,
 )
-from vector_platform.lake.tables import CommitConflict, HistoryUnavailable
+from vector_platform.lake.storage.tables import CommitConflict, HistoryUnavailable
 from vector_platform_tests.lake.building import (
     MODEL,
     START,

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from vector_platform.local.pinecone_server import PineconeServer
-from vector_platform.local.pinecone_server.records import Record
-from vector_platform.local.pinecone_server.store import IndexStore
+from vector_platform.local.pinecone_server.data.records import Record
+from vector_platform.local.pinecone_server.data.store import IndexStore
 from vector_platform_tests.local.conftest import API_KEY, SCHEMA
 
 HEADERS = {"Api-Key": API_KEY}

@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.local.pinecone_server.column import Column
+from vector_platform.local.pinecone_server.data.column import Column
+from vector_platform.local.pinecone_server.data.filters import (
+    MAX_DEPTH,
+    mask,
+    matches,
+    parse_filter,
+)
 from vector_platform.local.pinecone_server.errors import RequestRefusedError
-from vector_platform.local.pinecone_server.filters import MAX_DEPTH, mask, matches, parse_filter
 
 FIELDS = ("a", "b", "c")
 numbers = st.sampled_from([0.0, 1.0, -1.0, 2.5])

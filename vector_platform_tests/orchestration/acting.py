@@ -1,7 +1,6 @@
 """Words that tests of acting sensors share: what is measured, what is done, what is decided.
 
-Belongs here: what more than one of `test_acting_*.py` uses. Does not belong here: assertions, or
-fixtures (`conftest.py`).
+Belongs here: what more than one of `test_acting_*.py` uses.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from dagster._core.storage.tags import RUN_KEY_TAG
 
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.state import IndexStates
-from vector_platform.models.own import keep_model, write_card
+from vector_platform.lake.decisions import Decision, Decisions
+from vector_platform.models.local_versions import keep_model, write_card
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.retries import retry_by_type
-from vector_platform.quality import faults
-from vector_platform.quality.faults import Action, Kind
-from vector_platform.releases.decisions import Decision, Decisions
-from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
+from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.releases.requests.requests import ReleaseRequest, ReleaseRequests
+from vector_platform.remediation import faults
+from vector_platform.remediation.faults import Action, Kind
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.orchestration.harness import OLD, STATIC, MemoryPlatform
 from vector_platform_tests.orchestration.verdicts import (

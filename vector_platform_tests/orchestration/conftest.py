@@ -1,7 +1,7 @@
 """Deployments that several files of tests share.
 
 Belongs here: the tiny deployment of all tests of automation, whose dbt project is parsed once a
-session, and the world in which sensors act. Does not belong here: fixtures of one file.
+session, and the world in which sensors act.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from vector_platform.orchestration import retries
-from vector_platform.quality import faults
+from vector_platform.orchestration.runs import retries
+from vector_platform.remediation import faults
 from vector_platform.settings import Settings
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.acting import World

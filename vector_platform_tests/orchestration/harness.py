@@ -1,11 +1,11 @@
 """A tiny deployment and a clock: the real definitions, ticked and run without a daemon.
 
 Belongs here: building that deployment, ticking its real automation conditions, and playing the
-runs a tick asks for. Does not belong here: assertions.
+runs a tick asks for.
 
 A *played* run writes what a real run writes to the instance (planned, materialised and checked
 events under a run of its own, at a frozen time) without doing the work, so that hundreds of ticks
-cost seconds. `test_whole_way.py` executes the same requests for real.
+cost seconds. `orchestration/remediation/test_whole_way.py` executes the same requests for real.
 """
 
 from __future__ import annotations

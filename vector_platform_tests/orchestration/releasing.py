@@ -1,6 +1,6 @@
 """A deployment with a release desk: what tests of releases through Dagster share.
 
-Belongs here: `Desk`, its jobs, ticks and requests. Does not belong here: assertions, or fixtures.
+Belongs here: `Desk`, its jobs, ticks and requests.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import dagster as dg
 import pytest
 
 from vector_platform.indexes.contract import IndexUnavailable
-from vector_platform.orchestration.acting_jobs import IndexTarget, ReindexConfig
-from vector_platform.orchestration.release_jobs import DecisionConfig, PromoteConfig, ShowConfig
-from vector_platform.orchestration.runs import Runs
-from vector_platform.releases.requests import ReleaseRequest, ReleaseRequests
+from vector_platform.orchestration.launch import Runs
+from vector_platform.orchestration.releases.jobs import DecisionConfig, PromoteConfig, ShowConfig
+from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
+from vector_platform.releases.requests.requests import ReleaseRequest, ReleaseRequests
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
 

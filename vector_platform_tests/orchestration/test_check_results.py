@@ -7,7 +7,7 @@ import pytest
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.check_results import PAGE, model_verdicts, newest_results
-from vector_platform.quality import faults
+from vector_platform.remediation import faults
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import NEW, OLD, Automation, Request
 from vector_platform_tests.orchestration.verdicts import Says, lost, moved, run_checks, well

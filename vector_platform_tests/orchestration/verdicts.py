@@ -1,9 +1,8 @@
 """Verdicts by real runs, and the sensors of the real definitions ticked on them.
 
-Belongs here: small assets whose checks answer what a test says, under the names of the
-platform's own, run on the test's instance, or only recorded there where a test is about the
-ticks alone; and `Sensor`, one real sensor with its requests executed as the daemon does. Does
-not belong here: assertions.
+Belongs here: small assets whose checks answer what a test says, under the names of the platform's
+own, run on the test's instance, or only recorded there where a test is about the ticks alone; and
+`Sensor`, one real sensor with its requests executed as the daemon does.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from dagster._core.test_utils import freeze_time
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.quality import faults
+from vector_platform.remediation import faults
 from vector_platform.wiring import Platform
 from vector_platform_tests.orchestration.harness import OLD
 

@@ -1,6 +1,6 @@
 """Days of features without a lake: a fitted map, reference days, and days to come.
 
-Belongs here: making days. Does not belong here: assertions, or days in a lake (`streams.py`).
+Belongs here: making days.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from functools import reduce
 
 import numpy as np
 
-from vector_platform.quality.days import Days
-from vector_platform.quality.feature_map import fit
-from vector_platform.quality.references import Reference
-from vector_platform.quality.sketches import Series
+from vector_platform.quality.sketches.daily import Series
+from vector_platform.quality.sketches.days import Days
+from vector_platform.quality.sketches.feature_map import fit
+from vector_platform.quality.sketches.references import Reference
 from vector_platform_tests.lake.building import MODEL
 from vector_platform_tests.quality.streams import EPOCH, FIRST, date_of, mixed, texts, vectors
 

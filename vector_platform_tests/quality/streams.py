@@ -1,6 +1,6 @@
 """Streams of dated texts in a real lake: documents, their chunks, and vectors of their topics.
 
-Belongs here: making days. Does not belong here: assertions.
+Belongs here: making days.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from vector_platform.lake.contract import DOCUMENTS
 from vector_platform.lake.lake import Lake
-from vector_platform.quality.calibration import first_reference
-from vector_platform.quality.sketches import sync_sketches
+from vector_platform.quality.drift.calibration import first_reference
+from vector_platform.quality.sketches.daily import sync_sketches
 from vector_platform_tests.lake.building import MODEL, append_vectors, chunk, chunks, register
 
 DIMENSION = 32

@@ -1,6 +1,6 @@
 """A small deployment for release tests: a real lake, indexes in memory, real pointers.
 
-Belongs here: building states and evaluations. Does not belong here: assertions.
+Belongs here: building states and evaluations.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync import IndexSync
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.contract import EVALUATIONS, canonical_json
 from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.quality.fidelity import Timer
-from vector_platform.quality.index_queries import IndexQueries, stored_queries
-from vector_platform.releases.desk import ReleaseDesk
-from vector_platform.releases.examiner import Examiner
-from vector_platform.releases.pointer import LivePointer
-from vector_platform.releases.probes import Probe
+from vector_platform.quality.recall.index_queries import IndexQueries, stored_queries
+from vector_platform.quality.recall.index_recall import Timer
+from vector_platform.releases.evaluation.probes import Probe
+from vector_platform.releases.pointer.live import LivePointer
+from vector_platform.releases.requests.evidence_collector import Examiner
+from vector_platform.releases.requests.service import ReleaseDesk
 from vector_platform.settings import BackendName, Releases
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import START, chunk, embed, open_lake, put

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from vector_platform.quality.fidelity import Fidelity, SliceRecall
-from vector_platform.quality.index_queries import OLD
-from vector_platform.quality.intervals import Recall
-from vector_platform.releases.decisions import Decision, What
-from vector_platform.releases.evidence import Evidence, QualityScores
+from vector_platform.lake.decisions import Decision, What
+from vector_platform.quality.recall.index_queries import OLD
+from vector_platform.quality.recall.index_recall import Fidelity, SliceRecall
+from vector_platform.quality.recall.intervals import Recall
+from vector_platform.releases.evaluation.evidence import Evidence, QualityScores
 
 MOMENT = datetime(2026, 3, 4, 12, tzinfo=UTC)
 

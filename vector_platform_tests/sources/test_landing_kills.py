@@ -9,7 +9,7 @@ import pytest
 
 from vector_platform.lake.contract import TableSpec
 from vector_platform.lake.lake import Lake
-from vector_platform.lake.tables import Table
+from vector_platform.lake.storage.tables import Table
 from vector_platform_tests.sources.landings import (
     FIRST_DAY,
     Found,

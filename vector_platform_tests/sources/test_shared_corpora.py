@@ -10,7 +10,7 @@ import pytest
 
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import FilesSource
-from vector_platform.sources.landing import land
+from vector_platform.sources.landing.landing import land
 from vector_platform.sources.registry import open_source
 from vector_platform_tests.sources.landings import NAME, newest
 

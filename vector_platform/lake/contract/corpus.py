@@ -1,6 +1,6 @@
 """Tables of what is searched: documents, their relations, their chunks, and golden queries.
 
-Belongs here: content. Does not belong here: vectors of it (`vectors.py`).
+Belongs here: content.
 """
 
 from __future__ import annotations

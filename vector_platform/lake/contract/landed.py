@@ -1,6 +1,6 @@
 """Tables of what sources gave: raw rows, what could not land, and the record of landings.
 
-Belongs here: rows as they came. Does not belong here: documents (`corpus.py`).
+Belongs here: rows as they came.
 """
 
 from __future__ import annotations

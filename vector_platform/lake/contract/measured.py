@@ -1,6 +1,6 @@
 """Tables of measurements: evaluations, and the sketches and references of drift.
 
-Belongs here: what was measured. Does not belong here: judging it.
+Belongs here: what was measured.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ EVALUATIONS = TableSpec(
     description="Append-only measurements: retrieval quality per model, drift statistics.",
 )
 
-# Arrays of the feature map of `quality/feature_map.py`, row by row; `centre` gives the dimension.
+# Arrays of the feature map of `quality/sketches/feature_map.py`, row by row; `centre` gives the
+# dimension.
 FEATURE_MAP = (
     "centre",
     "components",

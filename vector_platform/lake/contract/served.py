@@ -1,7 +1,6 @@
 """Tables of what readers are given: generations of indexes, and how they were released.
 
-Belongs here: the platform's own record of indexes and decisions. Does not belong here: rows of an
-index, which are derived (`derive.py`).
+Belongs here: the platform's own record of indexes and decisions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What describes a table, and the columns that many of them share.
 
-Belongs here: the form of a table's contract. Does not belong here: a table.
+Belongs here: the form of a table's contract.
 """
 
 from __future__ import annotations

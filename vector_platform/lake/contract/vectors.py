@@ -1,6 +1,6 @@
 """Tables of model versions and the vectors that contents have under them.
 
-Belongs here: vectors, and what binds them to a model. Does not belong here: indexes of them.
+Belongs here: vectors, and what binds them to a model.
 """
 
 from __future__ import annotations

@@ -17,6 +17,6 @@ Layers, each knowing only those below it:
 
 from __future__ import annotations
 
-from vector_platform.local.pinecone_server.server import PineconeServer
+from vector_platform.local.pinecone_server.http.server import PineconeServer
 
 __all__ = ["PineconeServer"]

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from vector_platform.errors import VectorPlatformError
-from vector_platform.local.pinecone_server.server import LOOPBACK, PineconeServer
+from vector_platform.local.pinecone_server.http.server import LOOPBACK, PineconeServer
 
 #: The variable the SDK reads its key from too.
 API_KEY_VARIABLE = "PINECONE_API_KEY"

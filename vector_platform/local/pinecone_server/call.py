@@ -1,7 +1,6 @@
 """One request and one answer, free of the web framework, so that handlers are plain functions.
 
-Belongs here: what every handler receives and returns, and paging tokens. Does not belong here:
-routing, authentication, faults (`app`).
+Belongs here: what every handler receives and returns, and paging tokens.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Refusals: what the server answers when a request cannot be served, in Pinecone's own shapes.
 
-Belongs here: the one exception every handler raises, and its rendering. Does not belong here:
-deciding what is refused (that is `limits`, `schema`, `filters` and the handlers).
+Belongs here: the one exception every handler raises, and its rendering.
 
 Pinecone has two error bodies. The control plane and the documents API answer
 `{"error": {"code", "message", "details"}, "status"}`; the older RPC-style data plane answers

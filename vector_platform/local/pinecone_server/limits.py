@@ -1,9 +1,8 @@
 """Pinecone's published limits, and the checks of single values against them.
 
-Belongs here: numbers, and small functions that accept a value or refuse it with Pinecone's
-status and a message naming the field. Does not belong here: checks that need a schema
-(`records`) or a filter's grammar (`filters`). Limits that depend on a price plan are not
-modelled. Source: docs.pinecone.io, "Database limits", API version 2026-07.
+Belongs here: numbers, and small functions that accept a value or refuse it with Pinecone's status
+and a message naming the field. Limits that depend on a price plan are not modelled. Source:
+docs.pinecone.io, "Database limits", API version 2026-07.
 """
 
 from __future__ import annotations

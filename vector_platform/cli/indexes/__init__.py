@@ -1,0 +1,1 @@
+"""Verbs over the indexes of a backend."""

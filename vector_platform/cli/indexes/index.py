@@ -1,0 +1,321 @@
+"""`vector-platform index`: sync, verify, repair and rebuild the indexes of a backend."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vector_platform.cli.choices import chosen_backends, chosen_models
+from vector_platform.cli.indexes.adopt import adopt, whose
+from vector_platform.cli.output import (
+    BackendOption,
+    JsonFlag,
+    ModelOption,
+    say,
+    say_json,
+    say_table,
+)
+
+if TYPE_CHECKING:
+    from vector_platform.indexes.proof.verification import Verification
+    from vector_platform.indexes.sync.lag import Lag
+    from vector_platform.wiring import Platform
+
+# Exit codes of `verify`, beside 0.
+DIFFERS = 2
+EQUAL_TO_AN_OLDER_SNAPSHOT = 6
+
+app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")
+
+app.command()(adopt)
+
+AllowDelete = Annotated[
+    int, typer.Option(help="Let this many deletes through the guard, this once.")
+]
+
+
+@app.command()
+def status(as_json: JsonFlag = False) -> None:
+    """Every generation: what it was built from, which one is live, and whose the backend says."""
+    from vector_platform.indexes.state import IndexStates
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    rows: list[dict[str, Any]] = []
+    for backend in platform.settings.indexes.backends:
+        live = platform.live_pointer(backend).live()
+        states = IndexStates(platform.lake.index_state, backend, platform.settings.indexes.name)
+        owners = whose(platform, backend)
+        rows += [
+            {
+                "backend": backend,
+                "generation": state.generation,
+                "model_version": state.model_version,
+                "status": state.status,
+                "doubt": state.doubt,
+                "live": bool(live and live.generation == state.generation),
+                "rows": state.rows,
+                "whose": owners.pop(state.generation, "not there, or no answer"),
+                "snapshot": str(state.snapshot) if state.snapshot else None,
+                "updated_at": state.updated_at.isoformat(timespec="seconds"),
+            }
+            for state in states.present()
+        ]
+        rows += [
+            {"backend": backend, "generation": generation, "whose": owner}
+            for generation, owner in owners.items()
+        ]
+    if as_json:
+        say_json(rows)
+        return
+    say_table(
+        "Index generations",
+        ["backend", "generation", "model", "status", "live", "rows", "snapshot", "whose"],
+        [
+            [
+                row["backend"],
+                row["generation"],
+                row.get("model_version", "-"),
+                row.get("status", "-"),
+                "live" if row.get("live") else "",
+                row.get("rows", "-"),
+                row.get("snapshot") or "-",
+                row["whose"],
+            ]
+            for row in rows
+        ],
+    )
+    for row in rows:
+        if row["doubt"]:
+            say(f"{row['backend']} {row['generation']} is known to be broken: {row['doubt']}")
+
+
+@app.command()
+def sync(
+    backend: BackendOption = "both",
+    model: ModelOption = None,
+    allow_delete: AllowDelete = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring indexes to the lake's newest snapshot, as a Dagster run."""
+    from vector_platform.orchestration import keys
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.wiring import Platform
+
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    facts = []
+    for name in chosen_backends(settings, backend):
+        key = keys.index(name, settings)
+        for model_version in chosen_models(settings, model):
+            outcome = runs.materialize(
+                [key],
+                partition=model_version,
+                config={
+                    "ops": {key.to_python_identifier(): {"config": {"allow_delete": allow_delete}}}
+                },
+            )
+            facts.append({"backend": name, **outcome.metadata[key.to_user_string()]})
+    if as_json:
+        say_json(facts)
+        return
+    for fact in facts:
+        say(
+            f"{fact['backend']} {fact['model_version']} {fact['generation']}: {fact['rows']} rows, "
+            f"{fact['rows_upserted']} written, {fact['rows_deleted']} deleted ({fact['reason']})"
+        )
+
+
+@app.command()
+def plan(
+    backend: BackendOption = "both", model: ModelOption = None, as_json: JsonFlag = False
+) -> None:
+    """Say what a sync would write and delete, and what it would cost. Writes nothing."""
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    facts = []
+    for model_version in chosen_models(platform.settings, model):
+        to_embed = _to_embed(platform, model_version)
+        dimension = platform.embedder(model_version).dimension
+        for name in chosen_backends(platform.settings, backend):
+            sync = platform.index_sync(name, run_id="plan")
+            found = sync.forecast(model_version, dimension=dimension)
+            facts.append({"backend": name, **found.facts(), **to_embed})
+    if as_json:
+        say_json(facts)
+        return
+    for fact in facts:
+        say(_forecast_line(fact))
+        for tenant, counts in fact.get("tenants", {}).items():
+            say(f"    {tenant}: {counts['write']} to write, {counts['delete']} to delete")
+
+
+def _forecast_line(fact: dict[str, Any]) -> str:
+    name = f"{fact['backend']} {fact['model_version']} {fact.get('generation') or '(new)'}"
+    embed = ""
+    if fact["texts_to_embed"]:
+        sampled = fact["texts_sampled_for_tokens"]
+        about = f" (estimated from {sampled:,})" if sampled < fact["texts_to_embed"] else ""
+        embed = (
+            f"; first {fact['texts_to_embed']:,} texts to embed, "
+            f"{fact['tokens_to_embed']:,} tokens{about}"
+        )
+    if not fact.get("rows_to_write") and not fact.get("rows_to_delete"):
+        return f"{name}: nothing to write ({fact['reason']}){embed}"
+    seconds = fact["estimated_seconds"]
+    return (
+        f"{name}: {fact['rows_to_write']:,} rows to write, {fact['rows_to_delete']:,} to delete "
+        f"({fact['mode']}: {fact['reason']}), {fact['size_bytes'] / 1e6:.1f} MB in "
+        f"{fact['requests']} requests, "
+        f"{f'about {seconds} s' if seconds is not None else 'no history to estimate time from'}"
+        f"{embed}"
+    )
+
+
+def _to_embed(platform: Platform, model_version: str) -> dict[str, Any]:
+    """Texts that have no vector yet, and their tokens as the model's own tokenizer cuts them."""
+    from vector_platform.models.cost import SAMPLED_TEXTS, embedding_cost
+
+    lake = platform.lake
+    snapshot = lake.snapshot()
+    missing = lake.missing_contents(
+        model_version, chunks_version=snapshot.chunks, batch_rows=SAMPLED_TEXTS
+    )
+    # They come in the order of their hashes, so that the first stand for all.
+    first = next(missing, None)
+    cost = embedding_cost(
+        platform.embedder(model_version),
+        lake.count_missing(model_version, snapshot),
+        first.column("text").to_pylist() if first else [],
+    )
+    price = platform.settings.models[model_version].usd_per_million_tokens
+    return cost.facts(usd_per_million_tokens=price)
+
+
+@app.command()
+def verify(
+    backend: BackendOption = "both",
+    model: ModelOption = None,
+    every_row: Annotated[
+        bool,
+        typer.Option(
+            "--every-row",
+            help="Read all rows whole now: text, title, region, attributes, vector. Otherwise "
+            "that is done to those whose turn it is (a seventh of the rows, 20,000 at most) and "
+            "to some others, so that a row altered behind the platform's back under its old "
+            "digest is found within 7 verifies, or one for every 20,000 rows.",
+        ),
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read indexes back and compare every id and digest with the lake, and some rows whole.
+
+    A row that differs is named with its fields; index repair writes it again. Each index is
+    compared with the snapshot that it is proven equal to, and it is said how far the lake has
+    moved on. Exit code 0: equal, and to the newest. 2: one differs; it is not proven any more,
+    searches say `degraded`, and the next sync or a repair compares all of it. 6: all are equal, and
+    one to an older snapshot than the lake's newest; a sync brings it on.
+    """
+    from vector_platform.indexes.sync.lag import lag_behind
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    facts = []
+    for name in chosen_backends(platform.settings, backend):
+        checker = platform.index_sync(name, run_id="cli")
+        for model_version in chosen_models(platform.settings, model):
+            for state in platform.live_pointer(name).following(model_version):
+                proof = checker.verify(state, every_row=every_row)
+                lag = lag_behind(platform.lake, model_version, proof.snapshot)
+                facts.append(
+                    {
+                        "backend": name,
+                        "generation": state.generation,
+                        "model_version": model_version,
+                        "clean": proof.clean,
+                        **proof.facts(),
+                        **lag.facts(),
+                    }
+                )
+                if not as_json:
+                    _say_proof(f"{name} {model_version} {state.generation}", proof, lag)
+    if as_json:
+        say_json(facts)
+    if not all(fact["clean"] for fact in facts):
+        raise typer.Exit(DIFFERS)
+    if any(fact["behind"] for fact in facts):
+        raise typer.Exit(EQUAL_TO_AN_OLDER_SNAPSHOT)
+
+
+def _say_proof(name: str, proof: Verification, lag: Lag) -> None:
+    verdict = "equal to" if proof.clean else "DIFFERS from"
+    say(f"{name}: {verdict} {proof.snapshot} ({proof.describe()}); {lag.describe()}")
+    for kind, names in proof.facts()["samples"].items():
+        if names:
+            say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
+
+
+@app.command()
+def repair(
+    backend: BackendOption = "both", model: ModelOption = None, allow_delete: AllowDelete = 0
+) -> None:
+    """Rewrite exactly what differs from the lake, then verify again.
+
+    A run of the job repair_index, so the check that failed is green afterwards.
+    """
+    import dagster as dg
+
+    from vector_platform.orchestration.indexes.jobs import RepairConfig
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.wiring import Platform
+
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    config = RepairConfig(
+        model_version=chosen_models(settings, model)[0] if model else "",
+        backends=list(chosen_backends(settings, backend)),
+        allow_delete=allow_delete,
+    )
+    done = runs.job("repair_index", dg.RunConfig({"repair": config})).outputs
+    reported = {k: v for name in config.backends for k, v in done[f"repair_{name}"].items()}
+    for place, reports in reported.items():
+        name, _, model_version = place.partition("/")
+        for facts in reports:
+            written = f"{facts['rows_upserted']} rewritten, {facts['rows_deleted']} deleted"
+            where = f"{name} {model_version} {facts['generation']}"
+            say(f"{where}: {written}, equal to {facts['snapshot']}")
+
+
+@app.command()
+def rebuild(
+    model: Annotated[str, typer.Option("--model", help="Model version to rebuild.")],
+    backend: BackendOption = "both",
+    reason: Annotated[str, typer.Option(help="Recorded with the release.")] = "asked for by hand",
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="Let a release take many rows from readers.")
+    ] = False,
+) -> None:
+    """Build a new generation from the lake and release it where its model is live."""
+    import dagster as dg
+
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
+    from vector_platform.wiring import Platform
+
+    runs = Runs(Platform.load())
+    settings = runs.platform.settings
+    (model_version,) = chosen_models(settings, model)
+    target = IndexTarget(
+        model_version=model_version, backends=list(chosen_backends(settings, backend))
+    )
+    config = ReindexConfig(
+        targets=[target],
+        reason=reason,
+        actor=getpass.getuser(),
+        allow_shrink=allow_shrink,
+    )
+    outcome = runs.job("reindex", dg.RunConfig({"rebuild": config}))
+    say(f"run {outcome.run_id} built {outcome.outputs['rebuild']}")

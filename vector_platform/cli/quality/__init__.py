@@ -1,0 +1,1 @@
+"""Verbs over golden queries, drift and quarantine."""

@@ -1,0 +1,112 @@
+"""`vector-platform golden`: golden queries that the platform proposes, and a person decides."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+
+app = typer.Typer(no_args_is_help=True, help="Golden queries: their health, and proposed ones.")
+
+Ids = Annotated[list[str], typer.Argument(help="From `golden proposals`.")]
+Reason = Annotated[str, typer.Option(help="Recorded with the decision.")]
+
+
+@app.command()
+def proposals(
+    everything: Annotated[bool, typer.Option("--all", help="Also those decided already.")] = False,
+    tenant: Annotated[str, typer.Option(help="Of this tenant's documents only.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Queries made from new content, which count nowhere until they are accepted.
+
+    Those of documents in quarantine are left out.
+    """
+    from vector_platform.quality.retrieval.golden_proposals import GoldenProposals
+    from vector_platform.wiring import Platform
+
+    found = [
+        one.facts()
+        for one in GoldenProposals(Platform.load().lake, run_id="cli").all()
+        if (everything or one.state == "proposed") and tenant in ("", one.tenant)
+    ]
+    if as_json:
+        say_json(found)
+        return
+    columns = ["proposal_id", "state", "tenant", "text", "doc_id", "novelty", "provenance"]
+    rows = [[one[name] for name in columns] for one in found]
+    say_table("Proposed golden queries", [name.replace("_", " ") for name in columns], rows)
+
+
+@app.command()
+def health(as_json: JsonFlag = False) -> None:
+    """Queries that say less than they seem to, and what would mend each.
+
+    dead: its documents are gone. other tenant: none of its documents belongs to its tenant.
+    duplicate, ambiguous: asks the same as another, for the same documents or for others.
+    never hit: no evaluated model has found a document of it. Dead and repeated queries do not
+    count in the gates of a release.
+    """
+    from vector_platform.quality.retrieval.golden_questions import GoldenQuestions
+    from vector_platform.releases.evaluation.records import newest_evaluations
+    from vector_platform.wiring import Platform
+
+    lake = Platform.load().lake
+    evaluations = newest_evaluations(lake, "R@10").values()
+    hit = {query for one in evaluations for query, score in one.scores.items() if score > 0}
+    questions = GoldenQuestions(lake)
+    found = [one.facts() for one in questions.ill(hit if evaluations else None)]
+    if as_json:
+        say_json({"queries": len(questions.texts), "ill": found})
+        return
+    columns = ["query_id", "ill", "tenant", "text", "about", "mend"]
+    rows = [[one[name] for name in columns] for one in found]
+    say_table(
+        f"{len(found)} of {len(questions.texts)} golden queries say less than they seem to",
+        [name.replace("_", " ") for name in columns],
+        rows,
+    )
+
+
+@app.command()
+def accept(
+    proposal_ids: Ids, reason: Reason = "asked for by hand", as_json: JsonFlag = False
+) -> None:
+    """Make proposals golden queries. What asks with golden queries asks with them from then on.
+
+    A run of the job decide_golden_queries.
+    """
+    _decide({"accept": proposal_ids}, reason, as_json=as_json)
+
+
+@app.command()
+def reject(
+    proposal_ids: Ids, reason: Reason = "asked for by hand", as_json: JsonFlag = False
+) -> None:
+    """Refuse proposals, or take back accepted ones. Their documents are not proposed again.
+
+    A run of the job decide_golden_queries.
+    """
+    _decide({"reject": proposal_ids}, reason, as_json=as_json)
+
+
+def _decide(decided: dict[str, list[str]], reason: str, *, as_json: bool) -> None:
+    import dagster as dg
+
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.orchestration.quality.golden_jobs import GoldenConfig
+    from vector_platform.wiring import Platform
+
+    config = GoldenConfig(**decided, reason=reason, actor=getpass.getuser())
+    runs = Runs(Platform.load())
+    done = runs.job("decide_golden_queries", dg.RunConfig({"decide": config})).outputs["decide"]
+    if as_json:
+        say_json(done)
+        return
+    say(
+        f"{done['accepted']} accepted, {done['rejected']} rejected. Evaluations follow with the "
+        "next `vector-platform run`, or by themselves where the daemon is."
+    )

@@ -1,0 +1,113 @@
+"""`vector-platform quarantine`: keep documents from readers, and give them back when mended."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+
+app = typer.Typer(no_args_is_help=True, help="Keep bad documents from readers until mended.")
+
+Why = Annotated[str, typer.Option("--reason", help="Why; kept for good.")]
+FOLLOW = "Indexes follow with the next `vector-platform run`, or by themselves where the daemon is."
+
+
+@app.command(name="list")
+def list_(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that have ended.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Quarantines, the documents each holds, and how many of them changed since."""
+    from vector_platform.lake.slices.quarantine import WithheldSlices
+    from vector_platform.wiring import Platform
+
+    withheld = WithheldSlices(Platform.load().lake)
+    found = [
+        {
+            **one.facts(),
+            "documents": len(withheld.documents(one.slice)) if one.holds else 0,
+            "changed_since": withheld.mended(one) if one.holds else None,
+        }
+        for one in withheld.all()
+        if everything or one.holds
+    ]
+    if as_json:
+        say_json(found)
+        return
+    columns = ["quarantine_id", "source", "tenant", "since", "documents", "changed_since"]
+    columns += ["actor", "reason", "opened_at", "lifted_at"]
+    rows = [["" if one[name] is None else one[name] for name in columns] for one in found]
+    say_table("Quarantines", [name.replace("_", " ") for name in columns], rows)
+
+
+@app.command()
+def add(
+    reason: Why,
+    source: Annotated[str, typer.Option(help="Documents of this source.")] = "",
+    tenant: Annotated[str, typer.Option(help="Documents of this tenant.")] = "",
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Only what changed on this day (UTC) or later."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Keep documents from readers: they stay in the lake, and have no chunks.
+
+    A run of the job quarantine_slice. An index deletes them with its next sync; more than
+    guard.max_delete_share of it has to be let through with --allow-delete.
+    """
+    import dagster as dg
+
+    from vector_platform.orchestration.corpus.quarantine_jobs import QuarantineConfig, SliceConfig
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.wiring import Platform
+
+    day = since.date().isoformat() if since else ""
+    config = QuarantineConfig(
+        slices=[SliceConfig(source=source, tenant=tenant, since=day)],
+        reason=reason,
+        actor=getpass.getuser(),
+    )
+    runs = Runs(Platform.load())
+    done = runs.job("quarantine_slice", dg.RunConfig({"quarantine": config}))
+    (held,) = done.outputs["quarantine"]
+    if as_json:
+        say_json(held)
+        return
+    say(f"{held['quarantine_id']}: {held['documents']} documents have no chunks now. {FOLLOW}")
+
+
+@app.command()
+def replay(
+    quarantine_ids: Annotated[list[str], typer.Argument(help="From `quarantine list`.")],
+    reason: Why,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Also when none of the documents has changed.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """End quarantines: their documents are cut and embedded as they have been landed by now.
+
+    A run of the job replay_slice. Mend the source first, and land it again with `vector-platform
+    run`: documents in quarantine follow their source, too.
+    """
+    import dagster as dg
+
+    from vector_platform.orchestration.corpus.quarantine_jobs import ReplayConfig
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.wiring import Platform
+
+    config = ReplayConfig(
+        quarantines=quarantine_ids, reason=reason, actor=getpass.getuser(), as_is=as_is
+    )
+    runs = Runs(Platform.load())
+    done = runs.job("replay_slice", dg.RunConfig({"replay": config})).outputs["replay"]
+    if as_json:
+        say_json(done)
+        return
+    for one in done:
+        say(f"{one['quarantine_id']}: {one['documents']} documents have chunks again. {FOLLOW}")

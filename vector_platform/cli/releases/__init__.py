@@ -1,0 +1,1 @@
+"""Verbs over releases and their requests."""

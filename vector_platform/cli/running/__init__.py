@@ -1,0 +1,1 @@
+"""Verbs that run the platform: the pipeline, the demos, the embedded servers."""

@@ -1,0 +1,138 @@
+"""`vector-platform run`, `demo` and `ui`: the whole pipeline, and looking at it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vector_platform.cli.choices import chosen_backends
+from vector_platform.cli.output import say
+
+DEMO_QUESTION = "rotate the encryption key of a secret"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the root."""
+    app.command()(run)
+    app.command()(demo)
+    app.command()(ui)
+
+
+def run(
+    day: Annotated[
+        str | None, typer.Option(help="Partition to land, YYYY-MM-DD; default today (UTC).")
+    ] = None,
+) -> None:
+    """Bring everything up to date: land a day, then whatever has something to do."""
+    _converge(_parse_day(day))
+
+
+def demo() -> None:
+    """The main job on embedded servers: from sources to a search that answers from both."""
+    from vector_platform.cli.search import search
+    from vector_platform.local import services
+    from vector_platform.settings import load_settings
+
+    started = time.monotonic()
+    for endpoint in services.up(load_settings().data_dir):
+        say(f"{endpoint.name} is up at {endpoint.uri}")
+    changed = _converge(datetime.now(UTC).date())
+    _approve_waiting()
+    if not changed:
+        say("nothing to do: sources, lake and both indexes are as the last run left them")
+    search(DEMO_QUESTION, backend="both", tenant=None, k=5, as_json=False)
+    say(f"demo done in {time.monotonic() - started:.0f} s; `make ui` shows these runs")
+
+
+def ui(
+    port: Annotated[int, typer.Option(help="Port of the web server.")] = 3000,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on. The web server has no login: see operations.md."),
+    ] = "127.0.0.1",
+) -> None:
+    """Open the Dagster UI and daemon on this deployment, and start again whichever ends."""
+    from vector_platform.local.supervisor import Supervisor
+    from vector_platform.orchestration.runs.instance import dagster_home
+    from vector_platform.settings import load_settings
+
+    settings = load_settings()
+    home = dagster_home(settings)
+    os.environ["DAGSTER_HOME"] = str(home)
+    workspace = ["--workspace", str(settings.root / "workspace.yaml")]
+    scripts = Path(sys.executable).parent
+    say(f"Dagster UI on http://{host}:{port} (stop with Ctrl+C)")
+
+    def command(script: str, *arguments: str) -> list[str]:
+        return [sys.executable, str(scripts / script), *arguments, *workspace]
+
+    Supervisor(
+        {
+            "web server": command("dagster-webserver", "--host", host, "--port", str(port)),
+            "daemon": command("dagster-daemon", "run"),
+        },
+        folder=settings.data_dir / "ui",
+        say=say,
+    ).run()
+
+
+def _converge(day: date) -> bool:
+    """Print every stage as it ends; True when any of them changed something."""
+    from vector_platform.orchestration.converge import converge
+    from vector_platform.orchestration.launch import Runs
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    changed = False
+    try:
+        # Before anything is done: the backends are needed last, long after sources have landed.
+        for backend in platform.settings.indexes.backends:
+            platform.target(backend)
+        started = time.monotonic()
+        for stage in converge(Runs(platform), day):
+            seconds = time.monotonic() - started
+            say(f"[{seconds:5.1f} s] {stage.name}: {stage.summary}")
+            for check in stage.failed_checks:
+                say(f"          check did not pass: {check}")
+            changed = changed or stage.changed
+    finally:
+        platform.close()
+    return changed
+
+
+def _approve_waiting() -> None:
+    """Approve the model that the demo's own run asked for: the person who watches is its approver.
+
+    Outside a demo such a request waits for somebody to look at the report of its gates.
+    """
+    from vector_platform.orchestration.converge import ASKER
+    from vector_platform.releases.requests.requests import ReleaseRequests
+    from vector_platform.wiring import Platform
+
+    platform = Platform.load()
+    try:
+        for request in ReleaseRequests(platform.lake).all():
+            if request.open and request.requester == ASKER:
+                (backend,) = chosen_backends(platform.settings, request.backend)
+                settled = platform.release_desk(backend, run_id="cli").approve(
+                    request.request_id, actor=getpass.getuser(), reason="seen in the demo"
+                )
+                say(f"approved in your name on {backend}: {settled.describe()}, {request.reason}")
+    finally:
+        platform.close()
+
+
+def _parse_day(text: str | None) -> date:
+    if text is None:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a day like 2026-11-23") from error

@@ -1,0 +1,1 @@
+"""Milvus: one collection a generation, tenants as its partition key."""

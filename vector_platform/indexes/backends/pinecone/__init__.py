@@ -1,0 +1,1 @@
+"""Pinecone: one index a model version, one namespace a tenant and generation."""

@@ -1,0 +1,348 @@
+"""Pinecone: one index a model version, one namespace a tenant and generation.
+
+Belongs here: what each promise of `VectorIndex` takes on Pinecone.
+
+An index's dimension and schema are fixed and a project holds few indexes, while an index holds
+many namespaces: hence generations are namespaces `{tenant}@{generation}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import SecretStr
+
+from vector_platform.indexes.backends.bisection import write_or_refuse
+from vector_platform.indexes.backends.pinecone.calls import (
+    REQUEST_BYTES,
+    REQUEST_IDS,
+    IndexCalls,
+    row_reason,
+)
+from vector_platform.indexes.backends.pinecone.fence import LastWrites, Place, Write
+from vector_platform.indexes.backends.pinecone.indexes import PineconeIndexes
+from vector_platform.indexes.backends.pinecone.reading import RowReader
+from vector_platform.indexes.backends.pinecone.terms import (
+    RowsAsked,
+    alias_changes,
+    generations_in,
+    index_name,
+    is_ours,
+    rows_asked,
+    tenants_in,
+)
+from vector_platform.indexes.backends.pinecone.waits import GenerationWaits
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import (
+    BoundedHits,
+    Claim,
+    Generation,
+    Hit,
+    IndexRejected,
+    Mirrored,
+    NotOurs,
+    RowKey,
+    RowsRejected,
+    StoredRow,
+)
+from vector_platform.indexes.naming import generation_marker, namespace_name
+from vector_platform.indexes.parallel import Parallel
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.stored_rows import (
+    HIT_FIELDS,
+    batches_by_size,
+    best,
+    by_tenant,
+    hit_of,
+    pinecone_documents,
+)
+from vector_platform.settings import PineconeIndex as PineconeSettings
+
+
+class PineconeVectorIndex(VectorIndex):
+    """Pinecone, or a server that speaks its API version 2026-07.
+
+    Writes are acknowledged before reads see them, so `fence` waits: for searches by log
+    position, for fetches and lists until the last write shows.
+
+    Args:
+        host: Control plane URL, or `cloud` for Pinecone itself.
+        api_key: Credential. Never part of a message.
+        settings: Where indexes are made, and how much is asked at once.
+        timeout_seconds: Longest one attempt of a request may take; the SDK makes up to four.
+        fence_seconds: Longest a fence waits for one namespace.
+    """
+
+    backend = "pinecone"
+    # An id lives in a namespace: a row under a new tenant leaves the old one where it was.
+    ids_are_global = False
+    tenants_apart = True
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        api_key: SecretStr,
+        settings: PineconeSettings,
+        timeout_seconds: float = 30.0,
+        fence_seconds: float = 60.0,
+    ) -> None:
+        self._settings = settings
+        self._fence_seconds = fence_seconds
+        self._last_writes = LastWrites()
+        self._parallel = Parallel(settings.max_parallel_requests, "pinecone")
+        self._indexes = PineconeIndexes(host=host, api_key=api_key, timeout_seconds=timeout_seconds)
+
+    # -- generations ------------------------------------------------------------------------
+
+    def create(self, generation: Generation) -> None:
+        """Make the model version's index where missing, and the generation's marker in it."""
+        name = index_name(generation)
+        if self._indexes.find(generation) is None:
+            self._indexes.create(
+                generation, cloud=self._settings.cloud, region=self._settings.region
+            )
+        index = self._indexes.open(generation)
+        if not index.create_namespace(generation_marker(generation.name)):
+            return
+        for gone in tenants_in(self._last_writes.namespaces(name), generation).values():
+            self._last_writes.forget((name, gone))
+
+    def exists(self, generation: Generation) -> bool:
+        """Whether the index is there and holds a namespace of the generation."""
+        index = self._indexes.find(generation)
+        if index is None:
+            return False
+        # The marker is made first and deleted last; only somebody else can have removed it alone.
+        return index.has_namespace(generation_marker(generation.name)) or (
+            generation.name in generations_in(index.namespaces())
+        )
+
+    def drop(self, generation: Generation) -> None:
+        """Delete the generation's namespaces, the marker last; then the index if it is empty."""
+        index = self._indexes.find(generation)
+        if index is None:
+            return
+        name, doomed = index_name(generation), tenants_in(index.namespaces(), generation)
+        for alias, target in index.aliases().items():
+            if target in doomed.values() and is_ours(alias, target):
+                index.delete_alias(alias)
+
+        def delete(namespace: str) -> None:
+            index.delete_namespace(namespace)
+            self._last_writes.forget((name, namespace))
+
+        marker = generation_marker(generation.name)
+        self._parallel.each(delete, list(doomed.values()))
+        delete(marker)
+        # A deleted namespace may still be listed for a while.
+        if index.namespaces().keys() <= {marker, *doomed.values()}:
+            self._indexes.delete(generation)
+        else:
+            self._indexes.forget(generation)
+
+    def claims(self, index: str) -> list[Claim]:
+        """Generations in any of the platform's indexes, by name."""
+        return self._indexes.claims(index)
+
+    def mark(self, generation: Generation, stamp: str) -> None:
+        """Tag the model version's index."""
+        self._indexes.stamp(generation, stamp)
+
+    def point(self, generation: Generation) -> Mirrored:
+        """Let a namespace alias named like each tenant stand for its namespace here.
+
+        Only in the index of this model version, for tenants whose names Pinecone admits, and at
+        most 1,000. Aliases to other generations are removed where this one has no such tenant, so
+        that nothing that is gone is served.
+
+        Raises:
+            NotOurs: The index is another lake's, or a tenant's alias stands for a namespace the
+                platform did not create.
+        """
+        index = self._indexes.own(generation)
+        current = index.aliases()
+        tenants = tenants_in(index.namespaces(), generation)
+        changes = alias_changes(current, tenants, generation)
+        for alias in changes.foreign:
+            raise NotOurs(
+                f"{index.where}: namespace alias {alias!r} stands for {current[alias]!r}, which "
+                "the platform did not create; remove that alias"
+            )
+        self._parallel.each(index.delete_alias, changes.delete)
+        self._parallel.each(lambda item: index.create_alias(*item), list(changes.create.items()))
+        self._parallel.each(lambda item: index.repoint_alias(*item), list(changes.repoint.items()))
+        return Mirrored(changes.aliases, len(changes.without))
+
+    def mirrored(self, generation: Generation) -> Mirrored:
+        """Aliases of tenants that stand for another generation, are missing, or one too many."""
+        index = self._indexes.find(generation)
+        if index is None:
+            return Mirrored(0, behind=(f"there is no index {index_name(generation)}",))
+        current = index.aliases()
+        changes = alias_changes(current, tenants_in(index.namespaces(), generation), generation)
+        moved = [*changes.repoint, *changes.delete]
+        behind = [
+            *(f"alias {alias!r} stands for {current[alias]}" for alias in moved),
+            *(f"there is no alias {alias!r}" for alias in changes.create),
+        ]
+        aliases = changes.aliases - len(changes.create) - len(changes.repoint)
+        return Mirrored(aliases, len(changes.without), tuple(behind))
+
+    # -- rows -------------------------------------------------------------------------------
+
+    def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:
+        """Write rows in parallel requests; one that is refused is found by halving."""
+        index, name = self._indexes.open(generation), index_name(generation)
+        namespace_of = partial(namespace_name, generation=generation.name)
+
+        def write(part: pa.RecordBatch) -> dict[str, str]:
+            documents, refused = pinecone_documents(part, generation.dimension, namespace_of)
+            for namespace, own in documents.items():
+                send = partial(self._send, index, (name, namespace))
+                for batch in batches_by_size(
+                    own, max_rows=self._settings.batch_rows, max_bytes=REQUEST_BYTES
+                ):
+                    refused |= write_or_refuse(send, batch, key="_id", reason=row_reason)
+            return refused
+
+        refused: dict[str, str] = {}
+        parts = list(by_tenant(rows, self._settings.batch_rows))
+        for reasons in self._parallel.each(write, parts):
+            refused |= reasons
+        if refused:
+            raise RowsRejected(refused)
+
+    def _send(self, index: IndexCalls, place: Place, documents: list[dict[str, Any]]) -> None:
+        with self._last_writes.doubting(place):
+            position = index.upsert(place[1], documents)
+        last = documents[-1]
+        self._last_writes.add(place, Write(position, last["_id"], last["digest"]))
+
+    def delete(self, generation: Generation, rows: Sequence[RowKey]) -> None:
+        """Remove rows from their tenants' namespaces, and see by fetching them that they are gone.
+
+        Raises:
+            IndexUnavailable: Some are still there after the longest wait of a fence.
+        """
+        index, name = self._indexes.open(generation), index_name(generation)
+        waits = self._waits(generation)
+
+        def remove(asked: RowsAsked) -> None:
+            place = (name, asked.namespace)
+            with self._last_writes.doubting(place):
+                position = index.delete(asked.namespace, asked.ids)
+                # Without a position the namespace does not exist, and nothing was removed.
+                if position is not None:
+                    waits.deleted(asked.namespace, asked.ids)
+                    last = Write(position, asked.ids[-1], None, fetched=True)
+                    self._last_writes.add(place, last)
+
+        self._parallel.each(remove, rows_asked(rows, generation, REQUEST_IDS))
+
+    def fence(
+        self, generation: Generation, *, others: bool = True, proof_follows: bool = False
+    ) -> None:
+        """Wait until searches and fetches show every acknowledged write.
+
+        What a proof fetches it waits for itself: then that is not asked for twice.
+        """
+        self._waits(generation).fence(self._parallel, others=others, searches_only=proof_follows)
+
+    def tenants(self, generation: Generation) -> list[str]:
+        """Tenants with rows; a namespace counted as empty is looked into, counts may lag."""
+        index = self._indexes.open(generation)
+        counts = index.namespaces()
+        found = tenants_in(counts, generation).items()
+        return sorted(tenant for tenant, name in found if counts[name] or index.has_documents(name))
+
+    def scan(
+        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
+    ) -> Iterator[pa.RecordBatch]:
+        """Every namespace, a small one by one request."""
+        return self._reader(generation).scan(sample)
+
+    def keys(
+        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
+    ) -> Iterator[pa.RecordBatch]:
+        """Every id that the namespace lists, with the digest that a fetch shows."""
+        return self._reader(generation).keys(tenant, sample)
+
+    def find(self, generation: Generation, rows: Sequence[RowKey]) -> Iterator[pa.RecordBatch]:
+        """Rows by id and tenant, fetched without being listed."""
+        return self._reader(generation).find(rows)
+
+    def whole_rows(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
+        """All fields of rows, those to filter by among them."""
+        return self._reader(generation).whole_rows(rows)
+
+    def count(self, generation: Generation) -> int:
+        """Sum of the namespaces' record counts, told in one answer."""
+        counts = self._indexes.open(generation).statistics()
+        return sum(counts[namespace] for namespace in tenants_in(counts, generation).values())
+
+    def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
+        """Rows that one fetch shows; of a namespace too large for that, its record count."""
+        return self._reader(generation).counts(tenants)
+
+    def _reader(self, generation: Generation) -> RowReader:
+        index = self._indexes.open(generation)
+        return RowReader(index, generation, self._parallel, self._waits(generation))
+
+    def _waits(self, generation: Generation) -> GenerationWaits:
+        index = self._indexes.open(generation)
+        return GenerationWaits(index, generation, self._last_writes, self._fence_seconds)
+
+    def search(
+        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+    ) -> list[Hit]:
+        """The k nearest rows by cosine; over all tenants, the best of every namespace's best.
+
+        A namespace is a request, so of many tenants the largest are asked, as many as the settings
+        say; then the answer is `BoundedHits`.
+
+        Raises:
+            IndexRejected: The tenant can have no rows here.
+        """
+        index = self._indexes.open(generation)
+        values = np.asarray(vector, np.float32).tolist()
+
+        def nearest(namespace: str) -> list[Hit]:
+            matches = index.search(namespace, values, k=k, fields=HIT_FIELDS)
+            return [hit_of(match.id, match.score or 0.0, match.to_dict()) for match in matches]
+
+        if tenant is not None:
+            try:
+                return best(nearest(namespace_name(tenant, generation.name)), k)
+            except ValueError as error:
+                raise IndexRejected(f"{index.where}: {error}") from error
+        counts = index.statistics()
+        own = sorted(
+            tenants_in(counts, generation).values(), key=lambda name: (-counts[name], name)
+        )
+        asked = own[: self._settings.search_namespaces]
+        hits = best((hit for hits in self._parallel.each(nearest, asked) for hit in hits), k)
+        if len(asked) == len(own):
+            return hits
+        return BoundedHits(hits, asked=len(asked), tenants=len(own))
+
+    def nearest(
+        self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
+    ) -> list[list[str]]:
+        """Several searches at once; over all tenants, where each of them is several, in turn."""
+        if tenant is None:
+            return super().nearest(generation, vectors, k=k)
+
+        def find(vector: np.ndarray) -> list[str]:
+            return [hit.id for hit in self.search(generation, vector, k=k, tenant=tenant)]
+
+        return self._parallel.each(find, list(vectors))
+
+    def close(self) -> None:
+        """Finish what is under way and close the connections."""
+        self._parallel.close()
+        self._indexes.close()

@@ -1,0 +1,1 @@
+"""Bringing an index to a snapshot of the lake: decide, plan, write, forecast, report."""

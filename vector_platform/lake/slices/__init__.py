@@ -1,0 +1,1 @@
+"""Slices of documents, and those that are kept from readers."""

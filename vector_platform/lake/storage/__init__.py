@@ -1,0 +1,1 @@
+"""Delta tables and joins over them. Knows no table by name."""

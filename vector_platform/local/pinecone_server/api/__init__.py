@@ -1,0 +1,1 @@
+"""The handlers of Pinecone's APIs: indexes, namespaces, documents, vectors, imports."""

@@ -1,0 +1,1 @@
+"""What an index holds: on disk in SQLite, in memory for searching."""

@@ -1,0 +1,1 @@
+"""Model versions that are another one and a matrix."""

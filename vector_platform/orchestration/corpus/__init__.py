@@ -1,0 +1,1 @@
+"""From landed rows to chunks: dbt marts, chunking, contract checks, slice quarantine."""

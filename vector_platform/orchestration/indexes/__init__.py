@@ -1,0 +1,1 @@
+"""Index assets, their parity checks, and repair."""

@@ -1,0 +1,1 @@
+"""Raw assets, and what lands files as they arrive."""

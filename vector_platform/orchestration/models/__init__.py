@@ -1,0 +1,1 @@
+"""Model versions: embedding them, checking their canaries, making and retiring them."""

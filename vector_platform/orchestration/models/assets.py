@@ -1,0 +1,215 @@
+"""Embeddings: vectors of the contents that a model version has not seen yet.
+
+Belongs here: the asset `lake/embeddings`, partitioned by model version. Only missing contents are
+embedded, and every commit counts, so a killed run resumes where it was. A model that does not
+answer as registered embeds nothing, and what came since it last did is quarantined; the check
+`model_answers_as_registered` says so.
+"""
+
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+import dagster as dg
+import pyarrow as pa
+
+from vector_platform.lake.contract import EMBEDDINGS
+from vector_platform.lake.lake import DatedVersions, run_metadata
+from vector_platform.models.canaries.watch import ModelWatch, Verdict
+from vector_platform.models.derived.aligning import translate_missing
+from vector_platform.models.derived.versions import DerivedEmbedder
+from vector_platform.models.embed import EmbedReport, embed_missing
+from vector_platform.models.registry import registration
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.automation import follow_chunks
+from vector_platform.orchestration.columns import table_metadata
+from vector_platform.orchestration.partitions import model_versions
+from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.quality.drift.calibration import first_reference
+from vector_platform.quality.sketches.daily import sync_sketches
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+
+def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset `lake/embeddings`."""
+
+    @dg.asset(
+        key=keys.EMBEDDINGS,
+        owners=[f"team:{settings.owner}"],
+        deps=[keys.CHUNKS],
+        partitions_def=model_versions(settings),
+        group_name="lake",
+        kinds={"delta", "python"},
+        description=EMBEDDINGS.description,
+        metadata=table_metadata(EMBEDDINGS, f"{settings.lake_uri}/{EMBEDDINGS.name}"),
+        automation_condition=follow_chunks(settings),
+        pool="lake_embeddings",
+        code_version="1",
+    )
+    def embeddings(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.MaterializeResult:
+        with retry_by_type():
+            # Chunks that come while this runs may have no vectors: they are the next run's.
+            versions = platform.lake.dated_versions()
+            done = embed(platform, context.partition_key, context.run_id, context.log.info)
+            sketched = (
+                sketch(platform, context.partition_key, versions, context.run_id)
+                if done.verdict.passed
+                else {}
+            )
+        report = done.report
+        snapshot = platform.lake.snapshot()
+        price = platform.settings.models[context.partition_key].usd_per_million_tokens
+        return dg.MaterializeResult(
+            metadata={
+                **asdict(report),
+                "seconds": round(report.seconds, 3),
+                "encode_seconds": round(report.encode_seconds, 3),
+                "texts_per_second": round(report.texts_per_second, 1),
+                "translated": done.translated,
+                "cost_usd": round(report.tokens * price / 1e6, 6),
+                **sketched,
+                "canaries_differing": done.verdict.canaries_differing,
+                "vectors_quarantined": done.quarantined,
+                "lake_version": snapshot.embeddings,
+                "snapshot": str(snapshot),
+            },
+            data_version=dg.DataVersion(str(snapshot)),
+        )
+
+    return embeddings
+
+
+@dataclass(frozen=True)
+class EmbedOutcome:
+    """What a run did to a model version.
+
+    Attributes:
+        report: What was embedded; nothing when the model did not answer as registered.
+        translated: Vectors translated from another model version's.
+        verdict: How the model answered its canaries, at the end.
+        quarantined: Vectors moved into quarantine.
+    """
+
+    report: EmbedReport
+    translated: int
+    verdict: Verdict
+    quarantined: int
+
+
+NOTHING = EmbedReport(0, 0, 0, 0, 0.0, 0.0)
+
+
+def embed(
+    platform: Platform, model_version: str, run_id: str, log: Callable[[str], None]
+) -> EmbedOutcome:
+    """Register the model version and give every content that lacks a vector one.
+
+    An adapter has no vectors of its own: its base gets those that are missing, and is the one to
+    answer canaries. A translated version takes over what its old model has, and embeds only what
+    that has not seen either.
+    """
+    lake = platform.lake
+    embedder = platform.embedder(model_version)
+    lake.register_model(registration(embedder, run_id))
+    chunks_version = lake.chunks.version()
+    spec = platform.settings.models[model_version]
+    if spec.adapter_of is not None:
+        return embed(platform, spec.adapter_of, run_id, log)
+
+    def write() -> tuple[EmbedReport, int]:
+        translated = 0
+        if spec.translated is not None:
+            assert isinstance(embedder, DerivedEmbedder)
+            old = spec.translated.source
+            translated = translate_missing(
+                embedder,
+                lake.untranslated(old, model_version, chunks_version=chunks_version),
+                run_id=run_id,
+                commit=_committer(platform, model_version, run_id),
+                on_progress=lambda done: log(f"{done} vectors translated"),
+            ).vectors
+        missing = lake.missing_contents(model_version, chunks_version=chunks_version)
+        return _embed(platform, model_version, missing, run_id, log), translated
+
+    return _between_probes(platform, model_version, run_id, write)
+
+
+def embed_contents(
+    platform: Platform,
+    model_version: str,
+    contents: Iterable[pa.RecordBatch],
+    run_id: str,
+    log: Callable[[str], None],
+) -> EmbedOutcome:
+    """Embed some contents that have no vector yet: batches of (content_hash, text)."""
+    return _between_probes(
+        platform,
+        model_version,
+        run_id,
+        lambda: (_embed(platform, model_version, contents, run_id, log), 0),
+    )
+
+
+def _between_probes(
+    platform: Platform,
+    model_version: str,
+    run_id: str,
+    write: Callable[[], tuple[EmbedReport, int]],
+) -> EmbedOutcome:
+    """Write vectors while the model answers its canaries as registered, and ask once more after."""
+    watch = ModelWatch(platform.lake, platform.embedder(model_version), run_id=run_id)
+    quarantined = watch.carry_out()  # what a killed run has condemned and not moved
+    verdict = watch.probe()
+    report, translated = write() if verdict.passed else (NOTHING, 0)
+    if report.texts or translated:
+        verdict = watch.probe()
+    watch.record(verdict)
+    return EmbedOutcome(report, translated, verdict, quarantined + watch.carry_out())
+
+
+def _embed(
+    platform: Platform,
+    model_version: str,
+    contents: Iterable[pa.RecordBatch],
+    run_id: str,
+    log: Callable[[str], None],
+) -> EmbedReport:
+    return embed_missing(
+        platform.embedder(model_version),
+        contents,
+        run_id=run_id,
+        commit=_committer(platform, model_version, run_id),
+        on_progress=lambda progress: log(
+            f"{progress.texts} texts embedded, {progress.texts_per_second:.0f} a second"
+        ),
+    )
+
+
+def _committer(platform: Platform, model_version: str, run_id: str) -> Callable[[pa.Table], None]:
+    metadata = run_metadata(run_id, f"embed {model_version}")
+
+    def commit(rows: pa.Table) -> None:
+        platform.lake.embeddings.append(rows, metadata)
+
+    return commit
+
+
+def sketch(
+    platform: Platform, model_version: str, versions: DatedVersions, run_id: str
+) -> dict[str, int]:
+    """Bring the drift sketches up to these chunks; says what was counted.
+
+    An adapter has no vectors, and so no stream of its own.
+    """
+    lake = platform.lake
+    if platform.settings.models[model_version].adapter_of is not None:
+        return {"sketched_rows": 0}
+    days = platform.settings.quality.drift_reference_days
+    reference = first_reference(lake, model_version, versions, days=days, run_id=run_id)
+    if reference is None:
+        return {"sketched_rows": 0}
+    report = sync_sketches(lake, reference, versions, run_id=run_id)
+    return {"sketched_rows": report.sketched_rows, "sketches_written": report.sketches_written}

@@ -1,0 +1,131 @@
+"""Model checks: does a model version still answer as it did when it was registered? Blocking.
+
+Belongs here: `model_answers_as_registered`. A model that cannot be asked is an error, never a
+failed check.
+"""
+
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.models.canaries.answers import groups_of
+from vector_platform.models.canaries.symptoms import reading
+from vector_platform.models.canaries.watch import KIND, ModelWatch, Verdict
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.partitions import model_versions
+from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.showing import picture, shown_table
+from vector_platform.quality.evaluation_history import past_measurements
+from vector_platform.quality.pictures.check_pictures import canary_distances, time_line
+from vector_platform.quality.pictures.markdown import quote
+from vector_platform.remediation.next_steps import what_happens
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+# Canaries in the table: those that differ most.
+SHOWN = 8
+
+
+def build_model_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """The canary check of `lake/embeddings`."""
+
+    @dg.asset_check(
+        asset=keys.EMBEDDINGS,
+        name=keys.MODEL_ANSWERS,
+        blocking=True,
+        partitions_def=model_versions(settings),
+        description="The model gives its canary texts the vectors it gave them when it was "
+        "registered, and has the registered fingerprint.",
+    )
+    def model_answers_as_registered(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.AssetCheckResult:
+        model_version = context.partition_key
+        with retry_by_type():
+            watch = ModelWatch(
+                platform.lake, platform.embedder(model_version), run_id=context.run.run_id
+            )
+            verdict = watch.recorded()
+            if verdict is None:
+                # The check by itself: it judges, and the next embedding run moves the vectors.
+                verdict = watch.probe()
+                watch.record(verdict)
+            texts = watch.texts(verdict.registered_runtime)
+            facts = verdict.facts()
+            return dg.AssetCheckResult(
+                passed=verdict.passed,
+                metadata={
+                    **{name: fact for name, fact in facts.items() if name != "distances"},
+                    **_pictures(platform, verdict, model_version),
+                    **({} if verdict.passed else {"canary_texts": _table(verdict, texts)}),
+                    "diagnosis": reading(
+                        texts,
+                        verdict.distances,
+                        tolerance=verdict.tolerance,
+                        least_cosine=verdict.least_cosine,
+                        fingerprint_matches=verdict.fingerprint_matches,
+                    ),
+                    "what_happens": _what_happens(verdict, model_version, platform.settings),
+                },
+            )
+
+    return [model_answers_as_registered]
+
+
+def _pictures(platform: Platform, verdict: Verdict, model_version: str) -> dict[str, Any]:
+    """How far each canary is from its registered vector, and the farthest over time."""
+    title = f"{model_version}: {verdict.canaries_differing} of {verdict.canaries} canaries differ"
+    dots = canary_distances(
+        verdict.distances,
+        groups_of(len(verdict.distances)),
+        tolerance=verdict.tolerance,
+        title=title,
+    )
+    shown: dict[str, Any] = {"picture": picture(dots, title)}
+    past = past_measurements(platform.lake, KIND, model_version)
+    if len(past) > 1:
+        title = f"canaries of {model_version} over time: the farthest"
+        line = time_line(
+            [each.at for each in past],
+            {model_version: [each.value for each in past]},
+            threshold=verdict.tolerance,
+            threshold_name=f"tolerance {verdict.tolerance:.1g}",
+            measured="largest difference\n(0: at 1e-9)",
+            title=title,
+            logarithmic=True,
+        )
+        shown["timeline"] = picture(line, title)
+    return shown
+
+
+def _table(verdict: Verdict, texts: Sequence[str]) -> dg.MarkdownMetadataValue:
+    """The texts whose vectors are farthest from the registered ones."""
+    groups = groups_of(len(texts))
+    farthest = sorted(range(len(texts)), key=lambda place: (-verdict.distances[place], place))
+    return shown_table(
+        ("canary", "group", "characters", "largest difference", "text"),
+        (
+            (
+                place,
+                groups[place],
+                len(texts[place]),
+                f"{verdict.distances[place]:.2g}",
+                quote(texts[place]),
+            )
+            for place in farthest[:SHOWN]
+        ),
+    )
+
+
+def _what_happens(verdict: Verdict, model_version: str, settings: Settings) -> str:
+    if verdict.passed:
+        return "Nothing: the model is the one that was registered."
+    follows = what_happens(keys.MODEL_ANSWERS, settings, passed=False, model_version=model_version)
+    return (
+        f"{model_version} embeds nothing more. Vectors that came since it last answered as "
+        "registered go to quarantined_vectors, and no index takes a snapshot without them. Restore "
+        "the model and materialise lake/embeddings again, which embeds them anew; or give the "
+        f"changed model a new name in platform.yaml. {follows}"
+    )

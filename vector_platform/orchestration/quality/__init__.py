@@ -1,0 +1,1 @@
+"""Golden queries, evaluations, and the checks of drift, recall and retrieval."""

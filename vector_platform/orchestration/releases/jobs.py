@@ -1,0 +1,362 @@
+"""Jobs of the release desk: promote, approve, reject, settle, roll back, watch.
+
+Belongs here: thin ops around `releases.desk`, with the report of the gates as metadata.
+"""
+
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.lake.lake import Lake
+from vector_platform.orchestration.indexes.jobs import chosen_backends
+from vector_platform.orchestration.runs.retries import TRIED_AGAIN, retry_by_type
+from vector_platform.releases.evaluation.changed_answers import names_of
+from vector_platform.releases.evaluation.records import kept_report
+from vector_platform.releases.gates.report import as_markdown
+from vector_platform.releases.monitor.monitor import watch_live
+from vector_platform.releases.requests.policy import overrides_of
+from vector_platform.releases.requests.promotion import promote_model
+from vector_platform.releases.requests.reconciliation import Settled
+from vector_platform.releases.requests.requests import ReleaseRequests
+from vector_platform.releases.requests.rollback import go_back
+from vector_platform.releases.requests.service import ReleaseDesk
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+
+class PromoteConfig(dg.Config):
+    """What to make live, and why.
+
+    Attributes:
+        model_version: Which model; empty for the best by the newest evaluations.
+        backends: Which backends; all configured ones when empty.
+        reason: Recorded with the release.
+        actor: Who asked.
+        automatic: Whether a sensor or a schedule asks, and not a person.
+        override_freeze: Reason to release during a freeze; empty to wait for its end.
+        allow_shrink: Let a release through that takes many rows away from readers.
+    """
+
+    model_version: str = ""
+    backends: list[str] = []
+    reason: str = "asked for by hand"
+    actor: str = "person"
+    automatic: bool = False
+    override_freeze: str = ""
+    allow_shrink: bool = False
+
+
+class DecisionConfig(dg.Config):
+    """A decision about a release request.
+
+    Attributes:
+        request_id: Which request, as `vector-platform release requests` lists it, or one part.
+        actor: Who decides. The requester's own approval does not count.
+        reason: Why; kept for good.
+        override_freeze: Reason to release during a freeze; empty to wait for its end.
+        allow_shrink: Let a release through that takes many rows away from readers.
+    """
+
+    request_id: str
+    actor: str
+    reason: str
+    override_freeze: str = ""
+    allow_shrink: bool = False
+
+
+class ShowConfig(dg.Config):
+    """Which release requests to show.
+
+    Attributes:
+        request_id: One of them, or one part; empty for all that are open.
+    """
+
+    request_id: str = ""
+
+
+class RollbackConfig(dg.Config):
+    """Which backends go back to an earlier generation, to which, and why.
+
+    Attributes:
+        actor: Who goes back.
+        reason: Why; kept for good.
+        backends: Which backends; all configured ones when empty.
+        to: Generation to make live; empty for the one before the newest release.
+        before: Release request: the generation before what it released.
+        allow_shrink: Let readers lose many rows.
+    """
+
+    actor: str
+    reason: str
+    backends: list[str] = []
+    to: str = ""
+    before: str = ""
+    allow_shrink: bool = False
+
+
+class WatchConfig(dg.Config):
+    """Which backends' young releases are looked at; all configured ones when empty."""
+
+    backends: list[str] = []
+
+
+def build_release_jobs(settings: Settings) -> list[dg.JobDefinition]:
+    """The jobs that people launch."""
+    return [build_promote_job(settings), _show(), _approve(), _reject(), _rollback(settings)]
+
+
+def build_promote_job(settings: Settings) -> dg.JobDefinition:
+    """`promote`: ask for the release of a model version."""
+
+    @dg.op(pool="promote")
+    def promote_op(
+        context: dg.OpExecutionContext,
+        config: PromoteConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        with retry_by_type():
+            outcomes = promote_model(
+                _desks(context, settings, platform, config.backends),
+                model_version=config.model_version or None,
+                candidates=list(platform.settings.active_models),
+                actor=config.actor,
+                reason=config.reason,
+                automatic=config.automatic,
+                overrides=overrides_of(
+                    config.override_freeze, config.reason if config.allow_shrink else ""
+                ),
+            )
+        for outcome in outcomes:
+            context.log.info(f"{outcome.backend}: {outcome.describe()}")
+        return {
+            outcome.backend: {
+                "moved": outcome.moved,
+                "waits": outcome.waits,
+                "request": outcome.request_id,
+                "summary": outcome.describe(),
+            }
+            for outcome in outcomes
+        }
+
+    @dg.job(
+        name="promote",
+        description="Ask for the release of a model version on the backends; without a name, of "
+        "the best by the newest evaluations on the golden queries.",
+    )
+    def promote() -> None:
+        promote_op()
+
+    return promote
+
+
+def _show() -> dg.JobDefinition:
+    @dg.op
+    def show_op(
+        context: dg.OpExecutionContext,
+        config: ShowConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        with retry_by_type():
+            known = ReleaseRequests(platform.lake)
+            asked = config.request_id
+            found = known.parts(asked) if asked else [one for one in known.all() if one.open]
+            settled = [
+                Settled(one, kept_report(platform.lake, one, platform.settings.releases), False)
+                for one in found
+            ]
+        if not found:
+            context.log.info("no release request is open")
+        return _told(context, platform.lake, settled)
+
+    @dg.job(
+        name="show_releases",
+        description="Open release requests, or one of any state: what each waits for, and the "
+        "report of its gates.",
+    )
+    def show_releases() -> None:
+        show_op()
+
+    return show_releases
+
+
+def _approve() -> dg.JobDefinition:
+    @dg.op(pool="promote")
+    def approve_op(
+        context: dg.OpExecutionContext,
+        config: DecisionConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        overrides = overrides_of(
+            config.override_freeze, config.reason if config.allow_shrink else ""
+        )
+        settled = []
+        with retry_by_type():
+            for part, desk in _parts(platform, config.request_id, context.run_id):
+                for what, why in overrides.items():
+                    desk.override(part, what, actor=config.actor, reason=why)
+                settled.append(desk.approve(part, actor=config.actor, reason=config.reason))
+        return _told(context, platform.lake, settled)
+
+    @dg.job(name="approve_release", description="Approve a release request.")
+    def approve_release() -> None:
+        approve_op()
+
+    return approve_release
+
+
+def _reject() -> dg.JobDefinition:
+    @dg.op(pool="promote")
+    def reject_op(
+        context: dg.OpExecutionContext,
+        config: DecisionConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        with retry_by_type():
+            settled = [
+                desk.reject(part, actor=config.actor, reason=config.reason)
+                for part, desk in _parts(platform, config.request_id, context.run_id)
+            ]
+        return _told(context, platform.lake, settled)
+
+    @dg.job(name="reject_release", description="Reject a release request, or withdraw your own.")
+    def reject_release() -> None:
+        reject_op()
+
+    return reject_release
+
+
+def build_settle_job(settings: Settings) -> dg.JobDefinition:
+    """`settle_releases`: look at every open request again."""
+
+    @dg.op(pool="promote")
+    def settle_op(
+        context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dict[str, Any]:
+        settled: list[Settled] = []
+        for backend in settings.indexes.backends:
+            with retry_by_type():
+                settled += platform.release_desk(backend, run_id=context.run_id).settle_open()
+        return _told(context, platform.lake, settled)
+
+    @dg.job(
+        name="settle_releases",
+        tags=TRIED_AGAIN,
+        description="Measure open release requests anew where the lake has moved on, and release "
+        "those that nothing is in the way of any more.",
+    )
+    def settle_releases() -> None:
+        settle_op()
+
+    return settle_releases
+
+
+def _rollback(settings: Settings) -> dg.JobDefinition:
+    # In no pool: a rollback must not wait in the queue behind what it takes back.
+    @dg.op
+    def rollback_op(
+        context: dg.OpExecutionContext,
+        config: RollbackConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        with retry_by_type():
+            outcomes = go_back(
+                _desks(context, settings, platform, config.backends),
+                actor=config.actor,
+                reason=config.reason,
+                allow_shrink=config.allow_shrink,
+                to=config.to or None,
+                before=config.before or None,
+            )
+        for outcome in outcomes:
+            context.log.info(f"{outcome.backend}: {outcome.describe()}")
+        return {
+            outcome.backend: {
+                "moved": outcome.moved,
+                "request": outcome.request_id,
+                "live": f"{outcome.model_version} {outcome.generation}",
+                "summary": outcome.describe(),
+            }
+            for outcome in outcomes
+        }
+
+    @dg.job(
+        name="roll_back",
+        description="Make an earlier generation live again; without a name, the one before the "
+        "newest release. A run that is repeated completes what an earlier one has left.",
+    )
+    def roll_back() -> None:
+        rollback_op()
+
+    return roll_back
+
+
+def build_watch_job(settings: Settings) -> dg.JobDefinition:
+    """`watch_releases`: look at releases that are young."""
+
+    @dg.op(pool="promote")
+    def watch_op(
+        context: dg.OpExecutionContext,
+        config: WatchConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, str]:
+        seen: dict[str, str] = {}
+        for backend in chosen_backends(settings, config.backends):
+            with retry_by_type():
+                found = watch_live(platform.release_desk(backend, run_id=context.run_id))
+            if found is not None:
+                seen[backend] = f"{found.action}: {found.why}"
+                context.log.info(f"{backend}: {seen[backend]}")
+        return seen
+
+    @dg.job(
+        name="watch_releases",
+        tags=TRIED_AGAIN,
+        description="Ask the live and the previous generation the same queries while a release "
+        "is young, and go back when the live one is out of its band.",
+    )
+    def watch_releases() -> None:
+        watch_op()
+
+    return watch_releases
+
+
+def _desks(
+    context: dg.OpExecutionContext, settings: Settings, platform: Platform, asked: list[str]
+) -> list[ReleaseDesk]:
+    return [
+        platform.release_desk(backend, run_id=context.run_id, progress=context.log.info)
+        for backend in chosen_backends(settings, asked)
+    ]
+
+
+def _parts(platform: Platform, request_id: str, run_id: str) -> Iterator[tuple[str, ReleaseDesk]]:
+    """The parts of a request, each with its desk; of several, those that are open."""
+    parts = ReleaseRequests(platform.lake).parts(request_id)
+    for part in [one for one in parts if one.open] or parts:
+        desk = platform.release_desk(part.backend, run_id=run_id)  # type: ignore[arg-type]
+        yield part.request_id, desk
+
+
+def _told(context: dg.OpExecutionContext, lake: Lake, settled: Sequence[Settled]) -> dict[str, Any]:
+    """Say what became of requests, with the reports of their gates in the UI; facts by request."""
+    for one in settled:
+        context.log.info(one.describe())
+    context.add_output_metadata(
+        {
+            one.request.request_id: dg.MetadataValue.md(
+                as_markdown(one.report, names_of(lake, one.report.evidence.changed))
+            )
+            for one in settled
+            if one.report is not None
+        }
+    )
+    return {
+        one.request.request_id: {
+            "state": one.request.state,
+            "moved": one.moved,
+            "summary": one.describe(),
+        }
+        for one in settled
+    }

@@ -1,0 +1,91 @@
+"""Sensors of the release desk: settle what waits, watch what is young.
+
+Belongs here: thin shells that read the lake and name the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import dagster as dg
+
+from vector_platform.lake.decisions import Decisions, utc_now
+from vector_platform.orchestration.releases.jobs import WatchConfig
+from vector_platform.releases.gates.freezes import frozen_by
+from vector_platform.releases.monitor.monitor import watched_release
+from vector_platform.releases.requests.requests import ReleaseRequests
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+
+def build_release_sensors(
+    settings: Settings, settle_releases: dg.JobDefinition, watch_releases: dg.JobDefinition
+) -> list[dg.SensorDefinition]:
+    """Both sensors, running by default."""
+
+    @dg.sensor(
+        name="settle_waiting_releases",
+        job=settle_releases,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=settings.schedules.sensor_seconds,
+        description="Looks at open release requests again when the lake, the live generation, "
+        "the calendar or a decision about one has changed, and every hour.",
+    )
+    def settle_waiting_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
+        return [dg.RunRequest(run_key=key) for key in settle_keys(platform, utc_now())]
+
+    @dg.sensor(
+        name="watch_young_releases",
+        job=watch_releases,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=settings.schedules.sensor_seconds,
+        description="Measures a release that has just gone live beside the generation before it.",
+    )
+    def watch_young_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
+        return [
+            dg.RunRequest(
+                run_key=key,
+                run_config=dg.RunConfig({"watch_op": WatchConfig(backends=[backend])}),
+            )
+            for backend, key in watch_keys(platform, utc_now())
+        ]
+
+    return [settle_waiting_releases, watch_young_releases]
+
+
+def settle_keys(platform: Platform, now: datetime) -> Iterator[str]:
+    """One run key for the state of the world, if a request is open in it.
+
+    Everything that can let a waiting request move on is part of the key, so that each state of
+    the world is looked at once, and a new one again. The hour is part of it, too: evidence and
+    requests grow old, and a run that has failed must not be the last.
+    """
+    waiting = [
+        request.request_id for request in ReleaseRequests(platform.lake).all() if request.open
+    ]
+    if not waiting:
+        return
+    policy = platform.settings.releases
+    world = (
+        f"chunks{platform.lake.chunks.version()}",
+        f"releases{platform.lake.releases.version()}",
+        # Sensors decide all the time; what they decide about other things changes nothing here.
+        f"decisions{len(Decisions(platform.lake, run_id='').about(*waiting))}",
+        *waiting,
+        frozen_by(now, policy.freezes, policy.timezone) or "open",
+        f"hour{int(now.timestamp() // 3600)}",
+    )
+    yield "settle:" + ":".join(world)
+
+
+def watch_keys(platform: Platform, now: datetime) -> Iterator[tuple[str, str]]:
+    """(backend, run key) of every young release; a new key each `watch_every_minutes`."""
+    policy = platform.settings.releases
+    for backend in platform.settings.indexes.backends:
+        live = platform.live_pointer(backend).live()
+        release = watched_release(live, now, policy.watch_minutes)
+        if release is not None:
+            minutes = (now - release.released_at).total_seconds() / 60
+            look = int(minutes // policy.watch_every_minutes)
+            yield backend, f"watch:{backend}:{release.sequence}:{look}"

@@ -1,0 +1,1 @@
+"""What answers failed checks: sensors that decide, and the jobs that they start."""

@@ -1,0 +1,136 @@
+"""What sensors have decided before: read from and written to `decisions`.
+
+Belongs here: the translation between rulings and rows of the lake, and what became of the runs. A
+run is recorded before it is asked for, in one row: a daemon that dies in between finds the row and
+asks again under the same key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.lake.contract import canonical_json
+from vector_platform.lake.decisions import Decision, Decisions
+from vector_platform.lake.lake import Lake
+from vector_platform.orchestration.dagster_internals import RUN_KEY_TAG, WILL_RETRY_TAG
+from vector_platform.orchestration.runs.retries import needs_a_person
+from vector_platform.remediation.decision import Outcome, PastAction, PlannedRun, Ruling
+from vector_platform.remediation.faults import Scope
+
+# Run keys in one question: databases take some thousand parameters.
+KEYS_AT_ONCE = 500
+
+_OUTCOMES: dict[dg.DagsterRunStatus, Outcome] = {
+    dg.DagsterRunStatus.SUCCESS: "succeeded",
+    dg.DagsterRunStatus.FAILURE: "failed",
+    # A person has stopped it, so nothing starts it again.
+    dg.DagsterRunStatus.CANCELED: "succeeded",
+}
+
+
+class ActionLog:
+    """The decisions of one sensor.
+
+    Args:
+        lake: Where they are.
+        instance: Knows what became of the runs.
+        actor: The sensor.
+        now: The time, with its zone.
+    """
+
+    def __init__(
+        self, lake: Lake, instance: dg.DagsterInstance, *, actor: str, now: datetime
+    ) -> None:
+        self._decisions = Decisions(lake, run_id="", clock=lambda: now)
+        self._instance = instance
+        self._actor = actor
+        self._known = self._decisions.about(actor=actor)
+
+    def past(self) -> list[PastAction]:
+        """Every action of this sensor, one for each fault that a run was started for."""
+        acted = [(decision, _after(decision)) for decision in self._known if decision.what == "act"]
+        outcomes = self._outcomes([after["run_key"] for _, after in acted])
+        return [
+            PastAction(
+                run_key=after["run_key"],
+                kind=part["kind"],
+                action=after["action"],
+                scope=Scope(**part["scope"]),
+                evaluation_ids=tuple(part["evaluation_ids"]),
+                attempt=part["attempt"],
+                at=decision.decided_at,
+                outcome=outcomes[after["run_key"]],
+                why=decision.why,
+            )
+            for decision, after in acted
+            for part in after["faults"]
+        ]
+
+    def act(self, run: PlannedRun, rulings: Sequence[Ruling]) -> None:
+        """Record a run that is about to be asked for, with the faults it is for."""
+        answered = [r for r in rulings if r.acts and r.diagnosis.scope in run.scopes]
+        faults = [
+            {
+                "kind": ruling.diagnosis.kind,
+                "scope": vars(ruling.diagnosis.scope),
+                "evaluation_ids": ruling.diagnosis.evaluation_ids,
+                "attempt": ruling.attempt,
+            }
+            for ruling in answered
+        ]
+        self._decisions.record(
+            "act",
+            ", ".join(str(scope) for scope in run.scopes),
+            actor=self._actor,
+            why=run.why,
+            evidence=run.evaluation_ids,
+            before=", ".join(sorted({ruling.diagnosis.kind for ruling in answered})),
+            after=canonical_json({"action": run.action, "run_key": run.run_key, "faults": faults}),
+        )
+
+    def leave(self, ruling: Ruling) -> None:
+        """Record that nothing was started, once for each reason."""
+        found = ruling.diagnosis
+        after = canonical_json({"action": found.action, "key": ruling.key})
+        same = [d for d in self._known if d.what == "suppress" and d.after == after]
+        if same and same[-1].why == ruling.why:
+            return
+        self._decisions.record(
+            "suppress",
+            str(found.scope),
+            actor=self._actor,
+            why=ruling.why,
+            evidence=found.evaluation_ids,
+            before=found.kind,
+            after=after,
+        )
+
+    def _outcomes(self, run_keys: Sequence[str]) -> dict[str, Outcome]:
+        """What became of runs: one question for hundreds of them, and one more a failed run."""
+        runs: dict[str, dg.DagsterRun] = {}
+        keys = sorted(set(run_keys))
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            of = dg.RunsFilter(tags={RUN_KEY_TAG: keys[start : start + KEYS_AT_ONCE]})
+            for run in self._instance.get_runs(of):
+                runs.setdefault(run.tags[RUN_KEY_TAG], run)  # the newest comes first
+        return {key: self._outcome(runs.get(key)) for key in keys}
+
+    def _outcome(self, run: dg.DagsterRun | None) -> Outcome:
+        if run is None:
+            return "asked"
+        outcome = _OUTCOMES.get(run.status, "running")
+        if outcome == "failed" and run.tags.get(WILL_RETRY_TAG) == "true":
+            return "running"  # Dagster asks for it once more, under the same key
+        if outcome == "failed" and needs_a_person(self._instance, run.run_id):
+            return "refused"
+        return outcome
+
+
+def _after(decision: Decision) -> dict[str, Any]:
+    after: dict[str, Any] = json.loads(decision.after or "{}")
+    return after

@@ -1,0 +1,139 @@
+"""Jobs that answer failed checks: what sensors start, and people may start by hand.
+
+Belongs here: thin ops around plain functions, and the configuration of each job for a run that a
+sensor has planned.
+
+A failed run is started again by its sensor, under a new attempt and a bounded number of times. So
+these jobs have no retries of runs of their own.
+"""
+
+# Dagster reads the types of parameters as they are, so no postponed annotations here.
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.orchestration import keys
+from vector_platform.orchestration.indexes.jobs import RepairConfig, chosen_backends
+from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.releases.evaluation.changed_answers import names_of
+from vector_platform.releases.gates.report import as_markdown
+from vector_platform.remediation.decision import PlannedRun
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
+
+
+class IndexTarget(dg.Config):
+    """An index of a model version.
+
+    Attributes:
+        model_version: Whose index.
+        backends: Which backends; all configured ones when empty.
+    """
+
+    model_version: str
+    backends: list[str] = []
+
+
+class ReindexConfig(dg.Config):
+    """What to build anew, and why.
+
+    Attributes:
+        targets: Which indexes.
+        reason: Recorded with the release.
+        actor: Who asked.
+        automatic: Whether a sensor or a schedule asks, and not a person.
+        allow_shrink: Let a release through that takes many rows away from readers.
+        evaluations: Ids of the measurements that asked for it.
+    """
+
+    targets: list[IndexTarget]
+    reason: str = "asked for by hand"
+    actor: str = "person"
+    automatic: bool = False
+    allow_shrink: bool = False
+    evaluations: list[str] = []
+
+
+def reindex_config(run: PlannedRun, actor: str) -> dg.RunConfig:
+    """The configuration of `reindex` for a planned run."""
+    targets = [
+        IndexTarget(model_version=scope.model_version, backends=[scope.backend])
+        for scope in run.scopes
+    ]
+    config = ReindexConfig(
+        targets=targets,
+        reason=run.why,
+        actor=actor,
+        automatic=True,
+        evaluations=list(run.evaluation_ids),
+    )
+    return dg.RunConfig({"rebuild": config})
+
+
+def repair_config(run: PlannedRun, actor: str) -> dg.RunConfig:
+    """The configuration of `repair_index` for a planned run.
+
+    An index that is faithful is only read by a repair, so a storm may name all models at once.
+    """
+    models = {scope.model_version for scope in run.scopes}
+    backends = sorted({scope.backend for scope in run.scopes})
+    only = models.pop() if len(models) == 1 else ""
+    return dg.RunConfig({"repair": RepairConfig(model_version=only, backends=backends)})
+
+
+def build_reindex_job(settings: Settings) -> dg.JobDefinition:
+    """`reindex`: a new generation from the lake, and its release where its model is live."""
+
+    @dg.op(pool="reindex")
+    def rebuild(
+        context: dg.OpExecutionContext,
+        config: ReindexConfig,
+        platform: dg.ResourceParam[Platform],
+    ) -> dict[str, Any]:
+        targets = [
+            (target.model_version, backend)
+            for target in config.targets
+            for backend in chosen_backends(settings, target.backends)
+        ]
+        built: dict[str, Any] = {}
+        for model_version, backend in targets:
+            with retry_by_type():
+                desk = platform.release_desk(
+                    backend, run_id=context.run_id, progress=context.log.info
+                )
+                report = desk.sync.build(model_version)
+                gates: dict[str, Any] = {}
+                live = desk.pointer.live()
+                if live and live.model_version == model_version:
+                    settled = desk.release(
+                        report.generation,
+                        actor=config.actor,
+                        reason=config.reason,
+                        automatic=config.automatic,
+                        overrides={"shrink": config.reason} if config.allow_shrink else {},
+                        evidence_ids=tuple(config.evaluations),
+                    )
+                    context.log.info(f"{backend}: {settled.describe()}")
+                    gates = {"release": settled.describe()}
+                    if settled.report is not None:
+                        names = names_of(platform.lake, settled.report.evidence.changed)
+                        gates["gates"] = dg.MetadataValue.md(as_markdown(settled.report, names))
+            context.log_event(
+                dg.AssetMaterialization(
+                    asset_key=keys.index(backend, settings),
+                    partition=model_version,
+                    metadata={**report.facts(), **gates},
+                )
+            )
+            built[f"{backend}/{model_version}"] = report.generation.generation
+        return built
+
+    @dg.job(
+        name="reindex",
+        description="Build a new generation of a model version beside the live one, prove it "
+        "equal to the lake, and ask for its release where that model is live.",
+    )
+    def reindex() -> None:
+        rebuild()
+
+    return reindex

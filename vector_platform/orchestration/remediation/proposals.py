@@ -1,0 +1,62 @@
+"""What runs that propose a new model version have in common: why they run, and their request.
+
+Belongs here: the reasons in their configuration, and asking for the release.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from vector_platform.remediation.decision import PlannedRun
+from vector_platform.wiring import Platform
+
+
+class ProposalConfig(dg.Config):
+    """Who asks for a new model version, and why.
+
+    Attributes:
+        reason: Recorded with the release request.
+        actor: Who asked.
+        automatic: Whether a sensor or a schedule asks, and not a person.
+        evaluations: Ids of the measurements that asked for it.
+    """
+
+    reason: str = "asked for by hand"
+    actor: str = "person"
+    automatic: bool = False
+    evaluations: list[str] = []
+
+
+def reasons_of(run: PlannedRun, actor: str) -> dict[str, Any]:
+    """The fields of `ProposalConfig` for a planned run."""
+    return {
+        "reason": run.why,
+        "actor": actor,
+        "automatic": True,
+        "evaluations": list(run.evaluation_ids),
+    }
+
+
+def ask_for_release(
+    platform: Platform, model_version: str, config: ProposalConfig, context: dg.OpExecutionContext
+) -> dict[str, str]:
+    """Ask every backend for the release of a model version that this run has indexed.
+
+    Returns:
+        Backend -> where its request stands.
+    """
+    stands: dict[str, str] = {}
+    for backend in platform.settings.indexes.backends:
+        desk = platform.release_desk(backend, run_id=context.run_id, progress=context.log.info)
+        state = desk.sync.states.newest(model_version)
+        assert state is not None, "the version was indexed by this run"
+        settled = desk.release(
+            state,
+            actor=config.actor,
+            reason=config.reason,
+            automatic=config.automatic,
+            evidence_ids=tuple(config.evaluations),
+        )
+        context.log.info(f"{backend}: {settled.describe()}")
+        stands[backend] = settled.describe()
+    return stands

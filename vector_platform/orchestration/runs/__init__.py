@@ -1,0 +1,1 @@
+"""Runs: starting them, knowing that their process lives, ending, retrying and reading them."""

@@ -1,0 +1,107 @@
+"""How the daemon starts runs, and how it learns that the process of one is gone.
+
+Belongs here: the run launcher that `dagster.yaml` names, and the executor that its processes use.
+
+Dagster's own launcher starts a run and forgets it: a run whose process was killed stays started,
+and keeps its place in the pools, for ever. This one answers the daemon's question for it, so the
+daemon marks such a run as failed and asks for it once more.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import psutil
+
+from vector_platform.orchestration.dagster_internals import CheckRunHealthResult, WorkerStatus
+from vector_platform.orchestration.runs.liveness import hold, is_gone, is_held
+
+# Tag of a run: host and id of the process that executes it.
+PROCESS_TAG = "vector_platform/process"
+
+# A run that is told to end has this long to do it, before its process is ended. A kill at any
+# line leaves a state from which the next run goes on.
+ENDING_SECONDS = 10.0
+
+# Its schema is of a type that Dagster takes and does not name.
+_IN_PROCESS: Any = dg.in_process_executor
+
+
+class WatchedRunLauncher(dg.DefaultRunLauncher):
+    """Dagster's default launcher, which also knows whether the process of a run is there."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Yes: the daemon asks every `run_monitoring.poll_interval_seconds`."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether the process of a started run is there."""
+        if not is_gone(self._instance, run.run_id):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of the run is gone")
+
+    def terminate(self, run_id: str) -> bool:
+        """Tell a run to end, and end its process when it does not, or cannot be told."""
+        try:
+            told = bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        except Exception:
+            # Its code server is gone, and a process that hangs is still to be ended.
+            told = False
+        patience = time.monotonic() + (ENDING_SECONDS if told else 0.0)
+        while is_held(self._instance, run_id) and time.monotonic() < patience:
+            time.sleep(0.1)
+        return _end_process(self._instance, run_id) or told
+
+
+def _end_process(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """End the process that executes a run, if it is one of this host."""
+    run = instance.get_run_by_id(run_id)
+    host, _, pid = (run.tags.get(PROCESS_TAG, "") if run else "").rpartition(":")
+    # While the lock is held, its process is there, and the id is no other one's.
+    if host != socket.gethostname() or not is_held(instance, run_id):
+        return False
+    process = psutil.Process(int(pid))
+    process.kill()
+    process.wait(ENDING_SECONDS)
+    return True
+
+
+class _HoldingExecutor(dg.Executor):
+    """An executor in a process that holds the lock of its run."""
+
+    def __init__(self, inner: dg.Executor) -> None:
+        self._inner = inner
+
+    @property
+    def retries(self) -> Any:
+        return self._inner.retries
+
+    @property
+    def step_dependency_config(self) -> Any:
+        return self._inner.step_dependency_config
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
+        """Execute the plan. The lock ends with the process, after the run's end is recorded."""
+        run, instance = plan_context.dagster_run, plan_context.instance
+        instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
+        hold(instance, run.run_id)
+        yield from self._inner.execute(plan_context, execution_plan)
+
+
+def _holding(context: dg.InitExecutorContext) -> dg.Executor:
+    return _HoldingExecutor(_IN_PROCESS.executor_creation_fn(context))
+
+
+# Steps of a run share a process, and the process says that it is there.
+holding_executor = dg.ExecutorDefinition(
+    name="in_process",
+    config_schema=_IN_PROCESS.config_schema,
+    executor_creation_fn=_holding,
+    description="Execute all steps of a run in one process, which says that it is there.",
+)

@@ -1,0 +1,1 @@
+"""Pictures and tables of measurements, for asset metadata and reports."""

@@ -1,0 +1,1 @@
+"""How much an index finds of what exact search over the lake finds."""

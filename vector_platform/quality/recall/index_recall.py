@@ -1,0 +1,321 @@
+"""Index fidelity: what an index finds of what exact search over the lake finds, slice by slice.
+
+Belongs here: asking an index, exact scores, recall@k of every slice, and the verdict.
+
+An index is asked first. Then one pass over the lake keeps the k best scores of every query and
+the scores of the rows that the index returned. A returned row counts when it scores no less than
+the k-th best, so rows of equal text, which tie, are equally right. A row that is not in the
+lake, or of another tenant, has no score and counts as missed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Generation
+from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.quality.exact import QUERY_BLOCK, by_tenant, vectors_of
+from vector_platform.quality.recall.index_queries import IndexQueries
+from vector_platform.quality.recall.intervals import Recall, holm_rejects, recall_interval
+
+# Reads a clock in seconds; handed in, so that a test decides how long a search took.
+Timer = Callable[[], float]
+
+TOP_K = 10
+# Queries that are also asked one by one for their latency.
+TIMED_QUERIES = 60
+# Two float32 products of the same unit vectors differ by less than this, in any block.
+TIE = 1e-6
+# A slice of fewer queries is shown and not judged.
+MIN_QUERIES = 30
+# One-sided level of the verdict over all slices together: that of a two-sided 95 % interval.
+LEVEL = 0.025
+# Rows multiplied at a time: 1,024 x 4,096 float32 scores are 16 MiB.
+ROWS = 4096
+# Nothing can be missed, and nothing is known.
+NOTHING_STORED = Recall(mean=1.0, low=0.0, high=1.0, queries=0, trials=0.0)
+
+
+@dataclass(frozen=True)
+class SliceRecall:
+    """Recall of one slice.
+
+    Attributes:
+        name: The slice.
+        recall: Mean with its interval.
+        below: Whether it is below the floor, all slices judged together.
+    """
+
+    name: str
+    recall: Recall
+    below: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has queries enough to be judged."""
+        return self.recall.queries >= MIN_QUERIES
+
+    def row(self) -> dict[str, Any]:
+        """It as a plain row."""
+        return {
+            "slice": self.name,
+            "recall": round(self.recall.mean, 6),
+            "low": round(self.recall.low, 6),
+            "high": round(self.recall.high, 6),
+            "queries": self.recall.queries,
+            "below": self.below,
+        }
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What an index finds of the exact neighbours.
+
+    Attributes:
+        recall: Mean recall@k over the stored rows; a cell of age and tenant counts by its rows.
+            Between 0 and 1 on no query where nothing is stored.
+        slices: The slices, worst first.
+        floor: Least recall that is accepted.
+        queries: Queries asked.
+        p95_latency_ms: 95th percentile of a search, over a sample of the queries.
+    """
+
+    recall: Recall
+    slices: tuple[SliceRecall, ...]
+    floor: float
+    queries: int
+    p95_latency_ms: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether no slice is below the floor."""
+        return not any(found.below for found in self.slices)
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers first, for metadata and JSON."""
+        worst = self.slices[0] if self.slices else None
+        least = worst.recall if worst else self.recall
+        return {
+            "recall": round(self.recall.mean, 6),
+            "recall_low": round(self.recall.low, 6),
+            "recall_high": round(self.recall.high, 6),
+            "floor": self.floor,
+            "worst_recall": round(least.mean, 6),
+            "worst_recall_low": round(least.low, 6),
+            "worst_recall_high": round(least.high, 6),
+            "queries": self.queries,
+            "slices_below": sum(found.below for found in self.slices),
+            "p95_latency_ms": round(self.p95_latency_ms, 3),
+            "worst_slice": worst.name if worst else "",
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The slices as plain rows."""
+        return [found.row() for found in self.slices]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What an index has answered, and how much of it is right.
+
+    Attributes:
+        queries: What was asked.
+        ids: Rows found for each query, best first.
+        recalls: Recall@1 to recall@k of each query, shape (queries, k); NaN where it has no
+            neighbour.
+        seconds: Single searches, see `Fidelity.p95_latency_ms`.
+    """
+
+    queries: IndexQueries
+    ids: list[list[str]]
+    recalls: npt.NDArray[np.float64]
+    seconds: npt.NDArray[np.float64]
+
+    @property
+    def k(self) -> int:
+        """Neighbours asked for."""
+        return int(self.recalls.shape[1])
+
+
+def measure(
+    lake: Lake,
+    target: VectorIndex,
+    generation: Generation,
+    snapshot: Snapshot,
+    queries: IndexQueries,
+    *,
+    floor: float,
+    k: int = TOP_K,
+    timer: Timer = time.perf_counter,
+) -> Fidelity:
+    """Ask an index all queries, compare with exact search over a snapshot, and judge.
+
+    Args:
+        lake: Where the vectors are.
+        target: The backend.
+        generation: What is judged.
+        snapshot: What it is proven equal to.
+        queries: See `index_queries.py`.
+        floor: Least recall that is accepted.
+        k: Neighbours.
+        timer: Reads seconds, before and after a search.
+
+    Raises:
+        IndexUnavailable: The backend does not answer; that is no verdict.
+    """
+    answers = examine(lake, target, generation, snapshot, queries, k=k, timer=timer)
+    return judge(answers, floor=floor)
+
+
+def examine(
+    lake: Lake,
+    target: VectorIndex,
+    generation: Generation,
+    snapshot: Snapshot,
+    queries: IndexQueries,
+    *,
+    k: int = TOP_K,
+    timer: Timer = time.perf_counter,
+) -> Answers:
+    """Ask an index all queries and compare with exact search over a snapshot; see `measure`."""
+    ids = _ask(target, generation, queries, k=k)
+    seconds = _latencies(target, generation, queries, k=k, timer=timer)
+    recalls = recall_of(lake, generation.model_version, snapshot, queries, ids, k=k)
+    return Answers(queries, ids, recalls, seconds)
+
+
+def _ask(
+    target: VectorIndex, generation: Generation, queries: IndexQueries, *, k: int
+) -> list[list[str]]:
+    """The k rows that an index finds for each query, many queries of one tenant at a time."""
+    together: dict[tuple[str | None, bool], list[int]] = defaultdict(list)
+    for place, (tenant, own) in enumerate(zip(queries.tenants, queries.own_ids, strict=True)):
+        together[tenant, own is not None].append(place)
+    answers: list[list[str]] = [[] for _ in queries.tenants]
+    for (tenant, is_stored), places in together.items():
+        # One more, since the row that the query is made of comes first and is no answer.
+        found = target.nearest(generation, queries.vectors[places], k=k + is_stored, tenant=tenant)
+        for place, ids in zip(places, found, strict=True):
+            own = queries.own_ids[place]
+            answers[place] = [row for row in dict.fromkeys(ids) if row != own][:k]
+    return answers
+
+
+def _latencies(
+    target: VectorIndex, generation: Generation, queries: IndexQueries, *, k: int, timer: Timer
+) -> npt.NDArray[np.float64]:
+    """Seconds of single searches as readers make them, of queries of every part."""
+    count = len(queries.tenants)
+    seconds = []
+    for place in np.unique(np.linspace(0, count - 1, min(count, TIMED_QUERIES)).astype(int)):
+        started = timer()
+        target.search(generation, queries.vectors[place], k=k, tenant=queries.tenants[place])
+        seconds.append(timer() - started)
+    return np.array(seconds)
+
+
+def judge(answers: Answers, *, floor: float) -> Fidelity:
+    """Recall@k by slice, and which slices are below the floor (Holm over those that are judged).
+
+    Queries without any neighbour have a recall of NaN and are left out.
+    """
+    queries, k, seconds = answers.queries, answers.k, answers.seconds
+    recalls = answers.recalls[:, -1]
+    by_slice: dict[str, list[float]] = defaultdict(list)
+    for names, recall in zip(queries.slices, recalls, strict=True):
+        for name in names:
+            if not np.isnan(recall):
+                by_slice[name].append(float(recall))
+    found = [
+        SliceRecall(name, recall_interval(np.array(values), k=k))
+        for name, values in by_slice.items()
+    ]
+    judged = [each for each in found if each.judged]
+    rejected = holm_rejects([each.recall.p_below(floor) for each in judged], level=LEVEL)
+    below = {each.name for each, low in zip(judged, rejected, strict=True) if low}
+    slices = [replace(each, below=each.name in below) for each in found]
+    some = ~np.isnan(recalls)
+    weights = np.array(queries.weights, np.float64)
+    stored = some & (weights > 0)
+    return Fidelity(
+        recall=recall_interval(recalls[stored], k=k, rows=weights[stored])
+        if stored.any()
+        else NOTHING_STORED,
+        slices=tuple(
+            sorted(slices, key=lambda each: (not each.below, each.recall.mean, each.name))
+        ),
+        floor=floor,
+        queries=int(some.sum()),
+        p95_latency_ms=float(np.percentile(seconds, 95)) * 1000 if len(seconds) else 0.0,
+    )
+
+
+def recall_of(
+    lake: Lake,
+    model_version: str,
+    snapshot: Snapshot,
+    queries: IndexQueries,
+    answers: list[list[str]],
+    *,
+    k: int,
+) -> npt.NDArray[np.float64]:
+    """Shares of each query's 1 to k exact neighbours that as much of its answer holds.
+
+    Shape (queries, k): recall@1 to recall@k; NaN where a query has no neighbour. One pass over
+    the lake; memory is a batch of rows and a block of scores, whatever it holds.
+    """
+    dimension = lake.model_version(model_version).dimension
+    best = np.full((len(answers), k), -np.inf, np.float32)
+    found = np.full((len(answers), k), -np.inf, np.float32)
+    returned: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for query, ids in enumerate(answers):
+        for place, row_id in enumerate(ids):
+            returned[row_id].append((query, place))
+    own: dict[str, list[int]] = defaultdict(list)
+    for query, own_id in enumerate(queries.own_ids):
+        if own_id is not None:
+            own[own_id].append(query)
+    groups = by_tenant(list(queries.tenants))
+    for batch in lake.index_rows(model_version, snapshot, batch_rows=ROWS):
+        vectors = vectors_of(batch, dimension)
+        ids = batch.column("id").to_pylist()
+        owners = np.asarray(batch.column("tenant").to_pylist(), dtype=object)
+        for tenant, members in groups:
+            rows = np.arange(len(ids)) if tenant is None else np.flatnonzero(owners == tenant)
+            if not len(rows):
+                continue
+            column_of = {ids[row]: column for column, row in enumerate(rows)}
+            for start in range(0, len(members), QUERY_BLOCK):
+                block = members[start : start + QUERY_BLOCK]
+                scores = queries.vectors[block] @ vectors[rows].T
+                line_of = {int(member): line for line, member in enumerate(block)}
+                for row_id in own.keys() & column_of.keys():
+                    for query in own[row_id]:
+                        if query in line_of:
+                            scores[line_of[query], column_of[row_id]] = -np.inf
+                both = np.concatenate([best[block], scores], axis=1)
+                best[block] = np.partition(both, both.shape[1] - k, axis=1)[:, -k:]
+                for row_id in returned.keys() & column_of.keys():
+                    for query, place in returned[row_id]:
+                        if query in line_of:
+                            found[query, place] = scores[line_of[query], column_of[row_id]]
+    best = -np.sort(-best, axis=1)
+    there = np.isfinite(best)
+    expected = there.cumsum(axis=1)
+    # The score of the j-th neighbour, or of the last where there are fewer.
+    least = np.minimum.accumulate(np.where(there, best, np.inf), axis=1)
+    right = np.isfinite(found)[:, None, :] & (found[:, None, :] >= least[:, :, None] - TIE)
+    hits = (right & np.tri(k, dtype=bool)).sum(axis=2)
+    with np.errstate(invalid="ignore"):
+        shares: npt.NDArray[np.float64] = np.where(
+            expected > 0, np.minimum(hits, expected) / np.maximum(expected, 1), np.nan
+        )
+    return shares

@@ -1,0 +1,1 @@
+"""How well a model finds what people judged relevant, and comparing two models."""

@@ -1,0 +1,1 @@
+"""Measuring a generation that asks to be released. Judges nothing."""

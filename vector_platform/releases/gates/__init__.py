@@ -1,0 +1,1 @@
+"""What must hold before readers see a generation, judged from evidence alone."""

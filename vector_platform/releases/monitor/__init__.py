@@ -1,0 +1,1 @@
+"""Watching a generation after its release, and taking it back."""

@@ -1,0 +1,1 @@
+"""The live pointer: which generation readers see, and moving it."""

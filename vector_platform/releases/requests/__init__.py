@@ -1,0 +1,1 @@
+"""Release requests: asking, approving, deciding, releasing, going back."""

@@ -1,0 +1,379 @@
+"""The release desk of one index: where people and sensors ask, decide, and go back.
+
+Belongs here: taking a request, a vote, an override, each from somebody who has a say.
+
+A kill at any line is harmless: a vote is one appended decision, and asking or voting again finds
+what has been written down. Every vote is followed by settling, which finishes what it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from vector_platform.errors import TerminalError, VectorPlatformError
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.state import GenerationState
+from vector_platform.indexes.sync.sync import IndexSync
+from vector_platform.lake.decisions import Clock, What, utc_now
+from vector_platform.lake.lake import Lake
+from vector_platform.releases.pointer.cutover import ReleaseShrinks
+from vector_platform.releases.pointer.live import LivePointer
+from vector_platform.releases.requests.evidence_collector import Examiner
+from vector_platform.releases.requests.policy import MayNotDecide, Override, may_approve
+from vector_platform.releases.requests.reconciliation import Settled, Settling
+from vector_platform.releases.requests.requests import ReleaseRequest
+from vector_platform.releases.requests.store import PLATFORM, Ledger
+from vector_platform.settings import Releases
+
+
+class RequestEnded(TerminalError):
+    """A decision about a request that has already ended otherwise."""
+
+
+class AlreadyLive(TerminalError):
+    """The generation is what readers see already."""
+
+
+class ReleaseDesk:
+    """The desk of one index on one backend.
+
+    Args:
+        lake: Where requests, decisions and evaluations are.
+        pointer: The live pointer.
+        target: The backend.
+        sync: Its sync.
+        examiner: Keeps the evidence of requests current.
+        index: Logical index.
+        policy: Gates' bars and approvals.
+        run_id: Recorded with everything.
+        clock: When it is.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        pointer: LivePointer,
+        target: VectorIndex,
+        sync: IndexSync,
+        examiner: Examiner,
+        *,
+        index: str,
+        policy: Releases,
+        run_id: str,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.pointer = pointer
+        self.sync = sync
+        self.target = target
+        self.policy = policy
+        self.examiner = examiner
+        self.ledger = Ledger(
+            lake,
+            target.backend,
+            index,
+            policy=policy,
+            locks=sync.locks,
+            run_id=run_id,
+            clock=clock,
+        )
+        self.lake = lake
+        self.index = index
+        self.clock = clock
+        self.run_id = run_id
+        self._settling = Settling(
+            pointer,
+            target,
+            sync,
+            self.ledger,
+            examiner,
+            policy=policy,
+            run_id=run_id,
+            clock=clock,
+        )
+
+    # -- asking -----------------------------------------------------------------------------
+
+    def request(
+        self,
+        state: GenerationState,
+        *,
+        actor: str,
+        reason: str,
+        automatic: bool = False,
+        overrides: Mapping[Override, str] | None = None,
+        evidence_ids: tuple[str, ...] = (),
+    ) -> ReleaseRequest:
+        """Ask for a generation to go live. Asking again for the same one gives the same request.
+
+        An older open request for the same model is withdrawn: its generation is out of date. A
+        sensor's request for a generation that was rolled back is rejected when it is settled.
+
+        Args:
+            state: The generation.
+            actor: Who asks.
+            reason: Why.
+            automatic: Whether a sensor or a schedule asks, and not a person.
+            overrides: What to set aside -> why, see `policy.Override`.
+            evidence_ids: Evaluations that led to this request.
+
+        Raises:
+            AlreadyLive: It is live.
+            MayNotDecide: The asker may not set that aside.
+        """
+        (request,) = ask_together(
+            [Asked(self, state)],
+            actor=actor,
+            reason=reason,
+            automatic=automatic,
+            overrides=overrides or {},
+            evidence_ids=evidence_ids,
+        )
+        return request
+
+    def release(
+        self,
+        state: GenerationState,
+        *,
+        actor: str,
+        reason: str,
+        automatic: bool = False,
+        overrides: Mapping[Override, str] | None = None,
+        evidence_ids: tuple[str, ...] = (),
+    ) -> Settled:
+        """Ask, and settle at once: what the policy lets through is live afterwards."""
+        request = self.request(
+            state,
+            actor=actor,
+            reason=reason,
+            automatic=automatic,
+            overrides=overrides,
+            evidence_ids=evidence_ids,
+        )
+        return self.settle(request.request_id)
+
+    # -- deciding ---------------------------------------------------------------------------
+
+    def approve(self, request_id: str, *, actor: str, reason: str) -> Settled:
+        """Approve a request and release it if that is all it waited for.
+
+        Approving twice, or approving what has been released, changes nothing.
+
+        Raises:
+            MayNotDecide: The requester, or somebody who is not named as approver.
+            RequestEnded: It was rejected or withdrawn, or has expired.
+        """
+        with self.ledger.exclusively():
+            request = self.ledger.get(request_id)
+            if not may_approve(actor, request.requester, self.policy):
+                raise MayNotDecide(self.ledger.no_say(actor, request))
+            standing = self.ledger.standing(request)
+            if standing.end not in (None, "released"):
+                raise RequestEnded(f"{request_id} is {standing.end}: ask for the release again")
+            if standing.end is None and actor not in standing.approvals:
+                self.ledger.decide("approve", request, actor, reason, after=request.generation)
+        return self.settle(request_id)
+
+    def reject(self, request_id: str, *, actor: str, reason: str) -> Settled:
+        """End a request. The requester withdraws it; anybody else with a say rejects it.
+
+        Raises:
+            MayNotDecide: Somebody who is not named as approver.
+            RequestEnded: It has been released, or has expired.
+        """
+        with self.ledger.exclusively():
+            request = self.ledger.get(request_id)
+            own = actor == request.requester
+            if not own and not may_approve(actor, request.requester, self.policy):
+                raise MayNotDecide(self.ledger.no_say(actor, request))
+            end = self.ledger.standing(request).end
+            if end in ("released", "expired"):
+                raise RequestEnded(f"{request_id} is {end}")
+            if end is None:
+                what: What = "withdraw" if own else "reject"
+                request = self.ledger.end(request, what, actor, reason)
+        return Settled(request, None, moved=False)
+
+    def override(self, request_id: str, what: Override, *, actor: str, reason: str) -> None:
+        """Set something aside for one request, with a reason that is kept.
+
+        Raises:
+            MayNotDecide: The policy does not let this person.
+        """
+        with self.ledger.exclusively():
+            request = self.ledger.get(request_id)
+            self.ledger.check_override(what, actor, request.requester)
+            self.ledger.override(request, what, actor, reason)
+
+    # -- settling ---------------------------------------------------------------------------
+
+    def settle_open(self) -> list[Settled]:
+        """Settle every open request of this index, oldest first, and mend its aliases."""
+        self.mend_mirror()
+        settled = []
+        for request in self.ledger.open():
+            try:
+                settled.append(self.settle(request.request_id))
+            except ReleaseShrinks:
+                # Written down in the request; it is no reason to let the others wait.
+                settled.append(Settled(self.ledger.get(request.request_id), None, moved=False))
+        return settled
+
+    def settle(self, request_id: str) -> Settled:
+        """Expire, measure or release a request, or say what it waits for.
+
+        Calling it again changes nothing until something else has changed.
+
+        Raises:
+            MeasurementFailed: The backend did not answer; nothing was decided.
+            NotOurs: The index is another lake's, or was written by another history of this one.
+            ReleaseShrinks: Readers would lose too many rows; the request waits.
+            SyncInProgress: Somebody is writing the index.
+        """
+        return self._settling.settle(request_id)
+
+    def mend_mirror(self) -> None:
+        """Make the backend's aliases follow the pointer, if somebody was kept from doing that.
+
+        Raises:
+            NotOurs: The index is another lake's, or was written by another history of this one.
+        """
+        self._settling.mend_mirror()
+
+    # -- internals --------------------------------------------------------------------------
+
+    def find(
+        self, state: GenerationState, *, automatic: bool, leaves: str | None
+    ) -> ReleaseRequest | None:
+        """The open request for a generation, or the one that a sensor has been refused."""
+        for request in reversed(self.ledger.of(state.generation)):
+            if request.leaves != leaves:
+                continue
+            end = self.ledger.standing(request).end
+            if end is None and self.pointer.release_of(request.request_id) is None:
+                return request
+            if end == "rejected" and automatic and request.automatic:
+                return request
+        return None
+
+    def enter(
+        self,
+        request: ReleaseRequest,
+        *,
+        actor: str,
+        overrides: Mapping[Override, str],
+        evidence_ids: tuple[str, ...],
+    ) -> None:
+        """Record that a stored request was asked for, and what was set aside for it."""
+        live = self.pointer.live()
+        self.ledger.register(
+            request, before=live.generation if live else None, evidence_ids=evidence_ids
+        )
+        for older in self.ledger.open():
+            same = older.model_version == request.model_version
+            if same and not request.leaves and not older.leaves and older.whole != request.whole:
+                self.ledger.end(older, "withdraw", PLATFORM, f"superseded by {request.request_id}")
+        for what, why in overrides.items():
+            self.ledger.override(request, what, actor, why)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One part of what is asked for.
+
+    Attributes:
+        desk: Of the backend.
+        state: Generation that is to be live.
+        leaves: Generation that a rollback takes back; None for a release.
+    """
+
+    desk: ReleaseDesk
+    state: GenerationState
+    leaves: str | None = None
+
+
+def ask_together(
+    parts: Sequence[Asked],
+    *,
+    actor: str,
+    reason: str,
+    automatic: bool,
+    overrides: Mapping[Override, str],
+    evidence_ids: tuple[str, ...] = (),
+) -> list[ReleaseRequest]:
+    """Ask for generations of several backends in one request, written in one commit.
+
+    A part that is asked for again is the part there is; what is missing beside it joins it.
+
+    Raises:
+        AlreadyLive: One of them is live.
+        MayNotDecide: The asker may not set that aside.
+    """
+    if not parts:
+        return []
+    with ExitStack() as locked:
+        for part in sorted(parts, key=lambda part: part.desk.target.backend):
+            for what in overrides:
+                part.desk.ledger.check_override(what, actor, actor)
+            locked.enter_context(part.desk.ledger.exclusively())
+            live = part.desk.pointer.live()
+            if live is not None and live.generation == part.state.generation:
+                where = f"{part.desk.target.backend} {part.state.generation}"
+                raise AlreadyLive(f"{where} is live already")
+        known = [
+            part.desk.find(part.state, automatic=automatic, leaves=part.leaves) for part in parts
+        ]
+        whole = next((one.whole for one in known if one is not None), None)
+        store = parts[0].desk.ledger.requests
+        taken = {one.backend for one in store.all() if one.whole == whole} if whole else set()
+        asked: list[ReleaseRequest] = []
+        for part, found in zip(parts, known, strict=True):
+            joins = whole if part.desk.target.backend not in taken else None
+            request = found or part.desk.ledger.draft(
+                part.state,
+                actor=actor,
+                reason=reason,
+                automatic=automatic,
+                whole=joins,
+                leaves=part.leaves,
+            )
+            whole = whole or request.whole
+            asked.append(request)
+        store.save_all([one for one, found in zip(asked, known, strict=True) if found is None])
+        for part, request in zip(parts, asked, strict=True):
+            part.desk.enter(request, actor=actor, overrides=overrides, evidence_ids=evidence_ids)
+    return asked
+
+
+def settle_together(
+    desks: Sequence[ReleaseDesk],
+    asked: Sequence[ReleaseRequest],
+    *,
+    completing: Sequence[Callable[[], None]] = (),
+) -> list[Settled]:
+    """Settle the parts of a request, each at its desk.
+
+    A part that fails keeps no other one from being settled; its error is raised afterwards.
+
+    Args:
+        desks: Of the backends.
+        asked: The parts there are.
+        completing: What is left to do on backends of which nothing had to be asked.
+    """
+    by_backend = {desk.target.backend: desk for desk in desks}
+    settled: list[Settled] = []
+    failures: list[VectorPlatformError] = []
+    for complete in completing:
+        try:
+            complete()
+        except VectorPlatformError as error:
+            failures.append(error)
+    for request in asked:
+        try:
+            settled.append(by_backend[request.backend].settle(request.request_id))  # type: ignore[index]
+        except VectorPlatformError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return settled

@@ -1,0 +1,1 @@
+"""Rows and documents of files: formats, conversions and their limits."""

@@ -1,0 +1,244 @@
+"""What a row must satisfy to land, under the mapping of `platform.yaml`.
+
+Belongs here: pure checks of one row.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from vector_platform.lake.contract import (
+    MAX_ATTRIBUTES_BYTES,
+    MAX_ID_BYTES,
+    MAX_TENANT_BYTES,
+    attribute_problem,
+    canonical_json,
+    doc_id_of,
+    hash_text,
+    identity_of,
+    identity_problem,
+)
+from vector_platform.settings import Constant, FieldMapping, ReadLimits
+from vector_platform.sources.base import SourceRow
+from vector_platform.sources.landing.payload import NotJson, as_utc, jsonable
+from vector_platform.sources.limits import too_long
+
+# A chunk's id is the document's id with `#{ordinal}` after it, and has the same limit.
+MAX_DOC_ID_BYTES = MAX_ID_BYTES - len("#9999999")
+
+_TRUE = {"true", "t", "yes", "y", "1"}
+_FALSE = {"false", "f", "no", "n", "0", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRow:
+    """A row that may land, or the reasons why it may not.
+
+    Attributes:
+        key: The row's key; None when it has none.
+        payload: Canonical JSON of the row's columns; None when they have no JSON form.
+        row_hash: Hash of the payload.
+        operation: `upsert`, or `delete` when the row says it is gone.
+        event_time: When the row happened, UTC; None without `fields.time`.
+        arrival: When the row arrived: the cursor column, else the event time.
+        problems: `kind: detail`, every one of them.
+    """
+
+    key: str | None
+    payload: str | None
+    row_hash: str
+    operation: str
+    event_time: datetime | None
+    arrival: datetime | None
+    problems: tuple[str, ...]
+
+
+def check_row(
+    row: SourceRow,
+    *,
+    source: str,
+    fields: FieldMapping,
+    cursor: str | None = None,
+    limits: ReadLimits | None = None,
+) -> CheckedRow:
+    """Check one row against the mapping and the lake's contract.
+
+    Args:
+        row: The row as read.
+        source: Name of the source; part of the document's id.
+        fields: The mapping.
+        cursor: Column of the arrival time, when it is another than `fields.time`.
+        limits: How long its text and title may be; the defaults without it.
+    """
+    found: list[str] = []
+    event_time = _moment(row.values, fields.time, found) if fields.time else None
+    arrival = _moment(row.values, cursor, found) if cursor else event_time
+    try:
+        values = jsonable(row.values)
+    except NotJson as error:
+        return CheckedRow(
+            key=identity_of(row.values.get(fields.key)),
+            payload=None,
+            row_hash="",
+            operation="upsert",
+            event_time=event_time,
+            arrival=arrival,
+            problems=(*found, f"not representable: {error}"),
+        )
+    key = _key(values, source, fields, found)
+    gone = _is_deleted(values, fields.deleted, found) if fields.deleted else False
+    _check_text(values, fields, found, gone)
+    _check_length(values, fields, found, limits or ReadLimits())
+    _check_tenant(values, fields, found)
+    _check_attributes(row.values, values, fields, found)
+    _check_relations(values, fields, found)
+    payload = canonical_json(values)
+    return CheckedRow(
+        key=key,
+        payload=payload,
+        row_hash=hash_text(payload),
+        operation="delete" if gone else "upsert",
+        event_time=event_time,
+        arrival=arrival,
+        problems=tuple(found),
+    )
+
+
+def _key(values: dict[str, Any], source: str, fields: FieldMapping, found: list[str]) -> str | None:
+    value = values.get(fields.key)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        absent = "is empty" if fields.key in values else "is not in the row"
+        found.append(f"missing key: column {fields.key!r} {absent}")
+        return None
+    key = identity_of(value)
+    if key is None:
+        found.append(f"wrong type: key {fields.key!r} is {_kind(value)}, not a string or integer")
+        return None
+    # Its length is that of the document's id, below.
+    if problem := identity_problem(key, max_bytes=sys.maxsize):
+        found.append(f"bad key: column {fields.key!r} {problem}")
+        return key
+    size = len(doc_id_of(source, key))
+    if size > MAX_DOC_ID_BYTES:
+        found.append(
+            f"key too long: its document id has {size} bytes, at most {MAX_DOC_ID_BYTES} fit"
+        )
+    return key
+
+
+def _moment(values: dict[str, Any], column: str, found: list[str]) -> datetime | None:
+    value = values.get(column)
+    if value is None or value == "":
+        found.append(f"missing time: column {column!r} is empty")
+        return None
+    try:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value.strip())
+        if isinstance(value, datetime):
+            return as_utc(value)
+        if isinstance(value, date):
+            return datetime.combine(value, time(), tzinfo=UTC)
+    except (ValueError, OverflowError):
+        pass
+    shown = repr(value)[:60]
+    found.append(f"unreadable time: column {column!r} holds {shown}, not an ISO 8601 date or time")
+    return None
+
+
+def _is_deleted(values: dict[str, Any], column: str, found: list[str]) -> bool:
+    value = values.get(column)
+    text = str(value).strip().lower() if isinstance(value, (bool, int, str)) else None
+    if value is None or text in _FALSE:
+        return False
+    if text not in _TRUE:
+        found.append(f"wrong type: deleted {column!r} holds {value!r:.60}, not true or false")
+    return True
+
+
+def _check_text(values: dict[str, Any], fields: FieldMapping, found: list[str], gone: bool) -> None:
+    text = values.get(fields.text)
+    title = values.get(fields.title) if fields.title else None
+    if title is not None and not isinstance(title, str):
+        found.append(f"wrong type: title {fields.title!r} is {_kind(title)}, not a string")
+    if gone:
+        return
+    if text is None:
+        absent = "is empty" if fields.text in values else "is not in the row"
+        found.append(f"missing text: column {fields.text!r} {absent}")
+    elif not isinstance(text, str):
+        found.append(f"wrong type: text {fields.text!r} is {_kind(text)}, not a string")
+    elif not text.strip() and not (isinstance(title, str) and title.strip()):
+        found.append(f"missing text: column {fields.text!r} is blank and there is no title")
+
+
+def _check_length(
+    values: dict[str, Any], fields: FieldMapping, found: list[str], limits: ReadLimits
+) -> None:
+    for column in filter(None, (fields.text, fields.title)):
+        value = values.get(column)
+        if isinstance(value, str) and len(value) > limits.document_characters:
+            found.append(str(too_long(f"column {column!r}", limits)))
+
+
+def _check_tenant(values: dict[str, Any], fields: FieldMapping, found: list[str]) -> None:
+    for role, column in (("tenant", fields.tenant), ("region", fields.region)):
+        value = column.value if isinstance(column, Constant) else values.get(column)
+        where = role if isinstance(column, Constant) else f"{role} {column!r}"
+        if value is None or (isinstance(value, str) and not value.strip()):
+            found.append(f"missing {role}: {where} is empty")
+        elif (identity := identity_of(value)) is None:
+            found.append(f"wrong type: {where} is {_kind(value)}, not a string or integer")
+        elif problem := identity_problem(identity, max_bytes=MAX_TENANT_BYTES):
+            found.append(f"bad {role}: {where} {problem}")
+
+
+def _check_attributes(
+    read: dict[str, Any], values: dict[str, Any], fields: FieldMapping, found: list[str]
+) -> None:
+    # A NaN has no JSON form and lands as null, which would be an attribute lost in silence.
+    given = {
+        name: read[column] if _is_nan(read.get(column)) else values[column]
+        for name, column in fields.attributes.items()
+        if read.get(column) is not None
+    }
+    problems = {name: attribute_problem(value) for name, value in given.items()}
+    found += [f"bad attribute: {name}: {problem}" for name, problem in problems.items() if problem]
+    if any(problems.values()):
+        return
+    size = len(canonical_json(given).encode())
+    if size > MAX_ATTRIBUTES_BYTES:
+        found.append(
+            f"bad attribute: all together take {size} bytes, at most {MAX_ATTRIBUTES_BYTES} fit"
+        )
+
+
+def _check_relations(values: dict[str, Any], fields: FieldMapping, found: list[str]) -> None:
+    for predicate, column in fields.relations.items():
+        value = values.get(column)
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        found += [
+            f"bad relation: {predicate}: column {column!r} {problem}"
+            for problem in dict.fromkeys(map(_relation_problem, items))
+            if problem
+        ]
+
+
+def _relation_problem(item: Any) -> str | None:
+    identity = identity_of(item)
+    if identity is None:
+        return f"holds {_kind(item)}, not keys"
+    # A blank one names nothing, as if it were not there.
+    problem = identity_problem(identity) if identity.strip() else None
+    return f"names a key that {problem}" if problem else None
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__

@@ -1,0 +1,1 @@
+"""Rows of a database, read by one query that cannot write."""

@@ -1,0 +1,170 @@
+"""Rows of a query, through SQLAlchemy.
+
+Belongs here: connecting, narrowing a query by day, streaming, and keeping secrets out of every
+message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vector_platform.settings import SqlSource, expand_secrets
+from vector_platform.sources.base import (
+    DayWindow,
+    Source,
+    SourceInvalid,
+    SourceRow,
+    SourceUnreachable,
+)
+from vector_platform.sources.sql.read_only import begin_reading, query_problem, reading_url
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Executable
+    from sqlalchemy.exc import SQLAlchemyError
+
+# Rows fetched from the server at a time.
+_FETCH_ROWS = 1000
+# A database compares the cursor column in its own time zone, which we do not know; zones differ
+# from UTC by 14 hours at most. The landing leaves out what does not belong to the day.
+_ZONE_MARGIN = timedelta(days=1)
+
+
+class SqlReader(Source):
+    """Rows of one query.
+
+    With `cursor`, only rows that arrived around the day are asked for. With `fields.time` alone
+    the past is asked for too, because a late row has an old event time.
+    """
+
+    def __init__(self, name: str, spec: SqlSource, root: Path) -> None:
+        self.name = name
+        self._spec = spec
+        shown, self._secrets = _open_url(name, spec.url)
+        self._url = shown
+        # A relative path means the folder of platform.yaml, not wherever the process runs.
+        self._file: Path | None = None
+        database = self._url.database
+        if self._url.get_backend_name() == "sqlite" and database not in (None, "", ":memory:"):
+            self._file = root / str(database)
+            self._url = reading_url(self._url, self._file)
+        if problem := query_problem(spec.query):
+            raise SourceInvalid(name, problem)
+        self.uri = shown.set(query={}).render_as_string(hide_password=True)
+
+    def read(self, window: DayWindow) -> Iterator[SourceRow]:
+        """Stream the query's rows; `place` is the number of the row in the result.
+
+        Raises:
+            SourceUnreachable: The database does not answer or refuses.
+            SourceInvalid: The URL, the driver, or the query is wrong.
+        """
+        from sqlalchemy.exc import SQLAlchemyError
+
+        failure: Exception
+        try:
+            yield from self._stream(window)
+            return
+        except SQLAlchemyError as error:
+            failure = self._explain(error)
+        except ImportError as error:
+            failure = SourceInvalid(
+                self.name, f"{self.uri} needs a driver that is not installed: {error}"
+            )
+        # Raised here and not above: the original error, whose text may hold the URL, must not
+        # travel along as the context of this one.
+        raise failure
+
+    def _stream(self, window: DayWindow) -> Iterator[SourceRow]:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        if self._file is not None and not self._file.is_file():
+            # SQLite would make an empty database of it.
+            raise SourceUnreachable(self.name, f"{self.uri}: no such file")
+        engine = create_engine(self._url, poolclass=NullPool)
+        with engine.connect() as connection:
+            options = {"stream_results": True, "yield_per": _FETCH_ROWS}
+            begin_reading(connection, engine.dialect.name)
+            statement = self._statement(window, engine.dialect.name)
+            result = connection.execution_options(**options).execute(statement)
+            columns = list(result.keys())
+            twice = sorted({column for column in columns if columns.count(column) > 1})
+            if twice:
+                raise SourceInvalid(
+                    self.name, f"the query gives the column(s) {', '.join(twice)} twice; use AS"
+                )
+            for number, row in enumerate(result, start=1):
+                values = dict(zip(columns, row, strict=True))
+                yield SourceRow(values, f"row {number} of the query", self.uri)
+
+    def _statement(self, window: DayWindow, dialect: str) -> Executable:
+        from sqlalchemy import Date, bindparam, column, func, literal_column, or_, select, text
+
+        # A colon in a query is a colon: no parameter of ours is in the user's text.
+        # The line break ends a comment on the query's last line.
+        query = text(self._spec.query.strip().rstrip(";").replace(":", "\\:") + "\n")
+        cursor = self._spec.cursor or self._spec.fields.time
+        if self._spec.fields.time is None or cursor is None:
+            return query
+        rows = query.columns(column(cursor)).subquery("landing")
+        arrived = rows.c[cursor]
+        until = bindparam("until", (window.end + _ZONE_MARGIN).date(), type_=Date())
+        since = bindparam("since", (window.start - _ZONE_MARGIN).date(), type_=Date())
+        wanted = arrived < until
+        if self._spec.cursor is not None:
+            wanted &= arrived >= since
+        # What has no readable time must come too: it is rejected by name, not lost in silence.
+        unreadable = [arrived.is_(None)]
+        if dialect == "sqlite":
+            unreadable.append(func.typeof(arrived).in_(["integer", "real", "blob"]))
+        return select(literal_column("*")).select_from(rows).where(or_(wanted, *unreadable))
+
+    def _explain(self, error: SQLAlchemyError) -> Exception:
+        from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        said = str(cause)
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            said = said.replace(secret, "***")
+        what = f"{self.uri}: {type(cause).__name__}: {said}"
+        if isinstance(error, (OperationalError, InterfaceError)):
+            return SourceUnreachable(self.name, what)
+        return SourceInvalid(self.name, what)
+
+
+def _open_url(name: str, configured: str) -> tuple[URL, set[str]]:
+    """The URL with its secrets, and the texts that no message may show."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    problem = ""
+    try:
+        # Secrets are put into the parts, not into the text: a password may hold `@` or `/`.
+        url = _expand_parts(make_url(configured))
+    except (ArgumentError, ValueError):
+        try:
+            url = make_url(expand_secrets(configured))
+        except (ArgumentError, ValueError) as error:
+            problem = type(error).__name__
+    if problem:
+        raise SourceInvalid(name, f"url is not a database URL of SQLAlchemy ({problem})")
+    secrets = {expand_secrets(match) for match in re.findall(r"\$\{\w+\}", configured)}
+    secrets |= {url.password} if isinstance(url.password, str) else set()
+    return url, {secret for secret in secrets if len(secret) > 1}
+
+
+def _expand_parts(url: URL) -> URL:
+    parts: dict[str, Any] = {
+        part: expand_secrets(value)
+        for part in ("username", "password", "host", "database")
+        if isinstance(value := getattr(url, part), str)
+    }
+    query = {
+        name: expand_secrets(value) if isinstance(value, str) else value
+        for name, value in url.query.items()
+    }
+    return url.set(**parts, query=query)

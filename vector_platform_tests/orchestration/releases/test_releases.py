@@ -1,0 +1,82 @@
+"""Releases through Dagster: approval, rejection and rollback as jobs.
+
+The lake is real, the backends are in memory, the runs are Dagster's own.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from vector_platform.lake.decisions import Decisions
+from vector_platform.orchestration.launch import RunFailed
+from vector_platform.orchestration.releases.jobs import RollbackConfig
+from vector_platform_tests.lake import building
+from vector_platform_tests.orchestration.harness import NEW
+from vector_platform_tests.orchestration.releasing import Desk
+
+
+def test_a_new_model_is_released_by_an_approval_job_and_not_before(desk: Desk) -> None:
+    desk.policy(approvers=["ann", "bob"])
+    told = desk.promote(NEW)
+    assert (told["moved"], told["waits"], desk.live()) == (False, True, "g0001")
+    with pytest.raises(RunFailed, match="not one of the approvers"):
+        desk.decide("approve", told["request"], "dan2")
+    with pytest.raises(RunFailed, match="nobody approves their own"):
+        desk.decide("approve", told["request"], "dan")
+    assert desk.decide("approve", told["request"], "ann")["moved"]
+    assert desk.live() == "g0002"
+    assert not desk.decide("approve", told["request"], "bob")["moved"]
+
+
+def test_a_sensors_proposal_of_another_model_waits_and_is_shown_until_somebody_approves_it(
+    desk: Desk,
+) -> None:
+    assert desk.shown() == ({}, {})
+    told = desk.promote(NEW, actor="retrain_on_fallen_quality", automatic=True)
+    asked = told["request"]
+    assert (told["waits"], desk.live()) == (True, "g0001")
+    facts, reports = desk.shown()
+    assert "approval of anybody but who asked" in facts[asked]["summary"]
+    assert reports[asked].startswith("## milvus documents")
+    with pytest.raises(RunFailed, match="nobody approves their own"):
+        desk.decide("approve", asked, "retrain_on_fallen_quality")
+    assert desk.decide("approve", asked, "ann")["moved"]
+    assert desk.live() == "g0002"
+    assert desk.shown() == ({}, {})
+    facts, reports = desk.shown(asked)
+    assert (facts[asked]["state"], set(reports)) == ("released", {asked})
+
+
+def test_an_approval_may_let_readers_lose_rows_and_says_so_in_the_record(desk: Desk) -> None:
+    desk.policy(approvers=["ann", "bob"])
+    asked = desk.promote(NEW)["request"]
+    lake = desk.runs.platform.lake
+    building.put(lake, delete=[f"guides:{n}#0" for n in range(12)])
+    with pytest.raises(RunFailed, match="--allow-shrink"):
+        desk.decide("approve", asked, "ann")
+    assert desk.live() == "g0001"
+    told = desk.decide("approve", asked, "ann", allow_shrink=True)
+    # It is measured now, without a row to ask for: what was said before counts no more.
+    assert "recall is undecided" in told["summary"]
+    assert desk.decide("approve", asked, "ann")["moved"]
+    kept = Decisions(lake, run_id="test").about(asked, what="override", actor="ann")
+    assert [(one.after, one.why) for one in kept] == [("shrink", "because")]
+
+
+def test_a_rejected_request_is_not_released_later(desk: Desk) -> None:
+    desk.policy(approvers=["ann", "bob"])
+    told = desk.promote(NEW)
+    assert desk.decide("reject", told["request"], "ann")["state"] == "rejected"
+    with pytest.raises(RunFailed, match="rejected"):
+        desk.decide("approve", told["request"], "bob")
+    assert desk.live() == "g0001"
+
+
+def test_a_rollback_job_goes_back_with_a_reason(desk: Desk) -> None:
+    desk.promote(NEW)
+    config = RollbackConfig(actor="ann", reason="complaints")
+    desk.runs.job("roll_back", dg.RunConfig({"rollback_op": config}))
+    release = desk.runs.platform.live_pointer("milvus").live()
+    assert release is not None and (release.actor, release.reason) == ("ann", "complaints")
+    assert desk.live() == "g0001"
