@@ -3,7 +3,7 @@
 Belongs here: putting a fault's verdicts (`acting_faults.py`) into the history of checks, ticking
 the platform's own sensors on it, and counting right and wrong answers. Prints one table. The
 verdicts are written as events, not measured; what measures them is tested on real data elsewhere.
-Sensors, diagnosis, rulings and the record of decisions are the platform's own, on a real instance
+Sensors, diagnosis, decisions and the record of decisions are the platform's own, on a real instance
 and a real lake.
 
     python benchmarks/acting.py [--quick] [--seeds N]

@@ -213,7 +213,7 @@ def _moved(draw: Random, *, acts: bool) -> dict[str, Any]:
         "global_alarm": True,
         "acts": acts,
         "outcome": "drifted",
-        "new_mass_low": round(0.05 + 0.5 * draw.random(), 3),
+        "novel_share_low": round(0.05 + 0.5 * draw.random(), 3),
         "window_days": draw.choice((1, 7, 28)),
         "slices_alarmed": [],
     }
@@ -228,7 +228,7 @@ def _slices(draw: Random, strength: float) -> dict[str, Any]:
                 "tenant": f"tenant-{number}",
                 "source": "notices",
                 "since": "2026-01-01",
-                "new_mass_low": round(0.06 + 0.5 * strength, 3),
+                "novel_share_low": round(0.06 + 0.5 * strength, 3),
                 "acts": True,
             }
             for number in range(count)

@@ -1,11 +1,11 @@
-"""What translated vectors keep of a new model's quality, and what translating a lake costs.
+"""What aligned vectors keep of a new model's quality, and what aligning a lake costs.
 
 Run it:
 
-    .venv/bin/python benchmarks/translation.py           # 1 M synthetic rows, all pairs
-    .venv/bin/python benchmarks/translation.py --quick   # 20 k rows, static models on one corpus
+    .venv/bin/python benchmarks/alignment.py           # 1 M synthetic rows, all pairs
+    .venv/bin/python benchmarks/alignment.py --quick   # 20 k rows, static models on one corpus
 
-The first table is judged twice: by the trial, as the job `translate_model` sees it (a sample,
+The first table is judged twice: by the trial, as the job `align_model` sees it (a sample,
 held-out contents), and on the whole corpus, which only a benchmark can afford. The corpora lie
 beside the repository (`../shared/data`); one that is not there is left out.
 """
@@ -29,7 +29,7 @@ from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import CHUNKS, GOLDEN_QUERIES, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.models.base import Embedded, Embedder
-from vector_platform.models.derived.aligning import translate_missing
+from vector_platform.models.derived.aligning import align_missing
 from vector_platform.models.derived.vector_map import VectorMap
 from vector_platform.models.derived.versions import DerivedEmbedder
 from vector_platform.models.embed import embed_missing
@@ -37,7 +37,7 @@ from vector_platform.models.identity.fingerprint import Fingerprint
 from vector_platform.models.registry import open_model, registration
 from vector_platform.quality.retrieval.measures import GoldenSet, evaluate, exact_top_k, golden_set
 from vector_platform.settings import Model, Upgrades
-from vector_platform.training.alignment import choose_sample, try_translation
+from vector_platform.training.alignment import choose_sample, try_alignment
 from vector_platform.training.candidates import (
     collect_judgements,
     split_by_document,
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="synthetic rows; default 1 M, quick 20 k")
     parser.add_argument("--no-pairs", action="store_true", help="only the synthetic rows")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="vector-platform-translation-") as folder:
+    with tempfile.TemporaryDirectory(prefix="vector-platform-alignment-") as folder:
         if not options.no_pairs:
             quality(Path(folder), quick=options.quick)
         cost(Path(folder), options.rows or (20_000 if options.quick else 1_000_000))
@@ -73,7 +73,7 @@ def main() -> None:
 
 def quality(folder: Path, *, quick: bool) -> None:
     table = PrintedTable(
-        ["corpus, pair", "pairs", "old", "translated", "new", "kept", "trial says", "agreement"],
+        ["corpus, pair", "pairs", "old", "aligned", "new", "kept", "trial says", "agreement"],
         first_width=58,
     )
     for name in ("attack",) if quick else ("attack", "advisories"):
@@ -185,11 +185,11 @@ def compare(table: PrintedTable, lake: Lake, corpus: str, old: Embedder, new: Em
     """One row: what the trial says, and what is kept on the whole corpus."""
     contents = lake.chunks.read(["content_hash"]).num_rows
     sizes = Upgrades(
-        translation_pairs=max(100, min(3000, contents * 2 // 3)),
-        translation_held_out=max(50, min(1000, contents // 4)),
+        alignment_pairs=max(100, min(3000, contents * 2 // 3)),
+        alignment_held_out=max(50, min(1000, contents // 4)),
     )
     try:
-        vector_map, trial = try_translation(
+        vector_map, trial = try_alignment(
             lake, old, new, choose_sample(lake, old.name, sizes), metric=METRIC
         )
     except TerminalError as error:
@@ -202,7 +202,7 @@ def compare(table: PrintedTable, lake: Lake, corpus: str, old: Embedder, new: Em
         .mean
         for side, queries in (
             (old.name, old.encode_queries(golden.texts)),
-            (translated(lake, old, new, vector_map), new.encode_queries(golden.texts)),
+            (aligned(lake, old, new, vector_map), new.encode_queries(golden.texts)),
             (new.name, new.encode_queries(golden.texts)),
         )
     ]
@@ -234,13 +234,13 @@ def some_queries(golden: GoldenSet) -> GoldenSet:
     )
 
 
-def translated(lake: Lake, old: Embedder, new: Embedder, vector_map: VectorMap) -> str:
-    """The name of a version with every vector of the old model translated."""
+def aligned(lake: Lake, old: Embedder, new: Embedder, vector_map: VectorMap) -> str:
+    """The name of a version with every vector of the old model aligned."""
     model = derived(f"{new.name}~from-{old.name}", old, new, vector_map)
     lake.register_model(registration(model, "benchmark"))
-    translate_missing(
+    align_missing(
         model,
-        lake.untranslated(old.name, model.name, chunks_version=lake.chunks.version()),
+        lake.unaligned(old.name, model.name, chunks_version=lake.chunks.version()),
         run_id="benchmark",
         commit=committer(lake),
     )
@@ -249,7 +249,7 @@ def translated(lake: Lake, old: Embedder, new: Embedder, vector_map: VectorMap) 
 
 def derived(name: str, old: Embedder, new: Embedder, vector_map: VectorMap) -> DerivedEmbedder:
     fingerprint = replace(
-        old.fingerprint, kind="translated", weights=vector_map.digest, dimension=new.dimension
+        old.fingerprint, kind="aligned", weights=vector_map.digest, dimension=new.dimension
     )
     return DerivedEmbedder(name, fingerprint, documents=old, queries=new, document_map=vector_map)
 
@@ -261,11 +261,11 @@ def cost(folder: Path, rows: int) -> None:
     note(f"building a lake of {rows:,} rows")
     build_lake(folder / "synthetic", rows)
     table = PrintedTable(["step", "rows", "seconds", "CPU s", "rows/s", "MiB peak"], first_width=44)
-    spent = measured(translate_lake, str(folder / "synthetic"))
+    spent = measured(align_lake, str(folder / "synthetic"))
     done, processor = spent.result
     table.add(
         [
-            f"translate stored vectors, {DIMENSION} -> {DIMENSION}",
+            f"align stored vectors, {DIMENSION} -> {DIMENSION}",
             f"{done:,}",
             f"{spent.seconds:.1f}",
             f"{processor:.1f}",
@@ -289,8 +289,8 @@ class Stored(Embedder):
         raise NotImplementedError(f"{len(texts)} texts for a model that only has vectors")
 
 
-def translate_lake(uri: str) -> tuple[int, float]:
-    """Translate every vector of the synthetic lake; returns how many, and processor seconds."""
+def align_lake(uri: str) -> tuple[int, float]:
+    """Align every vector of the synthetic lake; returns how many, and processor seconds."""
     started = time.process_time()
     lake = Lake(uri)
     random = np.random.default_rng(0)
@@ -298,8 +298,8 @@ def translate_lake(uri: str) -> tuple[int, float]:
     old = Stored()
     model = derived("synthetic.v2~from-synthetic.v1", old, old, VectorMap(turn, turn[0] / 10, ""))
     lake.register_model(registration(model, "benchmark"))
-    batches = lake.untranslated(MODEL, model.name, chunks_version=lake.chunks.version())
-    report = translate_missing(
+    batches = lake.unaligned(MODEL, model.name, chunks_version=lake.chunks.version())
+    report = align_missing(
         model,
         batches,
         run_id="benchmark",

@@ -40,7 +40,7 @@ from benchmarks.measuring import PrintedTable, note  # noqa: E402 (runs from any
 from vector_platform.lake.contract import DRIFT_SKETCHES  # noqa: E402
 from vector_platform.lake.lake import Lake  # noqa: E402
 from vector_platform.models.registry import open_model  # noqa: E402
-from vector_platform.quality.drift.novel_share import new_mass_low  # noqa: E402
+from vector_platform.quality.drift.novel_share import novel_share_low  # noqa: E402
 from vector_platform.quality.drift.policy import DriftPolicy  # noqa: E402
 from vector_platform.quality.drift.slice_alarms import SliceAlarm, alarmed_slices  # noqa: E402
 from vector_platform.quality.drift.window_test import YEAR, Calendar, Days  # noqa: E402
@@ -332,7 +332,7 @@ def _waits(waits: list[float]) -> str:
 
 
 def bound(world: World, runs: range) -> None:
-    """How often the bound on new mass claims more than there is, and how much it dares."""
+    """How often the bound on novel share claims more than there is, and how much it dares."""
     places = {name: world.map.columns[name] for name in ("events", "cells")}
     table = PrintedTable(
         ["kind", "share", "wrong claims", "1 day: median", "7 days: median", "28 days: median"],
@@ -348,7 +348,7 @@ def bound(world: World, runs: range) -> None:
                     window = world.shifted(
                         rng, width, kind, share, first=REFERENCE_DAYS, habits=True
                     )
-                    found.append(new_mass_low(reference, window, **places))
+                    found.append(novel_share_low(reference, window, **places))
             wrong = sum(low > share for found in lows.values() for low in found)
             medians = [f"{np.median(found):.3f}" for found in lows.values()]
             table.add([kind, f"{share:.0%}", f"{wrong} of {3 * len(runs)}", *medians])
@@ -367,11 +367,11 @@ def slices(world: World, runs: range) -> None:
             mine = [one for found in verdicts for one in found if one.tenant == "t0" and share]
             others = sum(len(found) for found in verdicts) - len(mine)
             wrong = sum(
-                one.new_mass_low > (share if one.tenant == "t0" else 0)
+                one.novel_share_low > (share if one.tenant == "t0" else 0)
                 for found in verdicts
                 for one in found
             )
-            middle = f"{np.median([one.new_mass_low for one in mine]):.3f}" if mine else "-"
+            middle = f"{np.median([one.novel_share_low for one in mine]):.3f}" if mine else "-"
             table.add(
                 [
                     kind if share else "none",

@@ -5,7 +5,7 @@ process of its own; prints one table. No index is asked: the answers that are ju
 ones with a known share replaced, so the recall that has to come out is known, and another one
 ends the script.
 
-    python benchmarks/fidelity.py [--quick] [--rows N ...]
+    python benchmarks/index_recall.py [--quick] [--rows N ...]
 """
 
 from __future__ import annotations

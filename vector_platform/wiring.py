@@ -18,7 +18,13 @@ from vector_platform.errors import TerminalError
 from vector_platform.faults import WrongPlace
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
-from vector_platform.settings import BackendName, Settings, load_settings, secret, with_own_models
+from vector_platform.settings import (
+    BackendName,
+    Settings,
+    load_settings,
+    secret,
+    with_local_versions,
+)
 
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
     from vector_platform.quality.recall.index_queries import IndexQueries
     from vector_platform.releases.evaluation.probes import Probe
     from vector_platform.releases.pointer.live import LivePointer
-    from vector_platform.releases.requests.service import ReleaseDesk
+    from vector_platform.releases.requests.service import ReleaseService
     from vector_platform.serving.search import SearchService
     from vector_platform.sources.base import Source
 
@@ -54,9 +60,9 @@ class Platform:
         """The deployment of a `platform.yaml` (see `settings.load_settings`)."""
         return cls(load_settings(path))
 
-    def follow_own_models(self) -> None:
+    def follow_local_versions(self) -> None:
         """Take in the model versions that were made, or retired, since the settings were read."""
-        self.settings = with_own_models(self.settings)
+        self.settings = with_local_versions(self.settings)
 
     @property
     def data_dir(self) -> Path:
@@ -176,17 +182,17 @@ class Platform:
             keep_days=self.settings.releases.keep_days,
         )
 
-    def release_desk(
+    def release_service(
         self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None
-    ) -> ReleaseDesk:
+    ) -> ReleaseService:
         """Where releases of one backend are asked for and decided."""
-        from vector_platform.releases.requests.evidence_collector import Examiner
-        from vector_platform.releases.requests.service import ReleaseDesk
+        from vector_platform.releases.requests.evidence_collector import EvidenceCollector
+        from vector_platform.releases.requests.service import ReleaseService
 
         pointer, target = self.live_pointer(backend), self.target(backend)
         sync = self.index_sync(backend, run_id=run_id, progress=progress)
         index, policy = self.settings.indexes.name, self.settings.releases
-        examiner = Examiner(
+        collector = EvidenceCollector(
             self.lake,
             pointer,
             target,
@@ -200,12 +206,12 @@ class Platform:
             run_id=run_id,
             timer=self.timer,
         )
-        return ReleaseDesk(
+        return ReleaseService(
             self.lake,
             pointer,
             target,
             sync,
-            examiner,
+            collector,
             index=index,
             policy=policy,
             run_id=run_id,

@@ -47,7 +47,7 @@ def test_a_small_file_is_enough_and_paths_start_at_the_file(tmp_path: Path) -> N
         ("surprise: 1", "surprise", "Extra inputs"),
         ("root: /somewhere", "root", "Extra inputs"),
         ("quality: {drift_least_mass: 0.1}", "quality.drift_least_mass", "Extra inputs"),
-        ("quality: {drift_least_new_mass: 2}", "quality.drift_least_new_mass", "less than 1"),
+        ("quality: {drift_least_novel_share: 2}", "quality.drift_least_novel_share", "less than 1"),
         ("quality: {evaluation_metric: MAP}", "quality.evaluation_metric", "nDCG@10"),
         ("releases: {keep_generations: 0}", "releases.keep_generations", "greater than or equal"),
         ("guard: {max_delete_share: 1.5}", "guard.max_delete_share", "less than or equal to 1"),
@@ -93,10 +93,10 @@ def test_each_bad_source_or_model_is_refused_with_its_path(
 
 
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
-    text = GOOD + "surprise: 1\nquality: {drift_least_new_mass: 2}\nchunking: {max_tokens: 1}\n"
+    text = GOOD + "surprise: 1\nquality: {drift_least_novel_share: 2}\nchunking: {max_tokens: 1}\n"
     found = problems(tmp_path, text)
     paths = [problem.partition(":")[0] for problem in found]
-    assert sorted(paths) == ["chunking.max_tokens", "quality.drift_least_new_mass", "surprise"]
+    assert sorted(paths) == ["chunking.max_tokens", "quality.drift_least_novel_share", "surprise"]
 
 
 def test_every_duplicate_name_is_listed_with_its_line_beside_the_other_problems(
@@ -144,28 +144,32 @@ def test_the_environment_names_the_file_and_overrides_keys(tmp_path: Path) -> No
     environ = {
         "VECTOR_PLATFORM_CONFIG": str(write(tmp_path, GOOD)),
         "VECTOR_PLATFORM_LAKE__URI": "s3://bucket/lake",
-        "VECTOR_PLATFORM_QUALITY__DRIFT_LEAST_NEW_MASS": "0.01",
+        "VECTOR_PLATFORM_QUALITY__DRIFT_LEAST_NOVEL_SHARE": "0.01",
         "VECTOR_PLATFORM_INDEXES__PINECONE": "null",
         "OTHER": "x",
     }
     settings = load_settings(None, environ)
     assert settings.lake_uri == "s3://bucket/lake"
-    assert settings.quality.drift_least_new_mass == 0.01
+    assert settings.quality.drift_least_novel_share == 0.01
     assert settings.indexes.backends == ("milvus",)
 
 
 def test_an_override_keeps_its_neighbours_in_the_file(tmp_path: Path) -> None:
     text = GOOD + "quality: {drift_min_rows: 77}\n"
-    environ = {"VECTOR_PLATFORM_QUALITY__DRIFT_LEAST_NEW_MASS": "0.01"}
+    environ = {"VECTOR_PLATFORM_QUALITY__DRIFT_LEAST_NOVEL_SHARE": "0.01"}
     settings = load_settings(write(tmp_path, text), environ)
-    assert (settings.quality.drift_min_rows, settings.quality.drift_least_new_mass) == (77, 0.01)
+    assert (settings.quality.drift_min_rows, settings.quality.drift_least_novel_share) == (77, 0.01)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("VECTOR_PLATFORM_QUALITY__DRIFT_LEAST_NEW_MASS", "high", "quality.drift_least_new_mass"),
-        ("VECTOR_PLATFORM_QUALTY__DRIFT_LEAST_NEW_MASS", "0.1", "qualty"),
+        (
+            "VECTOR_PLATFORM_QUALITY__DRIFT_LEAST_NOVEL_SHARE",
+            "high",
+            "quality.drift_least_novel_share",
+        ),
+        ("VECTOR_PLATFORM_QUALTY__DRIFT_LEAST_NOVEL_SHARE", "0.1", "qualty"),
         ("VECTOR_PLATFORM_ROOT", "/somewhere", "root"),
         ("VECTOR_PLATFORM_LAKE__URI", "[1, 2", "VECTOR_PLATFORM_LAKE__URI"),
     ],

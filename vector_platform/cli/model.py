@@ -57,7 +57,7 @@ def list_models(as_json: JsonFlag = False) -> None:
 
 
 @app.command()
-def translate(
+def align(
     source: Annotated[str, typer.Option("--from", help="Model version whose vectors are there.")],
     to: Annotated[str, typer.Option("--to", help="Model version to be served.")],
     as_json: JsonFlag = False,
@@ -65,25 +65,23 @@ def translate(
     """Make a provisional version of a new model from stored vectors, as a Dagster run.
 
     A map is fitted on contents embedded with both models and judged on others. Below
-    upgrades.translation_floor it is refused. No pointer moves.
+    upgrades.alignment_floor it is refused. No pointer moves.
     """
     import dagster as dg
 
     from vector_platform.orchestration.launch import Runs
-    from vector_platform.orchestration.models.jobs import TranslateConfig
+    from vector_platform.orchestration.models.jobs import AlignConfig
     from vector_platform.wiring import Platform
 
     runs = Runs(Platform.load())
     settings = runs.platform.settings
-    config = TranslateConfig(
-        old=chosen_models(settings, source)[0], new=chosen_models(settings, to)[0]
-    )
-    outcome = runs.job("translate_model", dg.RunConfig({"translate": config}))
-    made = outcome.outputs["translate"]
+    config = AlignConfig(old=chosen_models(settings, source)[0], new=chosen_models(settings, to)[0])
+    outcome = runs.job("align_model", dg.RunConfig({"align": config}))
+    made = outcome.outputs["align"]
     if as_json:
         say_json(made)
         return
-    say(f"{made['model_version']}: {made['translated']} vectors translated")
+    say(f"{made['model_version']}: {made['aligned']} vectors aligned")
     say(runs.platform.settings.models[made["model_version"]].description)
     say(f"release it: vector-platform release promote {made['model_version']}")
 

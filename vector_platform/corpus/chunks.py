@@ -51,7 +51,7 @@ class ChunkReport:
     Attributes:
         documents: Documents in the corpus.
         chunked: Documents that were cut in this run.
-        withheld: Documents looked at in this run that a quarantine holds: they have no chunks.
+        quarantined: Documents looked at in this run that a quarantine holds: they have no chunks.
         chunks: Chunks afterwards.
         inserted: New chunks.
         changed: Chunks written again under the same id.
@@ -61,7 +61,7 @@ class ChunkReport:
 
     documents: int
     chunked: int
-    withheld: int
+    quarantined: int
     chunks: int
     inserted: int
     changed: int
@@ -80,7 +80,7 @@ class _Origin:
     documents_id: str
     documents_version: int
     chunker: str
-    withheld: str
+    quarantined: str
 
     def metadata(self, run_id: str) -> dict[str, str]:
         return {"run_id": run_id, **{name: str(value) for name, value in asdict(self).items()}}
@@ -93,7 +93,7 @@ class _Origin:
                     commit["documents_id"],
                     int(commit["documents_version"]),
                     commit["chunker"],
-                    commit.get("withheld", ""),
+                    commit.get("quarantined", ""),
                 )
         return None
 
@@ -104,7 +104,7 @@ def sync_chunks(
     chunker: Chunker,
     *,
     run_id: str,
-    withheld: Sequence[Slice] = (),
+    quarantined: Sequence[Slice] = (),
 ) -> ChunkReport:
     """Make `chunks` the passages of `documents`, in one commit, or none when nothing differs.
 
@@ -116,7 +116,7 @@ def sync_chunks(
         chunks: Where the passages are.
         chunker: Cuts.
         run_id: Goes into the commit.
-        withheld: Slices in quarantine: their documents have no chunks.
+        quarantined: Slices in quarantine: their documents have no chunks.
 
     Raises:
         DocumentsMissing: The documents table does not exist although there are chunks.
@@ -129,14 +129,14 @@ def sync_chunks(
                 "the lake has chunks but no documents table: publish the documents first"
             )
         return ChunkReport(0, 0, 0, 0, 0, 0, 0, 0)
-    origin = _Origin(documents_id, version, chunker.version, name_slices(withheld))
+    origin = _Origin(documents_id, version, chunker.version, name_slices(quarantined))
     changed_ids = _changed_since(_Origin.newest(chunks), origin, documents)
 
     stored = _stored(chunks, changed_ids)
     upserts: list[Row] = []
     chunked = inserted = held = 0
     for document in _documents(documents, version, changed_ids):
-        if any(one.holds(document) for one in withheld):
+        if any(one.holds(document) for one in quarantined):
             held += 1
             continue
         chunked += 1
@@ -157,7 +157,7 @@ def sync_chunks(
     return ChunkReport(
         documents=documents.rows(version),
         chunked=chunked,
-        withheld=held,
+        quarantined=held,
         chunks=total,
         inserted=inserted,
         changed=len(upserts) - inserted,
@@ -179,7 +179,7 @@ def _changed_since(last: _Origin | None, now: _Origin, documents: Table) -> list
     except HistoryUnavailable:
         return None
     ids = set(pc.unique(touched.column("doc_id")).to_pylist())
-    moved = parse_slices(last.withheld) ^ parse_slices(now.withheld)
+    moved = parse_slices(last.quarantined) ^ parse_slices(now.quarantined)
     return sorted(ids.union(documents_of(documents, moved, version=now.documents_version)))
 
 

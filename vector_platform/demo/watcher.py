@@ -199,7 +199,7 @@ def _check_lines(found: Happening) -> Iterator[str]:
     if name == "distribution_has_not_drifted" and facts.get("threshold"):
         yield (
             f"    {name} {verdict}: {facts['day']}, score {facts['statistic']:.1f} of "
-            f"{facts['threshold']:.1f}, new mass at least {facts['new_mass_low']:.0%}"
+            f"{facts['threshold']:.1f}, novel share at least {facts['novel_share_low']:.0%}"
             + ("; " + _slices(facts["slices_alarmed"]) if facts["slices_alarmed"] else "")
         )
     elif name == "index_recall_holds":

@@ -117,10 +117,12 @@ class World:
     def _approve(self, platform: Platform) -> Iterator[str]:
         """Say yes to the first release, where approvers are named."""
         for approver in self.settings.releases.approvers:
-            desk = platform.release_desk("milvus", run_id="demo")
-            for request in desk.ledger.open():
-                settled = desk.approve(request.request_id, actor=approver, reason="first release")
-                yield f"{approver}: {settled.describe()}"
+            service = platform.release_service("milvus", run_id="demo")
+            for request in service.store.open():
+                reconciled = service.approve(
+                    request.request_id, actor=approver, reason="first release"
+                )
+                yield f"{approver}: {reconciled.describe()}"
 
     def start_daemon(self) -> None:
         """Start the daemon: sensors, schedules and the queue of runs."""

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.indexes.contract import Claim, Generation, Hit, Mirrored, RowKey, StoredRow
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.settings import BackendName
 
 
@@ -117,7 +117,7 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def scan(
-        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """Every row as `INDEX_KEY` batches, with the tenant it is served to.
 
@@ -128,7 +128,7 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def keys(
-        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, tenant: str, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """All rows of one tenant as `scan` has them, read through the filter queries use."""
 

@@ -27,7 +27,7 @@ KIND = "verification"
 
 
 @dataclass(frozen=True)
-class DigestSample:
+class ProofSample:
     """The ids whose digests one proof reads, or whose rows it reads whole.
 
     Each turn takes the next arc of a circle on which every id has its place. So `turns` proofs
@@ -64,7 +64,7 @@ class DigestSample:
         return min(math.ceil(self.share * _CIRCLE), _CIRCLE)
 
 
-EVERY_DIGEST = DigestSample()
+EVERY_DIGEST = ProofSample()
 
 
 class DigestTurns:
@@ -82,8 +82,8 @@ class DigestTurns:
 
     def taken(
         self,
-        digests: DigestSample,
-        whole: DigestSample,
+        digests: ProofSample,
+        whole: ProofSample,
         snapshot: Snapshot,
         *,
         compared: int,

@@ -32,7 +32,7 @@ _DAY = f"CAST(floor(epoch_us(coalesce(updated_at, ingested_at)) / {_US_A_DAY}) A
 
 
 @dataclass(frozen=True)
-class DatedVersions:
+class VersionsByDay:
     """Versions of the two tables that say what counts on which day, and which tables those are."""
 
     chunks_id: str
@@ -40,7 +40,7 @@ class DatedVersions:
     documents_id: str
     documents: int
 
-    def precedes(self, later: DatedVersions) -> bool:
+    def precedes(self, later: VersionsByDay) -> bool:
         """Whether these are the same tables as `later`, and not newer."""
         same = (self.chunks_id, self.documents_id) == (later.chunks_id, later.documents_id)
         return same and self.chunks <= later.chunks and self.documents <= later.documents
@@ -54,7 +54,7 @@ class Feeds:
     documents: pa.Table
 
 
-def dated_contents(
+def contents_by_day(
     chunks: ds.Dataset,
     documents: ds.Dataset,
     vectors: ds.Dataset,

@@ -86,8 +86,8 @@ def count_missing(chunks: ds.Dataset, vectors: ds.Dataset) -> int:
     return int(row[0]) if row else 0
 
 
-def untranslated(
-    chunks: ds.Dataset, source: ds.Dataset, translated: ds.Dataset, *, batch_rows: int
+def unaligned(
+    chunks: ds.Dataset, source: ds.Dataset, aligned: ds.Dataset, *, batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
     """Vectors of contents of chunks that one model version has and another lacks.
 
@@ -95,10 +95,10 @@ def untranslated(
     """
     with spilling_duckdb(as_written=True) as db:
         db.register("chunks", scan(chunks, ["content_hash"]))
-        db.register("translated", scan(translated, ["content_hash"]))
+        db.register("aligned", scan(aligned, ["content_hash"]))
         db.execute(
             "CREATE TEMP TABLE wanted AS SELECT DISTINCT content_hash FROM chunks "
-            "WHERE content_hash NOT IN (SELECT content_hash FROM translated)"
+            "WHERE content_hash NOT IN (SELECT content_hash FROM aligned)"
         )
         db.register("source", scan(source, ["content_hash", "vector"]))
         yield from stream(

@@ -19,7 +19,7 @@ import pyarrow.dataset as ds
 
 from vector_platform.lake import by_day as dated
 from vector_platform.lake import contract, derive
-from vector_platform.lake.by_day import DatedVersions
+from vector_platform.lake.by_day import VersionsByDay
 from vector_platform.lake.snapshots import (
     FingerprintChanged,
     ModelVersion,
@@ -30,13 +30,13 @@ from vector_platform.lake.snapshots import (
 from vector_platform.lake.storage.tables import HistoryUnavailable, Metadata, Table
 
 __all__ = [
-    "DatedVersions",
     "FingerprintChanged",
     "Lake",
     "ModelVersion",
     "Snapshot",
     "SnapshotIncomplete",
     "UnknownModelVersion",
+    "VersionsByDay",
     "run_metadata",
 ]
 
@@ -156,17 +156,17 @@ class Lake:
             self.chunks.dataset(snapshot.chunks), self.vectors(model_version, snapshot.embeddings)
         )
 
-    def untranslated(
-        self, source: str, translated: str, *, chunks_version: int, batch_rows: int = 16_384
+    def unaligned(
+        self, source: str, aligned: str, *, chunks_version: int, batch_rows: int = 16_384
     ) -> Iterator[pa.RecordBatch]:
-        """Vectors of `source` for contents of the chunks that `translated` has none for yet.
+        """Vectors of `source` for contents of the chunks that `aligned` has none for yet.
 
         Batches of (content_hash, vector). Each content comes once.
         """
-        yield from derive.untranslated(
+        yield from derive.unaligned(
             self.chunks.dataset(chunks_version),
             self.vectors(source),
-            self.vectors(translated),
+            self.vectors(aligned),
             batch_rows=batch_rows,
         )
 
@@ -341,14 +341,14 @@ class Lake:
 
     # -- what counts on which day -----------------------------------------------------------
 
-    def dated_contents(
+    def contents_by_day(
         self,
         model_version: str,
-        until: DatedVersions,
+        until: VersionsByDay,
         *,
-        after: DatedVersions | None = None,
+        after: VersionsByDay | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Which contents count on which day, each with its vector (`dated.dated_contents`).
+        """Which contents count on which day, each with its vector (`dated.contents_by_day`).
 
         Args:
             model_version: Whose vectors; the newest ones.
@@ -368,7 +368,7 @@ class Lake:
             )
             if feeds.chunks.num_rows == feeds.documents.num_rows == 0:
                 return
-        yield from dated.dated_contents(
+        yield from dated.contents_by_day(
             self.chunks.dataset(until.chunks),
             self.documents.dataset(until.documents),
             self.vectors(model_version),
@@ -378,7 +378,7 @@ class Lake:
     def sample_of_days(
         self,
         model_version: str,
-        versions: DatedVersions,
+        versions: VersionsByDay,
         *,
         first: int,
         last: int,
@@ -396,18 +396,18 @@ class Lake:
             slice_=slice_,
         )
 
-    def count_days(self, versions: DatedVersions) -> pa.Table:
+    def count_days(self, versions: VersionsByDay) -> pa.Table:
         """Chunks of every day: (day, rows), oldest first. Reads no vector and no text."""
         return dated.count_days(
             self.chunks.dataset(versions.chunks), self.documents.dataset(versions.documents)
         )
 
-    def dated_versions(self, chunks_version: int | None = None) -> DatedVersions:
+    def versions_by_day(self, chunks_version: int | None = None) -> VersionsByDay:
         """The newest chunks (or a version of them), with the newest documents."""
         chunks_id, newest = self.chunks.identity()
         documents_id, documents = self.documents.identity()
         chunks = newest if chunks_version is None else chunks_version
-        return DatedVersions(chunks_id, chunks, documents_id, documents)
+        return VersionsByDay(chunks_id, chunks, documents_id, documents)
 
     # -- care -------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from vector_platform.orchestration.ingest.assets import build_raw_assets
 from vector_platform.orchestration.ingest.sensors import build_arrival_sensors
 from vector_platform.orchestration.models.assets import build_embeddings_asset
 from vector_platform.orchestration.models.checks import build_model_checks
-from vector_platform.orchestration.models.jobs import build_replace_job, build_translate_job
+from vector_platform.orchestration.models.jobs import build_align_job, build_replace_job
 from vector_platform.orchestration.models.sensors import build_model_sensors
 from vector_platform.orchestration.quality.assets import build_quality_assets
 from vector_platform.orchestration.quality.drift_checks import build_drift_checks
@@ -32,8 +32,8 @@ from vector_platform.orchestration.quality.golden_jobs import build_golden_job
 from vector_platform.orchestration.quality.recall_checks import build_recall_checks
 from vector_platform.orchestration.quality.retrieval_checks import build_retrieval_checks
 from vector_platform.orchestration.releases.jobs import (
+    build_reconcile_job,
     build_release_jobs,
-    build_settle_job,
     build_watch_job,
 )
 from vector_platform.orchestration.releases.sensors import build_release_sensors
@@ -71,8 +71,8 @@ def build_definitions(
         build_recalibrate_job(),
         build_quarantine_job(),
     ]
-    replace_translation = build_replace_job()
-    settle, watch = build_settle_job(settings), build_watch_job(settings)
+    replace_alignment = build_replace_job()
+    reconcile, watch = build_reconcile_job(settings), build_watch_job(settings)
     return dg.Definitions(
         assets=[
             *build_raw_assets(settings),
@@ -94,12 +94,12 @@ def build_definitions(
             ingest_day,
             *answers,
             *build_release_jobs(settings),
-            settle,
+            reconcile,
             watch,
             build_replay_job(),
             build_golden_job(settings),
-            build_translate_job(),
-            replace_translation,
+            build_align_job(),
+            replace_alignment,
         ],
         schedules=build_schedules(settings, ingest_day),
         sensors=[
@@ -108,9 +108,9 @@ def build_definitions(
                 every_seconds=settings.schedules.sensor_seconds,
             ),
             *build_arrival_sensors(settings, ingest_day),
-            *build_release_sensors(settings, settle, watch),
+            *build_release_sensors(settings, reconcile, watch),
             *build_model_sensors(
-                replace_translation, every_seconds=settings.schedules.sensor_seconds
+                replace_alignment, every_seconds=settings.schedules.sensor_seconds
             ),
         ],
         loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger},

@@ -99,7 +99,7 @@ def converge(runs: Runs, day: date) -> Iterator[StageResult]:
         if not all(platform.live_pointer(name).live() for name in settings.indexes.backends):
             yield _promote(runs, model_version, "the first index that is ready")
     for name, model in settings.active_models.items():
-        if model.translated is not None:
+        if model.aligned is not None:
             yield _replace(runs, name)
     if evaluated:
         # Only a new measurement may move the pointer: what a person has released stays.
@@ -176,10 +176,10 @@ def _indexed(platform: Platform, model_version: str) -> bool:
 def _replace(runs: Runs, model_version: str) -> StageResult:
     """Give a provisional version's place to the true one as soon as that is complete."""
     config = ReplaceConfig(model_version=model_version)
-    done = runs.job("replace_translation", dg.RunConfig({"replace": config}))
+    done = runs.job("replace_alignment", dg.RunConfig({"replace": config}))
     settings = runs.platform.settings
     return StageResult(
-        f"translation {model_version}",
+        f"alignment {model_version}",
         True,
         settings.models[model_version].retired,
         done.outputs["replace"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from vector_platform.lake.contract import canonical_json
-from vector_platform.lake.slices.quarantine import WithheldSlices
+from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.slices.slices import name_slices
 from vector_platform.quality.retrieval.golden_proposals import GoldenProposals
 from vector_platform.wiring import Platform
@@ -38,7 +38,7 @@ def chunk_inputs(platform: Platform) -> str:
         {
             "documents": platform.lake.documents.identity(),
             "chunker": platform.chunker.version,
-            "withheld": name_slices(one.slice for one in WithheldSlices(platform.lake).open()),
+            "quarantined": name_slices(one.slice for one in SliceQuarantine(platform.lake).open()),
         }
     )
 

@@ -46,7 +46,7 @@ def follow_models(platform: Platform, instance: dg.DagsterInstance) -> None:
     Called by whoever makes or retires one, and by the command line before it runs anything. A
     sensor does the same for what a killed process has left undone. Never at import.
     """
-    platform.follow_own_models()
+    platform.follow_local_versions()
     definition, found = model_versions(platform.settings), unregistered(platform, instance)
     assert definition.name is not None
     if found.added:

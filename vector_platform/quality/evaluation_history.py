@@ -35,7 +35,7 @@ class Measured:
     details: Mapping[str, Any]
 
 
-def past_measurements(
+def evaluation_history(
     lake: Lake, kind: str, model_version: str, *, subject: str = ""
 ) -> list[Measured]:
     """The newest measurements of a kind, oldest first.

@@ -53,7 +53,7 @@ class PastAction:
 
 
 @dataclass(frozen=True)
-class Ruling:
+class ActionDecision:
     """What was ruled about one diagnosis: act now, or leave it.
 
     Attributes:
@@ -105,8 +105,8 @@ def decide(
     policy: Acting,
     now: datetime,
     holds: Mapping[Scope, str] | None = None,
-) -> list[Ruling]:
-    """Act or leave it, one ruling for each diagnosis.
+) -> list[ActionDecision]:
+    """Act or leave it, one decision for each diagnosis.
 
     A freeze is no reason to wait: what is built in it goes live after it, through the gates.
 
@@ -118,28 +118,30 @@ def decide(
         holds: Why nothing more is to be started for an index, by its scope (model version and
             backend; without a backend for the whole model version): a release request that waits.
     """
-    rulings = []
+    decisions = []
     for found in diagnoses:
         mine = [p for p in past if p.kind == found.kind and _place(p.scope) == _place(found.scope)]
-        rulings.append(_decide(found, mine, policy, now, holds or {}))
-    return rulings
+        decisions.append(_decide(found, mine, policy, now, holds or {}))
+    return decisions
 
 
-def planned_runs(rulings: Iterable[Ruling], *, per_model: bool = False) -> list[PlannedRun]:
-    """The run for the rulings on one action that act: a storm becomes one run.
+def planned_runs(
+    decisions: Iterable[ActionDecision], *, per_model: bool = False
+) -> list[PlannedRun]:
+    """The run for the decisions on one action that act: a storm becomes one run.
 
-    Its key is that of the first ruling: each attempt on a measurement is part of one run only, so
+    Its key is that of the first decision: each attempt on a measurement is part of one run only, so
     no other run can have it.
 
     Args:
-        rulings: Of one action.
+        decisions: Of one action.
         per_model: One run for each model version, for jobs that take only one.
     """
-    acting = sorted((d for d in rulings if d.acts), key=lambda ruling: ruling.key)
-    runs: dict[str, list[Ruling]] = {}
-    for ruling in acting:
-        runs.setdefault(ruling.diagnosis.scope.model_version if per_model else "", []).append(
-            ruling
+    acting = sorted((d for d in decisions if d.acts), key=lambda decision: decision.key)
+    runs: dict[str, list[ActionDecision]] = {}
+    for decision in acting:
+        runs.setdefault(decision.diagnosis.scope.model_version if per_model else "", []).append(
+            decision
         )
     return [
         PlannedRun(
@@ -177,47 +179,53 @@ def _decide(
     policy: Acting,
     now: datetime,
     holds: Mapping[Scope, str],
-) -> Ruling:
+) -> ActionDecision:
     rules: ActionPolicy | None = getattr(policy, diagnosis.action, None)
     if diagnosis.action in ("await_evidence", "watch"):
-        return Ruling(diagnosis, diagnosis.why)
+        return ActionDecision(diagnosis, diagnosis.why)
     if rules is None or rules.by == "person":
-        return Ruling(diagnosis, f"{diagnosis.why}; a person decides on {diagnosis.action}")
+        return ActionDecision(diagnosis, f"{diagnosis.why}; a person decides on {diagnosis.action}")
     if any(p.outcome in ("asked", "running") and _recent(p, now) for p in past):
-        return Ruling(diagnosis, "a run for the same fault is under way")
+        return ActionDecision(diagnosis, "a run for the same fault is under way")
     same = [p for p in past if set(p.evaluation_ids) & set(diagnosis.evaluation_ids)]
     if same:
         return _again(diagnosis, max(same, key=lambda p: p.attempt), policy, now)
     index = _index(diagnosis.scope)
     hold = holds.get(index) or holds.get(Scope(index.model_version))
     if hold:
-        return Ruling(diagnosis, hold)
+        return ActionDecision(diagnosis, hold)
     cooldown = timedelta(hours=rules.cooldown_hours)
     newest = max((p.at for p in past), default=None)
     if newest is not None and now - newest < cooldown:
-        return Ruling(diagnosis, f"acted on the same fault less than {cooldown} ago")
+        return ActionDecision(diagnosis, f"acted on the same fault less than {cooldown} ago")
     spent = {p.run_key for p in past if p.attempt == 1 and now - p.at < BUDGET_PERIOD}
     if len(spent) >= rules.monthly_budget:
-        return Ruling(
+        return ActionDecision(
             diagnosis,
             f"the budget of {rules.monthly_budget} runs of {diagnosis.action} within "
             f"{BUDGET_PERIOD.days} days is spent: a person decides",
         )
-    return Ruling(diagnosis, diagnosis.why, attempt=1)
+    return ActionDecision(diagnosis, diagnosis.why, attempt=1)
 
 
-def _again(diagnosis: Diagnosis, last: PastAction, policy: Acting, now: datetime) -> Ruling:
+def _again(diagnosis: Diagnosis, last: PastAction, policy: Acting, now: datetime) -> ActionDecision:
     """The same measurement once more: only a run that failed is tried again."""
     if last.outcome == "refused":
-        return Ruling(diagnosis, "the run failed for a reason that needs a person")
+        return ActionDecision(diagnosis, "the run failed for a reason that needs a person")
     if last.outcome != "failed":
-        return Ruling(diagnosis, "this measurement has been acted on; the next one may again")
+        return ActionDecision(
+            diagnosis, "this measurement has been acted on; the next one may again"
+        )
     if last.attempt >= policy.max_attempts:
-        return Ruling(diagnosis, f"given up after {last.attempt} failed runs: a person decides")
+        return ActionDecision(
+            diagnosis, f"given up after {last.attempt} failed runs: a person decides"
+        )
     wait = timedelta(minutes=policy.retry_minutes)
     if now - last.at < wait:
-        return Ruling(diagnosis, f"run {last.attempt} failed; the next one starts {wait} later")
-    return Ruling(diagnosis, f"run {last.attempt} failed", attempt=last.attempt + 1)
+        return ActionDecision(
+            diagnosis, f"run {last.attempt} failed; the next one starts {wait} later"
+        )
+    return ActionDecision(diagnosis, f"run {last.attempt} failed", attempt=last.attempt + 1)
 
 
 def _recent(past: PastAction, now: datetime) -> bool:

@@ -274,7 +274,7 @@ def _slice_moved(seen: _Verdicts, alarm: Verdict, one: Mapping[str, Any]) -> Dia
     whole = "has hardly changed" if alarm.facts.get("global_alarm") is True else "is quiet"
     why = (
         f"the distribution of this slice moved while the whole {whole}: at least "
-        f"{_number(one, 'new_mass_low')} of it is new"
+        f"{_number(one, 'novel_share_low')} of it is new"
     )
     if one.get("damaged") is True:
         why += (
@@ -291,7 +291,7 @@ def _slice_moved(seen: _Verdicts, alarm: Verdict, one: Mapping[str, Any]) -> Dia
 
 
 def _moved(seen: _Verdicts, alarm: Verdict) -> Diagnosis:
-    share = _number(alarm.facts, "new_mass_low")
+    share = _number(alarm.facts, "novel_share_low")
     scope = Scope(seen.model_version)
     why = f"the distribution moved: at least {share} of it is new"
     if alarm.facts.get("acts") is not True:

@@ -149,9 +149,9 @@ def _what_happens(kind: Kind, policy: Acting) -> str:
 def _ruled_out_before(kind: Kind) -> list[str]:
     """Checks that must hold before anything is done: their faults would forbid it."""
     checks: list[str] = []
-    for earlier, ruling in RULED_OUT_BY.items():
+    for earlier, decision in RULED_OUT_BY.items():
         if earlier == kind:
             break
         if ACTIONS[kind] in NEVER[earlier]:
-            checks += ruling
+            checks += decision
     return checks

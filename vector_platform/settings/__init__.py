@@ -25,10 +25,15 @@ from vector_platform.settings.indexes import (
     PineconeIndex,
     stored_of,
 )
-from vector_platform.settings.models import Chunking, Model, Retraining, Translation, Upgrades
+from vector_platform.settings.models import Alignment, Chunking, Model, Retraining, Upgrades
 from vector_platform.settings.platform import OWN_MODELS, Lake, Schedules, Settings
 from vector_platform.settings.quality import Acting, ActionPolicy, Quality
-from vector_platform.settings.reading import CONFIG_VARIABLE, PREFIX, load_settings, with_own_models
+from vector_platform.settings.reading import (
+    CONFIG_VARIABLE,
+    PREFIX,
+    load_settings,
+    with_local_versions,
+)
 from vector_platform.settings.releases import FreezeWindow, Releases
 from vector_platform.settings.secrets import expand_secrets, secret
 from vector_platform.settings.sources import (
@@ -50,6 +55,7 @@ __all__ = [
     "TUNING",
     "Acting",
     "ActionPolicy",
+    "Alignment",
     "AttributeName",
     "BackendName",
     "BackendSection",
@@ -77,11 +83,10 @@ __all__ = [
     "SourceName",
     "SourceSettings",
     "SqlSource",
-    "Translation",
     "Upgrades",
     "expand_secrets",
     "load_settings",
     "secret",
     "stored_of",
-    "with_own_models",
+    "with_local_versions",
 ]

@@ -14,7 +14,7 @@ from vector_platform.errors import TerminalError
 # Lower snake case: a source name becomes a Dagster asset key, a Delta folder and a dbt model.
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 # The immutable name of a model version; also a Dagster partition key and part of index names.
-# A provisional one, whose vectors are translated from another's, is called `new~from-old`.
+# A provisional one, whose vectors are aligned from another's, is called `new~from-old`.
 ModelVersion = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}(~from-[a-z0-9][a-z0-9._-]{0,47})?$"),

@@ -25,7 +25,7 @@ class Chunking(Section):
         return self
 
 
-class Translation(Section):
+class Alignment(Section):
     """Between which model versions a map of vectors leads."""
 
     source: ModelVersion = Field(alias="from")
@@ -67,7 +67,7 @@ class Model(Section):
         description="Model version whose document vectors this one shares; it differs in how "
         "queries are embedded.",
     )
-    translated: Translation | None = Field(
+    aligned: Alignment | None = Field(
         default=None, description="The vectors are a map of another model version's vectors."
     )
     retired: bool = False
@@ -77,10 +77,10 @@ class Model(Section):
     def _one_origin(self) -> Model:
         if sum(x is not None for x in (self.package, self.path, self.hub)) != 1:
             raise ValueError("give exactly one of package, path, hub")
-        if self.adapter_of is not None and self.translated is not None:
-            raise ValueError("give adapter_of or translated, not both")
+        if self.adapter_of is not None and self.aligned is not None:
+            raise ValueError("give adapter_of or aligned, not both")
         if self.bases and self.path is None:
-            raise ValueError("adapter_of and translated need path, the folder of the matrix")
+            raise ValueError("adapter_of and aligned need path, the folder of the matrix")
         if self.kind == "static" and self.backend != "torch":
             raise ValueError("a static model has no other backend than torch")
         return self
@@ -88,25 +88,25 @@ class Model(Section):
     @property
     def bases(self) -> tuple[str, ...]:
         """The model versions that this one is made from; empty for weights of its own."""
-        if self.translated is not None:
-            return (self.translated.source, self.translated.target)
+        if self.aligned is not None:
+            return (self.aligned.source, self.aligned.target)
         return (self.adapter_of,) if self.adapter_of is not None else ()
 
 
 class Upgrades(Section):
-    """How a model version is served before its own vectors are there: by translated ones."""
+    """How a model version is served before its own vectors are there: by aligned ones."""
 
-    translation_pairs: int = Field(
+    alignment_pairs: int = Field(
         default=3000, ge=100, description="Contents embedded with both models to fit the map."
     )
-    translation_held_out: int = Field(
+    alignment_held_out: int = Field(
         default=1000, ge=50, description="Further contents that judge the map."
     )
-    translation_floor: float = Field(
+    alignment_floor: float = Field(
         default=0.97,
         gt=0,
         le=1,
-        description="Share of the new model's quality that translated vectors must keep.",
+        description="Share of the new model's quality that aligned vectors must keep.",
     )
 
 

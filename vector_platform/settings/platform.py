@@ -121,17 +121,17 @@ class Settings(Section):
         return spec.owner if spec is not None and spec.owner else self.owner
 
     @property
-    def own_models_dir(self) -> Path:
+    def local_versions_dir(self) -> Path:
         """Folder of the model versions that the platform made itself, one folder each."""
         return self.data_dir / OWN_MODELS
 
 
 def _misnamed_models(models: Mapping[str, Model]) -> Iterator[str]:
     for name, model in models.items():
-        expected = model.translated.name if model.translated else name
-        if ("~" in name) != (model.translated is not None) or name != expected:
+        expected = model.aligned.name if model.aligned else name
+        if ("~" in name) != (model.aligned is not None) or name != expected:
             yield (
-                f"models.{name}: a translated model version is called NEW~from-OLD, "
+                f"models.{name}: a aligned model version is called NEW~from-OLD, "
                 "and no other one has a ~ in its name"
             )
         for base in model.bases if not model.retired else ():

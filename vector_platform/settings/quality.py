@@ -21,7 +21,7 @@ class Quality(Section):
     drift_false_discovery_rate: float = Field(
         default=0.05, gt=0, lt=0.5, description="Share of alarming slices that may be false."
     )
-    drift_least_new_mass: float = Field(
+    drift_least_novel_share: float = Field(
         default=0.05, ge=0, lt=1, description="Share of new content from which an alarm acts."
     )
     drift_reference_days: int = Field(

@@ -51,10 +51,10 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     problems = _problems(raw)
     if problems:
         raise SettingsError(path.name, problems)
-    return with_own_models(Settings.model_validate(raw), root=path.parent)
+    return with_local_versions(Settings.model_validate(raw), root=path.parent)
 
 
-def with_own_models(settings: Settings, *, root: Path | None = None) -> Settings:
+def with_local_versions(settings: Settings, *, root: Path | None = None) -> Settings:
     """The same settings with the model versions that are in the data folder now.
 
     Args:

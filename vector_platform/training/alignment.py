@@ -1,4 +1,4 @@
-"""Serving a new model before its own vectors are there: the trial of a translation.
+"""Serving a new model before its own vectors are there: the trial of a alignment.
 
 Belongs here: which contents are embedded with both models, the judgement on contents that the map
 has not seen, the refusal, and when a provisional version has done its service.
@@ -22,7 +22,7 @@ from vector_platform.errors import TerminalError
 from vector_platform.lake.lake import Lake
 from vector_platform.models.base import Embedder, Vectors
 from vector_platform.models.derived.aligning import matrix_of
-from vector_platform.models.derived.vector_map import VectorMap, agreement, fit_translation
+from vector_platform.models.derived.vector_map import VectorMap, agreement, fit_alignment
 from vector_platform.models.local_versions import keep_model, write_card
 from vector_platform.quality.retrieval.measures import (
     GoldenSet,
@@ -30,7 +30,7 @@ from vector_platform.quality.retrieval.measures import (
     evaluate,
     golden_set,
 )
-from vector_platform.settings import Translation, Upgrades
+from vector_platform.settings import Alignment, Upgrades
 
 # Golden queries whose answers are held out; with fewer, the new model itself is the judge.
 MIN_QUERIES = 50
@@ -43,8 +43,8 @@ ANSWERS_SHARE = 0.7
 TOP_K = 10
 
 
-class TranslationRefused(TerminalError):
-    """The translated vectors would lose too much of the new model's quality; nothing is kept."""
+class AlignmentRefused(TerminalError):
+    """The aligned vectors would lose too much of the new model's quality; nothing is kept."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Trial:
         queries: Golden queries whose answers are held out.
         metric: Their metric.
         old: Value with the old model's queries and vectors.
-        translated: Value with the new model's queries and translated vectors.
+        aligned: Value with the new model's queries and aligned vectors.
         new: Value with the new model's queries and vectors.
         method: Kind of map that was chosen.
     """
@@ -69,7 +69,7 @@ class Trial:
     queries: int
     metric: str
     old: float
-    translated: float
+    aligned: float
     new: float
     method: str
 
@@ -81,7 +81,7 @@ class Trial:
     @property
     def kept(self) -> float:
         """Share of the new model's quality that is kept: what the floor is held against."""
-        return self.translated / self.new if self.judged_by_queries else self.agreement
+        return self.aligned / self.new if self.judged_by_queries else self.agreement
 
     def facts(self) -> dict[str, Any]:
         """Numbers first, for metadata, the card and JSON."""
@@ -97,7 +97,7 @@ class Trial:
         if self.judged_by_queries:
             judged = (
                 f"{self.kept:.1%} of the new model's {self.metric} on {self.queries} golden "
-                f"queries (old {self.old:.3f}, translated {self.translated:.3f}, "
+                f"queries (old {self.old:.3f}, aligned {self.aligned:.3f}, "
                 f"new {self.new:.3f})"
             )
         else:
@@ -120,12 +120,12 @@ def choose_sample(lake: Lake, old: str, sizes: Upgrades) -> Sample:
     """Contents to embed with both models: random documents, and answers of golden queries.
 
     Raises:
-        TranslationRefused: There are too few contents; embedding all of them is quicker.
+        AlignmentRefused: There are too few contents; embedding all of them is quicker.
     """
     version = lake.chunks.version()
-    wanted = sizes.translation_pairs + sizes.translation_held_out
+    wanted = sizes.alignment_pairs + sizes.alignment_held_out
     pool = lake.sample_contents(old, chunks_version=version, rows=wanted * 2)
-    held = min(sizes.translation_held_out, pool.num_rows // 3)
+    held = min(sizes.alignment_held_out, pool.num_rows // 3)
     answers = lake.sample_contents(
         old,
         chunks_version=version,
@@ -137,39 +137,39 @@ def choose_sample(lake: Lake, old: str, sizes: Upgrades) -> Sample:
     distracting = others.slice(0, held - answers.num_rows)
     held_out = pa.concat_tables([answers, distracting])
     rest = _without(_without(others, "doc_id", distracting), "content_hash", held_out)
-    fitted = rest.slice(0, sizes.translation_pairs)
+    fitted = rest.slice(0, sizes.alignment_pairs)
     if fitted.num_rows < 100 or held_out.num_rows < 50:
-        raise TranslationRefused(
+        raise AlignmentRefused(
             f"{fitted.num_rows} contents to fit a map and {held_out.num_rows} to judge it are too "
             "few (100 and 50 are needed): embed the corpus with the new model, it is small"
         )
     return Sample(fitted, held_out)
 
 
-def try_translation(
+def try_alignment(
     lake: Lake, old: Embedder, new: Embedder, sample: Sample, *, metric: str
 ) -> tuple[VectorMap, Trial]:
     """Fit a map on the fitted part and judge it on the held-out one.
 
     Args:
         lake: Holds the vectors of the sample under both models.
-        old: Model version whose vectors are translated.
+        old: Model version whose vectors are aligned.
         new: Model version that is imitated.
         sample: From `choose_sample`.
         metric: Metric of the golden queries.
     """
     _, pairs_old, pairs_new = _paired(lake, old.name, new.name, sample.fitted)
-    vector_map = fit_translation(pairs_old, pairs_new)
+    vector_map = fit_alignment(pairs_old, pairs_new)
     hashes, held_old, held_new = _paired(lake, old.name, new.name, sample.held_out)
-    translated = vector_map.apply(held_old)
+    aligned = vector_map.apply(held_old)
     trial = Trial(
         pairs=len(pairs_old),
         held_out=len(held_old),
-        agreement=agreement(translated, held_new),
+        agreement=agreement(aligned, held_new),
         queries=0,
         metric=metric,
         old=0.0,
-        translated=0.0,
+        aligned=0.0,
         new=0.0,
         method=vector_map.method,
     )
@@ -181,7 +181,7 @@ def try_translation(
     other_hashes, others_old = _stored(lake, old.name, others)
     known_hashes, _, known_new = _paired(lake, old.name, new.name, sample.fitted)
     blurred = vector_map.apply(others_old)
-    # Where a distractor has no true vector its translated one stands in for it. It is no nearer to
+    # Where a distractor has no true vector its aligned one stands in for it. It is no nearer to
     # a query than the true one on average, so this makes the new model look better, not the map.
     sharp = blurred.copy()
     at = {content_hash: row for row, content_hash in enumerate(other_hashes)}
@@ -203,12 +203,12 @@ def try_translation(
         trial,
         queries=len(golden.query_ids),
         old=value(asked_old, held_old, others_old),
-        translated=value(asked_new, translated, blurred),
+        aligned=value(asked_new, aligned, blurred),
         new=value(asked_new, held_new, sharp),
     )
 
 
-def keep_translation(
+def keep_alignment(
     data_dir: Path,
     old: Embedder,
     new: Embedder,
@@ -220,17 +220,17 @@ def keep_translation(
     """Write the provisional model version `new~from-old`, or refuse. Returns its name.
 
     Raises:
-        TranslationRefused: The trial is below the floor; nothing is written.
+        AlignmentRefused: The trial is below the floor; nothing is written.
     """
-    ends = Translation.model_validate({"from": old.name, "to": new.name})
+    ends = Alignment.model_validate({"from": old.name, "to": new.name})
     if trial.kept < floor:
-        raise TranslationRefused(
+        raise AlignmentRefused(
             f"{ends.name} is refused: it keeps {trial.describe()}; the floor "
-            f"(upgrades.translation_floor) is {floor:.1%}. Readers stay on {old.name} until the "
+            f"(upgrades.alignment_floor) is {floor:.1%}. Readers stay on {old.name} until the "
             f"true vectors of {new.name} are there"
         )
     card = {
-        "made_by": "translation",
+        "made_by": "alignment",
         "from": old.name,
         "to": new.name,
         "bases": {model.name: model.fingerprint.digest for model in (old, new)},
@@ -247,8 +247,8 @@ def keep_translation(
         data_dir,
         ends.name,
         settings={
-            "translated": {"from": old.name, "to": new.name},
-            "description": f"Provisional: vectors of {old.name} translated; {trial.describe()}.",
+            "aligned": {"from": old.name, "to": new.name},
+            "description": f"Provisional: vectors of {old.name} aligned; {trial.describe()}.",
         },
         fill=fill,
     )
@@ -259,13 +259,13 @@ def _paired(lake: Lake, old: str, new: str, part: pa.Table) -> tuple[list[str], 
     """Contents of a part with both models' vectors, in the order of their hashes: a random one.
 
     Raises:
-        TranslationRefused: A content has no vector under one of them.
+        AlignmentRefused: A content has no vector under one of them.
     """
     wanted = part.column("content_hash").unique().to_pylist()
     (hashes, theirs), (theirs_too, ours) = (_stored(lake, model, part) for model in (old, new))
     for model, count in ((old, len(hashes)), (new, len(theirs_too))):
         if count != len(wanted):
-            raise TranslationRefused(
+            raise AlignmentRefused(
                 f"{len(wanted)} contents were sampled, {count} have a vector under {model}: "
                 "run it again"
             )

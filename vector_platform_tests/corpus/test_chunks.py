@@ -221,14 +221,14 @@ def test_documents_in_quarantine_have_no_chunks_until_they_are_replayed(
     before = chunks.read().sort_by("chunk_id").to_pylist()
     held = [Slice("s", "t")]
     chunker = Counting()
-    report = sync_chunks(documents, chunks, chunker, run_id="r", withheld=held)
+    report = sync_chunks(documents, chunks, chunker, run_id="r", quarantined=held)
     assert set(texts(chunks)) == {"s:c#0"}
     if documents.spec.change_feed:
         assert chunker.seen == []  # what no quarantine touches is not cut again
-    assert (report.withheld, report.deleted, report.documents) == (2, whole - 1, 3)
+    assert (report.quarantined, report.deleted, report.documents) == (2, whole - 1, 3)
     # It stays so, whatever comes of its documents in the meantime.
     put(documents, document("b", "Mended."), document("d"))
-    report = sync_chunks(documents, chunks, Counting(), run_id="r", withheld=held)
+    report = sync_chunks(documents, chunks, Counting(), run_id="r", quarantined=held)
     assert written(report) == (0, 0, 0)
     assert set(texts(chunks)) == {"s:c#0"}
     sync_chunks(documents, chunks, Counting(), run_id="r")
@@ -247,9 +247,9 @@ def test_a_quarantine_that_was_killed_before_its_commit_is_made_good_by_the_next
     sync_chunks(documents, chunks, Counting(), run_id="r")
     with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="killed"):
         patched.setattr(Table, "merge", killed)
-        sync_chunks(documents, chunks, Counting(), run_id="r", withheld=[Slice("s", "t")])
+        sync_chunks(documents, chunks, Counting(), run_id="r", quarantined=[Slice("s", "t")])
     assert set(texts(chunks)) == {"s:a#0", "s:c#0"}
-    sync_chunks(documents, chunks, Counting(), run_id="r", withheld=[Slice("s", "t")])
+    sync_chunks(documents, chunks, Counting(), run_id="r", quarantined=[Slice("s", "t")])
     assert set(texts(chunks)) == {"s:c#0"}
 
 

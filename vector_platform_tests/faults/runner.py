@@ -28,7 +28,7 @@ from vector_platform.releases.pointer.cutover import release_generation, tidy_up
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.pointer.live import LivePointer, Release
 from vector_platform.releases.requests.rollback import go_back
-from vector_platform.releases.requests.service import ReleaseDesk
+from vector_platform.releases.requests.service import ReleaseService
 from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex, Releases
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.reader import read_until_told
@@ -185,10 +185,10 @@ def _move(
         release_generation(pointer, target, sync, built, evidence={}, **why)
     else:
         nobody: Any = None  # a rollback asks no gate, so nobody examines anything
-        desk = ReleaseDesk(
+        service = ReleaseService(
             lake, pointer, target, sync, nobody, index=INDEX, policy=Releases(), run_id="test"
         )
-        go_back([desk], actor="test", reason=job.verb)
+        go_back([service], actor="test", reason=job.verb)
     return {"pointer_seconds": pointer.seconds, "seconds": time.perf_counter() - started}
 
 

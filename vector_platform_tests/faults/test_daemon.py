@@ -200,7 +200,7 @@ def _killed_in_a_run(daemon: Daemon, events: int) -> dg.DagsterRun:
 def _converged(daemon: Daemon, killed: dg.DagsterRun) -> float:
     """Seconds until the killed run has ended, its work is done, and another run succeeds."""
 
-    def settled() -> bool:
+    def reconciled() -> bool:
         run = daemon.instance.get_run_by_id(killed.run_id)
         return run is not None and run.is_finished and not daemon.ingests(*UNFINISHED)
 
@@ -212,7 +212,7 @@ def _converged(daemon: Daemon, killed: dg.DagsterRun) -> float:
             daemon.instance.all_logs(killed.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
         )
 
-    seconds = daemon.until(lambda: settled() and done())
+    seconds = daemon.until(lambda: reconciled() and done())
     before = {run.run_id for run in daemon.ingests()}
     daemon.drop()
     return seconds + daemon.until(

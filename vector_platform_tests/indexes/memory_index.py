@@ -28,7 +28,7 @@ from vector_platform.indexes.contract import (
     StoredRow,
 )
 from vector_platform.indexes.marks import mark, require_mark
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.settings import BackendName
 
 Key = tuple[str, str]
@@ -173,13 +173,13 @@ class MemoryIndex(VectorIndex):
         return sorted({tenant for tenant, _ in self._visible[_place(generation)]})
 
     def scan(
-        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         self.fuse.burn("scan")
         yield _keys(self._visible[_place(generation)], sample)
 
     def keys(
-        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, tenant: str, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         self.fuse.burn("keys")
         rows = self._visible[_place(generation)]
@@ -256,7 +256,7 @@ def _place(generation: Generation) -> str:
     return f"{generation.index}/{generation.name}"
 
 
-def _keys(rows: dict[Key, dict[str, Any]], sample: DigestSample) -> pa.RecordBatch:
+def _keys(rows: dict[Key, dict[str, Any]], sample: ProofSample) -> pa.RecordBatch:
     listed = [
         {
             "id": row["id"],

@@ -30,7 +30,7 @@ from vector_platform.indexes.contract import (
     RowKey,
     StoredRow,
 )
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.lake.rules import canonical_json
 
 Rows = list[dict[str, Any]]
@@ -397,12 +397,12 @@ class MutantIndex(VectorIndex):
         return self.target.tenants(generation)
 
     def scan(
-        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         return self.target.scan(generation, sample=sample)
 
     def keys(
-        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, tenant: str, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         return self.target.keys(generation, tenant, sample=sample)
 

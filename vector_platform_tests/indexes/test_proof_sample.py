@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vector_platform.indexes.plan import Plan, compare
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform_tests.indexes.sync.test_sync import World
 from vector_platform_tests.indexes.test_plan import Keys, batches, indexes, lakes
@@ -23,7 +23,7 @@ quick = settings(max_examples=30, deadline=None)
 few = settings(max_examples=8, deadline=None)
 
 
-def seen_by(sample: DigestSample, desired: Keys, actual: Keys) -> Plan:
+def seen_by(sample: ProofSample, desired: Keys, actual: Keys) -> Plan:
     """What a proof with this sample finds: the digests of all other rows are unknown."""
     read = [(key, digest if sample.has(key[1]) else None) for key, digest in actual.items()]
     return compare(batches(desired), batches(read))  # type: ignore[arg-type]
@@ -34,13 +34,13 @@ def seen_by(sample: DigestSample, desired: Keys, actual: Keys) -> Plan:
 def test_as_many_proofs_in_a_row_as_the_share_asks_for_read_every_digest(
     ids: set[str], share: float, start: int
 ) -> None:
-    turns = DigestSample(share).turns
+    turns = ProofSample(share).turns
     assert turns == math.ceil(1 / share)
     read = {
         row_id
         for turn in range(start, start + turns)
         for row_id in ids
-        if DigestSample(share, turn).has(row_id)
+        if ProofSample(share, turn).has(row_id)
     }
     assert read == ids
 
@@ -50,19 +50,19 @@ def test_as_many_proofs_in_a_row_as_the_share_asks_for_read_every_digest(
 def test_a_turn_reads_the_same_rows_whenever_it_is_repeated(
     ids: set[str], share: float, turn: int
 ) -> None:
-    first, again = DigestSample(share, turn), DigestSample(share, turn)
+    first, again = ProofSample(share, turn), ProofSample(share, turn)
     assert [first.has(i) for i in sorted(ids)] == [again.has(i) for i in sorted(ids)]
 
 
 def test_a_share_is_about_that_many_of_the_ids() -> None:
     ids = [f"s:{number}#0" for number in range(20_000)]
     for turn in (0, 3, 19):
-        read = sum(DigestSample(0.05, turn).has(row_id) for row_id in ids)
+        read = sum(ProofSample(0.05, turn).has(row_id) for row_id in ids)
         assert read == pytest.approx(1000, rel=0.1)
 
 
 def test_a_share_of_nothing_and_of_everything() -> None:
-    assert (DigestSample(0).has("anything"), DigestSample(0).turns) == (False, None)
+    assert (ProofSample(0).has("anything"), ProofSample(0).turns) == (False, None)
     assert (EVERY_DIGEST.has("anything"), EVERY_DIGEST.turns) == (True, 1)
 
 
@@ -71,7 +71,7 @@ def test_a_share_of_nothing_and_of_everything() -> None:
 def test_a_share_finds_every_row_too_few_or_too_many_and_never_a_false_difference(
     desired: Keys, actual: Keys, share: float, turn: int
 ) -> None:
-    sample = DigestSample(share, turn)
+    sample = ProofSample(share, turn)
     whole, part = seen_by(EVERY_DIGEST, desired, actual), seen_by(sample, desired, actual)
     assert part.deletes == whole.deletes
     for found in ("missing", "orphaned", "moved", "duplicated", "desired", "actual"):
@@ -89,12 +89,12 @@ def test_a_share_finds_every_row_too_few_or_too_many_and_never_a_false_differenc
 def test_a_round_of_shares_finds_what_one_whole_proof_finds(
     desired: Keys, actual: Keys, share: float, start: int
 ) -> None:
-    turns = DigestSample(share).turns
+    turns = ProofSample(share).turns
     assert turns is not None
     found = [
         tuple(row.values())
         for turn in range(start, start + turns)
-        for row in seen_by(DigestSample(share, turn), desired, actual).upserts.to_pylist()
+        for row in seen_by(ProofSample(share, turn), desired, actual).upserts.to_pylist()
     ]
     whole = seen_by(EVERY_DIGEST, desired, actual).upserts.to_pylist()
     assert set(found) == {tuple(row.values()) for row in whole}

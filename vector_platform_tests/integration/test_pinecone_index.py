@@ -12,7 +12,7 @@ from pinecone import Pinecone
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexUnavailable
 from vector_platform.indexes.naming import namespace_name, pinecone_index_name
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.local.pinecone_server.http.server import PineconeServer
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, keys_of, unit_vectors
@@ -136,7 +136,7 @@ def test_only_the_digests_of_a_sample_are_fetched_and_all_ids_are_listed(
     index.create(GENERATION)
     index.upsert(GENERATION, batch_of(*({"id": f"d{n}#0"} for n in range(300))))
     index.fence(GENERATION)
-    for sample in (DigestSample(0.2, 3), DigestSample(0), EVERY_DIGEST):
+    for sample in (ProofSample(0.2, 3), ProofSample(0), EVERY_DIGEST):
         found = index.keys(GENERATION, "default", sample=sample)
         rows = [row for keys in found for row in keys.to_pylist()]
         assert {row["id"] for row in rows} == {f"d{n}#0" for n in range(300)}

@@ -116,7 +116,7 @@ def test_another_domain_is_drift_and_drift_alone_builds_nothing(home: Deployment
     assert stages[EMBEDDED].failed_checks == (DRIFT,)
     verdict = verdict_of(home, stages[EMBEDDED])
     assert verdict["global_alarm"] and verdict["acts"]
-    assert verdict["window_days"] == 1 and verdict["new_mass_low"] > 0.5
+    assert verdict["window_days"] == 1 and verdict["novel_share_low"] > 0.5
     (cell, *_) = verdict["what_moved"]["cells"]
     assert all("0207-" in example for example in cell["examples"])
     assert {"timeline", "picture"} <= set(verdict)

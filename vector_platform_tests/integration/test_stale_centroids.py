@@ -19,7 +19,7 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall.index_queries import NEW, OLD, stored_queries
-from vector_platform.quality.recall.index_recall import Fidelity, measure
+from vector_platform.quality.recall.index_recall import IndexRecall, measure
 from vector_platform.settings import MilvusIndex
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import (
@@ -74,7 +74,7 @@ def add(lake: Lake, name: str, vectors: np.ndarray, *, day: int) -> None:
     append_vectors(lake, MODEL, by_hash, run_id=name, day=day)
 
 
-def judged(lake: Lake, target: VectorIndex, state: GenerationState) -> Fidelity:
+def judged(lake: Lake, target: VectorIndex, state: GenerationState) -> IndexRecall:
     assert state.snapshot is not None
     queries = stored_queries(lake, MODEL, state.snapshot, built_at=state.created_at)
     return measure(lake, target, state.identity, state.snapshot, queries, floor=FLOOR)

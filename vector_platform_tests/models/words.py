@@ -28,7 +28,7 @@ def token_vectors() -> np.ndarray:
 
 
 def turned() -> np.ndarray:
-    """The same table in another space: any translation of it is exact."""
+    """The same table in another space: any alignment of it is exact."""
     turn = np.random.default_rng(1).standard_normal((NEW_DIMENSION, OLD_DIMENSION))
     return token_vectors() @ np.linalg.qr(turn)[0].T
 

@@ -47,7 +47,7 @@ GUIDES = {
     "tenant": "acme",
     "source": "guides",
     "since": "2026-03-09",
-    "new_mass_low": 0.3,
+    "novel_share_low": 0.3,
     "acts": True,
 }
 

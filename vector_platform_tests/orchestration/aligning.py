@@ -1,6 +1,6 @@
 """A corpus of invented words under an old model, and a new one whose space is the old one turned.
 
-Belongs here: what tests of translation and of what replaces it share.
+Belongs here: what tests of alignment and of what replaces it share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from vector_platform.lake.contract import GOLDEN_QUERIES
 from vector_platform.orchestration.models.assets import embed
-from vector_platform.orchestration.models.jobs import TranslateConfig, build_translate_job
+from vector_platform.orchestration.models.jobs import AlignConfig, build_align_job
 from vector_platform.orchestration.releases.jobs import PromoteConfig, build_promote_job
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.words import (
@@ -44,7 +44,7 @@ def deployment(root: Path, folder: Path, weights: dict[str, Path]) -> MemoryPlat
         root,
         data=str(folder / "data"),
         models=models,
-        upgrades={"translation_pairs": 150, "translation_held_out": 100},
+        upgrades={"alignment_pairs": 150, "alignment_held_out": 100},
     )
     made = MemoryPlatform(settings)
     made.lake = building.open_lake(folder)
@@ -83,9 +83,9 @@ def run(job: dg.JobDefinition, platform: MemoryPlatform, op: str, config: dg.Con
     return done.output_for_node(op)
 
 
-def translate(platform: MemoryPlatform, old: str = OLD, new: str = NEW) -> dict[str, Any]:
-    job = build_translate_job()
-    made: dict[str, Any] = run(job, platform, "translate", TranslateConfig(old=old, new=new))
+def align(platform: MemoryPlatform, old: str = OLD, new: str = NEW) -> dict[str, Any]:
+    job = build_align_job()
+    made: dict[str, Any] = run(job, platform, "align", AlignConfig(old=old, new=new))
     return made
 
 

@@ -27,7 +27,7 @@ from vector_platform_tests.orchestration.harness import (
     settings_of,
     write_deployment,
 )
-from vector_platform_tests.orchestration.releasing import Desk
+from vector_platform_tests.orchestration.releasing import Service
 from vector_platform_tests.orchestration.verdicts import BACKENDS, Says, record_checks, well
 
 
@@ -47,17 +47,17 @@ def automation(settings: Settings) -> Automation:
 
 
 @pytest.fixture
-def own_models(root: Path) -> Iterator[None]:
+def local_versions(root: Path) -> Iterator[None]:
     """Model versions made by a test are gone after it.
 
     The data folder is that of all tests, so that the dbt project is parsed once.
     """
     yield
-    shutil.rmtree(settings_of(root).own_models_dir, ignore_errors=True)
+    shutil.rmtree(settings_of(root).local_versions_dir, ignore_errors=True)
 
 
 @pytest.fixture
-def world(root: Path, tmp_path: Path, own_models: None) -> World:
+def world(root: Path, tmp_path: Path, local_versions: None) -> World:
     """A deployment with six chunks under two model versions, each with a live index."""
 
     def build(**changes: Any) -> MemoryPlatform:
@@ -74,7 +74,7 @@ def world(root: Path, tmp_path: Path, own_models: None) -> World:
 
 
 @pytest.fixture
-def bare(root: Path, tmp_path: Path, own_models: None) -> World:
+def bare(root: Path, tmp_path: Path, local_versions: None) -> World:
     """A deployment whose lake holds nothing yet: for ticks whose runs are not executed."""
 
     def build(**changes: Any) -> MemoryPlatform:
@@ -101,8 +101,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def desk(root: Path, tmp_path: Path) -> Desk:
-    return Desk(root, tmp_path)
+def service(root: Path, tmp_path: Path) -> Service:
+    return Service(root, tmp_path)
 
 
 @pytest.fixture

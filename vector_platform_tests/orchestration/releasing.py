@@ -1,6 +1,6 @@
-"""A deployment with a release desk: what tests of releases through Dagster share.
+"""A deployment with a release service: what tests of releases through Dagster share.
 
-Belongs here: `Desk`, its jobs, ticks and requests.
+Belongs here: `Service`, its jobs, ticks and requests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ONLY_MILVUS = {"milvus": {"uri": "local"}, "pinecone": None}
 FROZEN = [{"name": "audit", "first_day": "2020-01-01"}]
 
 
-class Desk:
+class Service:
     """A deployment with one backend; `OLD` is live and `NEW` is indexed."""
 
     def __init__(self, root: Path, folder: Path) -> None:

@@ -29,7 +29,7 @@ BACKENDS = ("milvus", "pinecone")
 MOVED = {
     "global_alarm": True,
     "acts": True,
-    "new_mass_low": 0.2,
+    "novel_share_low": 0.2,
     "outcome": "drift",
     "slices_alarmed": [],
 }

@@ -93,7 +93,7 @@ class Stream:
 
 def sketch(lake: Lake, reference_days: int) -> None:
     """Bring the sketches up to the lake, with its first days as the reference."""
-    versions = lake.dated_versions()
+    versions = lake.versions_by_day()
     reference = first_reference(lake, MODEL, versions, days=reference_days, run_id="r")
     assert reference is not None
     sync_sketches(lake, reference, versions, run_id="r")

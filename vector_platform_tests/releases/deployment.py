@@ -21,8 +21,8 @@ from vector_platform.quality.recall.index_queries import IndexQueries, stored_qu
 from vector_platform.quality.recall.index_recall import Timer
 from vector_platform.releases.evaluation.probes import Probe
 from vector_platform.releases.pointer.live import LivePointer
-from vector_platform.releases.requests.evidence_collector import Examiner
-from vector_platform.releases.requests.service import ReleaseDesk
+from vector_platform.releases.requests.evidence_collector import EvidenceCollector
+from vector_platform.releases.requests.service import ReleaseService
 from vector_platform.settings import BackendName, Releases
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import START, chunk, embed, open_lake, put
@@ -93,11 +93,11 @@ class Deployment:
         built_at = self.built_at or state.created_at
         return stored_queries(self.lake, state.model_version, snapshot, built_at=built_at)
 
-    def desk(self, backend: BackendName = "milvus", **policy: Any) -> ReleaseDesk:
-        """The release desk under a policy, at the deployment's own time."""
+    def service(self, backend: BackendName = "milvus", **policy: Any) -> ReleaseService:
+        """The release service under a policy, at the deployment's own time."""
         pointer, target, sync = self.pointer(backend), self.target(backend), self.sync(backend)
         releases = Releases(**policy)
-        examiner = Examiner(
+        collector = EvidenceCollector(
             self.lake,
             pointer,
             target,
@@ -112,12 +112,12 @@ class Deployment:
             clock=self.clock,
             timer=self.timer,
         )
-        return ReleaseDesk(
+        return ReleaseService(
             self.lake,
             pointer,
             target,
             sync,
-            examiner,
+            collector,
             index="documents",
             policy=releases,
             run_id="run",

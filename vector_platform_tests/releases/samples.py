@@ -9,7 +9,7 @@ import numpy as np
 
 from vector_platform.lake.decisions import Decision, What
 from vector_platform.quality.recall.index_queries import OLD
-from vector_platform.quality.recall.index_recall import Fidelity, SliceRecall
+from vector_platform.quality.recall.index_recall import IndexRecall, SliceRecall
 from vector_platform.quality.recall.intervals import Recall
 from vector_platform.releases.evaluation.evidence import Evidence, QualityScores
 
@@ -30,7 +30,7 @@ def evidence(**changes: Any) -> Evidence:
         "newest_snapshot": "chunks@7 abc",
         "differences": "",
         "rows": 120,
-        "fidelity": fidelity(
+        "index_recall": index_recall(
             Recall(0.99, 0.97, 1.0, 200, 400.0),
             SliceRecall(OLD, Recall(0.99, 0.96, 1.0, 150, 300.0)),
         ),
@@ -41,9 +41,9 @@ def evidence(**changes: Any) -> Evidence:
     return Evidence(**(known | changes))
 
 
-def fidelity(whole: Recall, *slices: SliceRecall) -> Fidelity:
+def index_recall(whole: Recall, *slices: SliceRecall) -> IndexRecall:
     """What an index finds, judged by a floor of 0.9."""
-    return Fidelity(whole, slices, floor=0.9, queries=whole.queries, p95_latency_ms=3.0)
+    return IndexRecall(whole, slices, floor=0.9, queries=whole.queries, p95_latency_ms=3.0)
 
 
 def scores(

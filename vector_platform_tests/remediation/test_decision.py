@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from vector_platform.remediation.decision import (
     BUDGET_PERIOD,
     LAUNCH_GRACE,
+    ActionDecision,
     Outcome,
     PastAction,
     PlannedRun,
-    Ruling,
     decide,
     lost_runs,
     planned_runs,
@@ -38,25 +38,25 @@ def lost(evaluation: str = "e1", scope: Scope = MILVUS, kind: Kind = "recall_los
 def taken(
     found: Diagnosis, *, at: datetime, outcome: Outcome = "succeeded", attempt: int = 1
 ) -> PastAction:
-    key = Ruling(found, "", attempt).key
+    key = ActionDecision(found, "", attempt).key
     return PastAction(
         key, found.kind, found.action, found.scope, found.evaluation_ids, attempt, at, outcome
     )
 
 
-def rule(found: Diagnosis, *past: PastAction, now: datetime = NOON, **holds: str) -> Ruling:
+def rule(found: Diagnosis, *past: PastAction, now: datetime = NOON, **holds: str) -> ActionDecision:
     waiting = {MILVUS: holds["hold"]} if holds else {}
-    (ruling,) = decide([found], past=past, policy=POLICY, now=now, holds=waiting)
-    return ruling
+    (decision,) = decide([found], past=past, policy=POLICY, now=now, holds=waiting)
+    return decision
 
 
 # -- once -----------------------------------------------------------------------------------
 
 
 def test_a_fault_that_was_never_acted_on_is_acted_on_now() -> None:
-    ruling = rule(lost())
-    assert ruling.acts
-    assert ruling.key == "recall_lost:words.v1:milvus:e1:1"
+    decision = rule(lost())
+    assert decision.acts
+    assert decision.key == "recall_lost:words.v1:milvus:e1:1"
 
 
 @pytest.mark.parametrize("outcome", ["asked", "running", "succeeded"])
@@ -81,9 +81,9 @@ def test_cooldown_counts_for_each_fault_model_and_index() -> None:
 
 def test_the_budget_of_a_month_ends_in_a_person() -> None:
     past = [taken(lost(f"e{n}"), at=NOON - (n + 2) * 24 * HOUR) for n in range(3)]
-    ruling = rule(lost("e9"), *past)
-    assert not ruling.acts
-    assert "a person decides" in ruling.why
+    decision = rule(lost("e9"), *past)
+    assert not decision.acts
+    assert "a person decides" in decision.why
     later = NOON + BUDGET_PERIOD - 3 * 24 * HOUR
     assert rule(lost("e9"), *past, now=later).acts
 
@@ -99,18 +99,18 @@ def test_attempts_on_one_measurement_are_one_run_of_the_budget() -> None:
 def test_a_failed_run_is_tried_again_under_a_new_number_a_bounded_number_of_times() -> None:
     past = [taken(lost(), at=NOON - HOUR, outcome="failed")]
     for attempt in (2, 3):
-        ruling = rule(lost(), *past)
-        assert (ruling.attempt, ruling.key.rsplit(":")[-1]) == (attempt, str(attempt))
+        decision = rule(lost(), *past)
+        assert (decision.attempt, decision.key.rsplit(":")[-1]) == (attempt, str(attempt))
         past.append(taken(lost(), at=NOON - HOUR, outcome="failed", attempt=attempt))
-    ruling = rule(lost(), *past)
-    assert not ruling.acts
-    assert "given up after 3 failed runs" in ruling.why
+    decision = rule(lost(), *past)
+    assert not decision.acts
+    assert "given up after 3 failed runs" in decision.why
 
 
 def test_a_run_that_failed_for_a_reason_that_stays_is_left_to_people() -> None:
-    ruling = rule(lost(), taken(lost(), at=NOON - HOUR, outcome="refused"))
-    assert not ruling.acts
-    assert "needs a person" in ruling.why
+    decision = rule(lost(), taken(lost(), at=NOON - HOUR, outcome="refused"))
+    assert not decision.acts
+    assert "needs a person" in decision.why
 
 
 def test_a_failed_run_is_not_tried_again_at_once() -> None:
@@ -139,13 +139,13 @@ def test_a_new_reference_is_accepted_by_policy_only_when_the_policy_says_so() ->
     moved = lost(kind="distribution_moved", scope=Scope("words.v1"))
     by_policy = Acting(accept_reference=ActionPolicy(by="auto"))
     for policy, acts in ((Acting(), False), (by_policy, True)):
-        (ruling,) = decide([moved], past=[], policy=policy, now=NOON)
-        assert ruling.acts is acts
+        (decision,) = decide([moved], past=[], policy=policy, now=NOON)
+        assert decision.acts is acts
 
 
 def test_an_index_whose_release_waits_for_approval_is_not_built_once_more() -> None:
-    ruling = rule(lost(), hold="request r0001 waits for an approval")
-    assert (ruling.acts, ruling.why) == (False, "request r0001 waits for an approval")
+    decision = rule(lost(), hold="request r0001 waits for an approval")
+    assert (decision.acts, decision.why) == (False, "request r0001 waits for an approval")
 
 
 def test_idle_diagnoses_say_what_they_wait_for() -> None:
@@ -163,7 +163,7 @@ def test_a_storm_is_one_run_that_names_everything_it_is_for() -> None:
 
 
 def test_nothing_to_do_is_no_run() -> None:
-    assert planned_runs([Ruling(lost(), "not now")]) == []
+    assert planned_runs([ActionDecision(lost(), "not now")]) == []
 
 
 def test_a_job_that_takes_one_model_gets_a_run_for_each() -> None:

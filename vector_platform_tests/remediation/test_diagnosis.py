@@ -35,11 +35,11 @@ BACKENDS = ("milvus", "pinecone")
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 IDLE = ("await_evidence", "watch")
 
-MOVED = {"global_alarm": True, "acts": True, "new_mass_low": 0.2, "slices_alarmed": []}
-SLIGHTLY = MOVED | {"acts": False, "new_mass_low": 0.01}
+MOVED = {"global_alarm": True, "acts": True, "novel_share_low": 0.2, "slices_alarmed": []}
+SLIGHTLY = MOVED | {"acts": False, "novel_share_low": 0.01}
 DEBRIS = MOVED | {"damaged": True, "markup_low": 0.2}
-IAM = {"tenant": "iam", "source": "aws_api", "new_mass_low": 0.2, "acts": True}
-HARDLY = {"new_mass_low": 0.01, "acts": False}
+IAM = {"tenant": "iam", "source": "aws_api", "novel_share_low": 0.2, "acts": True}
+HARDLY = {"novel_share_low": 0.01, "acts": False}
 ONE_SLICE = MOVED | {"global_alarm": False, "acts": False, "slices_alarmed": [IAM]}
 DRIFTS: dict[str, tuple[bool | None, dict[str, Any]]] = {
     "quiet": (True, {"global_alarm": False, "acts": False, "slices_alarmed": []}),

@@ -49,7 +49,7 @@ def migrate(
         report = run_migration(
             old=platform.target(old),
             old_pointer=platform.live_pointer(old),
-            desk=platform.release_desk(new, run_id=f"cli:{getpass.getuser()}", progress=say),
+            service=platform.release_service(new, run_id=f"cli:{getpass.getuser()}", progress=say),
             queries=_queries(platform, platform.live_pointer(old).live_generation().model_version),
             k=k,
             tell=(lambda report: None) if as_json else _say_report,

@@ -22,17 +22,17 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """Quarantines, the documents each holds, and how many of them changed since."""
-    from vector_platform.lake.slices.quarantine import WithheldSlices
+    from vector_platform.lake.slices.quarantine import SliceQuarantine
     from vector_platform.wiring import Platform
 
-    withheld = WithheldSlices(Platform.load().lake)
+    quarantined = SliceQuarantine(Platform.load().lake)
     found = [
         {
             **one.facts(),
-            "documents": len(withheld.documents(one.slice)) if one.holds else 0,
-            "changed_since": withheld.mended(one) if one.holds else None,
+            "documents": len(quarantined.documents(one.slice)) if one.holds else 0,
+            "changed_since": quarantined.mended(one) if one.holds else None,
         }
-        for one in withheld.all()
+        for one in quarantined.all()
         if everything or one.holds
     ]
     if as_json:

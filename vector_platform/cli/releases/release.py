@@ -162,7 +162,7 @@ def rollback(
     try:
         outcomes = go_back(
             [
-                platform.release_desk(name, run_id="cli", progress=say_aside)
+                platform.release_service(name, run_id="cli", progress=say_aside)
                 for name in chosen_backends(platform.settings, backend)
             ],
             actor=getpass.getuser(),

@@ -1,6 +1,6 @@
 """`vector-platform release requests|show|request|approve|reject`, and `decisions`.
 
-Belongs here: the verbs of the release desk. They act directly, not as Dagster runs: a decision
+Belongs here: the verbs of the release service. They act directly, not as Dagster runs: a decision
 must not wait for a queue. The same verbs are jobs for people in the UI.
 """
 
@@ -26,7 +26,7 @@ from vector_platform.cli.output import (
 
 if TYPE_CHECKING:
     from vector_platform.releases.requests.requests import ReleaseRequest
-    from vector_platform.releases.requests.service import ReleaseDesk
+    from vector_platform.releases.requests.service import ReleaseService
     from vector_platform.wiring import Platform
 
 RequestId = Annotated[
@@ -154,7 +154,7 @@ def request(
     try:
         outcomes = promote_model(
             [
-                platform.release_desk(name, run_id="cli", progress=say_aside)
+                platform.release_service(name, run_id="cli", progress=say_aside)
                 for name in chosen_backends(platform.settings, backend)
             ],
             model_version=model_version,
@@ -182,14 +182,14 @@ def approve(
 
     platform = Platform.load()
     me = getpass.getuser()
-    settled = []
-    for part, desk in _parts(platform, request_id):
+    reconciled = []
+    for part, service in _parts(platform, request_id):
         for what, why in overrides_of(override_freeze, reason if allow_shrink else "").items():
-            desk.override(part, what, actor=me, reason=why)
-        settled.append(desk.approve(part, actor=me, reason=reason))
-        say(settled[-1].describe())
+            service.override(part, what, actor=me, reason=why)
+        reconciled.append(service.approve(part, actor=me, reason=reason))
+        say(reconciled[-1].describe())
     platform.close()
-    if any(one.request.open for one in settled):
+    if any(one.request.open for one in reconciled):
         raise typer.Exit(2)
 
 
@@ -198,8 +198,8 @@ def reject(request_id: RequestId, reason: Why) -> None:
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
-    for part, desk in _parts(platform, request_id):
-        say(desk.reject(part, actor=getpass.getuser(), reason=reason).describe())
+    for part, service in _parts(platform, request_id):
+        say(service.reject(part, actor=getpass.getuser(), reason=reason).describe())
     platform.close()
 
 
@@ -245,11 +245,11 @@ def decisions(
     )
 
 
-def _parts(platform: Platform, request_id: str) -> Iterator[tuple[str, ReleaseDesk]]:
-    """The parts of a request, each with its desk; of several, those that are open."""
+def _parts(platform: Platform, request_id: str) -> Iterator[tuple[str, ReleaseService]]:
+    """The parts of a request, each with its release service; of several, those that are open."""
     from vector_platform.releases.requests.requests import ReleaseRequests
 
     parts = ReleaseRequests(platform.lake).parts(request_id)
     for part in [one for one in parts if one.open] or parts:
         (backend,) = chosen_backends(platform.settings, part.backend)
-        yield part.request_id, platform.release_desk(backend, run_id="cli", progress=say_aside)
+        yield part.request_id, platform.release_service(backend, run_id="cli", progress=say_aside)

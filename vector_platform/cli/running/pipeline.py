@@ -121,10 +121,12 @@ def _approve_waiting() -> None:
         for request in ReleaseRequests(platform.lake).all():
             if request.open and request.requester == ASKER:
                 (backend,) = chosen_backends(platform.settings, request.backend)
-                settled = platform.release_desk(backend, run_id="cli").approve(
+                reconciled = platform.release_service(backend, run_id="cli").approve(
                     request.request_id, actor=getpass.getuser(), reason="seen in the demo"
                 )
-                say(f"approved in your name on {backend}: {settled.describe()}, {request.reason}")
+                say(
+                    f"approved in your name on {backend}: {reconciled.describe()}, {request.reason}"
+                )
     finally:
         platform.close()
 

@@ -25,7 +25,7 @@ from vector_platform.indexes.plan import Plan, compare
 from vector_platform.indexes.proof.row_contents import differing_fields, wanted_rows
 from vector_platform.indexes.proof.row_sample import SAMPLED_ROWS, sample_sizes, tenants_to_count
 from vector_platform.indexes.proof.verification import Verification
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.rejected import without
 from vector_platform.lake.derive import NO_KEYS
 from vector_platform.lake.lake import Lake, Snapshot
@@ -42,9 +42,9 @@ def verify(
     snapshot: Snapshot,
     *,
     excused: Mapping[RowKey, str] | None = None,
-    sample: DigestSample = EVERY_DIGEST,
+    sample: ProofSample = EVERY_DIGEST,
     seed: str = "",
-    whole: DigestSample = EVERY_DIGEST,
+    whole: ProofSample = EVERY_DIGEST,
     others: int = SAMPLED_ROWS,
 ) -> Verification:
     """Compare a generation with a snapshot. Reads only; memory is bounded by the difference.
@@ -165,7 +165,7 @@ def _miscounted(
 def _as_readers_see(
     target: VectorIndex,
     generation: Generation,
-    sample: DigestSample,
+    sample: ProofSample,
     expected: Mapping[str, int],
     counted: Collection[str],
 ) -> Iterator[pa.RecordBatch]:
@@ -180,7 +180,7 @@ def _as_readers_see(
 
 
 def _noting(
-    keys: Iterable[pa.RecordBatch], sample: DigestSample, noted: list[str]
+    keys: Iterable[pa.RecordBatch], sample: ProofSample, noted: list[str]
 ) -> Iterator[pa.RecordBatch]:
     """The same batches; ids that the sample has are noted in passing."""
     for batch in keys:

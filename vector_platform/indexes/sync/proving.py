@@ -20,7 +20,7 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.proof.row_sample import SAMPLED_ROWS, whole_share
 from vector_platform.indexes.proof.verification import Verification
 from vector_platform.indexes.proof.verify import verify, verify_changes
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample, DigestTurns
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestTurns, ProofSample
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.decision import Decision
@@ -99,11 +99,11 @@ class Prover:
         """
         turns = DigestTurns(self._lake, state)
         turn = turns.next()
-        digests = DigestSample(self._fetch_share if share is None else share, turn)
+        digests = ProofSample(self._fetch_share if share is None else share, turn)
         whole = EVERY_DIGEST
         if not every_row:
             rows = self._lake.count_rows(snapshot)
-            whole = DigestSample(whole_share(rows, fetch_share=self._fetch_share), turn)
+            whole = ProofSample(whole_share(rows, fetch_share=self._fetch_share), turn)
         proof = verify(
             self._lake,
             self._target,

@@ -87,7 +87,7 @@ class Quarantine:
         }
 
 
-class WithheldSlices:
+class SliceQuarantine:
     """Reads and writes quarantines. Chunks follow when they are next made.
 
     Args:
@@ -125,7 +125,7 @@ class WithheldSlices:
         chosen = slices or tuple(one.slice for one in self.open())
         return documents_of(self._lake.documents, chosen)
 
-    def withhold(
+    def add(
         self,
         slice_: Slice,
         *,

@@ -28,7 +28,7 @@ KEPT = 4
 _Mark = tuple[int, int, int]
 
 
-class Opened:
+class CachedTable:
     """A table at one version. Nothing in it changes, so threads may share it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Versions:
         self._options = storage_options
         path = _local_path(uri)
         self._log = path / "_delta_log" if path else None
-        self._kept: dict[int, tuple[_Mark, Opened]] = {}
+        self._kept: dict[int, tuple[_Mark, CachedTable]] = {}
         self._newest = -1
 
     def exist(self) -> bool:
@@ -85,7 +85,7 @@ class Versions:
         """
         return DeltaTable(self._uri, version=version, storage_options=self._options)
 
-    def newest(self) -> Opened:
+    def newest(self) -> CachedTable:
         """The newest version.
 
         Raises:
@@ -99,7 +99,7 @@ class Versions:
         self._newest = opened.version
         return opened
 
-    def at(self, version: int) -> Opened:
+    def at(self, version: int) -> CachedTable:
         """An older version, or the newest by its number.
 
         Raises:
@@ -107,12 +107,12 @@ class Versions:
         """
         return self._known(version) or self._opened(version)
 
-    def _known(self, version: int) -> Opened | None:
+    def _known(self, version: int) -> CachedTable | None:
         mark, opened = self._kept.get(version, (None, None))
         return opened if mark is not None and mark == self._mark(version) else None
 
-    def _opened(self, version: int | None) -> Opened:
-        opened = Opened(self.open(version), self._uri, self._spec)
+    def _opened(self, version: int | None) -> CachedTable:
+        opened = CachedTable(self.open(version), self._uri, self._spec)
         mark = self._mark(opened.version)
         if mark is not None:
             self._kept.pop(opened.version, None)

@@ -1,4 +1,4 @@
-"""The driver that translates stored vectors and hands them over in commits.
+"""The driver that aligns stored vectors and hands them over in commits.
 
 Belongs here: windows, validation, progress, the report. `models/embed.py` does the same with
 texts; here no text is read and no model runs, so a million vectors take minutes.
@@ -20,11 +20,11 @@ from vector_platform.models.errors import ModelError
 
 
 @dataclass(frozen=True)
-class TranslateReport:
+class AlignReport:
     """What a run did.
 
     Attributes:
-        vectors: Vectors translated and committed.
+        vectors: Vectors aligned and committed.
         commits: Number of commits.
         seconds: Wall time, reading and committing included.
     """
@@ -34,15 +34,15 @@ class TranslateReport:
     seconds: float
 
 
-def translate_missing(
+def align_missing(
     embedder: DerivedEmbedder,
     batches: Iterable[pa.RecordBatch],
     *,
     run_id: str,
     commit: Callable[[pa.Table], None],
     on_progress: Callable[[int], None] | None = None,
-) -> TranslateReport:
-    """Translate vectors of the old model and commit them batch by batch.
+) -> AlignReport:
+    """Align vectors of the old model and commit them batch by batch.
 
     A killed run loses at most one batch: the caller computes what is missing from what was
     committed and calls again. Memory is bounded by the batch.
@@ -56,24 +56,24 @@ def translate_missing(
         on_progress: Called after each commit with the vectors committed so far.
 
     Raises:
-        ContractError: A translated vector breaks the contract; nothing of its batch is committed.
+        ContractError: A aligned vector breaks the contract; nothing of its batch is committed.
     """
     if embedder.document_map is None:
-        raise ModelError(embedder.name, "is not translated from another model version")
+        raise ModelError(embedder.name, "is not aligned from another model version")
     started = time.perf_counter()
     vectors = commits = 0
     for batch in batches:
         hashes = batch.column("content_hash").to_pylist()
-        translated = embedder.document_map.apply(
+        aligned = embedder.document_map.apply(
             matrix_of(batch.column("vector"), embedder.documents.dimension)
         )
-        check_vectors(embedder, hashes, translated)
-        commit(vector_table(embedder, hashes, translated, run_id=run_id))
+        check_vectors(embedder, hashes, aligned)
+        commit(vector_table(embedder, hashes, aligned, run_id=run_id))
         vectors += len(hashes)
         commits += 1
         if on_progress:
             on_progress(vectors)
-    return TranslateReport(vectors, commits, time.perf_counter() - started)
+    return AlignReport(vectors, commits, time.perf_counter() - started)
 
 
 def matrix_of(column: pa.Array, dimension: int) -> Vectors:

@@ -22,7 +22,7 @@ Matrix = npt.NDArray[np.float64]
 
 MAP_FILE = "map.safetensors"
 # Rows of every matrix product. One shape for all, filled up with zeros: a vector's bits must not
-# depend on how many others were translated with it.
+# depend on how many others were aligned with it.
 BLOCK_ROWS = 1024
 # Penalties of the ridge, as shares of the old vectors' mean variance.
 RIDGE_STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -57,7 +57,7 @@ class VectorMap:
 
         Computed in float64 and in blocks of one shape: a row's bits depend on the row alone.
         """
-        translated = np.empty((len(vectors), self.matrix.shape[1]), dtype=np.float32)
+        aligned = np.empty((len(vectors), self.matrix.shape[1]), dtype=np.float32)
         block = np.zeros((BLOCK_ROWS, self.matrix.shape[0]), dtype=np.float64)
         for start in range(0, len(vectors), BLOCK_ROWS):
             rows = vectors[start : start + BLOCK_ROWS]
@@ -67,8 +67,8 @@ class VectorMap:
             norms = np.linalg.norm(product, axis=1, keepdims=True)
             product /= np.where(norms > 0, norms, 1.0)
             product[~block.any(axis=1)] = 0.0
-            translated[start : start + BLOCK_ROWS] = product[: len(rows)]
-        return translated
+            aligned[start : start + BLOCK_ROWS] = product[: len(rows)]
+        return aligned
 
     def save(self, folder: Path) -> None:
         """Write the map to a folder; equal maps give equal bytes."""
@@ -87,7 +87,7 @@ def load_map(folder: Path) -> VectorMap:
         return VectorMap(file.get_tensor("matrix"), file.get_tensor("offset"), method)
 
 
-def fit_translation(old: Vectors, new: Vectors) -> VectorMap:
+def fit_alignment(old: Vectors, new: Vectors) -> VectorMap:
     """The map that keeps most of the new model's neighbours on pairs it has not seen.
 
     Args:
@@ -106,8 +106,8 @@ def fit_translation(old: Vectors, new: Vectors) -> VectorMap:
     return best(old.astype(np.float64), new.astype(np.float64))
 
 
-def agreement(translated: Vectors, true: Vectors, *, neighbours: int = NEIGHBOURS) -> float:
-    """nDCG@10 of the translated vectors, with the new model itself as the judge.
+def agreement(aligned: Vectors, true: Vectors, *, neighbours: int = NEIGHBOURS) -> float:
+    """nDCG@10 of the aligned vectors, with the new model itself as the judge.
 
     Every row's true vector asks for its neighbours among the other rows. A neighbour's gain is
     how much nearer than the median row the new model holds it, so 1 means the new model's own
@@ -121,7 +121,7 @@ def agreement(translated: Vectors, true: Vectors, *, neighbours: int = NEIGHBOUR
     for start in range(0, count, BLOCK_ROWS):
         rows = np.arange(start, min(start + BLOCK_ROWS, count))
         itself = (np.arange(len(rows)), rows)
-        truth, found = true[rows] @ true.T, true[rows] @ translated.T
+        truth, found = true[rows] @ true.T, true[rows] @ aligned.T
         gains = truth - np.median(truth, axis=1, keepdims=True)
         found[itself] = -np.inf
         places = np.argsort(-found, axis=1, kind="stable")[:, :neighbours]

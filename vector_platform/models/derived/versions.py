@@ -1,8 +1,8 @@
-"""Model versions made from others by one matrix: translated vectors, and adapted queries.
+"""Model versions made from others by one matrix: aligned vectors, and adapted queries.
 
 Belongs here: opening the folder of such a version and running it on its bases.
 
-A **translated** version maps the old model's document vectors into the new model's space and
+A **aligned** version maps the old model's document vectors into the new model's space and
 embeds queries with the new model. An **adapter** maps the queries of its base and leaves
 documents alone, so it shares the base's vectors and indexes. Both have a fingerprint of their
 own, over the matrix, the card that says how it was made, and the fingerprints of the bases.
@@ -82,7 +82,7 @@ def open_derived(
 
     Args:
         name: The model version.
-        spec: Its settings, with `adapter_of` or `translated`.
+        spec: Its settings, with `adapter_of` or `aligned`.
         folder: Where its matrix and card are.
         cache_dir: Folder of file hashes.
         open_base: Opens a model version by name.
@@ -109,7 +109,7 @@ def open_derived(
         raise ModelError(name, f"its matrix is {vector_map.matrix.shape}, not {expected}")
     fingerprint = replace(
         documents.fingerprint,
-        kind="translated" if spec.translated else "adapter",
+        kind="aligned" if spec.aligned else "adapter",
         weights=hash_file(folder / MAP_FILE, cache_dir),
         dimension=queries.dimension,
         query_prompt=queries.fingerprint.query_prompt,
@@ -121,6 +121,6 @@ def open_derived(
         fingerprint,
         documents=documents,
         queries=queries,
-        document_map=vector_map if spec.translated else None,
-        query_map=None if spec.translated else vector_map,
+        document_map=vector_map if spec.aligned else None,
+        query_map=None if spec.aligned else vector_map,
     )

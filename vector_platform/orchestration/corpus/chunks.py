@@ -10,7 +10,7 @@ import dagster as dg
 
 from vector_platform.corpus.chunks import sync_chunks
 from vector_platform.lake.contract import CHUNKS
-from vector_platform.lake.slices.quarantine import WithheldSlices
+from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.columns import table_metadata
@@ -57,7 +57,7 @@ def cut_documents(platform: Platform, run_id: str) -> tuple[int, dict[str, Any]]
         lake.chunks,
         platform.chunker,
         run_id=run_id,
-        withheld=[one.slice for one in WithheldSlices(lake).open()],
+        quarantined=[one.slice for one in SliceQuarantine(lake).open()],
     )
     # Golden queries made from documents go with the text that they were made from.
     forgotten = GoldenProposals(lake, run_id=run_id).forget()

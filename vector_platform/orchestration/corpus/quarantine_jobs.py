@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.lake.decisions import Decisions, What, utc_now
-from vector_platform.lake.slices.quarantine import Quarantine, WithheldSlices
+from vector_platform.lake.slices.quarantine import Quarantine, SliceQuarantine
 from vector_platform.lake.slices.slices import Slice
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.checks import audited_chunks
@@ -100,10 +100,10 @@ def build_quarantine_job() -> dg.JobDefinition:
             Slice(one.source, one.tenant, date.fromisoformat(one.since) if one.since else None)
             for one in config.slices
         ]
-        withheld = WithheldSlices(platform.lake)
+        quarantined = SliceQuarantine(platform.lake)
         with retry_by_type():
             held = [
-                withheld.withhold(
+                quarantined.add(
                     slice_,
                     actor=config.actor,
                     reason=config.reason,
@@ -116,7 +116,7 @@ def build_quarantine_job() -> dg.JobDefinition:
             for one in held:
                 _record(platform, "quarantine", one, one.actor, one.reason, context.run_id)
             _follow(context, platform)
-        return _facts(withheld, held)
+        return _facts(quarantined, held)
 
     @dg.job(
         name="quarantine_slice",
@@ -138,10 +138,10 @@ def build_replay_job() -> dg.JobDefinition:
         config: ReplayConfig,
         platform: dg.ResourceParam[Platform],
     ) -> list[dict[str, Any]]:
-        withheld = WithheldSlices(platform.lake)
+        quarantined = SliceQuarantine(platform.lake)
         with retry_by_type():
             lifted = [
-                withheld.lift(
+                quarantined.lift(
                     quarantine_id,
                     actor=config.actor,
                     reason=config.reason,
@@ -154,7 +154,7 @@ def build_replay_job() -> dg.JobDefinition:
                 actor, reason = one.lifted_by or config.actor, one.lift_reason or config.reason
                 _record(platform, "replay", one, actor, reason, context.run_id)
             _follow(context, platform)
-        return _facts(withheld, lifted)
+        return _facts(quarantined, lifted)
 
     @dg.job(
         name="replay_slice",
@@ -180,8 +180,8 @@ def _record(
     )
 
 
-def _facts(withheld: WithheldSlices, found: Sequence[Quarantine]) -> list[dict[str, Any]]:
-    return [{**one.facts(), "documents": len(withheld.documents(one.slice))} for one in found]
+def _facts(quarantined: SliceQuarantine, found: Sequence[Quarantine]) -> list[dict[str, Any]]:
+    return [{**one.facts(), "documents": len(quarantined.documents(one.slice))} for one in found]
 
 
 def _follow(context: dg.OpExecutionContext, platform: Platform) -> None:

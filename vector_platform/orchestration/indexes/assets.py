@@ -1,6 +1,6 @@
 """Index assets: each backend brought to the lake's newest snapshot, per model version.
 
-Belongs here: `milvus/documents` and `pinecone/documents`. These assets never flip the live
+Belongs here: `milvus/documents` and `pinecone/documents`. These assets never move the live
 pointer; a release does. They do tidy up after it, so that the nightly sweep ends what a killed
 release began and drops what grew too old.
 """

@@ -74,7 +74,7 @@ def _repair_op(settings: Settings, backend: BackendName) -> dg.OpDefinition:
         done: dict[str, Any] = {}
         if backend not in asked["backends"]:
             return done
-        platform.follow_own_models()
+        platform.follow_local_versions()
         only = asked["model_version"]
         sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
         for model_version in [only] if only else list(platform.settings.active_models):

@@ -14,9 +14,9 @@ import dagster as dg
 import pyarrow as pa
 
 from vector_platform.lake.contract import EMBEDDINGS
-from vector_platform.lake.lake import DatedVersions, run_metadata
+from vector_platform.lake.lake import VersionsByDay, run_metadata
 from vector_platform.models.canaries.watch import ModelWatch, Verdict
-from vector_platform.models.derived.aligning import translate_missing
+from vector_platform.models.derived.aligning import align_missing
 from vector_platform.models.derived.versions import DerivedEmbedder
 from vector_platform.models.embed import EmbedReport, embed_missing
 from vector_platform.models.registry import registration
@@ -52,7 +52,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         with retry_by_type():
             # Chunks that come while this runs may have no vectors: they are the next run's.
-            versions = platform.lake.dated_versions()
+            versions = platform.lake.versions_by_day()
             done = embed(platform, context.partition_key, context.run_id, context.log.info)
             sketched = (
                 sketch(platform, context.partition_key, versions, context.run_id)
@@ -68,7 +68,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
                 "seconds": round(report.seconds, 3),
                 "encode_seconds": round(report.encode_seconds, 3),
                 "texts_per_second": round(report.texts_per_second, 1),
-                "translated": done.translated,
+                "aligned": done.aligned,
                 "cost_usd": round(report.tokens * price / 1e6, 6),
                 **sketched,
                 "canaries_differing": done.verdict.canaries_differing,
@@ -88,13 +88,13 @@ class EmbedOutcome:
 
     Attributes:
         report: What was embedded; nothing when the model did not answer as registered.
-        translated: Vectors translated from another model version's.
+        aligned: Vectors aligned from another model version's.
         verdict: How the model answered its canaries, at the end.
         quarantined: Vectors moved into quarantine.
     """
 
     report: EmbedReport
-    translated: int
+    aligned: int
     verdict: Verdict
     quarantined: int
 
@@ -108,7 +108,7 @@ def embed(
     """Register the model version and give every content that lacks a vector one.
 
     An adapter has no vectors of its own: its base gets those that are missing, and is the one to
-    answer canaries. A translated version takes over what its old model has, and embeds only what
+    answer canaries. A aligned version takes over what its old model has, and embeds only what
     that has not seen either.
     """
     lake = platform.lake
@@ -120,19 +120,19 @@ def embed(
         return embed(platform, spec.adapter_of, run_id, log)
 
     def write() -> tuple[EmbedReport, int]:
-        translated = 0
-        if spec.translated is not None:
+        aligned = 0
+        if spec.aligned is not None:
             assert isinstance(embedder, DerivedEmbedder)
-            old = spec.translated.source
-            translated = translate_missing(
+            old = spec.aligned.source
+            aligned = align_missing(
                 embedder,
-                lake.untranslated(old, model_version, chunks_version=chunks_version),
+                lake.unaligned(old, model_version, chunks_version=chunks_version),
                 run_id=run_id,
                 commit=_committer(platform, model_version, run_id),
-                on_progress=lambda done: log(f"{done} vectors translated"),
+                on_progress=lambda done: log(f"{done} vectors aligned"),
             ).vectors
         missing = lake.missing_contents(model_version, chunks_version=chunks_version)
-        return _embed(platform, model_version, missing, run_id, log), translated
+        return _embed(platform, model_version, missing, run_id, log), aligned
 
     return _between_probes(platform, model_version, run_id, write)
 
@@ -163,11 +163,11 @@ def _between_probes(
     watch = ModelWatch(platform.lake, platform.embedder(model_version), run_id=run_id)
     quarantined = watch.carry_out()  # what a killed run has condemned and not moved
     verdict = watch.probe()
-    report, translated = write() if verdict.passed else (NOTHING, 0)
-    if report.texts or translated:
+    report, aligned = write() if verdict.passed else (NOTHING, 0)
+    if report.texts or aligned:
         verdict = watch.probe()
     watch.record(verdict)
-    return EmbedOutcome(report, translated, verdict, quarantined + watch.carry_out())
+    return EmbedOutcome(report, aligned, verdict, quarantined + watch.carry_out())
 
 
 def _embed(
@@ -198,7 +198,7 @@ def _committer(platform: Platform, model_version: str, run_id: str) -> Callable[
 
 
 def sketch(
-    platform: Platform, model_version: str, versions: DatedVersions, run_id: str
+    platform: Platform, model_version: str, versions: VersionsByDay, run_id: str
 ) -> dict[str, int]:
     """Bring the drift sketches up to these chunks; says what was counted.
 

@@ -17,7 +17,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture, shown_table
-from vector_platform.quality.evaluation_history import past_measurements
+from vector_platform.quality.evaluation_history import evaluation_history
 from vector_platform.quality.pictures.check_pictures import canary_distances, time_line
 from vector_platform.quality.pictures.markdown import quote
 from vector_platform.remediation.next_steps import what_happens
@@ -84,7 +84,7 @@ def _pictures(platform: Platform, verdict: Verdict, model_version: str) -> dict[
         title=title,
     )
     shown: dict[str, Any] = {"picture": picture(dots, title)}
-    past = past_measurements(platform.lake, KIND, model_version)
+    past = evaluation_history(platform.lake, KIND, model_version)
     if len(past) > 1:
         title = f"canaries of {model_version} over time: the farthest"
         line = time_line(

@@ -1,6 +1,6 @@
 """Jobs that make and replace model versions.
 
-Belongs here: `translate_model` and `replace_translation`, thin ops around plain functions.
+Belongs here: `align_model` and `replace_alignment`, thin ops around plain functions.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -19,13 +19,13 @@ from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.quality.assets import evaluate_model
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.pointer.following import sync_followers
-from vector_platform.settings import Translation
-from vector_platform.training.alignment import choose_sample, keep_translation, try_translation
+from vector_platform.settings import Alignment
+from vector_platform.training.alignment import choose_sample, keep_alignment, try_alignment
 from vector_platform.wiring import NotConfigured, Platform
 
 
-class TranslateConfig(dg.Config):
-    """Whose vectors to translate, and into which model's space.
+class AlignConfig(dg.Config):
+    """Whose vectors to align, and into which model's space.
 
     Attributes:
         old: Model version whose vectors are in the lake.
@@ -46,35 +46,35 @@ class ReplaceConfig(dg.Config):
     model_version: str
 
 
-def build_translate_job() -> dg.JobDefinition:
-    """`translate_model`: a provisional version of a new model, from vectors in the lake."""
+def build_align_job() -> dg.JobDefinition:
+    """`align_model`: a provisional version of a new model, from vectors in the lake."""
 
     @dg.op(pool="lake_embeddings")
-    def translate(
+    def align(
         context: dg.OpExecutionContext,
-        config: TranslateConfig,
+        config: AlignConfig,
         platform: dg.ResourceParam[Platform],
     ) -> dict[str, Any]:
         with retry_by_type():
-            name = make_translation(
+            name = make_alignment(
                 platform, config.old, config.new, context.run_id, context.log.info
             )
             facts = index_model(platform, name, context)
         return {"model_version": name, "trial": read_card(platform.data_dir, name), **facts}
 
     @dg.job(
-        name="translate_model",
+        name="align_model",
         description="Fit a map from an old to a new model version, judge it on held-out contents, "
-        "translate the stored vectors and build the indexes of the provisional version.",
+        "align the stored vectors and build the indexes of the provisional version.",
     )
-    def translate_model() -> None:
-        translate()
+    def align_model() -> None:
+        align()
 
-    return translate_model
+    return align_model
 
 
 def build_replace_job() -> dg.JobDefinition:
-    """`replace_translation`: from a provisional version to the true one."""
+    """`replace_alignment`: from a provisional version to the true one."""
 
     @dg.op(pool="promote")
     def replace(
@@ -83,7 +83,7 @@ def build_replace_job() -> dg.JobDefinition:
         platform: dg.ResourceParam[Platform],
     ) -> str:
         with retry_by_type():
-            told = replace_translation(
+            told = replace_alignment(
                 platform, config.model_version, context.run_id, context.log.info
             )
         follow_models(platform, context.instance)
@@ -91,18 +91,18 @@ def build_replace_job() -> dg.JobDefinition:
         return told
 
     @dg.job(
-        name="replace_translation",
+        name="replace_alignment",
         tags=TRIED_AGAIN,
         description="Once the true vectors of a model are complete: serve them where readers see "
-        "the translated ones, then retire the provisional version and drop its generations.",
+        "the aligned ones, then retire the provisional version and drop its generations.",
     )
-    def replace_translation_job() -> None:
+    def replace_alignment_job() -> None:
         replace()
 
-    return replace_translation_job
+    return replace_alignment_job
 
 
-def make_translation(
+def make_alignment(
     platform: Platform, old: str, new: str, run_id: str, log: Callable[[str], None]
 ) -> str:
     """Make the provisional model version `new~from-old`. Returns its name.
@@ -110,12 +110,12 @@ def make_translation(
     One that was made before is kept as it is: a model version is immutable.
 
     Raises:
-        TranslationRefused: The held-out contents say no; nothing is kept but true vectors.
+        AlignmentRefused: The held-out contents say no; nothing is kept but true vectors.
     """
     for model_version in (old, new):
         if platform.settings.models[platform.embedder(model_version).name].bases:
             raise NotConfigured(f"{model_version} is made from other model versions itself")
-    name = Translation.model_validate({"from": old, "to": new}).name
+    name = Alignment.model_validate({"from": old, "to": new}).name
     if name in platform.settings.models:
         return name
     lake, upgrades = platform.lake, platform.settings.upgrades
@@ -124,7 +124,7 @@ def make_translation(
     contents = pa.concat_tables([sample.fitted, sample.held_out])
     missing = _without_vectors(platform, new, contents)
     _trusted(embed_contents(platform, new, missing, run_id, log), new)
-    vector_map, trial = try_translation(
+    vector_map, trial = try_alignment(
         lake,
         platform.embedder(old),
         platform.embedder(new),
@@ -132,15 +132,15 @@ def make_translation(
         metric=platform.settings.quality.evaluation_metric,
     )
     log(f"{name}: {trial.describe()}")
-    keep_translation(
+    keep_alignment(
         platform.data_dir,
         platform.embedder(old),
         platform.embedder(new),
         vector_map,
         trial,
-        floor=upgrades.translation_floor,
+        floor=upgrades.alignment_floor,
     )
-    platform.follow_own_models()
+    platform.follow_local_versions()
     return name
 
 
@@ -166,7 +166,7 @@ def index_model(
     settings, run_id = platform.settings, context.run_id
     done = embed(platform, model_version, run_id, context.log.info)
     _trusted(done, model_version)
-    facts: dict[str, Any] = {"texts": done.report.texts, "translated": done.translated}
+    facts: dict[str, Any] = {"texts": done.report.texts, "aligned": done.aligned}
     _materialised(context, keys.EMBEDDINGS, model_version, facts)
     for backend in settings.indexes.backends:
         sync = platform.index_sync(backend, run_id=run_id, progress=context.log.info)
@@ -180,7 +180,7 @@ def index_model(
     return facts
 
 
-def replace_translation(
+def replace_alignment(
     platform: Platform, model_version: str, run_id: str, log: Callable[[str], None]
 ) -> str:
     """Put the true model version in a provisional one's place; says what was done.
@@ -188,39 +188,39 @@ def replace_translation(
     While true vectors are missing, nothing changes.
     """
     spec = platform.settings.models.get(model_version)
-    if spec is None or spec.translated is None:
-        raise NotConfigured(f"{model_version} is no translated model version")
+    if spec is None or spec.aligned is None:
+        raise NotConfigured(f"{model_version} is no aligned model version")
     if spec.retired:
         return f"{model_version} is retired already"
-    lake, target = platform.lake, spec.translated.target
+    lake, target = platform.lake, spec.aligned.target
     missing = lake.count_missing(target, lake.snapshot())
     if missing:
         return f"{model_version} stays: {missing} contents have no vector under {target} yet"
     waiting: list[str] = []
     for backend in platform.settings.indexes.backends:
-        desk = platform.release_desk(backend, run_id=run_id, progress=log)
-        state = desk.sync.sync(target).generation
-        live = desk.pointer.live()
+        service = platform.release_service(backend, run_id=run_id, progress=log)
+        state = service.sync.sync(target).generation
+        live = service.pointer.live()
         if live is not None and live.model_version == model_version:
             reason = f"the true vectors of {target} are complete"
-            settled = desk.release(
+            reconciled = service.release(
                 state,
-                actor="replace_translation",
+                actor="replace_alignment",
                 reason=reason,
                 automatic=True,
                 # Readers are on a stand-in for this very model: no approval, and too few queries
                 # to tell the two apart, are no reason to stay there. A gate that fails stays shut.
                 overrides={}
-                if desk.policy.approvers
+                if service.policy.approvers
                 else {"undecided": reason, "approval": reason},
             )
-            log(f"{backend}: {settled.describe()}")
-            if not settled.moved:
-                waiting.append(f"{backend} {settled.describe()}")
+            log(f"{backend}: {reconciled.describe()}")
+            if not reconciled.moved:
+                waiting.append(f"{backend} {reconciled.describe()}")
     if waiting:
         return f"{model_version} stays until its place is taken: {'; '.join(waiting)}"
     retire_model(platform.data_dir, model_version)
-    platform.follow_own_models()
+    platform.follow_local_versions()
     for backend in platform.settings.indexes.backends:
         sync = platform.index_sync(backend, run_id=run_id, progress=log)
         for old in platform.live_pointer(backend).collectable(replaced=[model_version]):

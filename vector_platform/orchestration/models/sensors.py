@@ -21,22 +21,22 @@ SENSOR_SECONDS = 60
 
 
 def build_model_sensors(
-    replace_translation: dg.JobDefinition, *, every_seconds: int
+    replace_alignment: dg.JobDefinition, *, every_seconds: int
 ) -> list[dg.SensorDefinition]:
     """`follow_model_versions` and `replace_when_complete`, running by default."""
 
     @dg.sensor(
-        job=replace_translation,
+        job=replace_alignment,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=SENSOR_SECONDS,
-        description="Puts a model's true vectors in the place of translated ones as soon as every "
+        description="Puts a model's true vectors in the place of aligned ones as soon as every "
         "content has one.",
     )
     def replace_when_complete(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult | dg.SkipReason:
         # Versions may have been made since the code location was loaded.
-        platform.follow_own_models()
+        platform.follow_local_versions()
         provisional = provisional_versions(platform.settings)
         if not provisional:
             return dg.SkipReason("no model version is provisional")
@@ -63,7 +63,7 @@ def build_model_sensors(
     def follow_model_versions(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult | dg.SkipReason:
-        platform.follow_own_models()
+        platform.follow_local_versions()
         found = unregistered(platform, context.instance)
         if not found.added and not found.removed:
             return dg.SkipReason("every active model version is a partition, and no other one")
@@ -94,11 +94,11 @@ def world_of(platform: Platform, provisional: Collection[str], now: datetime) ->
 
 
 def provisional_versions(settings: Settings) -> dict[str, str]:
-    """Active translated model versions, and the ones that they stand in for."""
+    """Active aligned model versions, and the ones that they stand in for."""
     return {
-        name: model.translated.target
+        name: model.aligned.target
         for name, model in settings.active_models.items()
-        if model.translated is not None
+        if model.aligned is not None
     }
 
 

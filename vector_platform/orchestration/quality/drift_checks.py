@@ -74,7 +74,7 @@ def policy_of(quality: Quality) -> DriftPolicy:
     return DriftPolicy(
         false_alarms_a_year=quality.drift_false_alarms_a_year,
         false_discovery_rate=quality.drift_false_discovery_rate,
-        least_new_mass=quality.drift_least_new_mass,
+        least_novel_share=quality.drift_least_novel_share,
         min_rows=quality.drift_min_rows,
     )
 
@@ -124,7 +124,7 @@ def _diagnosis(verdict: DriftVerdict, model_version: str, settings: Settings) ->
 
 
 def _what_happens(verdict: DriftVerdict, settings: Settings) -> Iterator[str]:
-    bar = f"{verdict.policy.least_new_mass:.0%}"
+    bar = f"{verdict.policy.least_novel_share:.0%}"
     if not verdict.drifted:
         yield f"Nothing: the outcome is {verdict.outcome!r}. {verdict.reason}".strip()
     elif verdict.damaged:
@@ -148,7 +148,8 @@ def _what_happens(verdict: DriftVerdict, settings: Settings) -> Iterator[str]:
     else:
         if verdict.global_alarm:
             yield (
-                f"For the whole, nothing: at least {verdict.new_mass_low:.1%} of it is new, which "
+                f"For the whole, nothing: at least {verdict.novel_share_low:.1%} of it is new, "
+                "which "
                 f"does not exceed {bar}."
             )
         for one in verdict.slices_alarmed[:SLICES_SPELLED]:
@@ -159,7 +160,7 @@ def _what_happens(verdict: DriftVerdict, settings: Settings) -> Iterator[str]:
 
 
 def _after_slice(one: SliceAlarm, bar: str, settings: Settings) -> str:
-    new = f"For {one}, at least {one.new_mass_low:.1%} of {one.window_rows} rows is new"
+    new = f"For {one}, at least {one.novel_share_low:.1%} of {one.window_rows} rows is new"
     if not one.acts:
         return (
             f"{new}, which does not exceed {bar}: it is watched, nothing is started and nobody is "

@@ -15,7 +15,7 @@ from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.contract import EVALUATIONS, canonical_json
 from vector_platform.lake.lake import run_metadata
-from vector_platform.quality.recall.index_recall import Answers, Fidelity, examine, judge
+from vector_platform.quality.recall.index_recall import Answers, IndexRecall, examine, judge
 from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform
 
@@ -35,14 +35,14 @@ class RecallVerdict:
         evaluation_id: Its record in `evaluations`.
         state: The generation, and the snapshot it was compared with.
         answers: What it answered.
-        fidelity: What it finds.
+        recall: What it finds.
         deleted_share: Deleted rows that the backend still stores; None where nobody knows.
     """
 
     evaluation_id: str
     state: GenerationState
     answers: Answers
-    fidelity: Fidelity
+    recall: IndexRecall
     deleted_share: float | None
 
 
@@ -93,7 +93,7 @@ def measure_generation(
 
 
 def _row(verdict: RecallVerdict, run_id: str) -> pa.Table:
-    state, found = verdict.state, verdict.fidelity
+    state, found = verdict.state, verdict.recall
     assert state.snapshot is not None
     row = {
         "evaluation_id": verdict.evaluation_id,

@@ -17,7 +17,7 @@ from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.quality.recall import KIND, METRIC, RecallVerdict, measure_recall
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture, shown_table
-from vector_platform.quality.evaluation_history import past_measurements
+from vector_platform.quality.evaluation_history import evaluation_history
 from vector_platform.quality.pictures.check_pictures import recall_bars, recall_curves, time_line
 from vector_platform.quality.pictures.markdown import quote
 from vector_platform.quality.recall.details import (
@@ -54,7 +54,7 @@ def _recall_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
             verdict = measure_recall(
                 platform, backend, context.partition_key, run_id=context.run.run_id
             )
-            found, share = verdict.fidelity, verdict.deleted_share
+            found, share = verdict.recall, verdict.deleted_share
             if not found.holds:
                 sync = platform.index_sync(backend, run_id=context.run.run_id)
                 sync.doubt(verdict.state, f"it does not find what is there: {reading(found)}")
@@ -87,20 +87,20 @@ def _slices(verdict: RecallVerdict) -> dg.MarkdownMetadataValue:
                 row["queries"],
                 "below the floor" if row["below"] else "",
             )
-            for row in verdict.fidelity.rows()
+            for row in verdict.recall.rows()
         ),
     )
 
 
 def _pictures(platform: Platform, verdict: RecallVerdict) -> dict[str, Any]:
     """Recall by slice, and over time once there is a time to look back on."""
-    found, state = verdict.fidelity, verdict.state
+    found, state = verdict.recall, verdict.state
     if not found.slices:
         return {}
     title = f"recall of {state.backend} {state.generation}, {state.model_version}, by slice"
     bars = recall_bars(found.slices, floor=found.floor, k=verdict.answers.k, title=title)
     shown: dict[str, Any] = {"picture": picture(bars, title)}
-    past = past_measurements(
+    past = evaluation_history(
         platform.lake, KIND, state.model_version, subject=f"{state.backend}/{state.index}/"
     )
     if len(past) > 1:
@@ -127,7 +127,7 @@ def _pictures(platform: Platform, verdict: RecallVerdict) -> dict[str, Any]:
 
 def _what_is_lost(platform: Platform, verdict: RecallVerdict) -> dict[str, Any]:
     """The curve of the worst slice, and neighbours that the index does not return in it."""
-    found, state = verdict.fidelity, verdict.state
+    found, state = verdict.recall, verdict.state
     worst = found.slices[0].name
     title = f"recall of {state.backend} {state.generation} by number of neighbours"
     curves = {
@@ -170,7 +170,7 @@ def _lost_rows(lost: list[LostNeighbour]) -> Iterator[tuple[object, ...]]:
 
 
 def _what_happens(verdict: RecallVerdict, facts: Mapping[str, Any], settings: Settings) -> str:
-    found, state = verdict.fidelity, verdict.state
+    found, state = verdict.recall, verdict.state
     follows = what_happens(
         keys.RECALL_HOLDS,
         settings,

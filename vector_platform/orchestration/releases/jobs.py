@@ -1,6 +1,6 @@
-"""Jobs of the release desk: promote, approve, reject, settle, roll back, watch.
+"""Jobs of the release service: promote, approve, reject, reconcile, roll back, watch.
 
-Belongs here: thin ops around `releases.desk`, with the report of the gates as metadata.
+Belongs here: thin ops around `releases.service`, with the report of the gates as metadata.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -18,10 +18,10 @@ from vector_platform.releases.gates.report import as_markdown
 from vector_platform.releases.monitor.monitor import watch_live
 from vector_platform.releases.requests.policy import overrides_of
 from vector_platform.releases.requests.promotion import promote_model
-from vector_platform.releases.requests.reconciliation import Settled
+from vector_platform.releases.requests.reconciliation import Reconciled
 from vector_platform.releases.requests.requests import ReleaseRequests
 from vector_platform.releases.requests.rollback import go_back
-from vector_platform.releases.requests.service import ReleaseDesk
+from vector_platform.releases.requests.service import ReleaseService
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -97,7 +97,7 @@ class RollbackConfig(dg.Config):
 
 
 class WatchConfig(dg.Config):
-    """Which backends' young releases are looked at; all configured ones when empty."""
+    """Which backends' baking releases are looked at; all configured ones when empty."""
 
     backends: list[str] = []
 
@@ -118,7 +118,7 @@ def build_promote_job(settings: Settings) -> dg.JobDefinition:
     ) -> dict[str, Any]:
         with retry_by_type():
             outcomes = promote_model(
-                _desks(context, settings, platform, config.backends),
+                _release_services(context, settings, platform, config.backends),
                 model_version=config.model_version or None,
                 candidates=list(platform.settings.active_models),
                 actor=config.actor,
@@ -162,13 +162,13 @@ def _show() -> dg.JobDefinition:
             known = ReleaseRequests(platform.lake)
             asked = config.request_id
             found = known.parts(asked) if asked else [one for one in known.all() if one.open]
-            settled = [
-                Settled(one, kept_report(platform.lake, one, platform.settings.releases), False)
+            reconciled = [
+                Reconciled(one, kept_report(platform.lake, one, platform.settings.releases), False)
                 for one in found
             ]
         if not found:
             context.log.info("no release request is open")
-        return _told(context, platform.lake, settled)
+        return _told(context, platform.lake, reconciled)
 
     @dg.job(
         name="show_releases",
@@ -191,13 +191,13 @@ def _approve() -> dg.JobDefinition:
         overrides = overrides_of(
             config.override_freeze, config.reason if config.allow_shrink else ""
         )
-        settled = []
+        reconciled = []
         with retry_by_type():
-            for part, desk in _parts(platform, config.request_id, context.run_id):
+            for part, service in _parts(platform, config.request_id, context.run_id):
                 for what, why in overrides.items():
-                    desk.override(part, what, actor=config.actor, reason=why)
-                settled.append(desk.approve(part, actor=config.actor, reason=config.reason))
-        return _told(context, platform.lake, settled)
+                    service.override(part, what, actor=config.actor, reason=why)
+                reconciled.append(service.approve(part, actor=config.actor, reason=config.reason))
+        return _told(context, platform.lake, reconciled)
 
     @dg.job(name="approve_release", description="Approve a release request.")
     def approve_release() -> None:
@@ -214,11 +214,11 @@ def _reject() -> dg.JobDefinition:
         platform: dg.ResourceParam[Platform],
     ) -> dict[str, Any]:
         with retry_by_type():
-            settled = [
-                desk.reject(part, actor=config.actor, reason=config.reason)
-                for part, desk in _parts(platform, config.request_id, context.run_id)
+            reconciled = [
+                service.reject(part, actor=config.actor, reason=config.reason)
+                for part, service in _parts(platform, config.request_id, context.run_id)
             ]
-        return _told(context, platform.lake, settled)
+        return _told(context, platform.lake, reconciled)
 
     @dg.job(name="reject_release", description="Reject a release request, or withdraw your own.")
     def reject_release() -> None:
@@ -227,29 +227,31 @@ def _reject() -> dg.JobDefinition:
     return reject_release
 
 
-def build_settle_job(settings: Settings) -> dg.JobDefinition:
-    """`settle_releases`: look at every open request again."""
+def build_reconcile_job(settings: Settings) -> dg.JobDefinition:
+    """`reconcile_releases`: look at every open request again."""
 
     @dg.op(pool="promote")
-    def settle_op(
+    def reconcile_op(
         context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dict[str, Any]:
-        settled: list[Settled] = []
+        reconciled: list[Reconciled] = []
         for backend in settings.indexes.backends:
             with retry_by_type():
-                settled += platform.release_desk(backend, run_id=context.run_id).settle_open()
-        return _told(context, platform.lake, settled)
+                reconciled += platform.release_service(
+                    backend, run_id=context.run_id
+                ).reconcile_open()
+        return _told(context, platform.lake, reconciled)
 
     @dg.job(
-        name="settle_releases",
+        name="reconcile_releases",
         tags=TRIED_AGAIN,
         description="Measure open release requests anew where the lake has moved on, and release "
         "those that nothing is in the way of any more.",
     )
-    def settle_releases() -> None:
-        settle_op()
+    def reconcile_releases() -> None:
+        reconcile_op()
 
-    return settle_releases
+    return reconcile_releases
 
 
 def _rollback(settings: Settings) -> dg.JobDefinition:
@@ -262,7 +264,7 @@ def _rollback(settings: Settings) -> dg.JobDefinition:
     ) -> dict[str, Any]:
         with retry_by_type():
             outcomes = go_back(
-                _desks(context, settings, platform, config.backends),
+                _release_services(context, settings, platform, config.backends),
                 actor=config.actor,
                 reason=config.reason,
                 allow_shrink=config.allow_shrink,
@@ -293,7 +295,7 @@ def _rollback(settings: Settings) -> dg.JobDefinition:
 
 
 def build_watch_job(settings: Settings) -> dg.JobDefinition:
-    """`watch_releases`: look at releases that are young."""
+    """`monitor_releases`: look at releases in their bake period."""
 
     @dg.op(pool="promote")
     def watch_op(
@@ -304,51 +306,55 @@ def build_watch_job(settings: Settings) -> dg.JobDefinition:
         seen: dict[str, str] = {}
         for backend in chosen_backends(settings, config.backends):
             with retry_by_type():
-                found = watch_live(platform.release_desk(backend, run_id=context.run_id))
+                found = watch_live(platform.release_service(backend, run_id=context.run_id))
             if found is not None:
                 seen[backend] = f"{found.action}: {found.why}"
                 context.log.info(f"{backend}: {seen[backend]}")
         return seen
 
     @dg.job(
-        name="watch_releases",
+        name="monitor_releases",
         tags=TRIED_AGAIN,
         description="Ask the live and the previous generation the same queries while a release "
-        "is young, and go back when the live one is out of its band.",
+        "is in its bake period, and go back when the live one is out of its band.",
     )
-    def watch_releases() -> None:
+    def monitor_releases() -> None:
         watch_op()
 
-    return watch_releases
+    return monitor_releases
 
 
-def _desks(
+def _release_services(
     context: dg.OpExecutionContext, settings: Settings, platform: Platform, asked: list[str]
-) -> list[ReleaseDesk]:
+) -> list[ReleaseService]:
     return [
-        platform.release_desk(backend, run_id=context.run_id, progress=context.log.info)
+        platform.release_service(backend, run_id=context.run_id, progress=context.log.info)
         for backend in chosen_backends(settings, asked)
     ]
 
 
-def _parts(platform: Platform, request_id: str, run_id: str) -> Iterator[tuple[str, ReleaseDesk]]:
-    """The parts of a request, each with its desk; of several, those that are open."""
+def _parts(
+    platform: Platform, request_id: str, run_id: str
+) -> Iterator[tuple[str, ReleaseService]]:
+    """The parts of a request, each with its release service; of several, those that are open."""
     parts = ReleaseRequests(platform.lake).parts(request_id)
     for part in [one for one in parts if one.open] or parts:
-        desk = platform.release_desk(part.backend, run_id=run_id)  # type: ignore[arg-type]
-        yield part.request_id, desk
+        service = platform.release_service(part.backend, run_id=run_id)  # type: ignore[arg-type]
+        yield part.request_id, service
 
 
-def _told(context: dg.OpExecutionContext, lake: Lake, settled: Sequence[Settled]) -> dict[str, Any]:
+def _told(
+    context: dg.OpExecutionContext, lake: Lake, reconciled: Sequence[Reconciled]
+) -> dict[str, Any]:
     """Say what became of requests, with the reports of their gates in the UI; facts by request."""
-    for one in settled:
+    for one in reconciled:
         context.log.info(one.describe())
     context.add_output_metadata(
         {
             one.request.request_id: dg.MetadataValue.md(
                 as_markdown(one.report, names_of(lake, one.report.evidence.changed))
             )
-            for one in settled
+            for one in reconciled
             if one.report is not None
         }
     )
@@ -358,5 +364,5 @@ def _told(context: dg.OpExecutionContext, lake: Lake, settled: Sequence[Settled]
             "moved": one.moved,
             "summary": one.describe(),
         }
-        for one in settled
+        for one in reconciled
     }

@@ -1,4 +1,4 @@
-"""Sensors of the release desk: settle what waits, watch what is young.
+"""Sensors of the release service: reconcile what waits, watch what is in its bake period.
 
 Belongs here: thin shells that read the lake and name the run.
 """
@@ -20,29 +20,29 @@ from vector_platform.wiring import Platform
 
 
 def build_release_sensors(
-    settings: Settings, settle_releases: dg.JobDefinition, watch_releases: dg.JobDefinition
+    settings: Settings, reconcile_releases: dg.JobDefinition, monitor_releases: dg.JobDefinition
 ) -> list[dg.SensorDefinition]:
     """Both sensors, running by default."""
 
     @dg.sensor(
-        name="settle_waiting_releases",
-        job=settle_releases,
+        name="reconcile_waiting_releases",
+        job=reconcile_releases,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Looks at open release requests again when the lake, the live generation, "
         "the calendar or a decision about one has changed, and every hour.",
     )
-    def settle_waiting_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
-        return [dg.RunRequest(run_key=key) for key in settle_keys(platform, utc_now())]
+    def reconcile_waiting_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
+        return [dg.RunRequest(run_key=key) for key in reconcile_keys(platform, utc_now())]
 
     @dg.sensor(
-        name="watch_young_releases",
-        job=watch_releases,
+        name="monitor_baking_releases",
+        job=monitor_releases,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Measures a release that has just gone live beside the generation before it.",
     )
-    def watch_young_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
+    def monitor_baking_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
         return [
             dg.RunRequest(
                 run_key=key,
@@ -51,10 +51,10 @@ def build_release_sensors(
             for backend, key in watch_keys(platform, utc_now())
         ]
 
-    return [settle_waiting_releases, watch_young_releases]
+    return [reconcile_waiting_releases, monitor_baking_releases]
 
 
-def settle_keys(platform: Platform, now: datetime) -> Iterator[str]:
+def reconcile_keys(platform: Platform, now: datetime) -> Iterator[str]:
     """One run key for the state of the world, if a request is open in it.
 
     Everything that can let a waiting request move on is part of the key, so that each state of
@@ -76,11 +76,11 @@ def settle_keys(platform: Platform, now: datetime) -> Iterator[str]:
         frozen_by(now, policy.freezes, policy.timezone) or "open",
         f"hour{int(now.timestamp() // 3600)}",
     )
-    yield "settle:" + ":".join(world)
+    yield "reconcile:" + ":".join(world)
 
 
 def watch_keys(platform: Platform, now: datetime) -> Iterator[tuple[str, str]]:
-    """(backend, run key) of every young release; a new key each `watch_every_minutes`."""
+    """(backend, run key) of every baking release; a new key each `watch_every_minutes`."""
     policy = platform.settings.releases
     for backend in platform.settings.indexes.backends:
         live = platform.live_pointer(backend).live()

@@ -1,6 +1,6 @@
 """What sensors have decided before: read from and written to `decisions`.
 
-Belongs here: the translation between rulings and rows of the lake, and what became of the runs. A
+Belongs here: the mapping between decisions and rows of the lake, and what became of the runs. A
 run is recorded before it is asked for, in one row: a daemon that dies in between finds the row and
 asks again under the same key.
 """
@@ -19,7 +19,7 @@ from vector_platform.lake.decisions import Decision, Decisions
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.dagster_internals import RUN_KEY_TAG, WILL_RETRY_TAG
 from vector_platform.orchestration.runs.retries import needs_a_person
-from vector_platform.remediation.decision import Outcome, PastAction, PlannedRun, Ruling
+from vector_platform.remediation.decision import ActionDecision, Outcome, PastAction, PlannedRun
 from vector_platform.remediation.faults import Scope
 
 # Run keys in one question: databases take some thousand parameters.
@@ -71,17 +71,17 @@ class ActionLog:
             for part in after["faults"]
         ]
 
-    def act(self, run: PlannedRun, rulings: Sequence[Ruling]) -> None:
+    def act(self, run: PlannedRun, decisions: Sequence[ActionDecision]) -> None:
         """Record a run that is about to be asked for, with the faults it is for."""
-        answered = [r for r in rulings if r.acts and r.diagnosis.scope in run.scopes]
+        answered = [r for r in decisions if r.acts and r.diagnosis.scope in run.scopes]
         faults = [
             {
-                "kind": ruling.diagnosis.kind,
-                "scope": vars(ruling.diagnosis.scope),
-                "evaluation_ids": ruling.diagnosis.evaluation_ids,
-                "attempt": ruling.attempt,
+                "kind": decision.diagnosis.kind,
+                "scope": vars(decision.diagnosis.scope),
+                "evaluation_ids": decision.diagnosis.evaluation_ids,
+                "attempt": decision.attempt,
             }
-            for ruling in answered
+            for decision in answered
         ]
         self._decisions.record(
             "act",
@@ -89,22 +89,22 @@ class ActionLog:
             actor=self._actor,
             why=run.why,
             evidence=run.evaluation_ids,
-            before=", ".join(sorted({ruling.diagnosis.kind for ruling in answered})),
+            before=", ".join(sorted({decision.diagnosis.kind for decision in answered})),
             after=canonical_json({"action": run.action, "run_key": run.run_key, "faults": faults}),
         )
 
-    def leave(self, ruling: Ruling) -> None:
+    def leave(self, decision: ActionDecision) -> None:
         """Record that nothing was started, once for each reason."""
-        found = ruling.diagnosis
-        after = canonical_json({"action": found.action, "key": ruling.key})
+        found = decision.diagnosis
+        after = canonical_json({"action": found.action, "key": decision.key})
         same = [d for d in self._known if d.what == "suppress" and d.after == after]
-        if same and same[-1].why == ruling.why:
+        if same and same[-1].why == decision.why:
             return
         self._decisions.record(
             "suppress",
             str(found.scope),
             actor=self._actor,
-            why=ruling.why,
+            why=decision.why,
             evidence=found.evaluation_ids,
             before=found.kind,
             after=after,

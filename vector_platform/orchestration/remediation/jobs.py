@@ -98,14 +98,14 @@ def build_reindex_job(settings: Settings) -> dg.JobDefinition:
         built: dict[str, Any] = {}
         for model_version, backend in targets:
             with retry_by_type():
-                desk = platform.release_desk(
+                service = platform.release_service(
                     backend, run_id=context.run_id, progress=context.log.info
                 )
-                report = desk.sync.build(model_version)
+                report = service.sync.build(model_version)
                 gates: dict[str, Any] = {}
-                live = desk.pointer.live()
+                live = service.pointer.live()
                 if live and live.model_version == model_version:
-                    settled = desk.release(
+                    reconciled = service.release(
                         report.generation,
                         actor=config.actor,
                         reason=config.reason,
@@ -113,11 +113,11 @@ def build_reindex_job(settings: Settings) -> dg.JobDefinition:
                         overrides={"shrink": config.reason} if config.allow_shrink else {},
                         evidence_ids=tuple(config.evaluations),
                     )
-                    context.log.info(f"{backend}: {settled.describe()}")
-                    gates = {"release": settled.describe()}
-                    if settled.report is not None:
-                        names = names_of(platform.lake, settled.report.evidence.changed)
-                        gates["gates"] = dg.MetadataValue.md(as_markdown(settled.report, names))
+                    context.log.info(f"{backend}: {reconciled.describe()}")
+                    gates = {"release": reconciled.describe()}
+                    if reconciled.report is not None:
+                        names = names_of(platform.lake, reconciled.report.evidence.changed)
+                        gates["gates"] = dg.MetadataValue.md(as_markdown(reconciled.report, names))
             context.log_event(
                 dg.AssetMaterialization(
                     asset_key=keys.index(backend, settings),

@@ -47,16 +47,18 @@ def ask_for_release(
     """
     stands: dict[str, str] = {}
     for backend in platform.settings.indexes.backends:
-        desk = platform.release_desk(backend, run_id=context.run_id, progress=context.log.info)
-        state = desk.sync.states.newest(model_version)
+        service = platform.release_service(
+            backend, run_id=context.run_id, progress=context.log.info
+        )
+        state = service.sync.states.newest(model_version)
         assert state is not None, "the version was indexed by this run"
-        settled = desk.release(
+        reconciled = service.release(
             state,
             actor=config.actor,
             reason=config.reason,
             automatic=config.automatic,
             evidence_ids=tuple(config.evaluations),
         )
-        context.log.info(f"{backend}: {settled.describe()}")
-        stands[backend] = settled.describe()
+        context.log.info(f"{backend}: {reconciled.describe()}")
+        stands[backend] = reconciled.describe()
     return stands

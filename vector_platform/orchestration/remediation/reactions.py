@@ -14,7 +14,13 @@ import dagster as dg
 
 from vector_platform.orchestration.check_results import model_verdicts
 from vector_platform.orchestration.remediation.action_log import ActionLog
-from vector_platform.remediation.decision import PlannedRun, Ruling, decide, lost_runs, planned_runs
+from vector_platform.remediation.decision import (
+    ActionDecision,
+    PlannedRun,
+    decide,
+    lost_runs,
+    planned_runs,
+)
 from vector_platform.remediation.diagnosis import diagnose
 from vector_platform.remediation.faults import Diagnosis, Kind, Scope
 from vector_platform.remediation.next_steps import limits_of
@@ -33,7 +39,7 @@ class Tick:
     """
 
     runs: tuple[PlannedRun, ...] = ()
-    left: tuple[Ruling, ...] = ()
+    left: tuple[ActionDecision, ...] = ()
 
     def describe_left(self) -> str:
         """One line for each fault that is left, or that there is none."""
@@ -63,7 +69,7 @@ def react(
         per_model: One run for each model version, for jobs that take only one.
     """
     # Versions may have been made since the code location was loaded.
-    platform.follow_own_models()
+    platform.follow_local_versions()
     found = [one for one in diagnoses(instance, platform.settings) if one.kind in kinds]
     if not found:
         return Tick()
@@ -72,7 +78,7 @@ def react(
         held |= holds(platform, action, now)
     log = ActionLog(platform.lake, instance, actor=actor, now=now)
     past = log.past()
-    rulings = decide(
+    decisions = decide(
         found,
         past=past,
         policy=platform.settings.acting,
@@ -80,12 +86,12 @@ def react(
         holds=held,
     )
     runs = lost_runs(past, now)
-    for planned in planned_runs(rulings, per_model=per_model):
-        log.act(planned, rulings)
+    for planned in planned_runs(decisions, per_model=per_model):
+        log.act(planned, decisions)
         runs.append(planned)
-    left = tuple(ruling for ruling in rulings if not ruling.acts)
-    for ruling in left:
-        log.leave(ruling)
+    left = tuple(decision for decision in decisions if not decision.acts)
+    for decision in left:
+        log.leave(decision)
     return Tick(tuple(runs), left)
 
 

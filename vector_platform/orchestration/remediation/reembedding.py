@@ -93,5 +93,5 @@ def name_anew(platform: Platform, changed: str) -> str:
         | {"description": f"{changed} as it answers since it was changed under its name."},
         fill=lambda folder: write_card(folder, card),
     )
-    platform.follow_own_models()
+    platform.follow_local_versions()
     return name

@@ -133,8 +133,8 @@ def base_of(platform: Platform, asked: str) -> str:
     if not name:
         raise NotConfigured("no model version is live yet: name one to retrain")
     spec = platform.settings.models[platform.embedder(name).name]
-    if spec.translated is not None:
-        raise NotConfigured(f"{name} is provisional: retrain {spec.translated.target}")
+    if spec.aligned is not None:
+        raise NotConfigured(f"{name} is provisional: retrain {spec.aligned.target}")
     return spec.adapter_of or name
 
 
@@ -191,7 +191,7 @@ def _keep_if_better(
         settings=candidate.settings | {"description": about},
         fill=fill,
     )
-    platform.follow_own_models()
+    platform.follow_local_versions()
     return comparisons
 
 

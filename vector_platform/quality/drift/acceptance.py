@@ -44,7 +44,7 @@ def days_to_accept(
         NotEnoughDays: Fewer than `MIN_REFERENCE_DAYS` days have chunks since the move.
     """
     reference, series = verdict.reference, verdict.series
-    held = lake.count_days(lake.dated_versions()).column("day").to_pylist()
+    held = lake.count_days(lake.versions_by_day()).column("day").to_pylist()
     if reference is None or series is None:
         return _span(held, limit, f"{len(held)} day(s) have chunks")
     if held and held[-1] <= reference.days[1]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vector_platform.errors import TerminalError
-from vector_platform.lake.lake import DatedVersions, Lake
+from vector_platform.lake.lake import Lake, VersionsByDay
 from vector_platform.quality.sketches.daily import every_vector_of, sync_sketches
 from vector_platform.quality.sketches.feature_map import MIN_CALIBRATION, fit
 from vector_platform.quality.sketches.references import (
@@ -42,7 +42,7 @@ class NotEnoughDays(TerminalError):
 
 
 def first_reference(
-    lake: Lake, model_version: str, versions: DatedVersions, *, days: int, run_id: str
+    lake: Lake, model_version: str, versions: VersionsByDay, *, days: int, run_id: str
 ) -> Reference | None:
     """The reference that holds; written now when there is none and enough days have passed.
 
@@ -108,7 +108,7 @@ def recalibrate_reference(
         NotEnoughDays: Fewer than `MIN_REFERENCE_DAYS` days with chunks, or too few contents.
         SnapshotIncomplete: A chunk has no vector yet.
     """
-    versions = lake.dated_versions()
+    versions = lake.versions_by_day()
     reference = newest_reference(lake, model_version)
     if reference is None or (reference.first_day, reference.last_day) != (first_day, last_day):
         reference = _accept(
@@ -128,7 +128,7 @@ def recalibrate_reference(
 def _accept(
     lake: Lake,
     model_version: str,
-    versions: DatedVersions,
+    versions: VersionsByDay,
     *,
     days: tuple[int, int],
     actor: str,
@@ -167,12 +167,12 @@ def _accept(
 
 
 def _slice(
-    lake: Lake, model_version: str, versions: DatedVersions, days: tuple[int, int]
+    lake: Lake, model_version: str, versions: VersionsByDay, days: tuple[int, int]
 ) -> tuple[list[str], Floats, list[str]]:
     """Hashes, vectors and texts of the calibration slice, in the order of the hashes."""
     kept: dict[str, tuple[Floats, str]] = {}
     seen = 0
-    for batch in lake.dated_contents(model_version, versions):
+    for batch in lake.contents_by_day(model_version, versions):
         columns = [batch.column(name).to_pylist() for name in ("content_hash", "day", "text")]
         vectors = every_vector_of(batch, model_version)
         for (content_hash, day, text), vector in zip(

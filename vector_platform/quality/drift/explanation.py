@@ -87,7 +87,7 @@ def explain(lake: Lake, verdict: DriftVerdict) -> Explanation:
     newest = ((day if slice_ is None else slice_.until) - EPOCH).days
     first = max(newest - window_days, reference.days[1]) + 1
     spans = (reference.days, (first, newest))
-    versions = lake.dated_versions()
+    versions = lake.versions_by_day()
     old, new = (
         lake.sample_of_days(
             reference.model_version,

@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 
 
-def new_mass_low(
+def novel_share_low(
     reference: Days,
     window: Days,
     *,

@@ -52,7 +52,7 @@ def rounded_up(freedom: float) -> int:
 
 
 @dataclass(frozen=True)
-class YearNull:
+class NullDistribution:
     """The largest score of a year without change, over all days, windows and tests.
 
     Attributes:

@@ -18,7 +18,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from vector_platform.quality.drift.calibration import MIN_REFERENCE_DAYS
-from vector_platform.quality.drift.novel_share import CONFIDENCE, event_low, new_mass_low
+from vector_platform.quality.drift.novel_share import CONFIDENCE, event_low, novel_share_low
 from vector_platform.quality.drift.null_distribution import LEAST_P_VALUE
 from vector_platform.quality.drift.policy import DriftPolicy
 from vector_platform.quality.drift.window_test import Calendar, Looks
@@ -40,7 +40,7 @@ class SliceAlarm:
     Attributes:
         tenant: Its tenant.
         source: Its source.
-        new_mass_low: Lower bound of the share of its window that is new.
+        novel_share_low: Lower bound of the share of its window that is new.
         markup_low: Lower bound of the share with more markup than its reference explains.
         confidence: Of each bound; above 95 % when few of many slices alarm.
         statistic: Its largest score on its newest day.
@@ -59,7 +59,7 @@ class SliceAlarm:
 
     tenant: str
     source: str
-    new_mass_low: float
+    novel_share_low: float
     markup_low: float
     confidence: float
     statistic: float
@@ -86,7 +86,7 @@ class SliceAlarm:
     def facts(self) -> dict[str, Any]:
         """Numbers first, for metadata and JSON."""
         return {
-            "new_mass_low": round(self.new_mass_low, 4),
+            "novel_share_low": round(self.novel_share_low, 4),
             "markup_low": round(self.markup_low, 4),
             "confidence": round(self.confidence, 6),
             "statistic": round(self.statistic, 4),
@@ -140,7 +140,7 @@ def alarmed_slices(
             alarms = rank
     chosen = [_alarm(each, reference, policy, alarms / len(found)) for each in found[:alarms]]
     # Sorting keeps the clearest first among those with the same bound.
-    return tuple(sorted(chosen, key=lambda alarm: -alarm.new_mass_low)), len(found)
+    return tuple(sorted(chosen, key=lambda alarm: -alarm.novel_share_low)), len(found)
 
 
 def _judged(
@@ -178,7 +178,7 @@ def _alarm(judged: _Judged, reference: Reference, policy: DriftPolicy, share: fl
     window = judged.calendar.known(judged.days.between(first, last))
     columns = reference.map.columns
     confidence = 1 - (1 - CONFIDENCE) * share
-    low = new_mass_low(
+    low = novel_share_low(
         normal,
         window,
         events=columns["events"],
@@ -189,7 +189,7 @@ def _alarm(judged: _Judged, reference: Reference, policy: DriftPolicy, share: fl
     markup_low = event_low(normal, window, event=markup, confidence=confidence)
     return SliceAlarm(
         *judged.name,
-        new_mass_low=low,
+        novel_share_low=low,
         markup_low=markup_low,
         confidence=confidence,
         statistic=float(looks.scores[-1, best]),
@@ -201,7 +201,7 @@ def _alarm(judged: _Judged, reference: Reference, policy: DriftPolicy, share: fl
         reference_days=len(normal.dates),
         since=EPOCH + timedelta(days=first),
         until=EPOCH + timedelta(days=last),
-        acts=low > policy.least_new_mass,
-        damaged=markup_low > policy.least_new_mass,
+        acts=low > policy.least_novel_share,
+        damaged=markup_low > policy.least_novel_share,
         looks=judged.calendar.looks(judged.days),
     )

@@ -21,7 +21,7 @@ import numpy as np
 
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.drift.calibration import MIN_REFERENCE_DAYS
-from vector_platform.quality.drift.novel_share import event_low, new_mass_low
+from vector_platform.quality.drift.novel_share import event_low, novel_share_low
 from vector_platform.quality.drift.null_distribution import LEAST_P_VALUE
 from vector_platform.quality.drift.policy import DriftPolicy
 from vector_platform.quality.drift.slice_alarms import SliceAlarm, alarmed_slices
@@ -46,7 +46,7 @@ class DriftVerdict:
         statistic: Largest score of the newest windows, -log10 of a chance; 0 when not judged.
         threshold: Score from which it alarms.
         p_value: Chance that a year without change holds a score as large.
-        new_mass_low: Lower bound of the share of the window that is new.
+        novel_share_low: Lower bound of the share of the window that is new.
         markup_low: Lower bound of the share with more markup than the reference explains.
         window_days: Length of the window that stands out most.
         block: Features that stand out most.
@@ -69,7 +69,7 @@ class DriftVerdict:
     statistic: float = 0.0
     threshold: float = 0.0
     p_value: float = 1.0
-    new_mass_low: float = 0.0
+    novel_share_low: float = 0.0
     markup_low: float = 0.0
     window_days: int = 0
     block: str = ""
@@ -91,12 +91,12 @@ class DriftVerdict:
     @property
     def acts(self) -> bool:
         """Whether the alarm is one of the whole stream and large enough to act on."""
-        return self.global_alarm and self.new_mass_low > self.policy.least_new_mass
+        return self.global_alarm and self.novel_share_low > self.policy.least_novel_share
 
     @property
     def damaged(self) -> bool:
         """Whether the alarm acts and is one of texts full of debris."""
-        return self.acts and self.markup_low > self.policy.least_new_mass
+        return self.acts and self.markup_low > self.policy.least_novel_share
 
     @property
     def moved_since(self) -> date | None:
@@ -136,7 +136,7 @@ class DriftVerdict:
             "threshold": round(self.threshold, 4),
             "p_value": max(self.p_value, LEAST_P_VALUE),
             "budget": self.policy.false_alarms_a_year,
-            "new_mass_low": round(self.new_mass_low, 4),
+            "novel_share_low": round(self.novel_share_low, 4),
             "markup_low": round(self.markup_low, 4),
             "window_days": self.window_days,
             "window_rows": self.window_rows,
@@ -145,8 +145,8 @@ class DriftVerdict:
             "days_missing": self.days_missing,
             "slices_judged": self.slices_judged,
             "slices_acting": sum(one.acts for one in self.slices_alarmed),
-            "slice_new_mass_low": max(
-                (round(one.new_mass_low, 4) for one in self.slices_alarmed), default=0.0
+            "slice_novel_share_low": max(
+                (round(one.novel_share_low, 4) for one in self.slices_alarmed), default=0.0
             ),
             "global_alarm": self.global_alarm,
             "acts": self.acts,
@@ -222,7 +222,9 @@ def judge_series(series: Series, reference: Reference, policy: DriftPolicy) -> D
         global_alarm=global_alarm,
         statistic=score,
         p_value=calendar.null.p_value(score),
-        new_mass_low=new_mass_low(normal, window, events=columns["events"], cells=columns["cells"]),
+        novel_share_low=novel_share_low(
+            normal, window, events=columns["events"], cells=columns["cells"]
+        ),
         markup_low=event_low(normal, window, event=columns["events"].start + MARKUP),
         window_days=width,
         window_rows=int(looks.rows[-1, best]),

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vector_platform.quality.drift.blocks import Block, fit_blocks, over_windows
-from vector_platform.quality.drift.null_distribution import WINDOWS, YearNull, rounded_up
+from vector_platform.quality.drift.null_distribution import WINDOWS, NullDistribution, rounded_up
 from vector_platform.quality.sketches.days import WEEK, YEAR, Days
 
 __all__ = ["YEAR", "Calendar", "Days", "Looks"]
@@ -112,7 +112,7 @@ class Calendar:
         return Looks(days.dates, self.windows, rows, scores, blocks)
 
     @cached_property
-    def null(self) -> YearNull:
+    def null(self) -> NullDistribution:
         """What the largest score of a year looks like when nothing changes."""
         tests = tuple((len(fit.block.tests), rounded_up(fit.freedom)) for fit in self._fits)
-        return YearNull(tests, self.days // WEEK * WEEK, self.windows)
+        return NullDistribution(tests, self.days // WEEK * WEEK, self.windows)

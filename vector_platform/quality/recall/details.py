@@ -19,7 +19,7 @@ from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.lake.storage.joins import scan, spilling_duckdb
 from vector_platform.quality.exact import vectors_of
 from vector_platform.quality.recall.index_queries import GOLDEN, NEW, OLD
-from vector_platform.quality.recall.index_recall import Answers, Fidelity
+from vector_platform.quality.recall.index_recall import Answers, IndexRecall
 from vector_platform.quality.recall.intervals import Recall, recall_interval
 
 # Queries shown of the worst slice, and neighbours shown that each has lost.
@@ -76,7 +76,7 @@ def recall_curve(answers: Answers, slice_name: str | None = None) -> list[Recall
     ]
 
 
-def reading(found: Fidelity) -> str:
+def reading(found: IndexRecall) -> str:
     """What the slices say of the reason, in words."""
     below = [each for each in found.slices if each.below]
     if not below:
@@ -170,7 +170,7 @@ def _asked(answers: Answers, place: int, rows: dict[str, dict[str, Any]]) -> str
 def _exact_rows(
     lake: Lake, model_version: str, snapshot: Snapshot, answers: Answers, places: Sequence[int]
 ) -> list[list[tuple[float, str]]]:
-    """The k nearest rows of a few queries, exactly, best first; as `fidelity.recall_of` counts."""
+    """The k nearest rows of a few queries, exactly, best first; as `index_recall.recall_of` counts."""
     queries, k = answers.queries, answers.k
     vectors = queries.vectors[list(places)]
     best: list[list[tuple[float, str]]] = [[] for _ in places]

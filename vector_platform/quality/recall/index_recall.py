@@ -1,4 +1,4 @@
-"""Index fidelity: what an index finds of what exact search over the lake finds, slice by slice.
+"""Index recall: what an index finds of what exact search over the lake finds, slice by slice.
 
 Belongs here: asking an index, exact scores, recall@k of every slice, and the verdict.
 
@@ -76,7 +76,7 @@ class SliceRecall:
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class IndexRecall:
     """What an index finds of the exact neighbours.
 
     Attributes:
@@ -131,7 +131,7 @@ class Answers:
         ids: Rows found for each query, best first.
         recalls: Recall@1 to recall@k of each query, shape (queries, k); NaN where it has no
             neighbour.
-        seconds: Single searches, see `Fidelity.p95_latency_ms`.
+        seconds: Single searches, see `IndexRecall.p95_latency_ms`.
     """
 
     queries: IndexQueries
@@ -155,7 +155,7 @@ def measure(
     floor: float,
     k: int = TOP_K,
     timer: Timer = time.perf_counter,
-) -> Fidelity:
+) -> IndexRecall:
     """Ask an index all queries, compare with exact search over a snapshot, and judge.
 
     Args:
@@ -222,7 +222,7 @@ def _latencies(
     return np.array(seconds)
 
 
-def judge(answers: Answers, *, floor: float) -> Fidelity:
+def judge(answers: Answers, *, floor: float) -> IndexRecall:
     """Recall@k by slice, and which slices are below the floor (Holm over those that are judged).
 
     Queries without any neighbour have a recall of NaN and are left out.
@@ -245,7 +245,7 @@ def judge(answers: Answers, *, floor: float) -> Fidelity:
     some = ~np.isnan(recalls)
     weights = np.array(queries.weights, np.float64)
     stored = some & (weights > 0)
-    return Fidelity(
+    return IndexRecall(
         recall=recall_interval(recalls[stored], k=k, rows=weights[stored])
         if stored.any()
         else NOTHING_STORED,

@@ -21,7 +21,7 @@ import pyarrow as pa
 from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import GOLDEN_QUERIES, canonical_json, hash_text
 from vector_platform.lake.lake import Lake, run_metadata
-from vector_platform.lake.slices.quarantine import WithheldSlices
+from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.storage.conditions import Condition
 from vector_platform.quality.retrieval.known_items import known_items, texts_of
 from vector_platform.quality.sketches.references import Reference, newest_reference
@@ -100,8 +100,8 @@ class GoldenProposals:
     def all(self) -> list[Proposal]:
         """Every proposal of a document that readers may see, the newest and strangest first."""
         rows = self._table.read().to_pylist()
-        withheld = WithheldSlices(self._lake).documents() if rows else set()
-        found = [Proposal(**row) for row in rows if row["doc_id"] not in withheld]
+        quarantined = SliceQuarantine(self._lake).documents() if rows else set()
+        found = [Proposal(**row) for row in rows if row["doc_id"] not in quarantined]
         return sorted(found, key=lambda p: (-p.proposed_at.timestamp(), -p.novelty, p.proposal_id))
 
     def propose(self, reference: Reference, *, now: datetime) -> list[Proposal]:
@@ -114,7 +114,8 @@ class GoldenProposals:
         if old is None:
             return []
         provenance = (
-            f"proposed: new mass of {reference.first_day}..{reference.last_day}, not explained by "
+            f"proposed: novel share of {reference.first_day}..{reference.last_day}, not explained "
+            "by "
             f"reference {old.sequence} of {reference.model_version} "
             f"({old.first_day}..{old.last_day})"
         )

@@ -133,7 +133,7 @@ def opening_of(title: str, body: str, *, sentence: bool = True) -> str:
 def _sample(lake: Lake, reference: Reference, days: Reference) -> pa.Table:
     first, last = days.days
     return lake.sample_of_days(
-        reference.model_version, lake.dated_versions(), first=first, last=last, limit=SAMPLE
+        reference.model_version, lake.versions_by_day(), first=first, last=last, limit=SAMPLE
     )
 
 

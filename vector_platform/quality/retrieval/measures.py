@@ -15,7 +15,7 @@ import pyarrow as pa
 from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
-from vector_platform.lake.slices.quarantine import WithheldSlices
+from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.quality.exact import ScoredDoc, best_per_document, exact_top_k
 from vector_platform.quality.retrieval.comparison import (
     Comparison,
@@ -124,7 +124,7 @@ class QualityReport:
         return facts
 
 
-def golden_set(rows: pa.Table, *, withheld: Collection[str] = ()) -> GoldenSet:
+def golden_set(rows: pa.Table, *, quarantined: Collection[str] = ()) -> GoldenSet:
     """Read rows of the lake's `golden_queries` table.
 
     A query whose judgements are all 0 or below has no right answer: it is skipped, and
@@ -133,7 +133,7 @@ def golden_set(rows: pa.Table, *, withheld: Collection[str] = ()) -> GoldenSet:
 
     Args:
         rows: The judgements.
-        withheld: Documents in quarantine. Nobody can find them, so judgements of them do not
+        quarantined: Documents in quarantine. Nobody can find them, so judgements of them do not
             count, and a query without any other relevant document is not asked.
 
     Raises:
@@ -152,7 +152,7 @@ def golden_set(rows: pa.Table, *, withheld: Collection[str] = ()) -> GoldenSet:
     if hopeless == qrels.keys():
         raise NoGoldenQueries("no golden query names a document of a positive gain")
     kept = {
-        query: {doc: gain for doc, gain in gains.items() if doc not in withheld}
+        query: {doc: gain for doc, gain in gains.items() if doc not in quarantined}
         for query, gains in qrels.items()
     }
     qrels = {query: gains for query, gains in kept.items() if max(gains.values(), default=0) > 0}
@@ -172,7 +172,7 @@ def current_golden(lake: Lake) -> GoldenSet | None:
     rows = lake.golden_queries.read()
     if not rows.num_rows:
         return None
-    return golden_set(rows, withheld=WithheldSlices(lake).documents())
+    return golden_set(rows, quarantined=SliceQuarantine(lake).documents())
 
 
 def evaluate(

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.lake.contract import DRIFT_SKETCHES
-from vector_platform.lake.lake import DatedVersions, Lake, SnapshotIncomplete
+from vector_platform.lake.lake import Lake, SnapshotIncomplete, VersionsByDay
 from vector_platform.lake.storage.conditions import Condition
 from vector_platform.lake.storage.tables import HistoryUnavailable
 from vector_platform.quality.sketches.days import Days
@@ -84,8 +84,8 @@ class _Origin:
         return {"run_id": run_id, **{name: str(value) for name, value in asdict(self).items()}}
 
     @property
-    def versions(self) -> DatedVersions:
-        return DatedVersions(self.chunks_id, self.chunks, self.documents_id, self.documents)
+    def versions(self) -> VersionsByDay:
+        return VersionsByDay(self.chunks_id, self.chunks, self.documents_id, self.documents)
 
     @classmethod
     def newest(cls, lake: Lake, model_version: str) -> _Origin | None:
@@ -98,7 +98,7 @@ class _Origin:
 
 
 def sync_sketches(
-    lake: Lake, reference: Reference, versions: DatedVersions, *, run_id: str
+    lake: Lake, reference: Reference, versions: VersionsByDay, *, run_id: str
 ) -> SketchReport:
     """Make the sketches of a model version those of its chunks, in one commit.
 
@@ -125,9 +125,9 @@ def sync_sketches(
 
 
 def _update(
-    lake: Lake, reference: Reference, after: DatedVersions, now: _Origin, run_id: str
+    lake: Lake, reference: Reference, after: VersionsByDay, now: _Origin, run_id: str
 ) -> SketchReport:
-    batches = lake.dated_contents(reference.model_version, now.versions, after=after)
+    batches = lake.contents_by_day(reference.model_version, now.versions, after=after)
     changes, rows = _sketched(batches, reference)
     if not changes:
         return SketchReport(rows, 0, False)
@@ -144,7 +144,7 @@ def _update(
 
 
 def _recount(lake: Lake, reference: Reference, now: _Origin, run_id: str) -> SketchReport:
-    batches = lake.dated_contents(reference.model_version, now.versions)
+    batches = lake.contents_by_day(reference.model_version, now.versions)
     sketches, rows = _sketched(batches, reference)
     lake.drift_sketches.replace(
         _table(reference, sketches),
@@ -243,7 +243,7 @@ def _date(day: int) -> date:
     return EPOCH + timedelta(days=day)
 
 
-def _named(versions: DatedVersions) -> dict[str, Any]:
+def _named(versions: VersionsByDay) -> dict[str, Any]:
     return asdict(versions)
 
 

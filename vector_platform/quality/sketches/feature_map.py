@@ -14,7 +14,7 @@ and subtract. They come in groups:
 - `topics`, `cells`: which of a few, and of many, centres is nearest, as counts: topics that come
   or go, and what moved;
 - `events`: whether a measure is beyond what nearly all of the slice reaches, as counts: not
-  tested, they bound the share of new mass.
+  tested, they bound the share of novel share.
 
 Values are rounded to a grid, so that float64 sums of up to 2^34 rows are exact: in whatever order
 the same features are added, merged and subtracted, the result is the same bytes.

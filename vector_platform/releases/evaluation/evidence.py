@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from vector_platform.quality.recall.index_recall import Fidelity, SliceRecall
+from vector_platform.quality.recall.index_recall import IndexRecall, SliceRecall
 from vector_platform.quality.recall.intervals import Recall
 from vector_platform.releases.evaluation.changed_answers import ChangedAnswer
 
@@ -59,7 +59,7 @@ class Evidence:
         newest_snapshot: The lake's newest at that moment.
         differences: What the comparison found; empty when equal.
         rows: Rows compared.
-        fidelity: What it finds of the exact neighbours; None when not measured.
+        index_recall: What it finds of the exact neighbours; None when not measured.
         quality: Scores of both models; None when they were not scored, or are one model.
         same_vectors: Whether both generations hold vectors of one model fingerprint.
         champion_ms: Latency of each probe query on the live generation, milliseconds.
@@ -78,7 +78,7 @@ class Evidence:
     newest_snapshot: str
     differences: str
     rows: int
-    fidelity: Fidelity | None = None
+    index_recall: IndexRecall | None = None
     quality: QualityScores | None = None
     same_vectors: bool = False
     champion_ms: tuple[float, ...] = ()
@@ -92,21 +92,21 @@ class Evidence:
 
 def evidence_of(facts: Mapping[str, Any]) -> Evidence:
     """Evidence from its kept facts."""
-    quality, fidelity = facts["quality"], facts["fidelity"]
+    quality, index_recall = facts["quality"], facts["index_recall"]
     return Evidence(
         **{
             **facts,
-            "fidelity": Fidelity(
+            "index_recall": IndexRecall(
                 **{
-                    **fidelity,
-                    "recall": Recall(**fidelity["recall"]),
+                    **index_recall,
+                    "recall": Recall(**index_recall["recall"]),
                     "slices": tuple(
                         SliceRecall(**{**each, "recall": Recall(**each["recall"])})
-                        for each in fidelity["slices"]
+                        for each in index_recall["slices"]
                     ),
                 }
             )
-            if fidelity
+            if index_recall
             else None,
             "quality": QualityScores(
                 **{

@@ -15,7 +15,7 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.quality.recall.index_queries import IndexQueries
-from vector_platform.quality.recall.index_recall import Fidelity, Timer, measure
+from vector_platform.quality.recall.index_recall import IndexRecall, Timer, measure
 from vector_platform.quality.retrieval.golden_questions import GoldenQuestions
 from vector_platform.releases.evaluation.changed_answers import changed_answers
 from vector_platform.releases.evaluation.evidence import Change, Evidence, QualityScores
@@ -95,7 +95,7 @@ def collect(
             if live:
                 before.append(_answered(ask(target, live.identity, known_as[place], timer=timer)))
             answers.append(_answered(ask(target, state.identity, mine, timer=timer)))
-    fidelity = _fidelity(
+    index_recall = _index_recall(
         lake,
         target,
         state,
@@ -117,7 +117,7 @@ def collect(
         newest_snapshot=chunks_of(lake.snapshot()),
         differences="" if proof.clean else proof.describe(),
         rows=proof.plan.actual,
-        fidelity=fidelity,
+        index_recall=index_recall,
         quality=None if same or live is None else comparable_scores(lake, metric, live, state),
         same_vectors=same,
         champion_ms=tuple(round(answer.ms, 3) for answer in before),
@@ -128,7 +128,7 @@ def collect(
     )
 
 
-def _fidelity(
+def _index_recall(
     lake: Lake,
     target: VectorIndex,
     state: GenerationState,
@@ -136,7 +136,7 @@ def _fidelity(
     queries: IndexQueries,
     floor: float,
     timer: Timer,
-) -> Fidelity:
+) -> IndexRecall:
     try:
         return measure(lake, target, state.identity, snapshot, queries, floor=floor, timer=timer)
     except IndexUnavailable as error:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from vector_platform.quality.recall.index_recall import Fidelity, SliceRecall
+from vector_platform.quality.recall.index_recall import IndexRecall, SliceRecall
 from vector_platform.quality.retrieval.noninferiority import Outcome, not_inferior
 from vector_platform.releases.evaluation.evidence import Evidence, QualityScores
 from vector_platform.releases.gates.freezes import frozen_by
@@ -103,7 +103,7 @@ def judge(evidence: Evidence, policy: Releases, *, moment: datetime) -> GateRepo
         evidence,
         (
             _verify(evidence),
-            _recall(evidence.fidelity),
+            _recall(evidence.index_recall),
             _quality(evidence, policy),
             _latency(evidence, policy.max_latency_ratio),
             _freeze(moment, policy),
@@ -121,10 +121,10 @@ def _verify(evidence: Evidence) -> Gate:
     return Gate("verify", "pass", "equal to the newest snapshot of the lake", numbers)
 
 
-def _recall(found: Fidelity | None) -> Gate:
+def _recall(found: IndexRecall | None) -> Gate:
     """All rows together must prove the floor; a slice must not be below it, nor look so.
 
-    `Fidelity` judges the slices together (Holm). A slice too small to be judged that lies below
+    `IndexRecall` judges the slices together (Holm). A slice too small to be judged that lies below
     the floor with its whole interval is never taken for a pass.
     """
     if found is None or found.recall.queries == 0:

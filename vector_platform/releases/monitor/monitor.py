@@ -1,4 +1,4 @@
-"""Watching a young release: ask both generations for real, and go back if the live one is worse.
+"""Watching a baking release: ask both generations for real, and go back if the live one is worse.
 
 Belongs here: which release is watched, measuring it, and acting on `watch`.
 """
@@ -21,10 +21,10 @@ from vector_platform.releases.evaluation.records import WATCH, keep
 from vector_platform.releases.monitor.verdict import Measured, Watched, watch
 from vector_platform.releases.pointer.live import Release
 from vector_platform.releases.requests.rollback import go_back
-from vector_platform.releases.requests.service import ReleaseDesk
+from vector_platform.releases.requests.service import ReleaseService
 
 # Who goes back by itself.
-WATCHER = "watch_releases"
+WATCHER = "monitor_releases"
 
 
 def watched_release(live: Release | None, now: datetime, watch_minutes: int) -> Release | None:
@@ -40,47 +40,47 @@ def watched_release(live: Release | None, now: datetime, watch_minutes: int) -> 
     return live if now - live.released_at <= timedelta(minutes=watch_minutes) else None
 
 
-def watch_live(desk: ReleaseDesk) -> Watched | None:
+def watch_live(service: ReleaseService) -> Watched | None:
     """Measure the live generation beside the previous one, decide, record, and act.
 
     Returns:
-        The decision; None when no release is young or the previous generation is gone.
+        The decision; None when no release is in its bake period or the previous generation is gone.
 
     Raises:
         MeasurementFailed: Neither generation answers: an outage, which is never a verdict.
     """
-    release = watched_release(desk.pointer.live(), desk.clock(), desk.policy.watch_minutes)
+    release = watched_release(service.pointer.live(), service.clock(), service.policy.watch_minutes)
     if release is None:
         return None
-    present = {state.generation: state for state in desk.sync.states.present()}
+    present = {state.generation: state for state in service.sync.states.present()}
     previous = present.get(release.previous_generation or "")
     live = present.get(release.generation)
     if previous is None or live is None:
         return None
-    before, after = measure(desk, previous, live)
-    if before.error_share > desk.policy.watch_max_errors:
+    before, after = measure(service, previous, live)
+    if before.error_share > service.policy.watch_max_errors:
         raise MeasurementFailed(
             f"{before.errors} of {before.probes} probes of the previous generation "
             f"{previous.generation} got no answer, so nothing is decided about {live.generation}"
         )
-    found = watch(before, after, desk.policy)
+    found = watch(before, after, service.policy)
     kept = keep(
-        desk.lake,
+        service.lake,
         kind=WATCH,
-        subject=f"{desk.target.backend}/{desk.index}/{live.generation}",
+        subject=f"{service.target.backend}/{service.index}/{live.generation}",
         model_version=live.model_version,
         value=float(found.action == "keep"),
         sample_size=after.probes,
         details={"why": found.why, **found.numbers},
-        run_id=desk.run_id,
-        now=desk.clock(),
+        run_id=service.run_id,
+        now=service.clock(),
     )
     if found.action == "return":
-        go_back([desk], actor=WATCHER, reason=found.why, automatic=True, evidence_ids=(kept,))
+        go_back([service], actor=WATCHER, reason=found.why, automatic=True, evidence_ids=(kept,))
     else:
-        desk.ledger.decisions.record(
+        service.store.decisions.record(
             "keep",
-            f"{desk.target.backend}/{desk.index}/{live.generation}",
+            f"{service.target.backend}/{service.index}/{live.generation}",
             actor=WATCHER,
             why=found.why,
             evidence=(kept,),
@@ -90,23 +90,23 @@ def watch_live(desk: ReleaseDesk) -> Watched | None:
 
 
 def measure(
-    desk: ReleaseDesk, previous: GenerationState, live: GenerationState
+    service: ReleaseService, previous: GenerationState, live: GenerationState
 ) -> tuple[Measured, Measured]:
     """Ask both generations every probe, in turn, so that a busy machine slows both alike."""
-    sides = [(state, desk.examiner.probes(state.model_version)) for state in (previous, live)]
-    timer = desk.examiner.timer
+    sides = [(state, service.collector.probes(state.model_version)) for state in (previous, live)]
+    timer = service.collector.timer
     for state, probes in sides:
         for probe in probes[:WARM_UP]:
-            ask(desk.target, state.identity, probe, timer=timer)
+            ask(service.target, state.identity, probe, timer=timer)
     answers: list[list[Answer]] = [[], []]
     for place in range(min(len(probes) for _, probes in sides)):
         for mine, (state, probes) in zip(answers, sides, strict=True):
-            mine.append(ask(desk.target, state.identity, probes[place], timer=timer))
-    known = current_golden(desk.lake)
+            mine.append(ask(service.target, state.identity, probes[place], timer=timer))
+    known = current_golden(service.lake)
     before, after = (
         Measured(
             tuple(None if answer.error else answer.ms for answer in mine),
-            _scores(known, probes, mine, desk.examiner.metric) if known else {},
+            _scores(known, probes, mine, service.collector.metric) if known else {},
         )
         for mine, (_, probes) in zip(answers, sides, strict=True)
     )

@@ -44,7 +44,7 @@ class Examined:
     unsure: tuple[str, ...]
 
 
-class Examiner:
+class EvidenceCollector:
     """Examines the generations of one index on one backend.
 
     Args:

@@ -16,8 +16,8 @@ from vector_platform.quality.recall.shadow import ShadowQuery, ShadowReport, Sid
 from vector_platform.releases.evaluation.records import SHADOW, keep
 from vector_platform.releases.pointer.live import LivePointer
 from vector_platform.releases.requests.policy import Override
-from vector_platform.releases.requests.reconciliation import Settled
-from vector_platform.releases.requests.service import ReleaseDesk
+from vector_platform.releases.requests.reconciliation import Reconciled
+from vector_platform.releases.requests.service import ReleaseService
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MigrationReport:
 
     sync: SyncReport
     shadow: ShadowReport
-    release: Settled | None
+    release: Reconciled | None
 
     def facts(self) -> dict[str, Any]:
         """Numbers for metadata and JSON."""
@@ -49,7 +49,7 @@ def migrate(
     *,
     old: VectorIndex,
     old_pointer: LivePointer,
-    desk: ReleaseDesk,
+    service: ReleaseService,
     queries: list[ShadowQuery],
     k: int = 10,
     tell: Callable[[MigrationReport], None] = lambda report: None,
@@ -65,7 +65,7 @@ def migrate(
     Args:
         old: Backend that serves now.
         old_pointer: Its live pointer.
-        desk: Release desk of the backend to build on.
+        service: Release service of the backend to build on.
         queries: Recorded or golden queries, embedded by the live model.
         k: Hits to compare.
         tell: Called with the report before any pointer moves.
@@ -79,31 +79,31 @@ def migrate(
         NothingToCompare: There are no queries.
     """
     serving = old_pointer.live_generation()
-    report = _proven(desk.sync, serving.model_version)
+    report = _proven(service.sync, serving.model_version)
     state = report.generation
     shadow = compare_sides(
-        Side(old, serving.identity), Side(desk.target, state.identity), queries, k=k
+        Side(old, serving.identity), Side(service.target, state.identity), queries, k=k
     )
     found = MigrationReport(report, shadow, None)
     tell(found)
-    live = desk.pointer.live()
+    live = service.pointer.live()
     if not release or (live and live.generation == state.generation):
         return found
     compared = keep(
-        desk.lake,
+        service.lake,
         kind=SHADOW,
         subject=f"{shadow.old} {shadow.new}",
         model_version=state.model_version,
         value=shadow.overlap,
         sample_size=shadow.queries,
         details=shadow.facts(),
-        run_id=desk.run_id,
-        now=desk.clock(),
+        run_id=service.run_id,
+        now=service.clock(),
     )
-    settled = desk.release(
+    reconciled = service.release(
         state, actor=actor, reason=reason, overrides=overrides, evidence_ids=(compared,)
     )
-    return replace(found, release=settled)
+    return replace(found, release=reconciled)
 
 
 def _proven(sync: IndexSync, model_version: str) -> SyncReport:

@@ -14,12 +14,12 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.quality.retrieval.measures import compare_scores
 from vector_platform.releases.evaluation.records import Evaluation, judged_alike, newest_evaluations
 from vector_platform.releases.requests.policy import Override
-from vector_platform.releases.requests.reconciliation import Settled
+from vector_platform.releases.requests.reconciliation import Reconciled
 from vector_platform.releases.requests.service import (
     Asked,
-    ReleaseDesk,
+    ReleaseService,
     ask_together,
-    settle_together,
+    reconcile_together,
 )
 
 
@@ -61,7 +61,7 @@ class Outcome:
 
 
 def promote_model(
-    desks: Sequence[ReleaseDesk],
+    services: Sequence[ReleaseService],
     *,
     model_version: str | None,
     candidates: Sequence[str],
@@ -80,7 +80,7 @@ def promote_model(
     A gate that fails stays shut for everybody.
 
     Args:
-        desks: Where releases of the backends are decided.
+        services: Where releases of the backends are decided.
         model_version: Which model; None for the best by the newest evaluations.
         candidates: Model versions to choose from.
         actor: Who asks.
@@ -91,19 +91,19 @@ def promote_model(
         overrides: What to set aside -> why.
 
     Returns:
-        One outcome a desk, in their order.
+        One outcome a service, in their order.
 
     Raises:
         NothingToPromote: No evaluation to choose by, or no generation to promote.
         NotOurs: An index is another lake's, or was written by another history of this one.
         ReleaseShrinks: Readers would lose too many rows.
     """
-    chosen = [_choice(desk, model_version, candidates) for desk in desks]
-    says_yes = accept_undecided and not automatic and not desks[0].policy.approvers
+    chosen = [_choice(service, model_version, candidates) for service in services]
+    says_yes = accept_undecided and not automatic and not services[0].policy.approvers
     word: dict[Override, str] = {"undecided": reason} if says_yes else {}
     new = [one for one in chosen if not one.live]
     asked = ask_together(
-        [Asked(one.desk, one.state) for one in new],
+        [Asked(one.service, one.state) for one in new],
         actor=actor,
         # Whoever is asked to approve reads why this one was chosen.
         reason=reason if model_version or not new else f"{reason}: {new[0].why}",
@@ -111,55 +111,59 @@ def promote_model(
         overrides={**word, **(overrides or {})},
         evidence_ids=tuple(dict.fromkeys(found for one in new for found in one.evaluation_ids)),
     )
-    mend = [one.desk.mend_mirror for one in chosen if one.live]
-    settled = {one.request.backend: one for one in settle_together(desks, asked, completing=mend)}
-    return [one.outcome(settled.get(one.desk.target.backend)) for one in chosen]
+    mend = [one.service.mend_mirror for one in chosen if one.live]
+    reconciled = {
+        one.request.backend: one for one in reconcile_together(services, asked, completing=mend)
+    }
+    return [one.outcome(reconciled.get(one.service.target.backend)) for one in chosen]
 
 
 @dataclass(frozen=True)
 class _Choice:
     """What a promotion chose for one backend, and why."""
 
-    desk: ReleaseDesk
+    service: ReleaseService
     state: GenerationState
     live: bool
     why: str
     evaluation_ids: tuple[str, ...]
 
-    def outcome(self, settled: Settled | None) -> Outcome:
+    def outcome(self, reconciled: Reconciled | None) -> Outcome:
         """What became of it; without a request it was live."""
-        place = (self.desk.target.backend, self.state.model_version, self.state.generation)
-        mirrored = self.desk.pointer.mirrored
-        if settled is None:
+        place = (self.service.target.backend, self.state.model_version, self.state.generation)
+        mirrored = self.service.pointer.mirrored
+        if reconciled is None:
             return Outcome(*place, moved=False, why=self.why, mirrored=mirrored)
         return Outcome(
             *place,
-            moved=settled.moved,
-            why=self.why if settled.moved else settled.describe(),
-            request_id=settled.request.request_id,
-            waits=settled.request.open,
+            moved=reconciled.moved,
+            why=self.why if reconciled.moved else reconciled.describe(),
+            request_id=reconciled.request.request_id,
+            waits=reconciled.request.open,
             mirrored=mirrored,
         )
 
 
-def _choice(desk: ReleaseDesk, model_version: str | None, candidates: Sequence[str]) -> _Choice:
+def _choice(
+    service: ReleaseService, model_version: str | None, candidates: Sequence[str]
+) -> _Choice:
     """The generation to make live on one backend."""
-    live = desk.pointer.live()
+    live = service.pointer.live()
     evaluations = {
         name: found
-        for name, found in newest_evaluations(desk.lake, desk.examiner.metric).items()
+        for name, found in newest_evaluations(service.lake, service.collector.metric).items()
         if name in candidates
     }
     chosen, why = _choose(
-        evaluations, live.model_version if live else None, model_version, desk.examiner.metric
+        evaluations, live.model_version if live else None, model_version, service.collector.metric
     )
-    newest = desk.sync.states.newest(chosen)
+    newest = service.sync.states.newest(chosen)
     if newest is None:
         raise NothingToPromote(
-            f"{desk.target.backend} has no generation of {chosen}: materialise its index first"
+            f"{service.target.backend} has no generation of {chosen}: materialise its index first"
         )
     return _Choice(
-        desk,
+        service,
         newest,
         live is not None and live.generation == newest.generation,
         why,

@@ -1,10 +1,10 @@
-"""Settling a request: end it, examine it, release it, or say what it waits for.
+"""Reconciliation a request: end it, examine it, release it, or say what it waits for.
 
 Belongs here: the order of those steps, and what a run after a crash does.
 
 The order is what makes a kill at any line harmless. The pointer moves in one commit that carries
 the request's id, so a later call sees that it has moved and only writes down what is missing.
-Settling a request that has ended changes nothing.
+Reconciliation a request that has ended changes nothing.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from vector_platform.releases.pointer.cutover import (
     tidy_up_quietly,
 )
 from vector_platform.releases.pointer.live import LivePointer, rolled_back
-from vector_platform.releases.requests.evidence_collector import Examiner
+from vector_platform.releases.requests.evidence_collector import EvidenceCollector
 from vector_platform.releases.requests.policy import stands_in_the_way, state_of
 from vector_platform.releases.requests.requests import ReleaseRequest
-from vector_platform.releases.requests.store import PLATFORM, Ledger
+from vector_platform.releases.requests.store import PLATFORM, RequestStore
 from vector_platform.settings import Releases
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Settled:
+class Reconciled:
     """Where a request stands after everything that can be done for it now has been done.
 
     Attributes:
@@ -67,15 +67,15 @@ class Settled:
         return with_lacking(told, self.mirrored)
 
 
-class Settling:
-    """Settles the requests of one index on one backend.
+class Reconciliation:
+    """Reconciles the requests of one index on one backend.
 
     Args:
         pointer: The live pointer.
         target: The backend.
         sync: Its sync.
-        ledger: Requests and decisions.
-        examiner: Keeps the evidence of requests current.
+        store: Requests and decisions.
+        collector: Keeps the evidence of requests current.
         policy: Gates' bars and approvals.
         run_id: Recorded with everything.
         clock: When it is.
@@ -86,8 +86,8 @@ class Settling:
         pointer: LivePointer,
         target: VectorIndex,
         sync: IndexSync,
-        ledger: Ledger,
-        examiner: Examiner,
+        store: RequestStore,
+        collector: EvidenceCollector,
         *,
         policy: Releases,
         run_id: str,
@@ -96,25 +96,25 @@ class Settling:
         self._pointer = pointer
         self._target = target
         self._sync = sync
-        self._ledger = ledger
-        self._examiner = examiner
+        self._store = store
+        self._collector = collector
         self._policy = policy
         self._run_id = run_id
         self._clock = clock
 
-    def settle(self, request_id: str) -> Settled:
-        """Do for a request all that can be done now; raises as `ReleaseDesk.settle` says."""
+    def reconcile(self, request_id: str) -> Reconciled:
+        """Do for a request all that can be done now; raises as `ReleaseService.reconcile` says."""
         self.mend_mirror()
-        with self._ledger.exclusively():
-            request = self._ledger.get(request_id)
+        with self._store.exclusively():
+            request = self._store.get(request_id)
             ended = self._ended(request)
         if ended is not None:
             return ended
-        settled = self._turn_back(request) if request.leaves else self._release(request)
-        if settled.moved:
+        reconciled = self._turn_back(request) if request.leaves else self._release(request)
+        if reconciled.moved:
             tidy_up_quietly(self._pointer, self._target, self._sync)
-            settled = replace(settled, mirrored=self._pointer.mirrored)
-        return settled
+            reconciled = replace(reconciled, mirrored=self._pointer.mirrored)
+        return reconciled
 
     def mend_mirror(self) -> None:
         """Make the backend's aliases follow the pointer, if somebody was kept from doing that.
@@ -133,17 +133,19 @@ class Settling:
 
     # -- a release --------------------------------------------------------------------------
 
-    def _release(self, request: ReleaseRequest) -> Settled:
+    def _release(self, request: ReleaseRequest) -> Reconciled:
         evidence, request = self._current_evidence(request)
         rows = self._sync.locks.writing(request.generation)
         # First the rows, for which one may have to wait, then the books, for which others would.
-        with rows.held(), self._ledger.exclusively():
-            return self._ended(request) or self._flip_if_nothing_is_in_the_way(request, evidence)
+        with rows.held(), self._store.exclusively():
+            return self._ended(request) or self._cut_over_if_nothing_is_in_the_way(
+                request, evidence
+            )
 
-    def _ended(self, request: ReleaseRequest) -> Settled | None:
+    def _ended(self, request: ReleaseRequest) -> Reconciled | None:
         return self._finish(request) or self._out_of_date(request)
 
-    def _out_of_date(self, request: ReleaseRequest) -> Settled | None:
+    def _out_of_date(self, request: ReleaseRequest) -> Reconciled | None:
         """End a request that can no longer be released, or not by who asked."""
         taken_back = rolled_back(self._pointer.history()).get(request.generation)
         if request.automatic and taken_back is not None and not request.leaves:
@@ -163,21 +165,21 @@ class Settling:
             return self._end(request, "expire", PLATFORM, why)
         return None
 
-    def _flip_if_nothing_is_in_the_way(
+    def _cut_over_if_nothing_is_in_the_way(
         self, request: ReleaseRequest, evidence: Evidence
-    ) -> Settled:
+    ) -> Reconciled:
         state = self._state(request)
         live = self._live_state()
         report = judge(evidence, self._policy, moment=self._clock())
         change = change_of(state, live)
-        standing = self._ledger.standing(request)
+        standing = self._store.standing(request)
         reasons = stands_in_the_way(change, report, standing, self._policy)
-        if not self._examiner.is_fresh(evidence, live):
+        if not self._collector.is_fresh(evidence, live):
             reasons.append("the lake or the live generation moved on; it is measured again")
         if reasons:
             now_is = state_of(change, report, standing, self._policy)
-            return Settled(
-                self._ledger.mark(request, now_is, "; ".join(reasons)), report, moved=False
+            return Reconciled(
+                self._store.mark(request, now_is, "; ".join(reasons)), report, moved=False
             )
         move_pointer(
             self._pointer,
@@ -197,27 +199,27 @@ class Settling:
         )
         return self._moved(request, report)
 
-    def _moved(self, request: ReleaseRequest, report: GateReport | None) -> Settled:
+    def _moved(self, request: ReleaseRequest, report: GateReport | None) -> Reconciled:
         finished = self._finish(request)
         assert finished is not None
         return replace(finished, report=report, moved=True)
 
     # -- a rollback -------------------------------------------------------------------------
 
-    def _turn_back(self, request: ReleaseRequest) -> Settled:
+    def _turn_back(self, request: ReleaseRequest) -> Reconciled:
         """Make an earlier generation live again. No gate is asked: it has been live before."""
         assert request.leaves is not None
         with self._sync.locks.writing(request.generation).held():
-            shrink = "shrink" in self._ledger.standing(request).overrides
+            shrink = "shrink" in self._store.standing(request).overrides
             try:
                 # Before the books are locked: a generation may be far behind the lake.
                 state = catch_up(
                     self._pointer, self._sync, self._state(request), allow_shrink=shrink
                 )
             except ReleaseShrinks as error:
-                self._ledger.mark(request, "requested", str(error))
+                self._store.mark(request, "requested", str(error))
                 raise
-            with self._ledger.exclusively():
+            with self._store.exclusively():
                 ended = self._ended(request)
                 if ended is not None:
                     return ended
@@ -237,8 +239,8 @@ class Settling:
 
     def _decide_to_turn_back(self, request: ReleaseRequest) -> None:
         place = f"{request.backend}/{request.index}/{request.leaves}"
-        asked = self._ledger.decisions.about(request.request_id, what="request")
-        self._ledger.decisions.record(
+        asked = self._store.decisions.about(request.request_id, what="request")
+        self._store.decisions.record(
             "return" if request.automatic else "rollback",
             place,
             actor=request.requester,
@@ -250,20 +252,22 @@ class Settling:
 
     # -- both -------------------------------------------------------------------------------
 
-    def _finish(self, request: ReleaseRequest) -> Settled | None:
+    def _finish(self, request: ReleaseRequest) -> Reconciled | None:
         """Bring the record of a request that has ended up to date; None while it is open.
 
-        The pointer's own history is asked first: a run that died after the flip has released
+        The pointer's own history is asked first: a run that died after the cut-over has released
         the request, whether or not it lived to say so.
         """
         release = self._pointer.release_of(request.request_id)
         if release is None:
-            end = self._ledger.standing(request).end
+            end = self._store.standing(request).end
             return (
-                None if end is None else Settled(self._ledger.mark(request, end), None, moved=False)
+                None
+                if end is None
+                else Reconciled(self._store.mark(request, end), None, moved=False)
             )
-        if all(d.what != "release" for d in self._ledger.decisions.about(request.request_id)):
-            self._ledger.decide(
+        if all(d.what != "release" for d in self._store.decisions.about(request.request_id)):
+            self._store.decide(
                 "release",
                 request,
                 release.actor,
@@ -271,40 +275,40 @@ class Settling:
                 before=release.previous_generation,
                 after=release.generation,
             )
-        return Settled(self._ledger.mark(request, "released"), None, moved=False)
+        return Reconciled(self._store.mark(request, "released"), None, moved=False)
 
     def _current_evidence(self, request: ReleaseRequest) -> tuple[Evidence, ReleaseRequest]:
         """The evidence of a request, measured again when the world has moved on."""
-        known = self._examiner.kept(request)
+        known = self._collector.kept(request)
         live = self._live_state()
-        if known is not None and self._examiner.is_fresh(known, live):
+        if known is not None and self._collector.is_fresh(known, live):
             return known, request
-        allow_shrink = "shrink" in self._ledger.standing(request).overrides
+        allow_shrink = "shrink" in self._store.standing(request).overrides
         try:
-            found = self._examiner.examine(
+            found = self._collector.examine(
                 request, self._state(request), live, known=known, allow_shrink=allow_shrink
             )
         except ReleaseShrinks as error:
-            self._ledger.mark(request, "requested", str(error))
+            self._store.mark(request, "requested", str(error))
             raise
-        with self._ledger.exclusively():
+        with self._store.exclusively():
             self._reopen_if_unsure(request, found.unsure)
             saved = replace(
-                self._ledger.get(request.request_id),
+                self._store.get(request.request_id),
                 evidence_id=found.evidence_id,
                 updated_at=found.examined_at,
             )
-            return found.evidence, self._ledger.requests.save(saved)
+            return found.evidence, self._store.requests.save(saved)
 
     def _reopen_if_unsure(self, request: ReleaseRequest, unsure: Sequence[str]) -> None:
         """Approvals were given to what the gates said; a gate that cannot tell any more was not."""
-        standing = self._ledger.standing(request)
+        standing = self._store.standing(request)
         if unsure and (standing.approvals or "undecided" in standing.overrides):
             why = f"measured again: {', '.join(unsure)} undecided now; earlier approvals are void"
-            self._ledger.decide("reopen", request, PLATFORM, why)
+            self._store.decide("reopen", request, PLATFORM, why)
 
-    def _end(self, request: ReleaseRequest, what: What, actor: str, reason: str) -> Settled:
-        return Settled(self._ledger.end(request, what, actor, reason), None, moved=False)
+    def _end(self, request: ReleaseRequest, what: What, actor: str, reason: str) -> Reconciled:
+        return Reconciled(self._store.end(request, what, actor, reason), None, moved=False)
 
     def _state(self, request: ReleaseRequest) -> GenerationState:
         return next(s for s in self._sync.states.all() if s.generation == request.generation)

@@ -108,7 +108,7 @@ class ReleaseRequest:
 
 
 class ReleaseRequests:
-    """Reads and writes requests. Writers hold the lock of the ledger (`store.py`)."""
+    """Reads and writes requests. Writers hold the lock of the store (`store.py`)."""
 
     def __init__(self, lake: Lake) -> None:
         self._table = lake.release_requests
@@ -162,6 +162,6 @@ class ReleaseRequests:
                 self._table.merge(rows, metadata=metadata)
                 return
             except CommitConflict:
-                # Another backend's desk wrote at the same moment; each attempt lets one through.
+                # Another backend's service wrote at the same moment; each attempt lets one through.
                 if attempt == COMMIT_ATTEMPTS - 1:
                     raise

@@ -18,9 +18,9 @@ from vector_platform.releases.pointer.targets import NothingToRollBackTo, Turn, 
 from vector_platform.releases.requests.policy import Override
 from vector_platform.releases.requests.service import (
     Asked,
-    ReleaseDesk,
+    ReleaseService,
     ask_together,
-    settle_together,
+    reconcile_together,
 )
 
 
@@ -62,7 +62,7 @@ class WentBack:
 
 
 def go_back(
-    desks: Sequence[ReleaseDesk],
+    services: Sequence[ReleaseService],
     *,
     actor: str,
     reason: str,
@@ -79,7 +79,7 @@ def go_back(
     aliases that were left behind.
 
     Args:
-        desks: Of the backends.
+        services: Of the backends.
         actor: Who goes back.
         reason: Why.
         automatic: Whether the watch goes back, and not a person.
@@ -89,7 +89,7 @@ def go_back(
         evidence_ids: Evaluations that led to it.
 
     Returns:
-        One outcome a desk, in their order.
+        One outcome a service, in their order.
 
     Raises:
         NotOurs: An index is another lake's, or was written by another history of this one.
@@ -98,9 +98,10 @@ def go_back(
         SyncInProgress: Somebody still writes that generation; that part waits.
     """
     turns = [
-        turn_of(desk.pointer.history(), desk.target.backend, to=to, before=before) for desk in desks
+        turn_of(service.pointer.history(), service.target.backend, to=to, before=before)
+        for service in services
     ]
-    parts = [_part(desk, turn) for desk, turn in zip(desks, turns, strict=True)]
+    parts = [_part(service, turn) for service, turn in zip(services, turns, strict=True)]
     overrides: dict[Override, str] = {"shrink": reason} if allow_shrink else {}
     asked = ask_together(
         [part for part, turn in zip(parts, turns, strict=True) if not turn.done],
@@ -111,15 +112,17 @@ def go_back(
         evidence_ids=evidence_ids,
     )
     complete = [
-        partial(_complete, desk, turn) for desk, turn in zip(desks, turns, strict=True) if turn.done
+        partial(_complete, service, turn)
+        for service, turn in zip(services, turns, strict=True)
+        if turn.done
     ]
-    settled = {
-        one.request.backend: one for one in settle_together(desks, asked, completing=complete)
+    reconciled = {
+        one.request.backend: one for one in reconcile_together(services, asked, completing=complete)
     }
     done = []
     for part, turn in zip(parts, turns, strict=True):
-        backend = part.desk.target.backend
-        found = settled.get(backend)
+        backend = part.service.target.backend
+        found = reconciled.get(backend)
         done.append(
             WentBack(
                 backend,
@@ -129,25 +132,26 @@ def go_back(
                 moved=found is not None and found.moved,
                 request_id=found.request.request_id if found else "",
                 why=found.describe() if found else f"live already, {turn.leaves} was taken back",
-                mirrored=part.desk.pointer.mirrored,
+                mirrored=part.service.pointer.mirrored,
             )
         )
     return done
 
 
-def _part(desk: ReleaseDesk, turn: Turn) -> Asked:
-    present = {state.generation: state for state in desk.sync.states.present()}
+def _part(service: ReleaseService, turn: Turn) -> Asked:
+    present = {state.generation: state for state in service.sync.states.present()}
     if turn.target not in present:
         raise NothingToRollBackTo(
-            f"{desk.target.backend} {turn.target} has been dropped (releases.keep_generations), so "
+            f"{service.target.backend} {turn.target} has been dropped (releases.keep_generations), "
+            "so "
             "nothing can go back to it"
         )
-    return Asked(desk, present[turn.target], turn.leaves)
+    return Asked(service, present[turn.target], turn.leaves)
 
 
-def _complete(desk: ReleaseDesk, turn: Turn) -> None:
+def _complete(service: ReleaseService, turn: Turn) -> None:
     """Finish the books and the mirror of a rollback that was interrupted after its move."""
-    desk.mend_mirror()
-    for request in desk.ledger.open():
+    service.mend_mirror()
+    for request in service.store.open():
         if request.leaves and request.generation == turn.target:
-            desk.settle(request.request_id)
+            service.reconcile(request.request_id)

@@ -1,9 +1,9 @@
-"""The release desk of one index: where people and sensors ask, decide, and go back.
+"""The release service of one index: where people and sensors ask, decide, and go back.
 
 Belongs here: taking a request, a vote, an override, each from somebody who has a say.
 
 A kill at any line is harmless: a vote is one appended decision, and asking or voting again finds
-what has been written down. Every vote is followed by settling, which finishes what it can.
+what has been written down. Every vote is followed by reconciliation, which finishes what it can.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from vector_platform.lake.decisions import Clock, What, utc_now
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.pointer.cutover import ReleaseShrinks
 from vector_platform.releases.pointer.live import LivePointer
-from vector_platform.releases.requests.evidence_collector import Examiner
+from vector_platform.releases.requests.evidence_collector import EvidenceCollector
 from vector_platform.releases.requests.policy import MayNotDecide, Override, may_approve
-from vector_platform.releases.requests.reconciliation import Settled, Settling
+from vector_platform.releases.requests.reconciliation import Reconciled, Reconciliation
 from vector_platform.releases.requests.requests import ReleaseRequest
-from vector_platform.releases.requests.store import PLATFORM, Ledger
+from vector_platform.releases.requests.store import PLATFORM, RequestStore
 from vector_platform.settings import Releases
 
 
@@ -36,15 +36,15 @@ class AlreadyLive(TerminalError):
     """The generation is what readers see already."""
 
 
-class ReleaseDesk:
-    """The desk of one index on one backend.
+class ReleaseService:
+    """The service of one index on one backend.
 
     Args:
         lake: Where requests, decisions and evaluations are.
         pointer: The live pointer.
         target: The backend.
         sync: Its sync.
-        examiner: Keeps the evidence of requests current.
+        collector: Keeps the evidence of requests current.
         index: Logical index.
         policy: Gates' bars and approvals.
         run_id: Recorded with everything.
@@ -57,7 +57,7 @@ class ReleaseDesk:
         pointer: LivePointer,
         target: VectorIndex,
         sync: IndexSync,
-        examiner: Examiner,
+        collector: EvidenceCollector,
         *,
         index: str,
         policy: Releases,
@@ -68,8 +68,8 @@ class ReleaseDesk:
         self.sync = sync
         self.target = target
         self.policy = policy
-        self.examiner = examiner
-        self.ledger = Ledger(
+        self.collector = collector
+        self.store = RequestStore(
             lake,
             target.backend,
             index,
@@ -82,12 +82,12 @@ class ReleaseDesk:
         self.index = index
         self.clock = clock
         self.run_id = run_id
-        self._settling = Settling(
+        self._reconciliation = Reconciliation(
             pointer,
             target,
             sync,
-            self.ledger,
-            examiner,
+            self.store,
+            collector,
             policy=policy,
             run_id=run_id,
             clock=clock,
@@ -108,7 +108,7 @@ class ReleaseDesk:
         """Ask for a generation to go live. Asking again for the same one gives the same request.
 
         An older open request for the same model is withdrawn: its generation is out of date. A
-        sensor's request for a generation that was rolled back is rejected when it is settled.
+        sensor's request for a generation that was rolled back is rejected when it is reconciled.
 
         Args:
             state: The generation.
@@ -141,8 +141,8 @@ class ReleaseDesk:
         automatic: bool = False,
         overrides: Mapping[Override, str] | None = None,
         evidence_ids: tuple[str, ...] = (),
-    ) -> Settled:
-        """Ask, and settle at once: what the policy lets through is live afterwards."""
+    ) -> Reconciled:
+        """Ask, and reconcile at once: what the policy lets through is live afterwards."""
         request = self.request(
             state,
             actor=actor,
@@ -151,11 +151,11 @@ class ReleaseDesk:
             overrides=overrides,
             evidence_ids=evidence_ids,
         )
-        return self.settle(request.request_id)
+        return self.reconcile(request.request_id)
 
     # -- deciding ---------------------------------------------------------------------------
 
-    def approve(self, request_id: str, *, actor: str, reason: str) -> Settled:
+    def approve(self, request_id: str, *, actor: str, reason: str) -> Reconciled:
         """Approve a request and release it if that is all it waited for.
 
         Approving twice, or approving what has been released, changes nothing.
@@ -164,36 +164,36 @@ class ReleaseDesk:
             MayNotDecide: The requester, or somebody who is not named as approver.
             RequestEnded: It was rejected or withdrawn, or has expired.
         """
-        with self.ledger.exclusively():
-            request = self.ledger.get(request_id)
+        with self.store.exclusively():
+            request = self.store.get(request_id)
             if not may_approve(actor, request.requester, self.policy):
-                raise MayNotDecide(self.ledger.no_say(actor, request))
-            standing = self.ledger.standing(request)
+                raise MayNotDecide(self.store.no_say(actor, request))
+            standing = self.store.standing(request)
             if standing.end not in (None, "released"):
                 raise RequestEnded(f"{request_id} is {standing.end}: ask for the release again")
             if standing.end is None and actor not in standing.approvals:
-                self.ledger.decide("approve", request, actor, reason, after=request.generation)
-        return self.settle(request_id)
+                self.store.decide("approve", request, actor, reason, after=request.generation)
+        return self.reconcile(request_id)
 
-    def reject(self, request_id: str, *, actor: str, reason: str) -> Settled:
+    def reject(self, request_id: str, *, actor: str, reason: str) -> Reconciled:
         """End a request. The requester withdraws it; anybody else with a say rejects it.
 
         Raises:
             MayNotDecide: Somebody who is not named as approver.
             RequestEnded: It has been released, or has expired.
         """
-        with self.ledger.exclusively():
-            request = self.ledger.get(request_id)
+        with self.store.exclusively():
+            request = self.store.get(request_id)
             own = actor == request.requester
             if not own and not may_approve(actor, request.requester, self.policy):
-                raise MayNotDecide(self.ledger.no_say(actor, request))
-            end = self.ledger.standing(request).end
+                raise MayNotDecide(self.store.no_say(actor, request))
+            end = self.store.standing(request).end
             if end in ("released", "expired"):
                 raise RequestEnded(f"{request_id} is {end}")
             if end is None:
                 what: What = "withdraw" if own else "reject"
-                request = self.ledger.end(request, what, actor, reason)
-        return Settled(request, None, moved=False)
+                request = self.store.end(request, what, actor, reason)
+        return Reconciled(request, None, moved=False)
 
     def override(self, request_id: str, what: Override, *, actor: str, reason: str) -> None:
         """Set something aside for one request, with a reason that is kept.
@@ -201,26 +201,26 @@ class ReleaseDesk:
         Raises:
             MayNotDecide: The policy does not let this person.
         """
-        with self.ledger.exclusively():
-            request = self.ledger.get(request_id)
-            self.ledger.check_override(what, actor, request.requester)
-            self.ledger.override(request, what, actor, reason)
+        with self.store.exclusively():
+            request = self.store.get(request_id)
+            self.store.check_override(what, actor, request.requester)
+            self.store.override(request, what, actor, reason)
 
-    # -- settling ---------------------------------------------------------------------------
+    # -- reconciliation ---------------------------------------------------------------------------
 
-    def settle_open(self) -> list[Settled]:
-        """Settle every open request of this index, oldest first, and mend its aliases."""
+    def reconcile_open(self) -> list[Reconciled]:
+        """Reconcile every open request of this index, oldest first, and mend its aliases."""
         self.mend_mirror()
-        settled = []
-        for request in self.ledger.open():
+        reconciled = []
+        for request in self.store.open():
             try:
-                settled.append(self.settle(request.request_id))
+                reconciled.append(self.reconcile(request.request_id))
             except ReleaseShrinks:
                 # Written down in the request; it is no reason to let the others wait.
-                settled.append(Settled(self.ledger.get(request.request_id), None, moved=False))
-        return settled
+                reconciled.append(Reconciled(self.store.get(request.request_id), None, moved=False))
+        return reconciled
 
-    def settle(self, request_id: str) -> Settled:
+    def reconcile(self, request_id: str) -> Reconciled:
         """Expire, measure or release a request, or say what it waits for.
 
         Calling it again changes nothing until something else has changed.
@@ -231,7 +231,7 @@ class ReleaseDesk:
             ReleaseShrinks: Readers would lose too many rows; the request waits.
             SyncInProgress: Somebody is writing the index.
         """
-        return self._settling.settle(request_id)
+        return self._reconciliation.reconcile(request_id)
 
     def mend_mirror(self) -> None:
         """Make the backend's aliases follow the pointer, if somebody was kept from doing that.
@@ -239,7 +239,7 @@ class ReleaseDesk:
         Raises:
             NotOurs: The index is another lake's, or was written by another history of this one.
         """
-        self._settling.mend_mirror()
+        self._reconciliation.mend_mirror()
 
     # -- internals --------------------------------------------------------------------------
 
@@ -247,10 +247,10 @@ class ReleaseDesk:
         self, state: GenerationState, *, automatic: bool, leaves: str | None
     ) -> ReleaseRequest | None:
         """The open request for a generation, or the one that a sensor has been refused."""
-        for request in reversed(self.ledger.of(state.generation)):
+        for request in reversed(self.store.of(state.generation)):
             if request.leaves != leaves:
                 continue
-            end = self.ledger.standing(request).end
+            end = self.store.standing(request).end
             if end is None and self.pointer.release_of(request.request_id) is None:
                 return request
             if end == "rejected" and automatic and request.automatic:
@@ -267,15 +267,15 @@ class ReleaseDesk:
     ) -> None:
         """Record that a stored request was asked for, and what was set aside for it."""
         live = self.pointer.live()
-        self.ledger.register(
+        self.store.register(
             request, before=live.generation if live else None, evidence_ids=evidence_ids
         )
-        for older in self.ledger.open():
+        for older in self.store.open():
             same = older.model_version == request.model_version
             if same and not request.leaves and not older.leaves and older.whole != request.whole:
-                self.ledger.end(older, "withdraw", PLATFORM, f"superseded by {request.request_id}")
+                self.store.end(older, "withdraw", PLATFORM, f"superseded by {request.request_id}")
         for what, why in overrides.items():
-            self.ledger.override(request, what, actor, why)
+            self.store.override(request, what, actor, why)
 
 
 @dataclass(frozen=True)
@@ -283,12 +283,12 @@ class Asked:
     """One part of what is asked for.
 
     Attributes:
-        desk: Of the backend.
+        service: Of the backend.
         state: Generation that is to be live.
         leaves: Generation that a rollback takes back; None for a release.
     """
 
-    desk: ReleaseDesk
+    service: ReleaseService
     state: GenerationState
     leaves: str | None = None
 
@@ -313,24 +313,24 @@ def ask_together(
     if not parts:
         return []
     with ExitStack() as locked:
-        for part in sorted(parts, key=lambda part: part.desk.target.backend):
+        for part in sorted(parts, key=lambda part: part.service.target.backend):
             for what in overrides:
-                part.desk.ledger.check_override(what, actor, actor)
-            locked.enter_context(part.desk.ledger.exclusively())
-            live = part.desk.pointer.live()
+                part.service.store.check_override(what, actor, actor)
+            locked.enter_context(part.service.store.exclusively())
+            live = part.service.pointer.live()
             if live is not None and live.generation == part.state.generation:
-                where = f"{part.desk.target.backend} {part.state.generation}"
+                where = f"{part.service.target.backend} {part.state.generation}"
                 raise AlreadyLive(f"{where} is live already")
         known = [
-            part.desk.find(part.state, automatic=automatic, leaves=part.leaves) for part in parts
+            part.service.find(part.state, automatic=automatic, leaves=part.leaves) for part in parts
         ]
         whole = next((one.whole for one in known if one is not None), None)
-        store = parts[0].desk.ledger.requests
+        store = parts[0].service.store.requests
         taken = {one.backend for one in store.all() if one.whole == whole} if whole else set()
         asked: list[ReleaseRequest] = []
         for part, found in zip(parts, known, strict=True):
-            joins = whole if part.desk.target.backend not in taken else None
-            request = found or part.desk.ledger.draft(
+            joins = whole if part.service.target.backend not in taken else None
+            request = found or part.service.store.draft(
                 part.state,
                 actor=actor,
                 reason=reason,
@@ -342,27 +342,27 @@ def ask_together(
             asked.append(request)
         store.save_all([one for one, found in zip(asked, known, strict=True) if found is None])
         for part, request in zip(parts, asked, strict=True):
-            part.desk.enter(request, actor=actor, overrides=overrides, evidence_ids=evidence_ids)
+            part.service.enter(request, actor=actor, overrides=overrides, evidence_ids=evidence_ids)
     return asked
 
 
-def settle_together(
-    desks: Sequence[ReleaseDesk],
+def reconcile_together(
+    services: Sequence[ReleaseService],
     asked: Sequence[ReleaseRequest],
     *,
     completing: Sequence[Callable[[], None]] = (),
-) -> list[Settled]:
-    """Settle the parts of a request, each at its desk.
+) -> list[Reconciled]:
+    """Reconcile the parts of a request, each at its service.
 
-    A part that fails keeps no other one from being settled; its error is raised afterwards.
+    A part that fails keeps no other one from being reconciled; its error is raised afterwards.
 
     Args:
-        desks: Of the backends.
+        services: Of the backends.
         asked: The parts there are.
         completing: What is left to do on backends of which nothing had to be asked.
     """
-    by_backend = {desk.target.backend: desk for desk in desks}
-    settled: list[Settled] = []
+    by_backend = {service.target.backend: service for service in services}
+    reconciled: list[Reconciled] = []
     failures: list[VectorPlatformError] = []
     for complete in completing:
         try:
@@ -371,9 +371,9 @@ def settle_together(
             failures.append(error)
     for request in asked:
         try:
-            settled.append(by_backend[request.backend].settle(request.request_id))  # type: ignore[index]
+            reconciled.append(by_backend[request.backend].reconcile(request.request_id))  # type: ignore[index]
         except VectorPlatformError as error:
             failures.append(error)
     if failures:
         raise failures[0]
-    return settled
+    return reconciled

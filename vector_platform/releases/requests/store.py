@@ -1,4 +1,4 @@
-"""The books of a release desk: its requests, and the decisions that say where they stand.
+"""The books of a release service: its requests, and the decisions that say where they stand.
 
 Belongs here: reading and writing both tables for one index, so that row and decisions agree after
 a kill at any line, and keeping a second decider out.
@@ -31,7 +31,7 @@ PLATFORM = "platform"
 LOCK_SECONDS = 60
 
 
-class Ledger:
+class RequestStore:
     """Requests and decisions of one index on one backend.
 
     Args:

@@ -16,7 +16,7 @@ from vector_platform.indexes.proof import row_sample
 from vector_platform.indexes.proof.row_contents import NOT_THERE, differing_fields, wanted_rows
 from vector_platform.indexes.proof.row_sample import WHOLE_ROWS, WHOLE_TURNS, whole_share
 from vector_platform.indexes.proof.verify import verify
-from vector_platform.indexes.proof_sample import DigestSample
+from vector_platform.indexes.proof_sample import ProofSample
 from vector_platform.indexes.stored_rows import pinecone_documents, pinecone_row
 from vector_platform.indexes.sync import proving
 from vector_platform.lake.rules import canonical_json
@@ -96,7 +96,7 @@ def test_a_forged_row_is_found_in_exactly_one_of_so_many_turns(world: World) -> 
             world.target,
             state,
             snapshot,
-            whole=DigestSample(1 / WHOLE_TURNS, turn),
+            whole=ProofSample(1 / WHOLE_TURNS, turn),
             others=0,
         )
         for turn in range(WHOLE_TURNS)
@@ -156,7 +156,7 @@ def test_where_one_row_differs_all_are_read_before_anything_is_repaired(large: W
 def test_what_is_read_whole_is_bounded_and_comes_round(rows: int, fetch_share: float) -> None:
     share = whole_share(rows, fetch_share=fetch_share)
     assert rows <= 5000 or share * rows <= max(WHOLE_ROWS, 5000)
-    turns = DigestSample(share).turns
+    turns = ProofSample(share).turns
     assert turns is not None
     if fetch_share == 1.0:
         assert turns <= max(WHOLE_TURNS, -(-rows // WHOLE_ROWS))

@@ -17,8 +17,8 @@ from vector_platform.lake.slices.quarantine import (
     NothingMended,
     Quarantine,
     SliceEmpty,
+    SliceQuarantine,
     UnknownQuarantine,
-    WithheldSlices,
 )
 from vector_platform.lake.slices.slices import Slice, SliceUnnamed, name_slices, parse_slices
 from vector_platform_tests.corpus.test_chunks import document
@@ -49,12 +49,12 @@ def put(lake: Lake, *rows: dict[str, Any], gone: tuple[str, ...] = ()) -> None:
 
 def withhold(lake: Lake, slice_: Slice, **more: Any) -> Quarantine:
     facts = {"actor": "ann", "reason": "debris", "run_id": "r1", "now": NOW} | more
-    return WithheldSlices(lake).withhold(slice_, **facts)
+    return SliceQuarantine(lake).add(slice_, **facts)
 
 
 def lift(lake: Lake, held: Quarantine, **more: Any) -> Quarantine:
     facts = {"actor": "bob", "reason": "mended", "now": NOW + timedelta(days=1)} | more
-    return WithheldSlices(lake).lift(held.quarantine_id, **facts)
+    return SliceQuarantine(lake).lift(held.quarantine_id, **facts)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def lift(lake: Lake, held: Quarantine, **more: Any) -> Quarantine:
 def test_a_slice_holds_its_documents_from_its_first_day_on(
     slice_: Slice, expected: list[str], lake: Lake
 ) -> None:
-    assert WithheldSlices(lake).documents(slice_) == {f"s:{key}" for key in expected}
+    assert SliceQuarantine(lake).documents(slice_) == {f"s:{key}" for key in expected}
 
 
 def test_a_slice_of_everything_is_no_slice() -> None:
@@ -120,10 +120,10 @@ def test_a_slice_that_covers_another_holds_all_that_it_holds(
 def test_a_quarantine_is_kept_with_who_and_why_and_is_asked_for_once(lake: Lake) -> None:
     held = withhold(lake, Slice("s", "a"), evaluation_id="e1")
     assert withhold(lake, Slice("s", "a", MARCH_9), actor="bob") == held
-    assert WithheldSlices(lake).all() == WithheldSlices(lake).open() == [held]
+    assert SliceQuarantine(lake).all() == SliceQuarantine(lake).open() == [held]
     assert (held.actor, held.reason, held.evaluation_id) == ("ann", "debris", "e1")
     wider = withhold(lake, Slice("s"))
-    assert WithheldSlices(lake).open() == sorted(
+    assert SliceQuarantine(lake).open() == sorted(
         [held, wider], key=lambda one: (one.opened_at, one.quarantine_id)
     )
 
@@ -131,7 +131,7 @@ def test_a_quarantine_is_kept_with_who_and_why_and_is_asked_for_once(lake: Lake)
 def test_a_slice_without_documents_is_refused(lake: Lake) -> None:
     with pytest.raises(SliceEmpty, match="source nothing"):
         withhold(lake, Slice("nothing"))
-    assert WithheldSlices(lake).all() == []
+    assert SliceQuarantine(lake).all() == []
 
 
 def test_what_is_as_it_was_is_not_given_back_by_mistake(lake: Lake) -> None:
@@ -139,10 +139,10 @@ def test_what_is_as_it_was_is_not_given_back_by_mistake(lake: Lake) -> None:
     put(lake, document("other", "Changed.", tenant="b"))
     with pytest.raises(NothingMended, match=r"no document changed since 2026-03-20.*--as-is"):
         lift(lake, held)
-    assert WithheldSlices(lake).open() == [held]
+    assert SliceQuarantine(lake).open() == [held]
     ended = lift(lake, held, as_is=True)
     assert (ended.lifted_by, ended.lift_reason, ended.holds) == ("bob", "mended", False)
-    assert WithheldSlices(lake).open() == []
+    assert SliceQuarantine(lake).open() == []
 
 
 @pytest.mark.parametrize("mend", ["change", "delete", "move"])
@@ -154,7 +154,7 @@ def test_what_has_been_mended_is_given_back(mend: str, lake: Lake) -> None:
         put(lake, gone=("new",))
     else:
         put(lake, document("new", tenant="b"))
-    assert WithheldSlices(lake).mended(held) == 1
+    assert SliceQuarantine(lake).mended(held) == 1
     ended = lift(lake, held)
     # Again is the same: what ended first stays.
     assert lift(lake, held, actor="cat") == ended
@@ -163,9 +163,9 @@ def test_what_has_been_mended_is_given_back(mend: str, lake: Lake) -> None:
 def test_more_of_the_same_mends_nothing(lake: Lake) -> None:
     held = withhold(lake, Slice("s", "a"))
     put(lake, document("newer", tenant="a"))
-    assert WithheldSlices(lake).mended(held) == 0
+    assert SliceQuarantine(lake).mended(held) == 0
     put(lake, document("newer", "Mended.", tenant="a"))
-    assert WithheldSlices(lake).mended(held) == 1
+    assert SliceQuarantine(lake).mended(held) == 1
 
 
 def test_after_the_documents_were_made_anew_nobody_can_tell_what_was_mended(
@@ -174,11 +174,11 @@ def test_after_the_documents_were_made_anew_nobody_can_tell_what_was_mended(
     held = withhold(lake, Slice("s", "a"))
     (tmp_path / "lake" / "documents").rename(tmp_path / "before")
     put(lake, document("new", "Mended.", tenant="a"))
-    assert WithheldSlices(lake).mended(held) is None
+    assert SliceQuarantine(lake).mended(held) is None
     with pytest.raises(NothingMended, match="cannot be told"):
         lift(lake, held)
 
 
 def test_a_quarantine_that_does_not_exist_is_named(lake: Lake) -> None:
     with pytest.raises(UnknownQuarantine, match="'q-0': vector-platform quarantine list"):
-        WithheldSlices(lake).get("q-0")
+        SliceQuarantine(lake).get("q-0")

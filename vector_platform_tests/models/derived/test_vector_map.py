@@ -13,7 +13,7 @@ from vector_platform.models.derived.vector_map import (
     BLOCK_ROWS,
     VectorMap,
     agreement,
-    fit_translation,
+    fit_alignment,
     load_map,
 )
 
@@ -34,7 +34,7 @@ def test_a_turned_space_is_recovered_from_pairs_and_holds_for_vectors_not_seen(
 ) -> None:
     turn = rotation(seed, old, old + more)
     pairs, unseen = unit(seed, 200, old), unit(seed + 1, 40, old)
-    fitted = fit_translation(pairs, (pairs @ turn).astype(np.float32))
+    fitted = fit_alignment(pairs, (pairs @ turn).astype(np.float32))
     assert np.abs(fitted.apply(unseen) - unseen @ turn).max() < 1e-4
 
 
@@ -45,7 +45,7 @@ def test_a_linear_map_that_is_no_turn_is_recovered_by_the_ridge() -> None:
     new = old @ stretch + 0.3 * random.standard_normal(8)
     # The new model scales each vector to unit norm, so no affine map is exact; the ridge is near.
     new = (new / np.linalg.norm(new, axis=1, keepdims=True)).astype(np.float32)
-    fitted = fit_translation(old[:3000], new[:3000])
+    fitted = fit_alignment(old[:3000], new[:3000])
     assert fitted.method.startswith("ridge")
     assert agreement(fitted.apply(old[3000:]), new[3000:]) > 0.95
 
@@ -63,7 +63,7 @@ def test_the_bits_of_a_vector_do_not_depend_on_the_others_of_its_batch(
     assert np.abs(np.linalg.norm(together, axis=1) - 1).max() < 1e-6
 
 
-def test_a_text_without_a_vector_does_not_get_one_by_translation() -> None:
+def test_a_text_without_a_vector_does_not_get_one_by_alignment() -> None:
     vector_map = VectorMap(np.eye(3), np.ones(3), "any")
     assert not vector_map.apply(np.zeros((2, 3), dtype=np.float32)).any()
 
@@ -76,7 +76,7 @@ def test_agreement_is_one_for_the_same_vectors_and_near_zero_for_unrelated_ones(
 
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="too few"):
-        fit_translation(unit(1, 2, 4), unit(2, 2, 4))
+        fit_alignment(unit(1, 2, 4), unit(2, 2, 4))
     with pytest.raises(ValueError, match="no 10 neighbours"):
         agreement(unit(1, 10, 4), unit(1, 10, 4))
 
@@ -85,10 +85,10 @@ def test_a_saved_map_reads_back_and_equal_maps_have_equal_bytes(tmp_path: Path) 
     old, new = unit(1, 300, 6), unit(2, 300, 9)
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        fit_translation(old, new).save(tmp_path / folder)
+        fit_alignment(old, new).save(tmp_path / folder)
     (first,), (second,) = ((tmp_path / folder).iterdir() for folder in ("a", "b"))
     assert first.read_bytes() == second.read_bytes()
-    loaded, fitted = load_map(tmp_path / "a"), fit_translation(old, new)
+    loaded, fitted = load_map(tmp_path / "a"), fit_alignment(old, new)
     assert loaded.digest == fitted.digest
     assert loaded.method == fitted.method
     assert np.array_equal(loaded.apply(old), fitted.apply(old))

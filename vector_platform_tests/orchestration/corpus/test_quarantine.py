@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from vector_platform.lake.slices.quarantine import WithheldSlices
+from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.slices.slices import Slice
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.chunks import cut_documents
@@ -118,7 +118,7 @@ def test_where_the_policy_says_so_what_moved_is_kept_from_readers(stock: Stock) 
     assert sensor.start(request).success
     # From the first day of what moved; what was there before, and others, stay.
     assert stocked.served == ["guides:0", "guides:1", "guides:5"]
-    (held,) = WithheldSlices(stocked.platform.lake).open()
+    (held,) = SliceQuarantine(stocked.platform.lake).open()
     assert held.slice == Slice("guides", "acme", date(2026, 3, 9))
     assert (held.actor, held.evaluation_id) == (QUARANTINE, "e1")
     (decision,) = decided(stocked.platform, "quarantine")
@@ -129,7 +129,7 @@ def test_where_the_policy_says_so_what_moved_is_kept_from_readers(stock: Stock) 
 
 def test_a_slice_that_hardly_changed_is_left_alone_and_nobody_is_told(stock: Stock) -> None:
     stocked = stock(acting=AUTO)
-    hardly = GUIDES | {"new_mass_low": 0.02, "acts": False}
+    hardly = GUIDES | {"novel_share_low": 0.02, "acts": False}
     run_checks(stocked.instance, OLD, moved_slices("e1", hardly))
     sensor = Sensor(QUARANTINE, stocked.platform, stocked.instance)
     assert sensor.tick() == []
@@ -148,7 +148,7 @@ def test_a_slice_that_hardly_changed_is_left_alone_and_nobody_is_told(stock: Sto
 
 def test_of_two_slices_only_the_one_that_changed_is_quarantined(stock: Stock) -> None:
     stocked = stock(acting=AUTO)
-    hardly = GUIDES | {"tenant": "zeta", "new_mass_low": 0.02, "acts": False}
+    hardly = GUIDES | {"tenant": "zeta", "novel_share_low": 0.02, "acts": False}
     run_checks(stocked.instance, OLD, moved_slices("e1", GUIDES, hardly))
     (request,) = Sensor(QUARANTINE, stocked.platform, stocked.instance).tick()
     config = request.run_config["ops"]["quarantine"]["config"]
@@ -163,7 +163,7 @@ def test_a_slice_that_moved_under_two_models_is_quarantined_once(stock: Stock) -
     sensor = Sensor(QUARANTINE, stocked.platform, stocked.instance)
     (request,) = sensor.tick()
     assert sensor.start(request).success
-    assert len(WithheldSlices(stocked.platform.lake).all()) == 1
+    assert len(SliceQuarantine(stocked.platform.lake).all()) == 1
 
 
 @pytest.mark.deep
@@ -229,7 +229,7 @@ def test_a_slice_that_is_a_slip_changes_nothing(
     with pytest.raises(RunFailed, match=message):
         stocked.quarantine(**slice_)
     assert stocked.served == before
-    assert WithheldSlices(stocked.platform.lake).all() == []
+    assert SliceQuarantine(stocked.platform.lake).all() == []
 
 
 @pytest.mark.usefixtures("at_once")

@@ -18,9 +18,9 @@ from vector_platform.lake.contract import GOLDEN_QUERIES
 from vector_platform.models.errors import ModelError
 from vector_platform.models.local_versions import read_card
 from vector_platform.orchestration.models.assets import embed
-from vector_platform.orchestration.models.jobs import make_translation
-from vector_platform.settings import SettingsError, load_settings, with_own_models
-from vector_platform.training.alignment import TranslationRefused
+from vector_platform.orchestration.models.jobs import make_alignment
+from vector_platform.settings import SettingsError, load_settings, with_local_versions
+from vector_platform.training.alignment import AlignmentRefused
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.words import words_text
 from vector_platform_tests.orchestration.aligning import (
@@ -29,10 +29,10 @@ from vector_platform_tests.orchestration.aligning import (
     NEW,
     OLD,
     STRANGER,
+    align,
     deployment,
     promote,
     quiet,
-    translate,
     write_weights,
 )
 from vector_platform_tests.orchestration.harness import MemoryPlatform, settings_of
@@ -62,8 +62,8 @@ def fingerprints(platform: MemoryPlatform, model_version: str) -> set[str]:
 def test_the_whole_corpus_is_served_in_the_new_space_with_a_sample_embedded(
     platform: MemoryPlatform,
 ) -> None:
-    made = translate(platform)
-    assert (made["model_version"], made["translated"], made["texts"]) == (NAME, DOCUMENTS, 0)
+    made = align(platform)
+    assert (made["model_version"], made["aligned"], made["texts"]) == (NAME, DOCUMENTS, 0)
     assert made["trial"]["kept"] > 0.99
     assert made["trial"]["queries"] >= 50
     provisional, true = stored(platform, NAME), stored(platform, NEW)
@@ -85,10 +85,10 @@ def test_the_whole_corpus_is_served_in_the_new_space_with_a_sample_embedded(
     assert np.array_equal(asked, platform.embedder(NEW).encode_queries(texts))
 
 
-def test_translated_vectors_keep_to_their_own_partition_and_say_where_they_come_from(
+def test_aligned_vectors_keep_to_their_own_partition_and_say_where_they_come_from(
     platform: MemoryPlatform,
 ) -> None:
-    make_translation(platform, OLD, NEW, "run", quiet)
+    make_alignment(platform, OLD, NEW, "run", quiet)
     before = {model: stored(platform, model) for model in (OLD, NEW)}
     embed(platform, NAME, "run", quiet)
     for model, vectors in before.items():
@@ -110,10 +110,10 @@ def test_a_map_between_unrelated_models_is_refused_with_the_numbers_and_leaves_n
     platform: MemoryPlatform,
 ) -> None:
     with pytest.raises(dg.Failure, match=r"is refused: it keeps .*%.* the floor .* is 97\.0%"):
-        translate(platform, OLD, STRANGER)
+        align(platform, OLD, STRANGER)
     refused = f"{STRANGER}~from-{OLD}"
-    assert refused not in with_own_models(platform.settings).models
-    assert not platform.settings.own_models_dir.exists()
+    assert refused not in with_local_versions(platform.settings).models
+    assert not platform.settings.local_versions_dir.exists()
     assert stored(platform, refused) == {}
 
 
@@ -121,29 +121,29 @@ def test_without_golden_queries_the_new_model_judges_and_still_refuses_a_strange
     platform: MemoryPlatform,
 ) -> None:
     platform.lake.golden_queries.replace(GOLDEN_QUERIES.schema.empty_table())
-    name = make_translation(platform, OLD, NEW, "run", quiet)
+    name = make_alignment(platform, OLD, NEW, "run", quiet)
     assert read_card(platform.data_dir, name)["judged_by"] == "agreement"
-    with pytest.raises(TranslationRefused, match="agreement"):
-        make_translation(platform, OLD, STRANGER, "run", quiet)
+    with pytest.raises(AlignmentRefused, match="agreement"):
+        make_alignment(platform, OLD, STRANGER, "run", quiet)
 
 
 def test_a_small_corpus_is_embedded_instead(platform: MemoryPlatform) -> None:
     gone = [(f"guides:{n}#0",) for n in range(100, DOCUMENTS)]
     platform.lake.chunks.merge(deletes=gone)
-    with pytest.raises(TranslationRefused, match="embed the corpus with the new model"):
-        make_translation(platform, OLD, NEW, "run", quiet)
+    with pytest.raises(AlignmentRefused, match="embed the corpus with the new model"):
+        make_alignment(platform, OLD, NEW, "run", quiet)
 
 
-def test_a_killed_translation_goes_on_where_it_was(
+def test_a_killed_alignment_goes_on_where_it_was(
     platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_translation(platform, OLD, NEW, "run", quiet)
-    whole = platform.lake.untranslated
+    make_alignment(platform, OLD, NEW, "run", quiet)
+    whole = platform.lake.unaligned
 
     def small(*names: str, chunks_version: int) -> Iterator[pa.RecordBatch]:
         return whole(*names, chunks_version=chunks_version, batch_rows=100)
 
-    monkeypatch.setattr(platform.lake, "untranslated", small)
+    monkeypatch.setattr(platform.lake, "unaligned", small)
 
     def killed(line: str) -> None:
         raise KeyboardInterrupt
@@ -153,7 +153,7 @@ def test_a_killed_translation_goes_on_where_it_was(
     committed = stored(platform, NAME)
     assert 0 < len(committed) < DOCUMENTS
     done = embed(platform, NAME, "run", quiet)
-    assert done.translated == DOCUMENTS - len(committed)
+    assert done.aligned == DOCUMENTS - len(committed)
     table = platform.lake.embeddings.read(where=[("model_version", "==", NAME)])
     assert table.num_rows == len(set(table["content_hash"].to_pylist())) == DOCUMENTS
     # The bits are those of the embedder: new contents, never seen by the old partition, fit in.
@@ -172,25 +172,25 @@ def stored_vector(table: pa.Table, content_hash: str) -> np.ndarray:
 def test_contents_that_come_later_reach_the_provisional_version_with_or_without_the_old_one(
     platform: MemoryPlatform,
 ) -> None:
-    make_translation(platform, OLD, NEW, "run", quiet)
+    make_alignment(platform, OLD, NEW, "run", quiet)
     embed(platform, NAME, "run", quiet)
     building.put(platform.lake, building.chunk("guides:new", words_text(5000)))
     done = embed(platform, NAME, "run", quiet)
-    report, translated = done.report, done.translated
-    assert (report.texts, translated) == (1, 0)
+    report, aligned = done.report, done.aligned
+    assert (report.texts, aligned) == (1, 0)
     building.put(platform.lake, building.chunk("guides:newer", words_text(5001)))
     embed(platform, OLD, "run", quiet)
     done = embed(platform, NAME, "run", quiet)
-    report, translated = done.report, done.translated
-    assert (report.texts, translated) == (0, 1)
+    report, aligned = done.report, done.aligned
+    assert (report.texts, aligned) == (0, 1)
 
 
 def test_a_version_made_here_is_read_with_the_settings_and_is_bound_to_its_bases(
     platform: MemoryPlatform, root: Path, weights: dict[str, Path]
 ) -> None:
-    make_translation(platform, OLD, NEW, "run", quiet)
+    make_alignment(platform, OLD, NEW, "run", quiet)
     again = load_settings(root / "platform.yaml", {})
-    assert again.models[NAME].translated is not None
+    assert again.models[NAME].aligned is not None
     assert list(again.active_models)[-1] == NAME
     models = {OLD: {"path": str(weights[OLD]), "kind": "static"}}
     with pytest.raises(SettingsError, match="which is not in models"):
@@ -200,4 +200,4 @@ def test_a_version_made_here_is_read_with_the_settings_and_is_bound_to_its_bases
     other = MemoryPlatform(settings_of(root, data=str(platform.data_dir), models=models))
     with pytest.raises(ModelError, match="its matrix was made for"):
         other.embedder(NAME)
-    assert make_translation(platform, OLD, NEW, "run", quiet) == NAME
+    assert make_alignment(platform, OLD, NEW, "run", quiet) == NAME

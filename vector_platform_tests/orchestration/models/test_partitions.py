@@ -48,7 +48,7 @@ def registered(settings: Settings, instance: dg.DagsterInstance) -> set[str]:
 
 
 @pytest.mark.deep
-@pytest.mark.usefixtures("own_models")
+@pytest.mark.usefixtures("local_versions")
 def test_a_version_that_is_made_is_asked_for_alone_and_one_that_is_retired_no_more(
     automation: Automation,
 ) -> None:

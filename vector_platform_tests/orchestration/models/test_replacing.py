@@ -1,4 +1,4 @@
-"""True vectors in the place of translated ones: when, once, and through the release desk.
+"""True vectors in the place of aligned ones: when, once, and through the release service.
 
 The lake, the models, the ticks and the Dagster runs are real, the backends are in memory.
 """
@@ -17,8 +17,8 @@ from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.orchestration.models.assets import embed
 from vector_platform.orchestration.models.jobs import (
     build_replace_job,
-    make_translation,
-    replace_translation,
+    make_alignment,
+    replace_alignment,
 )
 from vector_platform.orchestration.models.sensors import build_model_sensors
 from vector_platform.orchestration.runs.instance import open_instance
@@ -31,10 +31,10 @@ from vector_platform_tests.orchestration.aligning import (
     NAME,
     NEW,
     OLD,
+    align,
     deployment,
     promote,
     quiet,
-    translate,
     write_weights,
 )
 from vector_platform_tests.orchestration.harness import NOON, MemoryPlatform
@@ -82,17 +82,17 @@ class Replacing:
         )
 
 
-def serve_translated(platform: MemoryPlatform) -> None:
+def serve_aligned(platform: MemoryPlatform) -> None:
     """Readers are on the provisional version; the true vectors are complete."""
-    translate(platform)
+    align(platform)
     promote(platform, NAME)
     embed(platform, NEW, "run", quiet)
 
 
 def asked(platform: MemoryPlatform, backend: str) -> ReleaseRequest:
     """The newest release request for the true version."""
-    desk = platform.release_desk(backend, run_id="test")  # type: ignore[arg-type]
-    return desk.ledger.requests.all(("model_version", "==", NEW), ("backend", "==", backend))[-1]
+    service = platform.release_service(backend, run_id="test")  # type: ignore[arg-type]
+    return service.ledger.requests.all(("model_version", "==", NEW), ("backend", "==", backend))[-1]
 
 
 def live_models(platform: MemoryPlatform) -> set[str]:
@@ -103,11 +103,11 @@ def live_models(platform: MemoryPlatform) -> set[str]:
 def test_the_true_version_takes_the_place_when_it_is_complete_and_not_before(
     platform: MemoryPlatform,
 ) -> None:
-    translate(platform)
+    align(platform)
     promote(platform, NAME)
     sensor = Replacing(platform)
     assert sensor.tick() == []
-    told = replace_translation(platform, NAME, "run", quiet)
+    told = replace_alignment(platform, NAME, "run", quiet)
     assert "contents have no vector under new.v1 yet" in told
     assert not platform.settings.models[NAME].retired
     embed(platform, NEW, "run", quiet)
@@ -123,14 +123,14 @@ def test_the_true_version_takes_the_place_when_it_is_complete_and_not_before(
         index = platform.target(backend)
         assert isinstance(index, MemoryIndex)
         assert [p.generation.name for p in index.claims("documents")] == [live.generation]
-    assert "is retired already" in replace_translation(platform, NAME, "run", quiet)
+    assert "is retired already" in replace_alignment(platform, NAME, "run", quiet)
     assert sensor.tick(at=NOON + HOUR) == []
 
 
 def test_a_sensor_that_lost_its_cursor_asks_for_the_same_run_and_a_later_content_for_another(
     platform: MemoryPlatform,
 ) -> None:
-    make_translation(platform, OLD, NEW, "run", quiet)
+    make_alignment(platform, OLD, NEW, "run", quiet)
     embed(platform, NEW, "run", quiet)
     (request,) = Replacing(platform).tick()
     restarted = Replacing(platform)
@@ -150,7 +150,7 @@ def test_a_replacement_that_failed_is_asked_for_again_in_the_next_hour(
     platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch, at_once: None
 ) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    make_translation(platform, OLD, NEW, "run", quiet)
+    make_alignment(platform, OLD, NEW, "run", quiet)
     embed(platform, NEW, "run", quiet)
     sensor = Replacing(platform)
     (request,) = sensor.tick()
@@ -159,7 +159,7 @@ def test_a_replacement_that_failed_is_asked_for_again_in_the_next_hour(
         raise IndexUnavailable("no answer")
 
     with open_instance(platform.settings) as instance, monkeypatch.context() as patched:
-        patched.setattr(platform, "release_desk", away)
+        patched.setattr(platform, "release_service", away)
         done = sensor.start(request, instance)
         run = instance.get_run_by_id(done.run_id)
     assert not done.success
@@ -172,10 +172,10 @@ def test_a_replacement_that_failed_is_asked_for_again_in_the_next_hour(
 
 
 @pytest.mark.deep
-def test_the_true_version_comes_through_the_release_desk_and_waits_there_in_a_freeze(
+def test_the_true_version_comes_through_the_release_service_and_waits_there_in_a_freeze(
     platform: MemoryPlatform,
 ) -> None:
-    serve_translated(platform)
+    serve_aligned(platform)
     usual = platform.settings
     freeze = FreezeWindow(name="audit", first_day=date(2020, 1, 1))
     platform.settings = usual.model_copy(update={"releases": Releases(freezes=[freeze])})
@@ -186,7 +186,7 @@ def test_the_true_version_comes_through_the_release_desk_and_waits_there_in_a_fr
     assert not platform.settings.models[NAME].retired
     assert live_models(platform) == {NAME}
     for backend in BACKENDS:
-        assert asked(platform, backend).requester == "replace_translation"
+        assert asked(platform, backend).requester == "replace_alignment"
     platform.settings = usual
     (again,) = sensor.tick(at=NOON + HOUR)
     assert "is retired" in sensor.start(again).output_for_node("replace")
@@ -199,13 +199,13 @@ def test_the_true_version_comes_through_the_release_desk_and_waits_there_in_a_fr
 def test_a_late_approval_retires_the_provisional_version_at_the_next_look_and_a_rejection_never(
     platform: MemoryPlatform,
 ) -> None:
-    serve_translated(platform)
+    serve_aligned(platform)
     releases = Releases(approvers=["ann"])
     platform.settings = platform.settings.model_copy(update={"releases": releases})
     sensor = Replacing(platform)
     (request,) = sensor.tick()
     assert "approval of ann" in sensor.start(request).output_for_node("replace")
-    milvus, pinecone = (platform.release_desk(backend, run_id="test") for backend in BACKENDS)
+    milvus, pinecone = (platform.release_service(backend, run_id="test") for backend in BACKENDS)
     first, second = (asked(platform, backend).request_id for backend in BACKENDS)
     milvus.approve(first, actor="ann", reason="seen")
     pinecone.reject(second, actor="ann", reason="not yet")

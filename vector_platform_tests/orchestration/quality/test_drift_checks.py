@@ -115,13 +115,14 @@ def test_a_slice_that_moved_is_bounded_diagnosed_and_shown(
     assert not answer.passed and not said["global_alarm"]
     (alarm,) = said["slices_alarmed"]
     assert (alarm["tenant"], alarm["source"], alarm["acts"]) == (*MOVES, True)
-    assert 0.05 < alarm["new_mass_low"] <= 0.4
-    assert (said["slices_acting"], said["slice_new_mass_low"]) == (1, alarm["new_mass_low"])
+    assert 0.05 < alarm["novel_share_low"] <= 0.4
+    assert (said["slices_acting"], said["slice_novel_share_low"]) == (1, alarm["novel_share_low"])
     # In words: what is wrong, whose it is, and what comes next.
     since = alarm["since"]
     assert said["diagnosis"] == (
         f"slice_moved of {OLD} tenant zeta source guides since {since}: the distribution of this "
-        f"slice moved while the whole is quiet: at least {alarm['new_mass_low']:.3g} of it is new; "
+        f"slice moved while the whole is quiet: at least {alarm['novel_share_low']:.3g} of it is "
+        "new; "
         "owner: writers"
     )
     assert "its owner (writers) is told, and a person decides" in said["what_happens"]
@@ -157,7 +158,7 @@ def test_the_sensor_quarantines_the_slice_where_the_policy_says_so(
 def test_a_slice_below_the_policy_is_left_alone_with_the_reason(
     judge: Judge, instance: dg.DagsterInstance
 ) -> None:
-    platform, answer = judge(acting=AUTO, quality={"drift_least_new_mass": 0.6})
+    platform, answer = judge(acting=AUTO, quality={"drift_least_novel_share": 0.6})
     (alarm,) = answer.metadata["slices_alarmed"]
     assert not answer.passed and not alarm["acts"]
     assert answer.metadata["slices_acting"] == 0

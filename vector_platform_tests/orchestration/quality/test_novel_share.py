@@ -139,7 +139,7 @@ def test_a_run_that_is_cut_off_after_accepting_is_recorded_by_the_next_one_as_it
     found = {one.subject: one.actor for one in decided(moved.platform, "recalibrate")}
     assert found == {f"{MODEL} reference 2": "ada", f"{MODEL} reference 3": "bob"}
     assert {one.provenance[:34] for one in moved.proposals()} >= {
-        f"proposed: new mass of {NEWS['first_day']}.."
+        f"proposed: novel share of {NEWS['first_day']}.."
     }
 
 

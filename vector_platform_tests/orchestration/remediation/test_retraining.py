@@ -188,7 +188,7 @@ def test_what_is_learnt_from_noise_is_refused_by_every_method_and_leaves_nothing
         train_model(platform, BASE, quiet)
     assert str(refused.value).count("is not proposed") == 2
     assert "nDCG@10" in str(refused.value) and "RR@10" in str(refused.value)
-    assert not platform.settings.own_models_dir.exists()
+    assert not platform.settings.local_versions_dir.exists()
     assert list(platform.settings.models) == [BASE]
 
 

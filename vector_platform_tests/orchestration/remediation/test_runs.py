@@ -22,7 +22,7 @@ from vector_platform.orchestration.remediation.reembedding import name_anew
 from vector_platform.quality.drift.calibration import MIN_REFERENCE_DAYS
 from vector_platform.quality.sketches.references import newest_reference
 from vector_platform.releases.requests.requests import ReleaseRequest, ReleaseRequests
-from vector_platform.remediation.decision import PlannedRun, Ruling
+from vector_platform.remediation.decision import ActionDecision, PlannedRun
 from vector_platform.remediation.faults import Diagnosis, Kind, Scope
 from vector_platform_tests.lake import building
 from vector_platform_tests.lake.building import MODEL, append_vectors
@@ -119,8 +119,8 @@ def test_a_changed_model_is_proposed_under_a_name_of_its_own_and_the_old_one_is_
     assert sensor.tick(at=now + 30 * 24 * HOUR) == []
     assert any(f"{each.request_id} waits" in sensor.skipped for each in asked)
     for each in asked:
-        desk = platform.release_desk(each.backend, run_id="test")  # type: ignore[arg-type]
-        desk.reject(each.request_id, actor="ann", reason="mend the model")
+        service = platform.release_service(each.backend, run_id="test")  # type: ignore[arg-type]
+        service.reject(each.request_id, actor="ann", reason="mend the model")
     assert sensor.tick(at=now + HOUR) == []
     assert any(f"{each.request_id} was rejected" in sensor.skipped for each in asked)
     assert len(sensor.tick(at=now + 30 * 24 * HOUR)) == 1
@@ -256,10 +256,10 @@ def test_a_late_approval_is_held_against_the_lake_of_that_moment_and_frees_the_s
     # The evidence is out of date by now: the lake has moved on.
     building.put(platform.lake, building.chunk("guides:new", "a text that came later"))
     building.embed(platform.lake, OLD)
-    settled = platform.release_desk("milvus", run_id="test").approve(
+    reconciled = platform.release_service("milvus", run_id="test").approve(
         asked.request_id, actor="ann", reason="seen"
     )
-    assert settled.moved
+    assert reconciled.moved
     assert live(platform) == asked.generation
     assert platform.live_pointer("milvus").live_generation().rows == 7
     record_checks(instance, OLD, lost("much later"))
@@ -278,8 +278,8 @@ def test_after_a_rejection_nothing_is_built_for_a_while(
     )
     before = live(platform)
     asked = rebuilt(platform, instance)
-    desk = platform.release_desk("milvus", run_id="test")
-    desk.reject(asked.request_id, actor="ann", reason="not this week")
+    service = platform.release_service("milvus", run_id="test")
+    service.reject(asked.request_id, actor="ann", reason="not this week")
     assert live(platform) == before
     # The cooldown of the run itself is over by then, that of the rejection is not.
     acted = decided(platform, "act")[0].decided_at
@@ -299,7 +299,7 @@ def test_what_became_of_many_actions_is_asked_once(
     for number in range(20):
         found = Diagnosis("index_diverged", "repair", Scope(OLD, "milvus"), "differs", ("e",))
         run = PlannedRun("repair", f"key {number}", (found.scope,), ("e",), "differs")
-        log.act(run, [Ruling(found, "differs", attempt=1)])
+        log.act(run, [ActionDecision(found, "differs", attempt=1)])
     asked: list[dg.RunsFilter | None] = []
     get_runs = instance.get_runs
 

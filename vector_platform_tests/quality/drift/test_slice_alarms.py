@@ -89,7 +89,7 @@ def test_only_the_slice_that_moved_alarms_and_the_whole_stays_quiet(home: Home) 
 def test_a_slice_of_which_a_third_is_new_acts(home: Home) -> None:
     verdict = judged(home, days=2, moved={3: 0.3})
     (alarm,) = verdict.slices_alarmed
-    assert alarm.acts and 0.1 < alarm.new_mass_low <= 0.3
+    assert alarm.acts and 0.1 < alarm.novel_share_low <= 0.3
     assert actions(verdict) == [("slice_moved", "quarantine_slice", "t3")]
 
 
@@ -97,10 +97,10 @@ def test_a_slice_that_surely_moved_a_little_is_watched(home: Home) -> None:
     verdict = judged(home, days=28, moved={3: 0.06})
     (alarm,) = verdict.slices_alarmed
     assert not verdict.global_alarm and alarm.p_value < 1e-4
-    assert not alarm.acts and 0.02 < alarm.new_mass_low <= 0.05
+    assert not alarm.acts and 0.02 < alarm.novel_share_low <= 0.05
     assert actions(verdict) == [("slice_moved", "watch", "t3")]
     # The bar is the policy's: the same alarm acts where less is enough.
-    verdict = judged(home, replace(POLICY, least_new_mass=0.02), days=28, moved={3: 0.06})
+    verdict = judged(home, replace(POLICY, least_novel_share=0.02), days=28, moved={3: 0.06})
     assert actions(verdict) == [("slice_moved", "quarantine_slice", "t3")]
 
 
@@ -127,10 +127,10 @@ def test_numbers_of_a_slice_come_with_its_name(home: Home) -> None:
     verdict = judged(home, days=2, moved={3: 0.3})
     facts = json.loads(json.dumps(verdict.facts()))
     (shown,) = facts["slices_alarmed"]
-    assert next(iter(shown)) == "new_mass_low"
+    assert next(iter(shown)) == "novel_share_low"
     assert (shown["tenant"], shown["source"]) == ("t3", "s")
     assert (shown["window_rows"], shown["reference_rows"]) == (2 * A_DAY, REFERENCE_DAYS * A_DAY)
-    assert (facts["slices_acting"], facts["slice_new_mass_low"]) == (1, shown["new_mass_low"])
+    assert (facts["slices_acting"], facts["slice_novel_share_low"]) == (1, shown["novel_share_low"])
 
 
 def test_debris_in_one_slice_is_told_from_news_in_it(home: Home) -> None:
@@ -157,7 +157,7 @@ def test_the_bound_of_a_slice_stays_below_the_truth_among_many(home: Home) -> No
         verdict = judged(home, days=3, moved={3: share}, seed=seed)
         shown += len(verdict.slices_alarmed)
         for alarm in verdict.slices_alarmed:
-            wrong += alarm.new_mass_low > (share if alarm.tenant == "t3" else 0)
+            wrong += alarm.novel_share_low > (share if alarm.tenant == "t3" else 0)
     assert shown >= 12 and wrong <= 1
 
 
@@ -165,7 +165,7 @@ def test_the_fewer_of_many_alarm_the_surer_is_each_bound(home: Home) -> None:
     (among_many,) = judged(home, days=2, moved={0: 0.3}).slices_alarmed
     (among_two,) = judged(home, days=2, moved={0: 0.3}, count=2).slices_alarmed
     assert (among_many.confidence, among_two.confidence) == (1 - 0.05 / TENANTS, 1 - 0.05 / 2)
-    assert among_many.new_mass_low < among_two.new_mass_low
+    assert among_many.novel_share_low < among_two.novel_share_low
 
 
 def test_the_time_line_of_a_slice_begins_after_its_reference(home: Home) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.drift.explanation import explain
-from vector_platform.quality.drift.novel_share import new_mass_low
+from vector_platform.quality.drift.novel_share import novel_share_low
 from vector_platform.quality.drift.null_distribution import LEAST_P_VALUE
 from vector_platform.quality.drift.policy import DriftPolicy
 from vector_platform.quality.drift.verdict import DriftVerdict, judge_drift, judge_series
@@ -54,19 +54,19 @@ def test_a_fifth_from_abroad_alarms_on_its_first_day_and_acts(home: Home) -> Non
     calm = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 14))
     verdict = judge_series(one(calm), home.reference, POLICY)
     assert (verdict.outcome, verdict.global_alarm, verdict.acts) == ("stable", False, False)
-    assert verdict.new_mass_low < 0.02
+    assert verdict.novel_share_low < 0.02
     moved = joined(calm, home.days(rng, REFERENCE_DAYS + 14, 1, share=0.2))
     verdict = judge_series(one(moved), home.reference, POLICY)
     assert (verdict.outcome, verdict.global_alarm, verdict.acts) == ("drifted", True, True)
     assert verdict.statistic >= verdict.threshold and verdict.p_value <= 0.01
-    assert 0.05 < verdict.new_mass_low <= 0.2
+    assert 0.05 < verdict.novel_share_low <= 0.2
     assert verdict.day == date_of(REFERENCE_DAYS + 14)
 
 
 def test_an_alarm_below_the_policy_does_not_act(home: Home) -> None:
     rng = np.random.default_rng(2)
     days = joined(home.days(rng, 0, REFERENCE_DAYS), home.days(rng, REFERENCE_DAYS, 14, share=0.15))
-    verdict = judge_series(one(days), home.reference, replace(POLICY, least_new_mass=0.3))
+    verdict = judge_series(one(days), home.reference, replace(POLICY, least_novel_share=0.3))
     assert verdict.global_alarm and verdict.drifted and not verdict.acts
 
 
@@ -102,7 +102,7 @@ def test_the_bound_stays_below_the_truth(home: Home) -> None:
     for share in (0.0, 0.0, 0.1, 0.2, 0.4):
         for days in (1, 7, 14):
             reference = home.days(rng, 0, REFERENCE_DAYS)
-            low = new_mass_low(reference, home.days(rng, 50, days, share=share), **places)
+            low = novel_share_low(reference, home.days(rng, 50, days, share=share), **places)
             wrong += low > share
             if share == 0.4 and days >= 7:
                 assert low > 0.2
@@ -137,7 +137,7 @@ def test_days_that_the_test_leaves_out_bound_nothing(home: Home) -> None:
     known = (days.weekdays != 6) | (days.dates > START + REFERENCE_DAYS)
     weekdays = Days(days.dates[known], days.rows[known], days.sums[known])
     verdict = judge_series(one(weekdays), home.reference, POLICY)
-    assert (verdict.outcome, verdict.new_mass_low) == ("stable", 0)
+    assert (verdict.outcome, verdict.novel_share_low) == ("stable", 0)
 
 
 def test_a_newest_day_with_few_rows_waits(home: Home) -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from vector_platform.quality.drift.blocks import Block
-from vector_platform.quality.drift.null_distribution import YearNull, score_of, years
+from vector_platform.quality.drift.null_distribution import NullDistribution, score_of, years
 from vector_platform.quality.drift.window_test import Calendar
 from vector_platform.quality.sketches.days import YEAR, Days
 
@@ -72,7 +72,7 @@ def test_a_year_without_change_alarms_as_rarely_as_it_may(
 def test_a_single_year_alarms_exactly_as_often_as_the_budget_says() -> None:
     # One test, so that nothing is lost to counting tests as independent.
     rng = np.random.default_rng(6)
-    null = YearNull(((1, 49),), 56)
+    null = NullDistribution(((1, 49),), 56)
     found = np.concatenate([years(rng, 1, 56, 49, null.windows) for _ in range(4)])
     alarms = int((found >= null.threshold(0.05)).sum())
     low, high = stats.binom.ppf([0.001, 0.999], len(found), 0.05)
@@ -81,7 +81,7 @@ def test_a_single_year_alarms_exactly_as_often_as_the_budget_says() -> None:
 
 @pytest.mark.parametrize("size", [4, 16])
 def test_the_year_of_a_joint_distance_is_the_year_of_a_single_one(size: int) -> None:
-    null = YearNull(((1, 49),), 56)
+    null = NullDistribution(((1, 49),), 56)
     found = years(np.random.default_rng(7), size, 56, 49, null.windows)
     assert (found >= null.threshold(0.05)).mean() < 0.09
 

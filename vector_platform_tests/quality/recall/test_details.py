@@ -11,7 +11,7 @@ import pytest
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall.details import lost_neighbours, reading, recall_curve
 from vector_platform.quality.recall.index_queries import GOLDEN, NEW, OLD, IndexQueries
-from vector_platform.quality.recall.index_recall import Answers, Fidelity, SliceRecall, recall_of
+from vector_platform.quality.recall.index_recall import Answers, IndexRecall, SliceRecall, recall_of
 from vector_platform.quality.recall.intervals import Recall
 from vector_platform_tests.lake.building import (
     MODEL,
@@ -120,7 +120,7 @@ def part(name: str, mean: float, *, below: bool = False) -> SliceRecall:
 
 
 def read(*slices: SliceRecall) -> str:
-    return reading(Fidelity(slices[0].recall, slices, 0.9, 100, 1.0))
+    return reading(IndexRecall(slices[0].recall, slices, 0.9, 100, 1.0))
 
 
 def test_an_index_is_stale_when_only_what_is_new_is_lost() -> None:

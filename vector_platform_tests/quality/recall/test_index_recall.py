@@ -25,7 +25,7 @@ from vector_platform.quality.recall.index_queries import (
     stored_queries,
     together,
 )
-from vector_platform.quality.recall.index_recall import Fidelity, measure, recall_of
+from vector_platform.quality.recall.index_recall import IndexRecall, measure, recall_of
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import (
     MODEL,
@@ -81,7 +81,7 @@ def measured(
     *,
     floor: float = 0.9,
     built_at: datetime = BUILT_AT,
-) -> Fidelity:
+) -> IndexRecall:
     sync = IndexSync(
         lake,
         target,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from vector_platform.lake.contract import DOCUMENTS
 from vector_platform.lake.lake import Lake
-from vector_platform.lake.slices.quarantine import WithheldSlices
+from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.slices.slices import Slice
 from vector_platform.quality.drift.calibration import first_reference, recalibrate_reference
 from vector_platform.quality.retrieval.golden_proposals import (
@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake whose news have been accepted after 28 usual days."""
     folder = tmp_path_factory.mktemp("stream")
     stream = with_news(open_lake(folder))
-    versions = stream.lake.dated_versions()
+    versions = stream.lake.versions_by_day()
     assert first_reference(stream.lake, MODEL, versions, days=len(USUAL_DAYS), run_id="r")
     accept(stream.lake)
     return folder
@@ -104,7 +104,7 @@ def test_proposals_ask_for_new_content_and_wait(lake: Lake) -> None:
     assert proposals(lake).accepted().num_rows == 0
     (provenance,) = {one.provenance for one in found}
     assert provenance == (
-        f"proposed: new mass of {date_of(28)}..{date_of(61)}, not explained by reference 1 of "
+        f"proposed: novel share of {date_of(28)}..{date_of(61)}, not explained by reference 1 of "
         f"{MODEL} ({date_of(0)}..{date_of(27)})"
     )
     bodies = dict(
@@ -147,7 +147,7 @@ def test_documents_that_are_asked_for_already_are_not_proposed_again(lake: Lake)
 def test_of_more_of_the_same_nothing_is_asked(tmp_path: Path) -> None:
     stream = Stream(open_lake(tmp_path))
     stream.add_days({day: vectors(stream.rng, 20) for day in range(2 * len(USUAL_DAYS))})
-    versions = stream.lake.dated_versions()
+    versions = stream.lake.versions_by_day()
     old = first_reference(stream.lake, MODEL, versions, days=len(USUAL_DAYS), run_id="r")
     assert old is not None
     later = replace(old, first_day=date_of(28), last_day=date_of(55))
@@ -288,7 +288,7 @@ def test_a_golden_query_that_was_gathered_while_its_text_was_forgotten_goes_too(
 
 def test_documents_in_quarantine_are_neither_shown_nor_accepted(lake: Lake) -> None:
     bolt = [one.proposal_id for one in proposed(lake) if one.tenant == "bolt"]
-    WithheldSlices(lake).withhold(
+    SliceQuarantine(lake).add(
         Slice(tenant="bolt"), actor="ann", reason="debris", run_id="r", now=NOW
     )
     assert {one.tenant for one in proposals(lake).all()} == {"acme"}

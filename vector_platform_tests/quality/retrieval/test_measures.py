@@ -11,7 +11,7 @@ import pytest
 
 from vector_platform.lake.contract import DOCUMENTS, GOLDEN_QUERIES
 from vector_platform.lake.lake import Lake, SnapshotIncomplete
-from vector_platform.lake.slices.quarantine import WithheldSlices
+from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.slices.slices import Slice
 from vector_platform.quality.exact import DimensionMismatch, ScoredDoc, best_per_document
 from vector_platform.quality.retrieval import measures as retrieval
@@ -74,7 +74,7 @@ def test_judgements_are_known_again_in_any_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "withheld"),
+    ("rows", "quarantined"),
     [
         ([("q1", "a", 2, None), *JUDGED[1:]], ()),
         ([("q1", "c", 1, None), *JUDGED], ()),
@@ -84,10 +84,10 @@ def test_judgements_are_known_again_in_any_order() -> None:
     ids=["a gain", "an answer more", "the tenant", "an answer in quarantine"],
 )
 def test_only_the_query_that_is_judged_otherwise_gets_other_judgements(
-    rows: list[tuple[str, str, int, str | None]], withheld: tuple[str, ...]
+    rows: list[tuple[str, str, int, str | None]], quarantined: tuple[str, ...]
 ) -> None:
     before = golden_set(golden_rows(*JUDGED)).judgements()
-    after = golden_set(golden_rows(*rows), withheld=withheld).judgements()
+    after = golden_set(golden_rows(*rows), quarantined=quarantined).judgements()
     assert after["demo/q1"] != before["demo/q1"]
     assert after["demo/q2"] == before["demo/q2"]
 
@@ -280,11 +280,11 @@ def test_golden_queries_are_judged_without_what_is_in_quarantine(tmp_path: Path)
     every = current_golden(lake)
     assert every is not None and every.query_ids == ("demo/q1", "demo/q2")
     facts = {"actor": "ann", "reason": "r", "run_id": "r", "now": datetime.now(UTC)}
-    WithheldSlices(lake).withhold(Slice("s", "held"), **facts)
+    SliceQuarantine(lake).add(Slice("s", "held"), **facts)
     golden = current_golden(lake)
     assert golden is not None and golden.texts == ("text of q1",)
     assert golden.qrels == {"demo/q1": {"s:kept": 1}}
-    WithheldSlices(lake).withhold(Slice("s"), **facts)
+    SliceQuarantine(lake).add(Slice("s"), **facts)
     with pytest.raises(NoGoldenQueries, match="in quarantine"):
         current_golden(lake)
 

@@ -122,7 +122,7 @@ def stream(month: Path, tmp_path: Path) -> Stream:
 
 
 def sync(lake: Lake, *, days: int = DAYS):
-    versions = lake.dated_versions()
+    versions = lake.versions_by_day()
     reference = first_reference(lake, MODEL, versions, days=days, run_id="r")
     assert reference is not None
     return sync_sketches(lake, reference, versions, run_id="r")
@@ -147,7 +147,7 @@ def counted_anew(lake: Lake) -> dict[tuple[object, ...], tuple[int, bytes]]:
     )
     reference = newest_reference(lake, MODEL)
     assert reference is not None
-    sync_sketches(twin, reference, twin.dated_versions(), run_id="twin")
+    sync_sketches(twin, reference, twin.versions_by_day(), run_id="twin")
     return stored(twin)
 
 
@@ -156,13 +156,13 @@ def test_there_is_no_reference_before_its_days_have_passed(tmp_path: Path) -> No
     rng = np.random.default_rng(2)
     stream.add_days({day: vectors(rng, A_DAY) for day in range(DAYS)})
     lake = stream.lake
-    assert first_reference(lake, MODEL, lake.dated_versions(), days=DAYS, run_id="r") is None
+    assert first_reference(lake, MODEL, lake.versions_by_day(), days=DAYS, run_id="r") is None
     stream.add(DAYS, vectors(rng, 3))
-    reference = first_reference(lake, MODEL, lake.dated_versions(), days=DAYS, run_id="r")
+    reference = first_reference(lake, MODEL, lake.versions_by_day(), days=DAYS, run_id="r")
     assert reference is not None
     assert (reference.first_day, reference.last_day) == (date_of(0), date_of(DAYS - 1))
     version = lake.drift_references.version()
-    again = first_reference(lake, MODEL, lake.dated_versions(), days=DAYS, run_id="r2")
+    again = first_reference(lake, MODEL, lake.versions_by_day(), days=DAYS, run_id="r2")
     assert again is not None and again.map.version == reference.map.version
     assert lake.drift_references.version() == version
 

@@ -15,7 +15,7 @@ from vector_platform.releases.evaluation.evidence import Evidence, QualityScores
 from vector_platform.releases.gates.gates import Gate, GateName, judge
 from vector_platform.releases.gates.report import as_html, as_json, as_markdown
 from vector_platform.settings import Releases
-from vector_platform_tests.releases.samples import MOMENT, evidence, fidelity, scores
+from vector_platform_tests.releases.samples import MOMENT, evidence, index_recall, scores
 
 CHANGED = (ChangedAnswer("g/q1", "kms", ("s:old",), ("s:new", "s:old")),)
 
@@ -74,14 +74,14 @@ GOOD = recall(0.95, 0.93, 0.97, 400)
 def test_recall_is_judged_as_a_whole_and_by_slice(
     whole: Recall, slices: list[SliceRecall], outcome: str
 ) -> None:
-    found = gate("recall", evidence(fidelity=fidelity(whole, *slices)))
+    found = gate("recall", evidence(index_recall=index_recall(whole, *slices)))
     assert found.outcome == outcome
     if slices and outcome != "pass":
         assert NEW in found.why
 
 
 def test_recall_that_was_not_measured_is_undecided() -> None:
-    assert gate("recall", evidence(fidelity=None)).outcome == "undecided"
+    assert gate("recall", evidence(index_recall=None)).outcome == "undecided"
 
 
 def test_quality_passes_with_enough_queries_and_no_loss() -> None:

@@ -1,4 +1,4 @@
-"""The watch after a flip: the pure decision, and going back on a real lake."""
+"""The watch after a cut-over: the pure decision, and going back on a real lake."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_a_probe_without_an_answer_does_not_unpair_the_others() -> None:
 def world(tmp_path: Path) -> Deployment:
     """`g0002` has replaced `g0001` a moment ago."""
     made = Deployment(tmp_path)
-    made.desk().release(made.sync().sync("old.v1").generation, actor="ann", reason="first")
-    made.desk().release(made.sync().build("old.v1").generation, actor="ann", reason="rebuild")
+    made.service().release(made.sync().sync("old.v1").generation, actor="ann", reason="first")
+    made.service().release(made.sync().build("old.v1").generation, actor="ann", reason="rebuild")
     made.now = made.pointer().history()[-1].released_at + timedelta(minutes=1)
     return made
 
@@ -93,10 +93,10 @@ def break_live(world: Deployment, monkeypatch: pytest.MonkeyPatch, *generations:
 
 
 def test_a_healthy_release_is_kept_and_that_is_recorded(world: Deployment) -> None:
-    found = watch_live(world.desk())
+    found = watch_live(world.service())
     assert found is not None and found.action == "keep"
     assert world.pointer().live_generation().generation == "g0002"
-    last = world.desk().ledger.decisions.about()[-1]
+    last = world.service().store.decisions.about()[-1]
     assert (last.what, last.subject) == ("keep", "milvus/documents/g0002")
     (kept,) = world.lake.evaluations.read(
         where=[("evaluation_id", "in", list(last.evidence))]
@@ -108,16 +108,16 @@ def test_a_release_that_stops_answering_goes_back_and_stays_back(
     world: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_live(world, monkeypatch, "g0002")
-    found = watch_live(world.desk())
+    found = watch_live(world.service())
     assert found is not None and found.action == "return"
     assert world.pointer().live_generation().generation == "g0001"
-    (back,) = [d for d in world.desk().ledger.decisions.about() if d.what == "return"]
-    assert (back.actor, back.before, back.after) == ("watch_releases", "g0002", "g0001")
+    (back,) = [d for d in world.service().store.decisions.about() if d.what == "return"]
+    assert (back.actor, back.before, back.after) == ("monitor_releases", "g0002", "g0001")
     assert back.evidence
-    assert watch_live(world.desk()) is None, "what came back is not watched into a seesaw"
+    assert watch_live(world.service()) is None, "what came back is not watched into a seesaw"
     monkeypatch.undo()
     state = next(s for s in world.sync().states.present() if s.generation == "g0002")
-    again = world.desk().release(state, actor="nightly", reason="r", automatic=True)
+    again = world.service().release(state, actor="nightly", reason="r", automatic=True)
     assert again.request.state == "rejected"
 
 
@@ -126,14 +126,14 @@ def test_an_outage_is_an_error_and_no_verdict(
 ) -> None:
     break_live(world, monkeypatch, "g0001", "g0002")
     with pytest.raises(MeasurementFailed):
-        watch_live(world.desk())
+        watch_live(world.service())
     assert world.pointer().live_generation().generation == "g0002"
 
 
 def test_an_old_release_and_a_first_one_are_not_watched(world: Deployment, tmp_path: Path) -> None:
     world.now += timedelta(minutes=61)
-    assert watch_live(world.desk()) is None
+    assert watch_live(world.service()) is None
     first = Deployment(tmp_path / "first")
-    first.desk().release(first.sync().sync("old.v1").generation, actor="ann", reason="first")
+    first.service().release(first.sync().sync("old.v1").generation, actor="ann", reason="first")
     first.now = first.pointer().history()[-1].released_at
-    assert watch_live(first.desk()) is None
+    assert watch_live(first.service()) is None

@@ -33,7 +33,7 @@ def move(
     return migrate(
         old=world.target("milvus"),
         old_pointer=world.pointer("milvus"),
-        desk=world.desk("pinecone"),
+        service=world.service("pinecone"),
         queries=queries(world) if asked is None else asked,
         k=5,
         tell=tell,
@@ -83,7 +83,7 @@ def test_release_moves_the_new_backends_pointer_with_the_comparison_as_evidence(
     move(world, release=True)
     live = world.pointer("pinecone").live()
     assert live is not None and live.reason == "cheaper"
-    (asked,) = [d for d in world.desk().ledger.decisions.about() if d.what == "request"]
+    (asked,) = [d for d in world.service().store.decisions.about() if d.what == "request"]
     (compared,) = world.lake.evaluations.read(
         where=[("evaluation_id", "in", list(asked.evidence))]
     ).to_pylist()

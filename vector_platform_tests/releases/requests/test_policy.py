@@ -22,7 +22,7 @@ ALONE = Releases()
 TWO = Releases(approvals=2)
 NAMED = Releases(approvers=["ann", "bob", "cat"], approvals=2)
 PASSING = judge(evidence(), ALONE, moment=MOMENT)
-UNSURE = judge(evidence(fidelity=None), ALONE, moment=MOMENT)
+UNSURE = judge(evidence(index_recall=None), ALONE, moment=MOMENT)
 FAILING = judge(evidence(differences="1 missing"), ALONE, moment=MOMENT)
 FROZEN_POLICY = Releases(freezes=[{"name": "march", "first_day": "2026-03-01"}])  # type: ignore[list-item]
 FROZEN = judge(evidence(), FROZEN_POLICY, moment=MOMENT)
@@ -134,9 +134,9 @@ def test_how_many_approvals_a_change_needs(
 
 
 def test_only_where_nobody_is_named_may_an_approval_be_set_aside() -> None:
-    said = [decision("override", "replace_translation", 1, "approval")]
+    said = [decision("override", "replace_alignment", 1, "approval")]
     for policy, needed in ((ALONE, 0), (NAMED, 2)):
-        standing = standing_of("replace_translation", said, policy, automatic=True)
+        standing = standing_of("replace_alignment", said, policy, automatic=True)
         assert approvals_needed("model", PASSING, standing, policy) == needed
 
 

@@ -9,12 +9,12 @@ import pytest
 from vector_platform.indexes.contract import Generation, IndexUnavailable, Mirrored, NotOurs
 from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.state import GenerationState
-from vector_platform.releases.pointer import cutover as flip
+from vector_platform.releases.pointer import cutover as cutover
 from vector_platform.releases.pointer.cutover import ReleaseShrinks, release_generation, tidy_up
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.pointer.live import Release
 from vector_platform.releases.pointer.targets import NothingToRollBackTo
-from vector_platform.releases.requests import reconciliation as settling
+from vector_platform.releases.requests import reconciliation as reconciliation
 from vector_platform.releases.requests.promotion import NothingToPromote, Outcome, promote_model
 from vector_platform.releases.requests.rollback import go_back
 from vector_platform_tests.releases.deployment import MODELS, Deployment
@@ -29,7 +29,7 @@ def world(tmp_path: Path) -> Deployment:
 
 def promote(world: Deployment, model: str | None = None, *, allow_shrink: bool = False) -> Outcome:
     (outcome,) = promote_model(
-        [world.desk()],
+        [world.service()],
         model_version=model,
         candidates=MODELS,
         actor="ann",
@@ -43,7 +43,7 @@ COMMON: dict[str, Any] = {"actor": "ann", "reason": "worse answers", "run_id": "
 
 
 def rollback(world: Deployment, *, allow_shrink: bool = False) -> Release:
-    go_back([world.desk()], actor="ann", reason="worse answers", allow_shrink=allow_shrink)
+    go_back([world.service()], actor="ann", reason="worse answers", allow_shrink=allow_shrink)
     release = world.pointer().live()
     assert release is not None
     return release
@@ -244,7 +244,7 @@ def test_a_rollback_waits_for_no_build_and_no_sync_of_what_is_live(world: Deploy
     assert world.target().pointed == world.pointer().live_generation().identity
 
 
-@pytest.mark.parametrize("command", ["rollback", "promote", "settle", "sync"])
+@pytest.mark.parametrize("command", ["rollback", "promote", "reconcile", "sync"])
 def test_a_mirror_that_was_left_behind_is_mended_by_whatever_comes_next(
     world: Deployment, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -265,9 +265,9 @@ def test_a_mirror_that_was_left_behind_is_mended_by_whatever_comes_next(
         assert rollback(world) == world.pointer().history()[2], "it has not turned forward again"
     elif command == "promote":
         assert not promote(world, "old.v1").moved
-    elif command == "settle":
-        (request,) = world.desk().ledger.of("g0001")[1:]
-        assert not world.desk().settle(request.request_id).moved
+    elif command == "reconcile":
+        (request,) = world.service().store.of("g0001")[1:]
+        assert not world.service().reconcile(request.request_id).moved
     else:
         tidy_up(world.pointer(), target, world.sync())
     assert target.mirrored(live.identity).behind == ()
@@ -284,7 +284,7 @@ def test_a_release_over_an_index_of_another_history_is_an_error_and_no_quiet_suc
     with pytest.raises(NotOurs, match=r"last written towards hand.*index adopt"):
         promote(world, "old.v1")
     with pytest.raises(NotOurs, match="last written towards hand"):
-        world.desk().settle_open()
+        world.service().reconcile_open()
 
 
 def test_an_index_of_another_history_keeps_no_other_backend_from_its_release(
@@ -296,7 +296,7 @@ def test_an_index_of_another_history_keeps_no_other_backend_from_its_release(
     world.target("milvus").mark(world.pointer().live_generation().identity, "another hand")
     with pytest.raises(NotOurs, match="last written towards hand"):
         promote_model(
-            [world.desk("milvus"), world.desk("pinecone")],
+            [world.service("milvus"), world.service("pinecone")],
             model_version="old.v1",
             candidates=MODELS,
             actor="ann",
@@ -327,16 +327,16 @@ def test_every_release_command_says_how_many_tenants_have_no_alias(world: Deploy
         world.sync().sync(model)
         assert promote(world, model).describe().endswith(told)
     assert promote(world, "new.v1").describe().endswith(told), "what is live already says so, too"
-    (back,) = go_back([world.desk()], actor="ann", reason="worse answers")
+    (back,) = go_back([world.service()], actor="ann", reason="worse answers")
     assert back.moved and back.describe().endswith(told)
     assert back.facts()["mirrored"]["without"] == 4000
-    asked = world.desk(approvers=["bob"]).release(
+    asked = world.service(approvers=["bob"]).release(
         world.sync().states.all()[-1], actor="ann", reason="once more"
     )
-    settled = world.desk(approvers=["bob"]).approve(
+    reconciled = world.service(approvers=["bob"]).approve(
         asked.request.request_id, actor="bob", reason="seen"
     )
-    assert settled.moved and settled.describe().endswith(told)
+    assert reconciled.moved and reconciled.describe().endswith(told)
 
 
 def test_what_is_erased_while_a_generation_is_released_does_not_come_back(
@@ -346,7 +346,7 @@ def test_what_is_erased_while_a_generation_is_released_does_not_come_back(
     for model in MODELS:
         world.sync().sync(model)
         promote(world, model)
-    catch_up, erased = flip.catch_up, list[str]()
+    catch_up, erased = cutover.catch_up, list[str]()
 
     def meanwhile(*args: Any, **options: Any) -> GenerationState:
         state = catch_up(*args, **options)
@@ -358,8 +358,8 @@ def test_what_is_erased_while_a_generation_is_released_does_not_come_back(
             assert "s:1#0" not in world.served()
         return state
 
-    monkeypatch.setattr(flip, "catch_up", meanwhile)
-    monkeypatch.setattr(settling, "catch_up", meanwhile)
+    monkeypatch.setattr(cutover, "catch_up", meanwhile)
+    monkeypatch.setattr(reconciliation, "catch_up", meanwhile)
     assert rollback(world).generation == "g0001"
     assert len(erased) == 3, "it has caught up once more"
     assert "s:1#0" not in world.served()

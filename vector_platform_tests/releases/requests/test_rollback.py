@@ -13,7 +13,7 @@ from vector_platform.indexes.contract import Generation, IndexUnavailable
 from vector_platform.releases.pointer.targets import NothingToRollBackTo
 from vector_platform.releases.requests.promotion import promote_model
 from vector_platform.releases.requests.rollback import WentBack, go_back
-from vector_platform.releases.requests.service import ReleaseDesk
+from vector_platform.releases.requests.service import ReleaseService
 from vector_platform_tests.releases.deployment import MODELS, Deployment
 from vector_platform_tests.tiers import sampled
 
@@ -34,19 +34,19 @@ def world(tmp_path: Path) -> Deployment:
     return made
 
 
-def desks(world: Deployment) -> list[ReleaseDesk]:
-    return [world.desk(backend) for backend in BACKENDS]
+def services(world: Deployment) -> list[ReleaseService]:
+    return [world.service(backend) for backend in BACKENDS]
 
 
 def promote(world: Deployment, model: str) -> list[str]:
     outcomes = promote_model(
-        desks(world), model_version=model, candidates=MODELS, actor="ann", reason="test"
+        services(world), model_version=model, candidates=MODELS, actor="ann", reason="test"
     )
     return [outcome.request_id for outcome in outcomes]
 
 
 def back(world: Deployment, **where: Any) -> list[WentBack]:
-    return go_back(desks(world), actor="ann", reason="worse answers", **where)
+    return go_back(services(world), actor="ann", reason="worse answers", **where)
 
 
 def live(world: Deployment) -> list[str]:
@@ -90,7 +90,7 @@ def assert_went_back_once(world: Deployment) -> None:
     assert moves(world) == [3, 3]
     for backend in BACKENDS:
         assert world.target(backend).pointed == world.pointer(backend).live_generation().identity
-    parts = [one for one in world.desk().ledger.requests.all() if one.leaves]
+    parts = [one for one in world.service().store.requests.all() if one.leaves]
     assert {one.state for one in parts} == {"released"}
     assert len({one.whole for one in parts}) == 1
 
@@ -102,8 +102,8 @@ def test_a_rollback_killed_at_a_write_is_finished_and_never_turns_forward(
 ) -> None:
     assert killed_after(monkeypatch, world, writes, lambda: back(world))
     if finish == "the sensor":
-        for desk in desks(world):
-            desk.settle_open()
+        for service in services(world):
+            service.reconcile_open()
     else:
         back(world)
     assert_went_back_once(world)
@@ -129,11 +129,11 @@ def test_a_release_over_two_backends_killed_at_a_write_is_one_request_that_is_co
     assert killed_after(monkeypatch, world, writes, lambda: promote(world, "new.v1"))
     promote(world, "new.v1")
     assert live(world) == ["g0003", "g0003"]
-    asked = [one for one in world.desk().ledger.requests.all() if one.generation == "g0003"]
+    asked = [one for one in world.service().store.requests.all() if one.generation == "g0003"]
     assert len({one.whole for one in asked}) == 1
-    for desk in desks(world):
-        desk.settle_open()
-    states = {one.request_id: one.state for one in world.desk().ledger.requests.all()}
+    for service in services(world):
+        service.reconcile_open()
+    states = {one.request_id: one.state for one in world.service().store.requests.all()}
     assert [states[one.request_id] for one in asked] == ["released", "released"]
 
 
@@ -150,7 +150,7 @@ def test_a_backend_that_is_away_keeps_no_other_one_from_going_back(
         with pytest.raises(IndexUnavailable):
             back(world)
     assert live(world) == ["g0002", "g0001"]
-    (waiting,) = world.desk().ledger.open()
+    (waiting,) = world.service().store.open()
     assert waiting.request_id.endswith("/milvus")
     back(world)
     assert_went_back_once(world)
@@ -189,10 +189,10 @@ def test_a_release_in_between_is_not_taken_back_by_an_older_rollback(
     for backend in BACKENDS:
         world.sync(backend).build("new.v1")
     promote(world, "new.v1")
-    for desk in desks(world):
-        desk.settle_open()
+    for service in services(world):
+        service.reconcile_open()
     assert live(world) == ["g0003", "g0003"]
-    parts = [one for one in world.desk().ledger.requests.all() if one.leaves]
+    parts = [one for one in world.service().store.requests.all() if one.leaves]
     assert {(one.state, one.waits_for) for one in parts} == {
         ("withdrawn", "g0003 has been released since")
     }

@@ -45,7 +45,7 @@ from vector_platform.indexes.contract import (
 )
 from vector_platform.indexes.naming import collection_alias, collection_name
 from vector_platform.indexes.parallel import Parallel
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.stored_rows import (
     HIT_FIELDS,
     MILVUS_FIELD_BYTES,
@@ -236,7 +236,7 @@ class MilvusVectorIndex(VectorIndex):
         return stored_tenants(self._milvus, self._open(generation))
 
     def scan(
-        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """Ids, tenants and all digests, which cost nothing, as tenants' filters find them.
 
@@ -245,7 +245,7 @@ class MilvusVectorIndex(VectorIndex):
         return scanned_keys(self._milvus, self._open(generation))
 
     def keys(
-        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, tenant: str, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """The same of one tenant, through the tenant filter that searches use."""
         return stored_keys(self._milvus, self._open(generation), of_tenant(tenant))

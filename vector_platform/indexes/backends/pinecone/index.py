@@ -51,7 +51,7 @@ from vector_platform.indexes.contract import (
 )
 from vector_platform.indexes.naming import generation_marker, namespace_name
 from vector_platform.indexes.parallel import Parallel
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.stored_rows import (
     HIT_FIELDS,
     batches_by_size,
@@ -261,13 +261,13 @@ class PineconeVectorIndex(VectorIndex):
         return sorted(tenant for tenant, name in found if counts[name] or index.has_documents(name))
 
     def scan(
-        self, generation: Generation, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """Every namespace, a small one by one request."""
         return self._reader(generation).scan(sample)
 
     def keys(
-        self, generation: Generation, tenant: str, *, sample: DigestSample = EVERY_DIGEST
+        self, generation: Generation, tenant: str, *, sample: ProofSample = EVERY_DIGEST
     ) -> Iterator[pa.RecordBatch]:
         """Every id that the namespace lists, with the digest that a fetch shows."""
         return self._reader(generation).keys(tenant, sample)

@@ -22,7 +22,7 @@ from vector_platform.indexes.backends.pinecone.terms import (
 from vector_platform.indexes.backends.pinecone.waits import GenerationWaits
 from vector_platform.indexes.contract import Generation, RowKey, StoredRow
 from vector_platform.indexes.parallel import Parallel
-from vector_platform.indexes.proof_sample import DigestSample
+from vector_platform.indexes.proof_sample import ProofSample
 from vector_platform.indexes.stored_rows import key_batch, pinecone_row
 
 # An answer may be 4 MB; 50 rows with 40 KiB of metadata and 3,072 dimensions are below it.
@@ -58,7 +58,7 @@ class RowReader:
         self._parallel = parallel
         self._waits = waits
 
-    def scan(self, sample: DigestSample) -> Iterator[pa.RecordBatch]:
+    def scan(self, sample: ProofSample) -> Iterator[pa.RecordBatch]:
         """Every namespace: a small one by one fetch, if that shows as many rows as are counted.
 
         All others, and all where only a sample's digests are wanted, as `keys` has them.
@@ -87,7 +87,7 @@ class RowReader:
                 rows = []
         yield key_batch(rows)
 
-    def keys(self, tenant: str, sample: DigestSample) -> Iterator[pa.RecordBatch]:
+    def keys(self, tenant: str, sample: ProofSample) -> Iterator[pa.RecordBatch]:
         """Every id that the namespace lists, with the digest that a fetch shows.
 
         A fetch costs a read unit a row, so only the sample's ids are fetched. One that lists and
