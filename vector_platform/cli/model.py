@@ -67,8 +67,6 @@ def align(
     A map is fitted on contents embedded with both models and judged on others. Below
     upgrades.alignment_floor it is refused. No pointer moves.
     """
-    import dagster as dg
-
     from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.models.jobs import AlignConfig
     from vector_platform.wiring import Platform
@@ -76,7 +74,7 @@ def align(
     runs = Runs(Platform.load())
     settings = runs.platform.settings
     config = AlignConfig(old=chosen_models(settings, source)[0], new=chosen_models(settings, to)[0])
-    outcome = runs.job("align_model", dg.RunConfig({"align": config}))
+    outcome = runs.job("align_model", {"align": config})
     made = outcome.outputs["align"]
     if as_json:
         say_json(made)
@@ -101,8 +99,6 @@ def retrain(
     """
     import getpass
 
-    import dagster as dg
-
     from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.remediation.retraining import RetrainConfig
     from vector_platform.wiring import Platform
@@ -114,7 +110,7 @@ def retrain(
         reason=reason,
         actor=getpass.getuser(),
     )
-    made = runs.job("retrain", dg.RunConfig({"train": config})).outputs["train"]
+    made = runs.job("retrain", {"train": config}).outputs["train"]
     if as_json:
         say_json(made)
         return

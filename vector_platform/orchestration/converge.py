@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import dagster as dg
-
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys
@@ -176,7 +174,7 @@ def _indexed(platform: Platform, model_version: str) -> bool:
 def _replace(runs: Runs, model_version: str) -> StageResult:
     """Give a provisional version's place to the true one as soon as that is complete."""
     config = ReplaceConfig(model_version=model_version)
-    done = runs.job("replace_alignment", dg.RunConfig({"replace": config}))
+    done = runs.job("replace_alignment", {"replace": config})
     settings = runs.platform.settings
     return StageResult(
         f"alignment {model_version}",
@@ -191,7 +189,7 @@ def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:
     config = PromoteConfig(
         model_version=model_version or "", reason=reason, actor=ASKER, automatic=True
     )
-    done = runs.job("promote", dg.RunConfig({"promote_op": config}))
+    done = runs.job("promote", {"promote_op": config})
     outcomes = done.outputs["promote_op"]
     return StageResult(
         "release",

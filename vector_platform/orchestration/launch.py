@@ -79,16 +79,25 @@ class Runs:
         )
 
     def job(
-        self, name: str, config: dg.RunConfig | None = None, *, partition: str | None = None
+        self,
+        name: str,
+        ops: Mapping[str, dg.Config] | None = None,
+        *,
+        partition: str | None = None,
     ) -> RunOutcome:
         """Execute a job by name.
+
+        Args:
+            name: The job.
+            ops: Op name -> its configuration.
+            partition: Of a partitioned job.
 
         Raises:
             RunFailed: A step failed.
         """
         return self._execute(
             self.definitions.resolve_job_def(name),
-            run_config=config.to_config_dict() if config else None,  # type: ignore[no-untyped-call]
+            run_config=dg.RunConfig(ops).to_config_dict() if ops else None,  # type: ignore[no-untyped-call, arg-type]
             partition_key=partition,
         )
 

@@ -1,1 +1,1 @@
-"""What a failed check means and what to do about it: faults, diagnosis, decisions. Measures nothing, starts nothing."""
+"""What a failed check means and what to do about it. Measures nothing, starts nothing."""

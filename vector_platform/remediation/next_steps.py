@@ -7,12 +7,20 @@ reader of a check what follows under the policy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vector_platform.remediation.decision import BUDGET_PERIOD
 from vector_platform.remediation.diagnosis import diagnose
-from vector_platform.remediation.faults import ACTIONS, NEVER, RULED_OUT_BY, Kind, Limits, Verdict
+from vector_platform.remediation.faults import (
+    ACTIONS,
+    NEVER,
+    RULED_OUT_BY,
+    Diagnosis,
+    Kind,
+    Limits,
+    Verdict,
+)
 from vector_platform.settings import Acting, ActionPolicy, Settings
 
 
@@ -155,3 +163,11 @@ def _ruled_out_before(kind: Kind) -> list[str]:
         if ACTIONS[kind] in NEVER[earlier]:
             checks += decision
     return checks
+
+
+def with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:
+    """A fault of one source names whom to tell; of what is only watched nobody is told."""
+    source = found.scope.source
+    if source not in settings.sources or found.action == "watch":
+        return found
+    return replace(found, why=f"{found.why}; owner: {settings.owner_of(source)}")

@@ -9,36 +9,37 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from vector_platform.lake.lake import Lake
 from vector_platform.models.local_versions import read_card
 from vector_platform.releases.requests.requests import ReleaseRequest, ReleaseRequests
 from vector_platform.remediation.faults import Action, Scope
-from vector_platform.settings import ActionPolicy
-from vector_platform.wiring import Platform
+from vector_platform.settings import ActionPolicy, Settings
 
 # Who makes the model version that an action proposes, by its card.
 _MAKERS: Mapping[Action, str] = {"retrain": "retrain", "propose_version": "reembed"}
 
 
-def holds(platform: Platform, action: Action, now: datetime) -> dict[Scope, str]:
+def suppressed(lake: Lake, settings: Settings, action: Action, now: datetime) -> dict[Scope, str]:
     """Where nothing more is to be started by an action, and why.
 
     Args:
-        platform: The deployment.
-        action: One that ends in a release request; no other is ever held. A repair is not: it
+        lake: Of the release requests.
+        settings: Of the deployment.
+        action: One that ends in a release request; no other is ever suppressed. A repair is not: it
             mends what readers see.
         now: The time, with its zone.
     """
     if action != "rebuild" and action not in _MAKERS:
         return {}
-    rules: ActionPolicy = getattr(platform.settings.acting, action)
-    return held(
-        ((one, answered(platform, action, one)) for one in ReleaseRequests(platform.lake).all()),
+    rules: ActionPolicy = getattr(settings.acting, action)
+    return suppressed_by(
+        ((one, answered(settings, action, one)) for one in ReleaseRequests(lake).all()),
         cooldown=timedelta(hours=rules.cooldown_hours),
         now=now,
     )
 
 
-def answered(platform: Platform, action: Action, request: ReleaseRequest) -> tuple[Scope, ...]:
+def answered(settings: Settings, action: Action, request: ReleaseRequest) -> tuple[Scope, ...]:
     """The faults that a request answers as the end of an action, whoever has asked for it.
 
     A rebuild is asked for under the model version that it rebuilds. A proposal is of a new one,
@@ -46,27 +47,27 @@ def answered(platform: Platform, action: Action, request: ReleaseRequest) -> tup
     """
     if action == "rebuild":
         return (Scope(request.model_version, request.backend),)
-    card = read_card(platform.data_dir, request.model_version)
+    card = read_card(settings.data_dir, request.model_version)
     if card.get("made_by") != _MAKERS[action]:
         return ()
-    base, models = card.get("of", ""), platform.settings.models
+    base, models = card.get("of", ""), settings.models
     return tuple(Scope(name) for name, one in models.items() if base in (name, one.adapter_of))
 
 
-def held(
+def suppressed_by(
     requests: Iterable[tuple[ReleaseRequest, Collection[Scope]]],
     *,
     cooldown: timedelta,
     now: datetime,
 ) -> dict[Scope, str]:
-    """What requests hold: what an open one answers, and what one answers that was just rejected.
+    """What requests suppress: what an open one answers, and what a just rejected one does.
 
     For each fault and backend the newest request counts, and an open one before any that has
     ended.
 
     Args:
         requests: With the faults that they answer, oldest first.
-        cooldown: How long a rejection holds.
+        cooldown: How long a rejection suppresses.
         now: The time, with its zone.
     """
     newest = {

@@ -16,8 +16,8 @@ from typing import Any
 
 from vector_platform.sources.base import Source, SourceInvalid
 
-# Sources that the platform brings along.
-_OWN = "vector_platform.sources"
+# Where sources are that the platform brings along: those of its example deployment.
+_OWN = "vector_platform.demo"
 
 
 def open_class(

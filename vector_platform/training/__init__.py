@@ -1,1 +1,1 @@
-"""Making model versions from those there are: fine-tuning, query adapters, alignment. Never serves."""
+"""Making model versions from those there are: tuned, adapted, aligned. Never serves."""

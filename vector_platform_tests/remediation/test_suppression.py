@@ -10,7 +10,7 @@ import pytest
 from vector_platform.releases.requests.policy import State
 from vector_platform.releases.requests.requests import ReleaseRequest
 from vector_platform.remediation.faults import Scope
-from vector_platform.remediation.suppression import held
+from vector_platform.remediation.suppression import suppressed_by
 from vector_platform_tests.orchestration.harness import NOON
 
 HOUR = timedelta(hours=1)
@@ -34,7 +34,7 @@ def request(state: State, *, hours: int = 0, backend: str = "milvus") -> Release
 
 
 def holds(*requests: ReleaseRequest, at: datetime = NOON + 10 * HOUR) -> dict[Scope, str]:
-    return held([(one, (PLACE,)) for one in requests], cooldown=5 * HOUR, now=at)
+    return suppressed_by([(one, (PLACE,)) for one in requests], cooldown=5 * HOUR, now=at)
 
 
 @pytest.mark.parametrize("state", ["requested", "approved"])
@@ -71,6 +71,6 @@ def test_an_open_request_holds_although_a_later_one_has_ended() -> None:
 
 def test_a_request_holds_all_that_it_answers_and_nothing_else() -> None:
     places = (Scope("words.v1"), Scope("words.v1.qa-1"))
-    found = held([(request("requested"), places)], cooldown=HOUR, now=NOON)
+    found = suppressed_by([(request("requested"), places)], cooldown=HOUR, now=NOON)
     assert found.keys() == set(places)
-    assert held([(request("requested"), ())], cooldown=HOUR, now=NOON) == {}
+    assert suppressed_by([(request("requested"), ())], cooldown=HOUR, now=NOON) == {}

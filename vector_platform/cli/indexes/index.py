@@ -266,8 +266,6 @@ def repair(
 
     A run of the job repair_index, so the check that failed is green afterwards.
     """
-    import dagster as dg
-
     from vector_platform.orchestration.indexes.jobs import RepairConfig
     from vector_platform.orchestration.launch import Runs
     from vector_platform.wiring import Platform
@@ -279,7 +277,7 @@ def repair(
         backends=list(chosen_backends(settings, backend)),
         allow_delete=allow_delete,
     )
-    done = runs.job("repair_index", dg.RunConfig({"repair": config})).outputs
+    done = runs.job("repair_index", {"repair": config}).outputs
     reported = {k: v for name in config.backends for k, v in done[f"repair_{name}"].items()}
     for place, reports in reported.items():
         name, _, model_version = place.partition("/")
@@ -299,8 +297,6 @@ def rebuild(
     ] = False,
 ) -> None:
     """Build a new generation from the lake and release it where its model is live."""
-    import dagster as dg
-
     from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
     from vector_platform.wiring import Platform
@@ -317,5 +313,5 @@ def rebuild(
         actor=getpass.getuser(),
         allow_shrink=allow_shrink,
     )
-    outcome = runs.job("reindex", dg.RunConfig({"rebuild": config}))
+    outcome = runs.job("reindex", {"rebuild": config})
     say(f"run {outcome.run_id} built {outcome.outputs['rebuild']}")

@@ -36,8 +36,6 @@ def accept(
     the move, at most quality.drift_reference_days; fewer than 28 are refused. Golden queries are
     proposed for what the old reference does not explain: vector-platform golden proposals.
     """
-    import dagster as dg
-
     from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.remediation.recalibration import RecalibrateConfig
     from vector_platform.wiring import Platform
@@ -51,7 +49,7 @@ def accept(
         reason=reason,
         actor=getpass.getuser(),
     )
-    done = runs.job("recalibrate_reference", dg.RunConfig({"recalibrate": config}))
+    done = runs.job("recalibrate_reference", {"recalibrate": config})
     accepted = done.outputs["recalibrate"][model_version]
     if as_json:
         say_json(accepted)

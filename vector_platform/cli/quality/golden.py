@@ -50,8 +50,8 @@ def health(as_json: JsonFlag = False) -> None:
     never hit: no evaluated model has found a document of it. Dead and repeated queries do not
     count in the gates of a release.
     """
+    from vector_platform.lake.evaluations import newest_evaluations
     from vector_platform.quality.retrieval.golden_questions import GoldenQuestions
-    from vector_platform.releases.evaluation.records import newest_evaluations
     from vector_platform.wiring import Platform
 
     lake = Platform.load().lake
@@ -94,15 +94,13 @@ def reject(
 
 
 def _decide(decided: dict[str, list[str]], reason: str, *, as_json: bool) -> None:
-    import dagster as dg
-
     from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.quality.golden_jobs import GoldenConfig
     from vector_platform.wiring import Platform
 
     config = GoldenConfig(**decided, reason=reason, actor=getpass.getuser())
     runs = Runs(Platform.load())
-    done = runs.job("decide_golden_queries", dg.RunConfig({"decide": config})).outputs["decide"]
+    done = runs.job("decide_golden_queries", {"decide": config}).outputs["decide"]
     if as_json:
         say_json(done)
         return

@@ -60,8 +60,6 @@ def add(
     A run of the job quarantine_slice. An index deletes them with its next sync; more than
     guard.max_delete_share of it has to be let through with --allow-delete.
     """
-    import dagster as dg
-
     from vector_platform.orchestration.corpus.quarantine_jobs import QuarantineConfig, SliceConfig
     from vector_platform.orchestration.launch import Runs
     from vector_platform.wiring import Platform
@@ -73,7 +71,7 @@ def add(
         actor=getpass.getuser(),
     )
     runs = Runs(Platform.load())
-    done = runs.job("quarantine_slice", dg.RunConfig({"quarantine": config}))
+    done = runs.job("quarantine_slice", {"quarantine": config})
     (held,) = done.outputs["quarantine"]
     if as_json:
         say_json(held)
@@ -95,8 +93,6 @@ def replay(
     A run of the job replay_slice. Mend the source first, and land it again with `vector-platform
     run`: documents in quarantine follow their source, too.
     """
-    import dagster as dg
-
     from vector_platform.orchestration.corpus.quarantine_jobs import ReplayConfig
     from vector_platform.orchestration.launch import Runs
     from vector_platform.wiring import Platform
@@ -105,7 +101,7 @@ def replay(
         quarantines=quarantine_ids, reason=reason, actor=getpass.getuser(), as_is=as_is
     )
     runs = Runs(Platform.load())
-    done = runs.job("replay_slice", dg.RunConfig({"replay": config})).outputs["replay"]
+    done = runs.job("replay_slice", {"replay": config}).outputs["replay"]
     if as_json:
         say_json(done)
         return

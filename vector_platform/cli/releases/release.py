@@ -108,8 +108,6 @@ def promote(
     cannot tell is yours to decide, and asking says yes. Over several backends it is one request;
     asking again completes what is missing.
     """
-    import dagster as dg
-
     from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.releases.jobs import PromoteConfig
     from vector_platform.wiring import Platform
@@ -124,7 +122,7 @@ def promote(
         override_freeze=override_freeze,
         allow_shrink=allow_shrink,
     )
-    outcomes = runs.job("promote", dg.RunConfig({"promote_op": config})).outputs["promote_op"]
+    outcomes = runs.job("promote", {"promote_op": config}).outputs["promote_op"]
     if as_json:
         say_json(outcomes)
     else:

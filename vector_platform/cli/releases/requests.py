@@ -101,8 +101,8 @@ def show(
 
 def _part_facts(platform: Platform, part: ReleaseRequest) -> dict[str, Any]:
     from vector_platform.lake.decisions import Decisions
-    from vector_platform.releases.evaluation.records import kept_report
     from vector_platform.releases.gates.report import report_facts
+    from vector_platform.releases.requests.gate_records import kept_report
 
     report = kept_report(platform.lake, part, platform.settings.releases)
     decided = Decisions(platform.lake, run_id="cli").about(part.request_id)
@@ -116,9 +116,9 @@ def _part_facts(platform: Platform, part: ReleaseRequest) -> dict[str, Any]:
 def _show_part(platform: Platform, part: ReleaseRequest, *, as_html: bool) -> None:
     from vector_platform.lake.decisions import Decisions
     from vector_platform.releases.evaluation.changed_answers import names_of
-    from vector_platform.releases.evaluation.records import kept_report
     from vector_platform.releases.gates.report import as_html as to_html
     from vector_platform.releases.gates.report import as_markdown
+    from vector_platform.releases.requests.gate_records import kept_report
 
     report = kept_report(platform.lake, part, platform.settings.releases)
     names = names_of(platform.lake, report.evidence.changed) if report else {}

@@ -19,7 +19,8 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
-from vector_platform.lake.contract import CANARIES, EVALUATIONS, canonical_json
+from vector_platform.lake.contract import CANARIES
+from vector_platform.lake.evaluations import Measurement, keep
 from vector_platform.lake.lake import Lake, run_metadata
 from vector_platform.lake.storage.conditions import Condition
 from vector_platform.lake.vector_quarantine import quarantine_runs
@@ -147,23 +148,22 @@ class ModelWatch:
         if not verdict.passed:
             # A retried attempt has the id of one that may have been proven before.
             runs.add(self._run_id)
-        row = {
-            "evaluation_id": verdict.evaluation_id,
-            "kind": KIND,
-            "subject": "model",
-            "model_version": self._embedder.name,
-            "metric": METRIC,
-            "value": verdict.max_abs_difference,
-            "sample_size": verdict.canaries,
-            "chunks_version": None,
-            "details": canonical_json(
-                {**verdict.facts(), "passed": verdict.passed, "runs": sorted(runs)}
-            ),
-            "run_id": self._run_id,
-            "evaluated_at": datetime.now(UTC),
-        }
-        rows = pa.Table.from_pylist([row], schema=EVALUATIONS.schema)
-        self._lake.evaluations.append(rows, run_metadata(self._run_id, f"canaries {row['value']}"))
+        measured = Measurement(
+            kind=KIND,
+            subject="model",
+            model_version=self._embedder.name,
+            metric=METRIC,
+            value=verdict.max_abs_difference,
+            sample_size=verdict.canaries,
+            details={**verdict.facts(), "passed": verdict.passed, "runs": sorted(runs)},
+        )
+        keep(
+            self._lake,
+            measured,
+            run_id=self._run_id,
+            now=datetime.now(UTC),
+            evaluation_id=verdict.evaluation_id,
+        )
 
     def carry_out(self) -> int:
         """Move the vectors of condemned runs into quarantine. Returns how many were there."""

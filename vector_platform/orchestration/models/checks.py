@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from vector_platform.lake.evaluations import evaluation_history
 from vector_platform.models.canaries.answers import groups_of
 from vector_platform.models.canaries.symptoms import reading
 from vector_platform.models.canaries.watch import KIND, ModelWatch, Verdict
@@ -17,7 +18,6 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture, shown_table
-from vector_platform.quality.evaluation_history import evaluation_history
 from vector_platform.quality.pictures.check_pictures import canary_distances, time_line
 from vector_platform.quality.pictures.markdown import quote
 from vector_platform.remediation.next_steps import what_happens

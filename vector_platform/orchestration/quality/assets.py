@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 
 from vector_platform.lake.contract import EVALUATIONS, GOLDEN_QUERIES, canonical_json, hash_text
+from vector_platform.lake.evaluations import Measurement, keep, newest_evaluations
 from vector_platform.lake.lake import Snapshot
 from vector_platform.models.local_versions import trained_on
 from vector_platform.orchestration import keys
@@ -32,7 +33,6 @@ from vector_platform.quality.retrieval.measures import (
     evaluate,
     exact_top_k,
 )
-from vector_platform.releases.evaluation.records import newest_evaluations
 from vector_platform.settings import Settings
 from vector_platform.sources.golden import read_golden_queries
 from vector_platform.wiring import Platform
@@ -150,13 +150,12 @@ def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[
     found = answers(None)
     overall, within = evaluate(found, golden), evaluate(answers(golden.tenants), golden)
     learnt = trained_on(platform.data_dir, model_version)
-    rows = evaluation_rows(
+    measured = measurements(
         overall,
         within,
         model_version,
         snapshot,
         golden,
-        run_id,
         answers=dict(zip(golden.query_ids, map(_answer_hash, found), strict=True)),
         seen=[
             query
@@ -164,7 +163,7 @@ def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[
             if hash_text(text) in learnt
         ],
     )
-    lake.evaluations.append(rows, {"run_id": run_id})
+    evaluation_id = keep(lake, *measured, run_id=run_id, now=datetime.now(UTC))
     metric = platform.settings.quality.evaluation_metric
     picture = metric_bars(
         {"all tenants": overall.means[metric], "within the tenant": within.means[metric]},
@@ -175,22 +174,21 @@ def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[
         **{f"tenant_{name}": value for name, value in within.facts().items() if name != "queries"},
         "picture": dg.MetadataValue.md(as_markdown(picture, f"{metric} of {model_version}")),
         "snapshot": str(snapshot),
-        "evaluation_id": rows.column("evaluation_id")[0].as_py(),
+        "evaluation_id": evaluation_id,
     }
 
 
-def evaluation_rows(
+def measurements(
     overall: QualityReport,
     within: QualityReport,
     model_version: str,
     snapshot: Snapshot,
     golden: GoldenSet,
-    run_id: str,
     *,
     answers: Mapping[str, str],
     seen: Sequence[str],
-) -> pa.Table:
-    """Rows of `evaluations`: one a metric; `details` has what is known of each query.
+) -> list[Measurement]:
+    """What is kept of an evaluation: one a metric; `details` has what is known of each query.
 
     Args:
         overall: Scores over all tenants.
@@ -198,46 +196,32 @@ def evaluation_rows(
         model_version: Whose.
         snapshot: What was searched.
         golden: What was asked.
-        run_id: The run.
         answers: Query -> a hash of the documents found over all tenants, in their order.
         seen: Queries that the model was trained on.
     """
-    now = datetime.now(UTC)
     judgements = golden.judgements()
-    evaluation_id = hash_text(
-        canonical_json([model_version, str(snapshot), list(golden.query_ids), now.isoformat()])
-    )
-    return pa.Table.from_pylist(
-        [
-            {
-                "evaluation_id": evaluation_id,
-                "kind": kind,
-                "subject": "golden_queries",
-                "model_version": model_version,
-                "metric": metric,
-                "value": estimate.mean,
-                "sample_size": estimate.count,
-                "chunks_version": snapshot.chunks,
-                "details": canonical_json(
-                    {
-                        "interval": [estimate.low, estimate.high],
-                        "scores": {
-                            query: round(score, 6)
-                            for query, score in report.per_query[metric].items()
-                        },
-                        "judgements": judgements,
-                        "answers": answers,
-                        "seen": seen,
-                    }
-                ),
-                "run_id": run_id,
-                "evaluated_at": now,
-            }
-            for kind, report in (("retrieval", overall), ("retrieval_within_tenant", within))
-            for metric, estimate in report.means.items()
-        ],
-        schema=EVALUATIONS.schema,
-    )
+    return [
+        Measurement(
+            kind=kind,
+            subject="golden_queries",
+            model_version=model_version,
+            metric=metric,
+            value=estimate.mean,
+            sample_size=estimate.count,
+            chunks_version=snapshot.chunks,
+            details={
+                "interval": [estimate.low, estimate.high],
+                "scores": {
+                    query: round(score, 6) for query, score in report.per_query[metric].items()
+                },
+                "judgements": judgements,
+                "answers": answers,
+                "seen": seen,
+            },
+        )
+        for kind, report in (("retrieval", overall), ("retrieval_within_tenant", within))
+        for metric, estimate in report.means.items()
+    ]
 
 
 def _answer_hash(found: Sequence[ScoredDoc]) -> str:

@@ -16,7 +16,6 @@ import dagster as dg
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
-from vector_platform.orchestration.remediation.reactions import with_owner
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.quality.drift.explanation import explain
 from vector_platform.quality.drift.policy import DriftPolicy
@@ -27,6 +26,7 @@ from vector_platform.quality.pictures.plots import as_markdown, projection, scor
 from vector_platform.quality.sketches.references import EPOCH
 from vector_platform.remediation.diagnosis import diagnose
 from vector_platform.remediation.faults import Verdict
+from vector_platform.remediation.next_steps import with_owner
 from vector_platform.settings import Quality, Settings
 from vector_platform.wiring import Platform
 

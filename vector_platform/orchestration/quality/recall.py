@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import pyarrow as pa
-
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.contract import EVALUATIONS, canonical_json
-from vector_platform.lake.lake import run_metadata
+from vector_platform.lake.evaluations import Measurement, keep
 from vector_platform.quality.recall.index_recall import Answers, IndexRecall, examine, judge
 from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform
@@ -86,28 +83,17 @@ def measure_generation(
         judge(answers, floor=platform.settings.quality.recall_floor),
         target.deleted_share(state.identity),
     )
-    lake.evaluations.append(
-        _row(verdict, run_id), run_metadata(run_id, f"recall {state.generation}")
+    found = verdict.recall
+    measured = Measurement(
+        kind=KIND,
+        subject=f"{state.backend}/{state.index}/{state.generation}",
+        model_version=state.model_version,
+        metric=METRIC,
+        value=found.recall.mean,
+        sample_size=found.queries,
+        chunks_version=state.snapshot.chunks,
+        details={**found.facts(), "deleted_share": verdict.deleted_share, "slices": found.rows()},
     )
+    now = datetime.now(UTC)
+    keep(lake, measured, run_id=run_id, now=now, evaluation_id=verdict.evaluation_id)
     return verdict
-
-
-def _row(verdict: RecallVerdict, run_id: str) -> pa.Table:
-    state, found = verdict.state, verdict.recall
-    assert state.snapshot is not None
-    row = {
-        "evaluation_id": verdict.evaluation_id,
-        "kind": KIND,
-        "subject": f"{state.backend}/{state.index}/{state.generation}",
-        "model_version": state.model_version,
-        "metric": METRIC,
-        "value": found.recall.mean,
-        "sample_size": found.queries,
-        "chunks_version": state.snapshot.chunks,
-        "details": canonical_json(
-            {**found.facts(), "deleted_share": verdict.deleted_share, "slices": found.rows()}
-        ),
-        "run_id": run_id,
-        "evaluated_at": datetime.now(UTC),
-    }
-    return pa.Table.from_pylist([row], schema=EVALUATIONS.schema)

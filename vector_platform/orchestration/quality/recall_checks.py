@@ -12,12 +12,12 @@ from typing import Any
 
 import dagster as dg
 
+from vector_platform.lake.evaluations import evaluation_history
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.quality.recall import KIND, METRIC, RecallVerdict, measure_recall
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture, shown_table
-from vector_platform.quality.evaluation_history import evaluation_history
 from vector_platform.quality.pictures.check_pictures import recall_bars, recall_curves, time_line
 from vector_platform.quality.pictures.markdown import quote
 from vector_platform.quality.recall.details import (

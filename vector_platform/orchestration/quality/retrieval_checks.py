@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from vector_platform.lake.evaluations import evaluations_of
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
@@ -18,7 +19,6 @@ from vector_platform.quality.pictures.check_pictures import paired_differences, 
 from vector_platform.quality.pictures.markdown import quote
 from vector_platform.releases.evaluation.champion import QualityVerdict, compare_with_champion
 from vector_platform.releases.evaluation.fallen_queries import QueryDifferences, query_differences
-from vector_platform.releases.evaluation.records import evaluations_of
 from vector_platform.remediation.next_steps import what_happens
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform

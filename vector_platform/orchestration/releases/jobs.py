@@ -13,9 +13,9 @@ from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.indexes.jobs import chosen_backends
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.evaluation.changed_answers import names_of
-from vector_platform.releases.evaluation.records import kept_report
 from vector_platform.releases.gates.report import as_markdown
 from vector_platform.releases.monitor.monitor import watch_live
+from vector_platform.releases.requests.gate_records import kept_report
 from vector_platform.releases.requests.policy import overrides_of
 from vector_platform.releases.requests.promotion import promote_model
 from vector_platform.releases.requests.reconciliation import Reconciled

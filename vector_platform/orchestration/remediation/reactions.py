@@ -23,8 +23,8 @@ from vector_platform.remediation.decision import (
 )
 from vector_platform.remediation.diagnosis import diagnose
 from vector_platform.remediation.faults import Diagnosis, Kind, Scope
-from vector_platform.remediation.next_steps import limits_of
-from vector_platform.remediation.suppression import holds
+from vector_platform.remediation.next_steps import limits_of, with_owner
+from vector_platform.remediation.suppression import suppressed
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -75,7 +75,7 @@ def react(
         return Tick()
     held: dict[Scope, str] = {}
     for action in {one.action for one in found}:
-        held |= holds(platform, action, now)
+        held |= suppressed(platform.lake, platform.settings, action, now)
     log = ActionLog(platform.lake, instance, actor=actor, now=now)
     past = log.past()
     decisions = decide(
@@ -121,11 +121,3 @@ def _with_its_base(found: Diagnosis, changed: Collection[str], settings: Setting
         f"{found.why}; it is made from {', '.join(bases)}, which has changed: that one is answered"
     )
     return replace(found, action="watch", why=why)
-
-
-def with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:
-    """A fault of one source names whom to tell; of what is only watched nobody is told."""
-    source = found.scope.source
-    if source not in settings.sources or found.action == "watch":
-        return found
-    return replace(found, why=f"{found.why}; owner: {settings.owner_of(source)}")

@@ -6,13 +6,13 @@ Belongs here: means and variances of a block, and the score of a window.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from vector_platform.quality.drift.null_distribution import FREEDOMS, score_of
+from vector_platform.quality.sketches.block import Block
 from vector_platform.quality.sketches.days import WEEK, Days
 
 Floats = npt.NDArray[np.float64]
@@ -25,35 +25,6 @@ LEAST_VARIANCE = 0.5
 # A measure that varies less than this a row is one value in nearly all texts, and how much its days
 # vary says nothing of other measures.
 _VARIED = 0.1
-
-
-@dataclass(frozen=True)
-class Block:
-    """Features that are tested together.
-
-    Attributes:
-        name: What they are.
-        columns: Where they are among the features.
-        kind: `joint`: one distance for all of them; `single`: each on its own; `count`: each on
-            its own, and it is a share of rows.
-        spreads: Of a `single` block, the variance of each feature from row to row; 1 each where
-            none are given.
-    """
-
-    name: str
-    columns: slice
-    kind: Literal["joint", "single", "count"]
-    spreads: tuple[float, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Number of features."""
-        return int(self.columns.stop - self.columns.start)
-
-    @property
-    def tests(self) -> tuple[int, ...]:
-        """Features of every test that the block is."""
-        return (self.size,) if self.kind == "joint" else (1,) * self.size
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,8 +29,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vector_platform.quality.drift.blocks import Block, fit_blocks, over_windows
+from vector_platform.quality.drift.blocks import fit_blocks, over_windows
 from vector_platform.quality.drift.null_distribution import WINDOWS, NullDistribution, rounded_up
+from vector_platform.quality.sketches.block import Block
 from vector_platform.quality.sketches.days import WEEK, YEAR, Days
 
 __all__ = ["YEAR", "Calendar", "Days", "Looks"]

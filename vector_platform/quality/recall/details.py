@@ -170,7 +170,7 @@ def _asked(answers: Answers, place: int, rows: dict[str, dict[str, Any]]) -> str
 def _exact_rows(
     lake: Lake, model_version: str, snapshot: Snapshot, answers: Answers, places: Sequence[int]
 ) -> list[list[tuple[float, str]]]:
-    """The k nearest rows of a few queries, exactly, best first; as `index_recall.recall_of` counts."""
+    """The k nearest rows of a few queries, exactly, best first; as `recall_of` counts them."""
     queries, k = answers.queries, answers.k
     vectors = queries.vectors[list(places)]
     best: list[list[tuple[float, str]]] = [[] for _ in places]

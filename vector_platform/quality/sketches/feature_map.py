@@ -34,7 +34,7 @@ import numpy.typing as npt
 from scipy import special
 from threadpoolctl import ThreadpoolController
 
-from vector_platform.quality.drift.blocks import Block
+from vector_platform.quality.sketches.block import Block
 from vector_platform.quality.sketches.text_measures import TEXT_MEASURES, measures_of, seen_in
 
 Floats = npt.NDArray[np.float32]

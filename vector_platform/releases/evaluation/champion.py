@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vector_platform.errors import TerminalError
+from vector_platform.lake.evaluations import Evaluation, evaluations_of, judged_alike
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.retrieval.comparison import Comparison, compare_scores
-from vector_platform.releases.evaluation.records import Evaluation, evaluations_of, judged_alike
 from vector_platform.releases.pointer.live import LivePointer
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vector_platform.lake.evaluations import judged_alike
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.retrieval.measures import NO_TENANT, current_golden
 from vector_platform.quality.statistics import Estimate, bootstrap_mean
 from vector_platform.releases.evaluation.champion import QualityVerdict
-from vector_platform.releases.evaluation.records import judged_alike
 
 # Queries shown: those that lost most.
 SHOWN = 8

@@ -13,6 +13,7 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
+from vector_platform.lake.evaluations import judged_alike, newest_evaluations
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.quality.recall.index_queries import IndexQueries
 from vector_platform.quality.recall.index_recall import IndexRecall, Timer, measure
@@ -20,7 +21,6 @@ from vector_platform.quality.retrieval.golden_questions import GoldenQuestions
 from vector_platform.releases.evaluation.changed_answers import changed_answers
 from vector_platform.releases.evaluation.evidence import Change, Evidence, QualityScores
 from vector_platform.releases.evaluation.probes import Answer, Probes, ask
-from vector_platform.releases.evaluation.records import judged_alike, newest_evaluations
 from vector_platform.settings import stored_of
 
 # The queries that the recall of a generation is measured with, over a snapshot.

@@ -49,7 +49,7 @@ def as_json(report: GateReport) -> str:
 
 
 def as_markdown(report: GateReport, names: Mapping[str, str]) -> str:
-    """The report for the Dagster UI; `names` are shown for ids, see `releases/evaluation/changed_answers.py`."""
+    """The report for the Dagster UI; `names` are shown for ids, see `changed_answers.names_of`."""
     lines = [f"## {_title(report)}", "", *table(("", ""), _head(report))]
     lines += ["", *table(_GATES, [_gate_row(gate) for gate in report.gates])]
     for title, columns, rows in _details(report, names):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from vector_platform.indexes.state import GenerationState
+from vector_platform.lake.evaluations import Measurement, keep
 from vector_platform.quality.retrieval.measures import (
     GoldenSet,
     best_per_document,
@@ -17,7 +18,6 @@ from vector_platform.quality.retrieval.measures import (
 )
 from vector_platform.releases.evaluation.measuring import WARM_UP, MeasurementFailed
 from vector_platform.releases.evaluation.probes import Answer, Probe, ask
-from vector_platform.releases.evaluation.records import WATCH, keep
 from vector_platform.releases.monitor.verdict import Measured, Watched, watch
 from vector_platform.releases.pointer.live import Release
 from vector_platform.releases.requests.rollback import go_back
@@ -25,6 +25,7 @@ from vector_platform.releases.requests.service import ReleaseService
 
 # Who goes back by itself.
 WATCHER = "monitor_releases"
+KIND = "watch"
 
 
 def watched_release(live: Release | None, now: datetime, watch_minutes: int) -> Release | None:
@@ -64,17 +65,16 @@ def watch_live(service: ReleaseService) -> Watched | None:
             f"{previous.generation} got no answer, so nothing is decided about {live.generation}"
         )
     found = watch(before, after, service.policy)
-    kept = keep(
-        service.lake,
-        kind=WATCH,
+    measured = Measurement(
+        kind=KIND,
         subject=f"{service.target.backend}/{service.index}/{live.generation}",
         model_version=live.model_version,
+        metric=KIND,
         value=float(found.action == "keep"),
         sample_size=after.probes,
         details={"why": found.why, **found.numbers},
-        run_id=service.run_id,
-        now=service.clock(),
     )
+    kept = keep(service.lake, measured, run_id=service.run_id, now=service.clock())
     if found.action == "return":
         go_back([service], actor=WATCHER, reason=found.why, automatic=True, evidence_ids=(kept,))
     else:

@@ -19,10 +19,10 @@ from vector_platform.quality.recall.index_recall import Timer
 from vector_platform.releases.evaluation.evidence import Evidence
 from vector_platform.releases.evaluation.measuring import RecallQueries, chunks_of, collect
 from vector_platform.releases.evaluation.probes import Probes
-from vector_platform.releases.evaluation.records import keep_report, kept_evidence
 from vector_platform.releases.gates.gates import judge
 from vector_platform.releases.pointer.cutover import catch_up
 from vector_platform.releases.pointer.live import LivePointer
+from vector_platform.releases.requests.gate_records import keep_report, kept_evidence
 from vector_platform.releases.requests.requests import ReleaseRequest
 from vector_platform.settings import Releases
 

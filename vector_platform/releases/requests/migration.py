@@ -12,12 +12,14 @@ from typing import Any
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.sync.sync import IndexSync, SyncReport
+from vector_platform.lake.evaluations import Measurement, keep
 from vector_platform.quality.recall.shadow import ShadowQuery, ShadowReport, Side, compare_sides
-from vector_platform.releases.evaluation.records import SHADOW, keep
 from vector_platform.releases.pointer.live import LivePointer
 from vector_platform.releases.requests.policy import Override
 from vector_platform.releases.requests.reconciliation import Reconciled
 from vector_platform.releases.requests.service import ReleaseService
+
+KIND = "shadow"
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,16 @@ def migrate(
     live = service.pointer.live()
     if not release or (live and live.generation == state.generation):
         return found
-    compared = keep(
-        service.lake,
-        kind=SHADOW,
+    measured = Measurement(
+        kind=KIND,
         subject=f"{shadow.old} {shadow.new}",
         model_version=state.model_version,
+        metric=KIND,
         value=shadow.overlap,
         sample_size=shadow.queries,
         details=shadow.facts(),
-        run_id=service.run_id,
-        now=service.clock(),
     )
+    compared = keep(service.lake, measured, run_id=service.run_id, now=service.clock())
     reconciled = service.release(
         state, actor=actor, reason=reason, overrides=overrides, evidence_ids=(compared,)
     )

@@ -144,7 +144,7 @@ class Converter:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None:
-            root = str(Path(__file__).parents[2])
+            root = str(Path(__file__).parents[3])
             paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "vector_platform.sources.files.converter"],

@@ -56,7 +56,7 @@ class Stocked:
 
     def run(self, job: str, op: str, config: dg.Config) -> list[dict[str, Any]]:
         runs = Runs(self.platform, instance=self.instance)
-        found: list[dict[str, Any]] = runs.job(job, dg.RunConfig({op: config})).outputs[op]
+        found: list[dict[str, Any]] = runs.job(job, {op: config}).outputs[op]
         return found
 
     def quarantine(self, **slice_: str) -> dict[str, Any]:

@@ -69,13 +69,13 @@ def live(runs: Runs) -> str | None:
 def promote(runs: Runs, model_version: str) -> None:
     runs.job(
         "promote",
-        dg.RunConfig({"promote_op": PromoteConfig(model_version=model_version, actor="test")}),
+        {"promote_op": PromoteConfig(model_version=model_version, actor="test")},
     )
 
 
 def rebuild(runs: Runs, model_version: str, backend: str) -> None:
     target = IndexTarget(model_version=model_version, backends=[backend])
-    runs.job("reindex", dg.RunConfig({"rebuild": ReindexConfig(targets=[target])}))
+    runs.job("reindex", {"rebuild": ReindexConfig(targets=[target])})
 
 
 def memory(runs: Runs) -> MemoryIndex:
@@ -153,7 +153,7 @@ def test_a_rebuild_of_a_model_that_is_not_live_moves_no_pointer(runs: Runs) -> N
     runs.materialize([MILVUS], partition=OLD)
     runs.materialize([MILVUS], partition=NEW)
     config = PromoteConfig(model_version=OLD, backends=["milvus"])
-    runs.job("promote", dg.RunConfig({"promote_op": config}))
+    runs.job("promote", {"promote_op": config})
     rebuild(runs, NEW, "milvus")
     assert live(runs) == "g0001"
     assert states(runs, NEW)["g0003"] == "proven"
@@ -209,7 +209,7 @@ def check(
 
 
 def repair(runs: Runs, **config: Any) -> Any:
-    done = runs.job("repair_index", dg.RunConfig({"repair": RepairConfig(**config)}))
+    done = runs.job("repair_index", {"repair": RepairConfig(**config)})
     return done.outputs["repair_milvus"] | done.outputs["repair_pinecone"]
 
 
@@ -257,7 +257,7 @@ def test_damage_of_the_generation_readers_see_is_found_while_a_newer_one_waits(
 ) -> None:
     runs.materialize([MILVUS], partition=OLD)
     promote_on_milvus = PromoteConfig(model_version=OLD, backends=["milvus"], actor="test")
-    runs.job("promote", dg.RunConfig({"promote_op": promote_on_milvus}))
+    runs.job("promote", {"promote_op": promote_on_milvus})
     seen_by_readers = _generation(runs)
     runs.platform.index_sync("milvus", run_id="test").build(OLD)
     assert (live(runs), _generation(runs).name) == ("g0001", "g0002")

@@ -1,1 +1,0 @@
-"""Software-defined assets, one stage a file, in the order the data flows."""
