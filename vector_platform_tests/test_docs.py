@@ -26,11 +26,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 SPECS = [value for value in vars(contract).values() if isinstance(value, contract.TableSpec)]
-CHECKS = [
-    path
-    for folder in ("assets", "checks")
-    for path in sorted((ROOT / "vector_platform" / "orchestration" / folder).glob("*.py"))
-]
+CHECKS = sorted((ROOT / "vector_platform" / "orchestration").rglob("*checks.py"))
 MAX_PICTURE_BYTES = 200_000
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

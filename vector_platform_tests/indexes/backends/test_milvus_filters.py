@@ -17,7 +17,7 @@ from vector_platform.indexes.contract import IndexRejected
 
 ROOM = Path(__file__).parents[3] / "vector_platform" / "indexes" / "backends" / "milvus"
 # Where the client's methods that name rows are called, and where a filter is made.
-CALLS, FILTERS = "milvus_calls.py", "milvus_filters.py"
+CALLS, FILTERS = "calls.py", "filters.py"
 # Arguments of the client that say which rows, and calls that make a condition or hide one.
 ARGUMENTS = {"filter", "ids", "expr", "expression", "pks", "filter_params"}
 CALLED = {"query_iterator", "search_iterator", "Filter"}
