@@ -28,6 +28,17 @@ PAGES = [
 SPECS = [value for value in vars(contract).values() if isinstance(value, contract.TableSpec)]
 CHECKS = sorted((ROOT / "vector_platform" / "orchestration").rglob("*checks.py"))
 MAX_PICTURE_BYTES = 200_000
+MAX_LINE = 120
+# What cannot be broken over lines: what a command printed, and a row of a table. A cell that is a
+# paragraph belongs into a list.
+MAX_UNBROKEN = {"code": 150, "row": 540}
+# First parts of a path that stand for a folder of the repository.
+FOLDERS = {"vector_platform", "vector_platform_tests", "docs", "docker", "benchmarks"} | {
+    entry.name
+    for package in ("vector_platform", "vector_platform_tests")
+    for entry in (ROOT / package).iterdir()
+    if entry.is_dir()
+}
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -109,6 +120,38 @@ def test_every_relative_link_and_picture_resolves(path: Path) -> None:
         and not (path.parent / unquote(target.partition("#")[0] or path.name)).exists()
     ]
     assert missing == []
+
+
+@page
+def test_lines_are_short_enough_to_be_read_and_compared(path: Path) -> None:
+    long = [
+        f"{number}: {len(line)} characters"
+        for number, kind, line in lines_of(path.read_text(encoding="utf-8"))
+        if len(line) > MAX_UNBROKEN.get(kind, MAX_LINE)
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PAGES if path.name != "CHANGELOG.md"],  # it names what is gone
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_every_file_folder_and_module_that_a_page_names_exists(path: Path) -> None:
+    missing = [name for name in paths_in(path.read_text(encoding="utf-8")) if not found(name)]
+    assert missing == []
+
+
+def test_every_folder_of_the_package_is_on_the_floor_plan() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "vector_platform"
+    folders = [
+        f"{init.parent.relative_to(package).as_posix()}/"
+        for init in sorted(package.rglob("__init__.py"))
+        if init.parent != package
+    ]
+    plan = "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
+    assert [name for name in folders if f"`{name}`" not in plan] == []
 
 
 @page
@@ -212,6 +255,41 @@ def names_of(section: type[BaseModel]) -> list[str]:
 
 def shown(default: float | str) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def lines_of(text: str) -> Iterator[tuple[int, str, str]]:
+    """Number, kind (`code`, `row` of a table, or `prose`) and text of each line."""
+    inside = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        fence = line.lstrip().startswith("```")
+        inside ^= fence
+        kind = "code" if inside or fence else "row" if line.startswith("|") else "prose"
+        yield number, kind, line
+
+
+def paths_in(text: str) -> Iterator[str]:
+    """Files and folders of the repository, and modules of the package, in backticks or in code."""
+    for code in re.findall(r"^```\w*\n(.*?)^```|`([^`\n]+)`", text, re.DOTALL | re.MULTILINE):
+        for block in code:
+            yield from re.findall(r"(?<![\w./-])vector_platform(?:\.\w+)+", block)
+            for word in re.findall(r"[^\s\"'(),]+", block):
+                first = word.partition("/")[0]
+                if re.fullmatch(r"[\w./-]+", word) and (
+                    re.search(r"\w\.py$", word)
+                    or ("/" in word and first in FOLDERS and re.search(r"/$|\.\w+$", word))
+                ):
+                    yield word
+
+
+def found(name: str) -> bool:
+    """Whether a path is there from the repository, its package or its tests, or a module is."""
+    if "/" not in name and not name.endswith(".py"):
+        module = ROOT.joinpath(*name.split("."))
+        return module.is_dir() or any(
+            place.with_suffix(".py").is_file() for place in (module, module.parent)
+        )
+    tops = (ROOT, ROOT / "vector_platform", ROOT / "vector_platform_tests")
+    return any((top / name).exists() for top in tops)
 
 
 def commands_in(text: str) -> Iterator[list[str]]:
