@@ -44,6 +44,7 @@ from vector_platform.orchestration.remediation.retraining import build_retrain_j
 from vector_platform.orchestration.remediation.sensors import build_sensors
 from vector_platform.orchestration.runs.launcher import holding_executor
 from vector_platform.orchestration.runs.logs import PROGRESS, progress_logger
+from vector_platform.orchestration.runs.sensors import build_run_sensors
 from vector_platform.orchestration.schedules import build_schedules
 from vector_platform.settings import Settings, load_settings
 from vector_platform.wiring import Platform
@@ -107,6 +108,7 @@ def build_definitions(
                 {job.name: job for job in answers},
                 every_seconds=settings.schedules.sensor_seconds,
             ),
+            *build_run_sensors(every_seconds=settings.schedules.sensor_seconds),
             *build_arrival_sensors(settings, ingest_day),
             *build_release_sensors(settings, reconcile, watch),
             *build_model_sensors(

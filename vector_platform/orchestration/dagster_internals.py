@@ -25,6 +25,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 # Tags that Dagster puts on runs.
 from dagster._core.storage.tags import (
+    AUTO_RETRY_RUN_ID_TAG,
     MAX_RETRIES_TAG,
     RETRY_ON_ASSET_OR_OP_FAILURE_TAG,
     RUN_KEY_TAG,
@@ -36,6 +37,7 @@ from dagster._core.storage.tags import (
 from dagster._time import get_current_datetime
 
 __all__ = [
+    "AUTO_RETRY_RUN_ID_TAG",
     "MAX_RETRIES_TAG",
     "RETRY_ON_ASSET_OR_OP_FAILURE_TAG",
     "RUN_KEY_TAG",

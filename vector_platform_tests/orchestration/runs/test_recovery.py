@@ -20,7 +20,7 @@ from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import settings_of, write_deployment
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 # A process that executes a run as the command line does, and stays in its step until it is killed.
 WORKER = """
