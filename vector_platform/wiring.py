@@ -186,19 +186,16 @@ class Platform:
         self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None
     ) -> ReleaseService:
         """Where releases of one backend are asked for and decided."""
-        from vector_platform.releases.requests.evidence_collector import EvidenceCollector
+        from vector_platform.releases.evaluation.context import ReleaseContext
         from vector_platform.releases.requests.service import ReleaseService
 
-        pointer, target = self.live_pointer(backend), self.target(backend)
-        sync = self.index_sync(backend, run_id=run_id, progress=progress)
-        index, policy = self.settings.indexes.name, self.settings.releases
-        collector = EvidenceCollector(
+        context = ReleaseContext(
             self.lake,
-            pointer,
-            target,
-            sync,
-            index=index,
-            policy=policy,
+            self.live_pointer(backend),
+            self.target(backend),
+            self.index_sync(backend, run_id=run_id, progress=progress),
+            index=self.settings.indexes.name,
+            policy=self.settings.releases,
             metric=self.settings.quality.evaluation_metric,
             recall_floor=self.settings.quality.recall_floor,
             recall_queries=self.recall_queries,
@@ -206,16 +203,7 @@ class Platform:
             run_id=run_id,
             timer=self.timer,
         )
-        return ReleaseService(
-            self.lake,
-            pointer,
-            target,
-            sync,
-            collector,
-            index=index,
-            policy=policy,
-            run_id=run_id,
-        )
+        return ReleaseService(context)
 
     def recall_queries(self, state: GenerationState, snapshot: Snapshot) -> IndexQueries:
         """The queries that the recall of a generation is measured with."""

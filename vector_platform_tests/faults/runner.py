@@ -24,7 +24,8 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.ownership.adoption import Adopter
 from vector_platform.indexes.sync.sync import IndexSync, SyncReport
 from vector_platform.lake.lake import Lake
-from vector_platform.releases.pointer.cutover import release_generation, tidy_up
+from vector_platform.releases.evaluation.context import ReleaseContext
+from vector_platform.releases.pointer.cutover import Cutover
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.pointer.live import LivePointer, Release
 from vector_platform.releases.requests.rollback import go_back
@@ -159,7 +160,7 @@ def do(job: Job) -> Any:
         return [state.generation for state in adopted]
     reports = [_report(_sync(sync, pointer, job, model)) for model in job.models]
     if job.verb == "run":
-        tidy_up(pointer, target, sync)
+        Cutover(pointer, target, sync).tidy_up()
     return reports
 
 
@@ -182,13 +183,25 @@ def _move(
     why: dict[str, Any] = {"actor": "test", "reason": job.verb, "run_id": f"run-{os.getpid()}"}
     if job.verb == "release":
         built = sync.build(job.models[0]).generation
-        release_generation(pointer, target, sync, built, evidence={}, **why)
+        cutover = Cutover(pointer, target, sync)
+        cutover.move(built, evidence={}, **why)
+        cutover.tidy_up_quietly()
     else:
-        nobody: Any = None  # a rollback asks no gate, so nobody examines anything
-        service = ReleaseService(
-            lake, pointer, target, sync, nobody, index=INDEX, policy=Releases(), run_id="test"
+        nothing: Any = None  # a rollback asks no gate, so nothing is measured
+        context = ReleaseContext(
+            lake,
+            pointer,
+            target,
+            sync,
+            index=INDEX,
+            policy=Releases(),
+            metric="",
+            recall_floor=0.0,
+            recall_queries=nothing,
+            probes=nothing,
+            run_id="test",
         )
-        go_back([service], actor="test", reason=job.verb)
+        go_back([ReleaseService(context)], actor="test", reason=job.verb)
     return {"pointer_seconds": pointer.seconds, "seconds": time.perf_counter() - started}
 
 

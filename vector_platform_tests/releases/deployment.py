@@ -19,9 +19,9 @@ from vector_platform.lake.contract import EVALUATIONS, canonical_json
 from vector_platform.lake.lake import Lake, Snapshot
 from vector_platform.quality.recall.index_queries import IndexQueries, stored_queries
 from vector_platform.quality.recall.index_recall import Timer
+from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.evaluation.probes import Probe
 from vector_platform.releases.pointer.live import LivePointer
-from vector_platform.releases.requests.evidence_collector import EvidenceCollector
 from vector_platform.releases.requests.service import ReleaseService
 from vector_platform.settings import BackendName, Releases
 from vector_platform_tests.indexes.memory_index import MemoryIndex
@@ -95,15 +95,13 @@ class Deployment:
 
     def service(self, backend: BackendName = "milvus", **policy: Any) -> ReleaseService:
         """The release service under a policy, at the deployment's own time."""
-        pointer, target, sync = self.pointer(backend), self.target(backend), self.sync(backend)
-        releases = Releases(**policy)
-        collector = EvidenceCollector(
+        context = ReleaseContext(
             self.lake,
-            pointer,
-            target,
-            sync,
+            self.pointer(backend),
+            self.target(backend),
+            self.sync(backend),
             index="documents",
-            policy=releases,
+            policy=Releases(**policy),
             metric="nDCG@10",
             recall_floor=0.9,
             recall_queries=self.recall_queries,
@@ -112,17 +110,7 @@ class Deployment:
             clock=self.clock,
             timer=self.timer,
         )
-        return ReleaseService(
-            self.lake,
-            pointer,
-            target,
-            sync,
-            collector,
-            index="documents",
-            policy=releases,
-            run_id="run",
-            clock=self.clock,
-        )
+        return ReleaseService(context)
 
     def clock(self) -> datetime:
         """A second later each time, from whatever `now` was set to."""

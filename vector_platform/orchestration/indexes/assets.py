@@ -16,7 +16,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
-from vector_platform.releases.pointer.cutover import tidy_up
+from vector_platform.releases.pointer.cutover import Cutover
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
@@ -62,7 +62,7 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
             reports = sync_followers(
                 sync, pointer, context.partition_key, allow_delete=config.allow_delete
             )
-            collected = tidy_up(pointer, platform.target(backend), sync)
+            collected = Cutover(pointer, platform.target(backend), sync).tidy_up()
         newest = reports[-1]
         return dg.MaterializeResult(
             metadata={

@@ -199,8 +199,8 @@ def replace_alignment(
     waiting: list[str] = []
     for backend in platform.settings.indexes.backends:
         service = platform.release_service(backend, run_id=run_id, progress=log)
-        state = service.sync.sync(target).generation
-        live = service.pointer.live()
+        state = service.context.sync.sync(target).generation
+        live = service.context.pointer.live()
         if live is not None and live.model_version == model_version:
             reason = f"the true vectors of {target} are complete"
             reconciled = service.release(
@@ -211,7 +211,7 @@ def replace_alignment(
                 # Readers are on a stand-in for this very model: no approval, and too few queries
                 # to tell the two apart, are no reason to stay there. A gate that fails stays shut.
                 overrides={}
-                if service.policy.approvers
+                if service.context.policy.approvers
                 else {"undecided": reason, "approval": reason},
             )
             log(f"{backend}: {reconciled.describe()}")

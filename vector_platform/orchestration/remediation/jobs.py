@@ -101,9 +101,9 @@ def build_reindex_job(settings: Settings) -> dg.JobDefinition:
                 service = platform.release_service(
                     backend, run_id=context.run_id, progress=context.log.info
                 )
-                report = service.sync.build(model_version)
+                report = service.context.sync.build(model_version)
                 gates: dict[str, Any] = {}
-                live = service.pointer.live()
+                live = service.context.pointer.live()
                 if live and live.model_version == model_version:
                     reconciled = service.release(
                         report.generation,

@@ -50,7 +50,7 @@ def ask_for_release(
         service = platform.release_service(
             backend, run_id=context.run_id, progress=context.log.info
         )
-        state = service.sync.states.newest(model_version)
+        state = service.context.sync.states.newest(model_version)
         assert state is not None, "the version was indexed by this run"
         reconciled = service.release(
             state,

@@ -5,26 +5,20 @@ Belongs here: collecting `Evidence` by real reads and real searches.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from vector_platform.errors import TransientError
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.evaluations import judged_alike, newest_evaluations
 from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.quality.recall.index_queries import IndexQueries
-from vector_platform.quality.recall.index_recall import IndexRecall, Timer, measure
+from vector_platform.quality.recall.index_recall import IndexRecall, measure
 from vector_platform.quality.retrieval.golden_questions import GoldenQuestions
 from vector_platform.releases.evaluation.changed_answers import changed_answers
+from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.evaluation.evidence import Change, Evidence, QualityScores
-from vector_platform.releases.evaluation.probes import Answer, Probes, ask
+from vector_platform.releases.evaluation.probes import Answer, ask
 from vector_platform.settings import stored_of
-
-# The queries that the recall of a generation is measured with, over a snapshot.
-RecallQueries = Callable[[GenerationState, Snapshot], IndexQueries]
 
 # Latencies to have of each side; fewer probes are asked again and again.
 LATENCIES = 60
@@ -62,29 +56,18 @@ def chunks_of(snapshot: Snapshot | None) -> str:
 
 
 def collect(
-    lake: Lake,
-    target: VectorIndex,
-    sync: IndexSync,
-    state: GenerationState,
-    live: GenerationState | None,
-    *,
-    index: str,
-    metric: str,
-    recall_floor: float,
-    recall_queries: RecallQueries,
-    probes: Probes,
-    timer: Timer,
-    now: datetime,
+    context: ReleaseContext, state: GenerationState, live: GenerationState | None, *, now: datetime
 ) -> Evidence:
     """Measure a generation that is proven equal to its snapshot, beside the live one.
 
     Raises:
         MeasurementFailed: The backend did not answer every probe.
     """
-    proof = sync.verify(state)
-    asked = probes(state.model_version)
+    target, timer = context.target, context.timer
+    proof = context.sync.verify(state)
+    asked = context.probes(state.model_version)
     rounds = -(-LATENCIES // max(1, len(asked)))
-    known_as = probes(live.model_version) if live else []
+    known_as = context.probes(live.model_version) if live else []
     for mine in asked[:WARM_UP]:
         ask(target, state.identity, mine, timer=timer)
     before: list[Answer] = []
@@ -95,30 +78,24 @@ def collect(
             if live:
                 before.append(_answered(ask(target, live.identity, known_as[place], timer=timer)))
             answers.append(_answered(ask(target, state.identity, mine, timer=timer)))
-    index_recall = _index_recall(
-        lake,
-        target,
-        state,
-        proof.snapshot,
-        recall_queries(state, proof.snapshot),
-        recall_floor,
-        timer,
-    )
+    index_recall = _index_recall(context, state, proof.snapshot)
     same = live is not None and _same_model(state, live)
     return Evidence(
         backend=target.backend,
-        index=index,
+        index=context.index,
         generation=state.generation,
         model_version=state.model_version,
         change=change_of(state, live),
         champion=live.generation if live else None,
         measured_at=now.isoformat(timespec="seconds"),
         snapshot=chunks_of(proof.snapshot),
-        newest_snapshot=chunks_of(lake.snapshot()),
+        newest_snapshot=chunks_of(context.lake.snapshot()),
         differences="" if proof.clean else proof.describe(),
         rows=proof.plan.actual,
         index_recall=index_recall,
-        quality=None if same or live is None else comparable_scores(lake, metric, live, state),
+        quality=None
+        if same or live is None
+        else comparable_scores(context.lake, context.metric, live, state),
         same_vectors=same,
         champion_ms=tuple(round(answer.ms, 3) for answer in before),
         challenger_ms=tuple(round(answer.ms, 3) for answer in answers) if live else (),
@@ -129,16 +106,18 @@ def collect(
 
 
 def _index_recall(
-    lake: Lake,
-    target: VectorIndex,
-    state: GenerationState,
-    snapshot: Snapshot,
-    queries: IndexQueries,
-    floor: float,
-    timer: Timer,
+    context: ReleaseContext, state: GenerationState, snapshot: Snapshot
 ) -> IndexRecall:
     try:
-        return measure(lake, target, state.identity, snapshot, queries, floor=floor, timer=timer)
+        return measure(
+            context.lake,
+            context.target,
+            state.identity,
+            snapshot,
+            context.recall_queries(state, snapshot),
+            floor=context.recall_floor,
+            timer=context.timer,
+        )
     except IndexUnavailable as error:
         raise MeasurementFailed(f"a query got no answer: {error}") from error
 

@@ -16,6 +16,7 @@ from vector_platform.quality.retrieval.measures import (
     current_golden,
     evaluate,
 )
+from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.evaluation.measuring import WARM_UP, MeasurementFailed
 from vector_platform.releases.evaluation.probes import Answer, Probe, ask
 from vector_platform.releases.monitor.verdict import Measured, Watched, watch
@@ -50,37 +51,42 @@ def watch_live(service: ReleaseService) -> Watched | None:
     Raises:
         MeasurementFailed: Neither generation answers: an outage, which is never a verdict.
     """
-    release = watched_release(service.pointer.live(), service.clock(), service.policy.watch_minutes)
+    context = service.context
+    release = watched_release(
+        context.pointer.live(),
+        context.clock(),
+        context.policy.watch_minutes,
+    )
     if release is None:
         return None
-    present = {state.generation: state for state in service.sync.states.present()}
+    present = {state.generation: state for state in context.sync.states.present()}
     previous = present.get(release.previous_generation or "")
     live = present.get(release.generation)
     if previous is None or live is None:
         return None
-    before, after = measure(service, previous, live)
-    if before.error_share > service.policy.watch_max_errors:
+    before, after = measure(context, previous, live)
+    if before.error_share > context.policy.watch_max_errors:
         raise MeasurementFailed(
             f"{before.errors} of {before.probes} probes of the previous generation "
             f"{previous.generation} got no answer, so nothing is decided about {live.generation}"
         )
-    found = watch(before, after, service.policy)
+    found = watch(before, after, context.policy)
     measured = Measurement(
         kind=KIND,
-        subject=f"{service.target.backend}/{service.index}/{live.generation}",
+        subject=f"{context.backend}/{context.index}/{live.generation}",
         model_version=live.model_version,
         metric=KIND,
         value=float(found.action == "keep"),
         sample_size=after.probes,
         details={"why": found.why, **found.numbers},
     )
-    kept = keep(service.lake, measured, run_id=service.run_id, now=service.clock())
+    kept = keep(context.lake, measured, run_id=context.run_id, now=context.clock())
     if found.action == "return":
         go_back([service], actor=WATCHER, reason=found.why, automatic=True, evidence_ids=(kept,))
     else:
         service.store.decisions.record(
             "keep",
-            f"{service.target.backend}/{service.index}/{live.generation}",
+            f"{context.backend}/{context.index}/{live.generation}",
             actor=WATCHER,
             why=found.why,
             evidence=(kept,),
@@ -90,23 +96,23 @@ def watch_live(service: ReleaseService) -> Watched | None:
 
 
 def measure(
-    service: ReleaseService, previous: GenerationState, live: GenerationState
+    context: ReleaseContext, previous: GenerationState, live: GenerationState
 ) -> tuple[Measured, Measured]:
     """Ask both generations every probe, in turn, so that a busy machine slows both alike."""
-    sides = [(state, service.collector.probes(state.model_version)) for state in (previous, live)]
-    timer = service.collector.timer
+    sides = [(state, context.probes(state.model_version)) for state in (previous, live)]
+    timer = context.timer
     for state, probes in sides:
         for probe in probes[:WARM_UP]:
-            ask(service.target, state.identity, probe, timer=timer)
+            ask(context.target, state.identity, probe, timer=timer)
     answers: list[list[Answer]] = [[], []]
     for place in range(min(len(probes) for _, probes in sides)):
         for mine, (state, probes) in zip(answers, sides, strict=True):
-            mine.append(ask(service.target, state.identity, probes[place], timer=timer))
-    known = current_golden(service.lake)
+            mine.append(ask(context.target, state.identity, probes[place], timer=timer))
+    known = current_golden(context.lake)
     before, after = (
         Measured(
             tuple(None if answer.error else answer.ms for answer in mine),
-            _scores(known, probes, mine, service.collector.metric) if known else {},
+            _scores(known, probes, mine, context.metric) if known else {},
         )
         for mine, (_, probes) in zip(answers, sides, strict=True)
     )

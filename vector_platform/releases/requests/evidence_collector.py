@@ -6,25 +6,16 @@ measure, judge, keep.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync.sync import IndexSync
-from vector_platform.lake.decisions import Clock, utc_now
-from vector_platform.lake.lake import Lake
-from vector_platform.quality.recall.index_recall import Timer
+from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.evaluation.evidence import Evidence
-from vector_platform.releases.evaluation.measuring import RecallQueries, chunks_of, collect
-from vector_platform.releases.evaluation.probes import Probes
+from vector_platform.releases.evaluation.measuring import chunks_of, collect
 from vector_platform.releases.gates.gates import judge
-from vector_platform.releases.pointer.cutover import catch_up
-from vector_platform.releases.pointer.live import LivePointer
 from vector_platform.releases.requests.gate_records import keep_report, kept_evidence
 from vector_platform.releases.requests.requests import ReleaseRequest
-from vector_platform.settings import Releases
 
 
 @dataclass(frozen=True)
@@ -45,66 +36,22 @@ class Examined:
 
 
 class EvidenceCollector:
-    """Examines the generations of one index on one backend.
+    """Examines the generations of one index on one backend."""
 
-    Args:
-        lake: Where evaluations are.
-        pointer: The live pointer.
-        target: The backend.
-        sync: Its sync.
-        index: Logical index.
-        policy: Gates' bars, and how long evidence holds.
-        metric: Metric by which models are compared.
-        recall_floor: Least recall of a generation.
-        recall_queries: Queries that recall is measured with.
-        probes: Queries under a model version that latency is compared with.
-        run_id: Recorded with every evaluation.
-        clock: When it is.
-        timer: How long a search takes.
-    """
-
-    def __init__(
-        self,
-        lake: Lake,
-        pointer: LivePointer,
-        target: VectorIndex,
-        sync: IndexSync,
-        *,
-        index: str,
-        policy: Releases,
-        metric: str,
-        recall_floor: float,
-        recall_queries: RecallQueries,
-        probes: Probes,
-        run_id: str,
-        clock: Clock = utc_now,
-        timer: Timer = time.perf_counter,
-    ) -> None:
-        self.metric = metric
-        self.timer = timer
-        self.probes = probes
-        self._lake = lake
-        self._pointer = pointer
-        self._target = target
-        self._sync = sync
-        self._index = index
-        self._policy = policy
-        self._recall_floor = recall_floor
-        self._recall_queries = recall_queries
-        self._run_id = run_id
-        self._clock = clock
+    def __init__(self, context: ReleaseContext) -> None:
+        self._context = context
 
     def kept(self, request: ReleaseRequest) -> Evidence | None:
         """The evidence of a request; None before its first examination."""
-        return kept_evidence(self._lake, request.evidence_id)
+        return kept_evidence(self._context.lake, request.evidence_id)
 
     def is_fresh(self, evidence: Evidence, live: GenerationState | None) -> bool:
         """Whether evidence still holds: neither lake nor live generation moved on, nor time."""
-        age = self._clock() - datetime.fromisoformat(evidence.measured_at)
+        age = self._context.clock() - datetime.fromisoformat(evidence.measured_at)
         return (
-            evidence.newest_snapshot == chunks_of(self._lake.snapshot())
+            evidence.newest_snapshot == chunks_of(self._context.lake.snapshot())
             and evidence.champion == (live.generation if live else None)
-            and age <= timedelta(hours=self._policy.evidence_hours)
+            and age <= timedelta(hours=self._context.policy.evidence_hours)
         )
 
     def examine(
@@ -130,28 +77,16 @@ class EvidenceCollector:
             ReleaseShrinks: Readers would lose too many rows.
             SyncInProgress: Somebody is writing the index.
         """
-        state = catch_up(self._pointer, self._sync, state, allow_shrink=allow_shrink)
-        now = self._clock()
-        evidence = collect(
-            self._lake,
-            self._target,
-            self._sync,
-            state,
-            live,
-            index=self._index,
-            metric=self.metric,
-            recall_floor=self._recall_floor,
-            recall_queries=self._recall_queries,
-            probes=self.probes,
-            timer=self.timer,
-            now=now,
-        )
-        report = judge(evidence, self._policy, moment=now)
+        context = self._context
+        state = context.cutover.catch_up(state, allow_shrink=allow_shrink)
+        now = context.clock()
+        evidence = collect(context, state, live, now=now)
+        report = judge(evidence, context.policy, moment=now)
         evidence_id = keep_report(
-            self._lake, request.request_id, report, run_id=self._run_id, now=now
+            context.lake, request.request_id, report, run_id=context.run_id, now=now
         )
         unsure: list[str] = []
         if known is not None:
-            before = judge(known, self._policy, moment=now).named("undecided")
+            before = judge(known, context.policy, moment=now).named("undecided")
             unsure = sorted({*report.named("undecided")} - {*before})
         return Examined(evidence, evidence_id, now, tuple(unsure))

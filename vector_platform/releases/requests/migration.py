@@ -81,14 +81,14 @@ def migrate(
         NothingToCompare: There are no queries.
     """
     serving = old_pointer.live_generation()
-    report = _proven(service.sync, serving.model_version)
+    report = _proven(service.context.sync, serving.model_version)
     state = report.generation
     shadow = compare_sides(
-        Side(old, serving.identity), Side(service.target, state.identity), queries, k=k
+        Side(old, serving.identity), Side(service.context.target, state.identity), queries, k=k
     )
     found = MigrationReport(report, shadow, None)
     tell(found)
-    live = service.pointer.live()
+    live = service.context.pointer.live()
     if not release or (live and live.generation == state.generation):
         return found
     measured = Measurement(
@@ -100,7 +100,9 @@ def migrate(
         sample_size=shadow.queries,
         details=shadow.facts(),
     )
-    compared = keep(service.lake, measured, run_id=service.run_id, now=service.clock())
+    compared = keep(
+        service.context.lake, measured, run_id=service.context.run_id, now=service.context.clock()
+    )
     reconciled = service.release(
         state, actor=actor, reason=reason, overrides=overrides, evidence_ids=(compared,)
     )

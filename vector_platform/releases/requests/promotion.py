@@ -13,14 +13,10 @@ from vector_platform.indexes.contract import Mirrored, with_lacking
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import Evaluation, judged_alike, newest_evaluations
 from vector_platform.quality.retrieval.measures import compare_scores
+from vector_platform.releases.requests.asking import Asked, ask_together
 from vector_platform.releases.requests.policy import Override
 from vector_platform.releases.requests.reconciliation import Reconciled
-from vector_platform.releases.requests.service import (
-    Asked,
-    ReleaseService,
-    ask_together,
-    reconcile_together,
-)
+from vector_platform.releases.requests.service import ReleaseService, reconcile_together
 
 
 class NothingToPromote(TerminalError):
@@ -99,11 +95,11 @@ def promote_model(
         ReleaseShrinks: Readers would lose too many rows.
     """
     chosen = [_choice(service, model_version, candidates) for service in services]
-    says_yes = accept_undecided and not automatic and not services[0].policy.approvers
+    says_yes = accept_undecided and not automatic and not services[0].context.policy.approvers
     word: dict[Override, str] = {"undecided": reason} if says_yes else {}
     new = [one for one in chosen if not one.live]
     asked = ask_together(
-        [Asked(one.service, one.state) for one in new],
+        [Asked(one.service.store, one.state) for one in new],
         actor=actor,
         # Whoever is asked to approve reads why this one was chosen.
         reason=reason if model_version or not new else f"{reason}: {new[0].why}",
@@ -115,7 +111,7 @@ def promote_model(
     reconciled = {
         one.request.backend: one for one in reconcile_together(services, asked, completing=mend)
     }
-    return [one.outcome(reconciled.get(one.service.target.backend)) for one in chosen]
+    return [one.outcome(reconciled.get(one.service.context.backend)) for one in chosen]
 
 
 @dataclass(frozen=True)
@@ -130,8 +126,8 @@ class _Choice:
 
     def outcome(self, reconciled: Reconciled | None) -> Outcome:
         """What became of it; without a request it was live."""
-        place = (self.service.target.backend, self.state.model_version, self.state.generation)
-        mirrored = self.service.pointer.mirrored
+        place = (self.service.context.backend, self.state.model_version, self.state.generation)
+        mirrored = self.service.context.pointer.mirrored
         if reconciled is None:
             return Outcome(*place, moved=False, why=self.why, mirrored=mirrored)
         return Outcome(
@@ -148,19 +144,19 @@ def _choice(
     service: ReleaseService, model_version: str | None, candidates: Sequence[str]
 ) -> _Choice:
     """The generation to make live on one backend."""
-    live = service.pointer.live()
+    live = service.context.pointer.live()
     evaluations = {
         name: found
-        for name, found in newest_evaluations(service.lake, service.collector.metric).items()
+        for name, found in newest_evaluations(service.context.lake, service.context.metric).items()
         if name in candidates
     }
     chosen, why = _choose(
-        evaluations, live.model_version if live else None, model_version, service.collector.metric
+        evaluations, live.model_version if live else None, model_version, service.context.metric
     )
-    newest = service.sync.states.newest(chosen)
+    newest = service.context.sync.states.newest(chosen)
     if newest is None:
         raise NothingToPromote(
-            f"{service.target.backend} has no generation of {chosen}: materialise its index first"
+            f"{service.context.backend} has no generation of {chosen}: materialise its index first"
         )
     return _Choice(
         service,

@@ -1,10 +1,10 @@
-"""Reconciliation a request: end it, examine it, release it, or say what it waits for.
+"""Reconciling a request: end it, examine it, release it, or say what it waits for.
 
 Belongs here: the order of those steps, and what a run after a crash does.
 
 The order is what makes a kill at any line harmless. The pointer moves in one commit that carries
 the request's id, so a later call sees that it has moved and only writes down what is missing.
-Reconciliation a request that has ended changes nothing.
+Reconciling a request that has ended changes nothing.
 """
 
 from __future__ import annotations
@@ -15,27 +15,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from vector_platform.errors import VectorPlatformError
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Mirrored, NotOurs, with_lacking
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync.sync import IndexSync
-from vector_platform.lake.decisions import Clock, What
+from vector_platform.lake.decisions import What
 from vector_platform.releases.evaluation.evidence import Evidence
 from vector_platform.releases.evaluation.measuring import change_of
 from vector_platform.releases.gates.gates import GateReport, judge
-from vector_platform.releases.pointer.cutover import (
-    ReleaseShrinks,
-    catch_up,
-    follow_pointer,
-    move_pointer,
-    tidy_up_quietly,
-)
-from vector_platform.releases.pointer.live import LivePointer, rolled_back
+from vector_platform.releases.pointer.cutover import ReleaseShrinks
+from vector_platform.releases.pointer.live import rolled_back
 from vector_platform.releases.requests.evidence_collector import EvidenceCollector
 from vector_platform.releases.requests.policy import stands_in_the_way, state_of
 from vector_platform.releases.requests.requests import ReleaseRequest
 from vector_platform.releases.requests.store import PLATFORM, RequestStore
-from vector_platform.settings import Releases
 
 logger = logging.getLogger(__name__)
 
@@ -68,39 +59,12 @@ class Reconciled:
 
 
 class Reconciliation:
-    """Reconciles the requests of one index on one backend.
+    """Reconciles the requests of one index on one backend."""
 
-    Args:
-        pointer: The live pointer.
-        target: The backend.
-        sync: Its sync.
-        store: Requests and decisions.
-        collector: Keeps the evidence of requests current.
-        policy: Gates' bars and approvals.
-        run_id: Recorded with everything.
-        clock: When it is.
-    """
-
-    def __init__(
-        self,
-        pointer: LivePointer,
-        target: VectorIndex,
-        sync: IndexSync,
-        store: RequestStore,
-        collector: EvidenceCollector,
-        *,
-        policy: Releases,
-        run_id: str,
-        clock: Clock,
-    ) -> None:
-        self._pointer = pointer
-        self._target = target
-        self._sync = sync
+    def __init__(self, store: RequestStore) -> None:
+        self._context = store.context
         self._store = store
-        self._collector = collector
-        self._policy = policy
-        self._run_id = run_id
-        self._clock = clock
+        self._collector = EvidenceCollector(store.context)
 
     def reconcile(self, request_id: str) -> Reconciled:
         """Do for a request all that can be done now; raises as `ReleaseService.reconcile` says."""
@@ -112,8 +76,8 @@ class Reconciliation:
             return ended
         reconciled = self._turn_back(request) if request.leaves else self._release(request)
         if reconciled.moved:
-            tidy_up_quietly(self._pointer, self._target, self._sync)
-            reconciled = replace(reconciled, mirrored=self._pointer.mirrored)
+            self._context.cutover.tidy_up_quietly()
+            reconciled = replace(reconciled, mirrored=self._context.pointer.mirrored)
         return reconciled
 
     def mend_mirror(self) -> None:
@@ -123,19 +87,19 @@ class Reconciliation:
             NotOurs: The index is another lake's, or was written by another history of this one.
         """
         try:
-            follow_pointer(self._pointer, self._target, self._sync)
+            self._context.cutover.mirror()
         except VectorPlatformError as error:
             if isinstance(error, NotOurs):
                 # Is it the index, or one alias in other hands? The former has nothing to release.
-                self._sync.ownership.require()
+                self._context.sync.ownership.require()
             # What readers of ours see is decided by the pointer alone.
-            logger.warning("%s: its aliases may be behind: %s", self._target.backend, error)
+            logger.warning("%s: its aliases may be behind: %s", self._context.target.backend, error)
 
     # -- a release --------------------------------------------------------------------------
 
     def _release(self, request: ReleaseRequest) -> Reconciled:
         evidence, request = self._current_evidence(request)
-        rows = self._sync.locks.writing(request.generation)
+        rows = self._context.sync.locks.writing(request.generation)
         # First the rows, for which one may have to wait, then the books, for which others would.
         with rows.held(), self._store.exclusively():
             return self._ended(request) or self._cut_over_if_nothing_is_in_the_way(
@@ -147,21 +111,23 @@ class Reconciliation:
 
     def _out_of_date(self, request: ReleaseRequest) -> Reconciled | None:
         """End a request that can no longer be released, or not by who asked."""
-        taken_back = rolled_back(self._pointer.history()).get(request.generation)
+        taken_back = rolled_back(self._context.pointer.history()).get(request.generation)
         if request.automatic and taken_back is not None and not request.leaves:
             why = f"{request.generation} was rolled back ({taken_back}); a person may release it"
             return self._end(request, "reject", PLATFORM, why)
-        live = self._pointer.live()
+        live = self._context.pointer.live()
         if live is not None and live.generation == request.generation:
             return self._end(request, "withdraw", PLATFORM, "it is live already")
         if request.leaves and live is not None and live.generation != request.leaves:
             why = f"{live.generation} has been released since"
             return self._end(request, "withdraw", PLATFORM, why)
-        if request.generation not in {s.generation for s in self._sync.states.present()}:
+        if request.generation not in {s.generation for s in self._context.sync.states.present()}:
             why = f"{request.generation} has been dropped: build another one"
             return self._end(request, "withdraw", PLATFORM, why)
-        if self._clock() > request.requested_at + timedelta(days=self._policy.request_days):
-            why = f"not released within {self._policy.request_days} days"
+        if self._context.clock() > request.requested_at + timedelta(
+            days=self._context.policy.request_days
+        ):
+            why = f"not released within {self._context.policy.request_days} days"
             return self._end(request, "expire", PLATFORM, why)
         return None
 
@@ -170,21 +136,18 @@ class Reconciliation:
     ) -> Reconciled:
         state = self._state(request)
         live = self._live_state()
-        report = judge(evidence, self._policy, moment=self._clock())
+        report = judge(evidence, self._context.policy, moment=self._context.clock())
         change = change_of(state, live)
         standing = self._store.standing(request)
-        reasons = stands_in_the_way(change, report, standing, self._policy)
+        reasons = stands_in_the_way(change, report, standing, self._context.policy)
         if not self._collector.is_fresh(evidence, live):
             reasons.append("the lake or the live generation moved on; it is measured again")
         if reasons:
-            now_is = state_of(change, report, standing, self._policy)
+            now_is = state_of(change, report, standing, self._context.policy)
             return Reconciled(
                 self._store.mark(request, now_is, "; ".join(reasons)), report, moved=False
             )
-        move_pointer(
-            self._pointer,
-            self._target,
-            self._sync,
+        self._context.cutover.move(
             state,
             actor=request.requester,
             reason=request.reason,
@@ -194,7 +157,7 @@ class Reconciliation:
                 "approvals": list(standing.approvals),
                 "overrides": {what: list(who) for what, who in standing.overrides.items()},
             },
-            run_id=self._run_id,
+            run_id=self._context.run_id,
             allow_shrink="shrink" in standing.overrides,
         )
         return self._moved(request, report)
@@ -209,13 +172,11 @@ class Reconciliation:
     def _turn_back(self, request: ReleaseRequest) -> Reconciled:
         """Make an earlier generation live again. No gate is asked: it has been live before."""
         assert request.leaves is not None
-        with self._sync.locks.writing(request.generation).held():
+        with self._context.sync.locks.writing(request.generation).held():
             shrink = "shrink" in self._store.standing(request).overrides
             try:
                 # Before the books are locked: a generation may be far behind the lake.
-                state = catch_up(
-                    self._pointer, self._sync, self._state(request), allow_shrink=shrink
-                )
+                state = self._context.cutover.catch_up(self._state(request), allow_shrink=shrink)
             except ReleaseShrinks as error:
                 self._store.mark(request, "requested", str(error))
                 raise
@@ -223,15 +184,12 @@ class Reconciliation:
                 ended = self._ended(request)
                 if ended is not None:
                     return ended
-                move_pointer(
-                    self._pointer,
-                    self._target,
-                    self._sync,
+                self._context.cutover.move(
                     state,
                     actor=request.requester,
                     reason=request.reason,
                     evidence={"request": request.request_id, "rolled_back": request.leaves},
-                    run_id=self._run_id,
+                    run_id=self._context.run_id,
                     allow_shrink=shrink,
                     deciding=lambda: self._decide_to_turn_back(request),
                 )
@@ -258,7 +216,7 @@ class Reconciliation:
         The pointer's own history is asked first: a run that died after the cut-over has released
         the request, whether or not it lived to say so.
         """
-        release = self._pointer.release_of(request.request_id)
+        release = self._context.pointer.release_of(request.request_id)
         if release is None:
             end = self._store.standing(request).end
             return (
@@ -311,7 +269,9 @@ class Reconciliation:
         return Reconciled(self._store.end(request, what, actor, reason), None, moved=False)
 
     def _state(self, request: ReleaseRequest) -> GenerationState:
-        return next(s for s in self._sync.states.all() if s.generation == request.generation)
+        return next(
+            s for s in self._context.sync.states.all() if s.generation == request.generation
+        )
 
     def _live_state(self) -> GenerationState | None:
-        return self._pointer.live_generation() if self._pointer.live() else None
+        return self._context.pointer.live_generation() if self._context.pointer.live() else None

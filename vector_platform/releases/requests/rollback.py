@@ -15,13 +15,9 @@ from typing import Any
 
 from vector_platform.indexes.contract import Mirrored, with_lacking
 from vector_platform.releases.pointer.targets import NothingToRollBackTo, Turn, turn_of
+from vector_platform.releases.requests.asking import Asked, ask_together
 from vector_platform.releases.requests.policy import Override
-from vector_platform.releases.requests.service import (
-    Asked,
-    ReleaseService,
-    ask_together,
-    reconcile_together,
-)
+from vector_platform.releases.requests.service import ReleaseService, reconcile_together
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def go_back(
         SyncInProgress: Somebody still writes that generation; that part waits.
     """
     turns = [
-        turn_of(service.pointer.history(), service.target.backend, to=to, before=before)
+        turn_of(service.context.pointer.history(), service.context.backend, to=to, before=before)
         for service in services
     ]
     parts = [_part(service, turn) for service, turn in zip(services, turns, strict=True)]
@@ -121,7 +117,7 @@ def go_back(
     }
     done = []
     for part, turn in zip(parts, turns, strict=True):
-        backend = part.service.target.backend
+        backend = part.store.context.backend
         found = reconciled.get(backend)
         done.append(
             WentBack(
@@ -132,21 +128,20 @@ def go_back(
                 moved=found is not None and found.moved,
                 request_id=found.request.request_id if found else "",
                 why=found.describe() if found else f"live already, {turn.leaves} was taken back",
-                mirrored=part.service.pointer.mirrored,
+                mirrored=part.store.context.pointer.mirrored,
             )
         )
     return done
 
 
 def _part(service: ReleaseService, turn: Turn) -> Asked:
-    present = {state.generation: state for state in service.sync.states.present()}
+    present = {state.generation: state for state in service.context.sync.states.present()}
     if turn.target not in present:
         raise NothingToRollBackTo(
-            f"{service.target.backend} {turn.target} has been dropped (releases.keep_generations), "
-            "so "
-            "nothing can go back to it"
+            f"{service.context.backend} {turn.target} has been dropped "
+            "(releases.keep_generations), so nothing can go back to it"
         )
-    return Asked(service, present[turn.target], turn.leaves)
+    return Asked(service.store, present[turn.target], turn.leaves)
 
 
 def _complete(service: ReleaseService, turn: Turn) -> None:

@@ -9,89 +9,36 @@ what has been written down. Every vote is followed by reconciliation, which fini
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 
 from vector_platform.errors import TerminalError, VectorPlatformError
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync.sync import IndexSync
-from vector_platform.lake.decisions import Clock, What, utc_now
-from vector_platform.lake.lake import Lake
+from vector_platform.lake.decisions import What
+from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.pointer.cutover import ReleaseShrinks
-from vector_platform.releases.pointer.live import LivePointer
-from vector_platform.releases.requests.evidence_collector import EvidenceCollector
+from vector_platform.releases.requests.asking import Asked, ask_together
 from vector_platform.releases.requests.policy import MayNotDecide, Override, may_approve
 from vector_platform.releases.requests.reconciliation import Reconciled, Reconciliation
 from vector_platform.releases.requests.requests import ReleaseRequest
-from vector_platform.releases.requests.store import PLATFORM, RequestStore
-from vector_platform.settings import Releases
+from vector_platform.releases.requests.store import RequestStore
 
 
 class RequestEnded(TerminalError):
     """A decision about a request that has already ended otherwise."""
 
 
-class AlreadyLive(TerminalError):
-    """The generation is what readers see already."""
-
-
 class ReleaseService:
     """The service of one index on one backend.
 
-    Args:
-        lake: Where requests, decisions and evaluations are.
-        pointer: The live pointer.
-        target: The backend.
-        sync: Its sync.
-        collector: Keeps the evidence of requests current.
-        index: Logical index.
-        policy: Gates' bars and approvals.
-        run_id: Recorded with everything.
-        clock: When it is.
+    Attributes:
+        context: What it works with.
+        store: Its requests, and the decisions about them.
     """
 
-    def __init__(
-        self,
-        lake: Lake,
-        pointer: LivePointer,
-        target: VectorIndex,
-        sync: IndexSync,
-        collector: EvidenceCollector,
-        *,
-        index: str,
-        policy: Releases,
-        run_id: str,
-        clock: Clock = utc_now,
-    ) -> None:
-        self.pointer = pointer
-        self.sync = sync
-        self.target = target
-        self.policy = policy
-        self.collector = collector
-        self.store = RequestStore(
-            lake,
-            target.backend,
-            index,
-            policy=policy,
-            locks=sync.locks,
-            run_id=run_id,
-            clock=clock,
-        )
-        self.lake = lake
-        self.index = index
-        self.clock = clock
-        self.run_id = run_id
-        self._reconciliation = Reconciliation(
-            pointer,
-            target,
-            sync,
-            self.store,
-            collector,
-            policy=policy,
-            run_id=run_id,
-            clock=clock,
-        )
+    def __init__(self, context: ReleaseContext) -> None:
+        self.context = context
+        self.store = RequestStore(context)
+        self._policy = context.policy
+        self._reconciliation = Reconciliation(self.store)
 
     # -- asking -----------------------------------------------------------------------------
 
@@ -123,7 +70,7 @@ class ReleaseService:
             MayNotDecide: The asker may not set that aside.
         """
         (request,) = ask_together(
-            [Asked(self, state)],
+            [Asked(self.store, state)],
             actor=actor,
             reason=reason,
             automatic=automatic,
@@ -166,7 +113,7 @@ class ReleaseService:
         """
         with self.store.exclusively():
             request = self.store.get(request_id)
-            if not may_approve(actor, request.requester, self.policy):
+            if not may_approve(actor, request.requester, self._policy):
                 raise MayNotDecide(self.store.no_say(actor, request))
             standing = self.store.standing(request)
             if standing.end not in (None, "released"):
@@ -185,7 +132,7 @@ class ReleaseService:
         with self.store.exclusively():
             request = self.store.get(request_id)
             own = actor == request.requester
-            if not own and not may_approve(actor, request.requester, self.policy):
+            if not own and not may_approve(actor, request.requester, self._policy):
                 raise MayNotDecide(self.store.no_say(actor, request))
             end = self.store.standing(request).end
             if end in ("released", "expired"):
@@ -241,110 +188,6 @@ class ReleaseService:
         """
         self._reconciliation.mend_mirror()
 
-    # -- internals --------------------------------------------------------------------------
-
-    def find(
-        self, state: GenerationState, *, automatic: bool, leaves: str | None
-    ) -> ReleaseRequest | None:
-        """The open request for a generation, or the one that a sensor has been refused."""
-        for request in reversed(self.store.of(state.generation)):
-            if request.leaves != leaves:
-                continue
-            end = self.store.standing(request).end
-            if end is None and self.pointer.release_of(request.request_id) is None:
-                return request
-            if end == "rejected" and automatic and request.automatic:
-                return request
-        return None
-
-    def enter(
-        self,
-        request: ReleaseRequest,
-        *,
-        actor: str,
-        overrides: Mapping[Override, str],
-        evidence_ids: tuple[str, ...],
-    ) -> None:
-        """Record that a stored request was asked for, and what was set aside for it."""
-        live = self.pointer.live()
-        self.store.register(
-            request, before=live.generation if live else None, evidence_ids=evidence_ids
-        )
-        for older in self.store.open():
-            same = older.model_version == request.model_version
-            if same and not request.leaves and not older.leaves and older.whole != request.whole:
-                self.store.end(older, "withdraw", PLATFORM, f"superseded by {request.request_id}")
-        for what, why in overrides.items():
-            self.store.override(request, what, actor, why)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One part of what is asked for.
-
-    Attributes:
-        service: Of the backend.
-        state: Generation that is to be live.
-        leaves: Generation that a rollback takes back; None for a release.
-    """
-
-    service: ReleaseService
-    state: GenerationState
-    leaves: str | None = None
-
-
-def ask_together(
-    parts: Sequence[Asked],
-    *,
-    actor: str,
-    reason: str,
-    automatic: bool,
-    overrides: Mapping[Override, str],
-    evidence_ids: tuple[str, ...] = (),
-) -> list[ReleaseRequest]:
-    """Ask for generations of several backends in one request, written in one commit.
-
-    A part that is asked for again is the part there is; what is missing beside it joins it.
-
-    Raises:
-        AlreadyLive: One of them is live.
-        MayNotDecide: The asker may not set that aside.
-    """
-    if not parts:
-        return []
-    with ExitStack() as locked:
-        for part in sorted(parts, key=lambda part: part.service.target.backend):
-            for what in overrides:
-                part.service.store.check_override(what, actor, actor)
-            locked.enter_context(part.service.store.exclusively())
-            live = part.service.pointer.live()
-            if live is not None and live.generation == part.state.generation:
-                where = f"{part.service.target.backend} {part.state.generation}"
-                raise AlreadyLive(f"{where} is live already")
-        known = [
-            part.service.find(part.state, automatic=automatic, leaves=part.leaves) for part in parts
-        ]
-        whole = next((one.whole for one in known if one is not None), None)
-        store = parts[0].service.store.requests
-        taken = {one.backend for one in store.all() if one.whole == whole} if whole else set()
-        asked: list[ReleaseRequest] = []
-        for part, found in zip(parts, known, strict=True):
-            joins = whole if part.service.target.backend not in taken else None
-            request = found or part.service.store.draft(
-                part.state,
-                actor=actor,
-                reason=reason,
-                automatic=automatic,
-                whole=joins,
-                leaves=part.leaves,
-            )
-            whole = whole or request.whole
-            asked.append(request)
-        store.save_all([one for one, found in zip(asked, known, strict=True) if found is None])
-        for part, request in zip(parts, asked, strict=True):
-            part.service.enter(request, actor=actor, overrides=overrides, evidence_ids=evidence_ids)
-    return asked
-
 
 def reconcile_together(
     services: Sequence[ReleaseService],
@@ -361,7 +204,7 @@ def reconcile_together(
         asked: The parts there are.
         completing: What is left to do on backends of which nothing had to be asked.
     """
-    by_backend = {service.target.backend: service for service in services}
+    by_backend = {service.context.backend: service for service in services}
     reconciled: list[Reconciled] = []
     failures: list[VectorPlatformError] = []
     for complete in completing:
@@ -371,7 +214,7 @@ def reconcile_together(
             failures.append(error)
     for request in asked:
         try:
-            reconciled.append(by_backend[request.backend].reconcile(request.request_id))  # type: ignore[index]
+            reconciled.append(by_backend[request.backend].reconcile(request.request_id))
         except VectorPlatformError as error:
             failures.append(error)
     if failures:

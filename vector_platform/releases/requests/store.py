@@ -6,14 +6,13 @@ a kill at any line, and keeping a second decider out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from vector_platform.indexes.lock import IndexLocks
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.decisions import Clock, Decision, Decisions, What
-from vector_platform.lake.lake import Lake
+from vector_platform.lake.decisions import Decision, Decisions, What
+from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.requests.policy import (
     MayNotDecide,
     Override,
@@ -23,7 +22,6 @@ from vector_platform.releases.requests.policy import (
     standing_of,
 )
 from vector_platform.releases.requests.requests import OPEN, ReleaseRequest, ReleaseRequests
-from vector_platform.settings import Releases
 
 # Who decides when nobody does: an expiry, a request that lost its generation.
 PLATFORM = "platform"
@@ -32,37 +30,13 @@ LOCK_SECONDS = 60
 
 
 class RequestStore:
-    """Requests and decisions of one index on one backend.
+    """Requests and decisions of one index on one backend."""
 
-    Args:
-        lake: Where they are.
-        backend: Backend.
-        index: Logical index.
-        policy: Who has a say.
-        locks: Among them the one that keeps two deciders of one request apart.
-        run_id: Recorded with everything.
-        clock: When it is.
-    """
-
-    def __init__(
-        self,
-        lake: Lake,
-        backend: str,
-        index: str,
-        *,
-        policy: Releases,
-        locks: IndexLocks,
-        run_id: str,
-        clock: Clock,
-    ) -> None:
-        self.requests = ReleaseRequests(lake)
-        self.decisions = Decisions(lake, run_id=run_id, clock=clock)
-        self._backend = backend
-        self._index = index
-        self._policy = policy
-        self._run_id = run_id
-        self._clock = clock
-        self._locks = locks
+    def __init__(self, context: ReleaseContext) -> None:
+        self.context = context
+        self.requests = ReleaseRequests(context.lake)
+        self.decisions = Decisions(context.lake, run_id=context.run_id, clock=context.clock)
+        self._policy = context.policy
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
@@ -71,7 +45,7 @@ class RequestStore:
         Raises:
             SyncInProgress: Somebody else is still at it after a while.
         """
-        with self._locks.books.held(wait_seconds=LOCK_SECONDS):
+        with self.context.sync.locks.books.held(wait_seconds=LOCK_SECONDS):
             yield
 
     # -- requests ---------------------------------------------------------------------------
@@ -84,21 +58,23 @@ class RequestStore:
             MayNotDecide: It is about another index.
         """
         request = self.requests.get(request_id)
-        if (request.backend, request.index) != (self._backend, self._index):
+        if (request.backend, request.index) != (self.context.backend, self.context.index):
             raise MayNotDecide(f"{request_id} is about {request.backend} {request.index}")
         return request
 
     def open(self) -> list[ReleaseRequest]:
         """Open requests of this index, oldest first."""
         return self.requests.all(
-            ("backend", "==", self._backend), ("index", "==", self._index), ("state", "in", OPEN)
+            ("backend", "==", self.context.backend),
+            ("index", "==", self.context.index),
+            ("state", "in", OPEN),
         )
 
     def of(self, generation: str) -> list[ReleaseRequest]:
         """Every request for a generation, oldest first."""
         return self.requests.all(
-            ("backend", "==", self._backend),
-            ("index", "==", self._index),
+            ("backend", "==", self.context.backend),
+            ("index", "==", self.context.index),
             ("generation", "==", generation),
         )
 
@@ -115,33 +91,58 @@ class RequestStore:
         """A new request, or a new part of one; not stored yet."""
         return ReleaseRequest.new(
             whole=whole,
-            backend=self._backend,
-            index=self._index,
+            backend=self.context.backend,
+            index=self.context.index,
             generation=state.generation,
             model_version=state.model_version,
             requester=actor,
             automatic=automatic,
             reason=reason,
-            run_id=self._run_id,
-            requested_at=self._clock(),
+            run_id=self.context.run_id,
+            requested_at=self.context.clock(),
             leaves=leaves,
         )
 
+    def find(
+        self, state: GenerationState, *, automatic: bool, leaves: str | None
+    ) -> ReleaseRequest | None:
+        """The open request for a generation, or the one that a sensor has been refused."""
+        for request in reversed(self.of(state.generation)):
+            if request.leaves != leaves:
+                continue
+            end = self.standing(request).end
+            if end is None and self.context.pointer.release_of(request.request_id) is None:
+                return request
+            if end == "rejected" and automatic and request.automatic:
+                return request
+        return None
+
     def register(
-        self, request: ReleaseRequest, *, before: str | None, evidence_ids: Sequence[str]
+        self,
+        request: ReleaseRequest,
+        *,
+        actor: str,
+        overrides: Mapping[Override, str],
+        evidence_ids: Sequence[str],
     ) -> None:
-        """Record that it was asked for, unless that is on record."""
-        if any(d.what == "request" for d in self.decisions.about(request.request_id)):
-            return
-        self.decisions.record(
-            "request",
-            request.request_id,
-            actor=request.requester,
-            why=request.reason,
-            evidence=evidence_ids,
-            before=before,
-            after=request.generation,
-        )
+        """Record that a stored request was asked for, and what was set aside for it."""
+        if all(d.what != "request" for d in self.decisions.about(request.request_id)):
+            live = self.context.pointer.live()
+            self.decisions.record(
+                "request",
+                request.request_id,
+                actor=request.requester,
+                why=request.reason,
+                evidence=evidence_ids,
+                before=live.generation if live else None,
+                after=request.generation,
+            )
+        for older in self.open():
+            same = older.model_version == request.model_version
+            if same and not request.leaves and not older.leaves and older.whole != request.whole:
+                self.end(older, "withdraw", PLATFORM, f"superseded by {request.request_id}")
+        for what, why in overrides.items():
+            self.override(request, what, actor, why)
 
     def mark(
         self, request: ReleaseRequest, state: State, waits_for: str | None = None
@@ -158,7 +159,7 @@ class RequestStore:
         if (request.state, request.waits_for) == (state, said):
             return request
         return self.requests.save(
-            replace(request, state=state, waits_for=said, updated_at=self._clock())
+            replace(request, state=state, waits_for=said, updated_at=self.context.clock())
         )
 
     # -- decisions --------------------------------------------------------------------------

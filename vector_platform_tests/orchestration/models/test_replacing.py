@@ -92,7 +92,7 @@ def serve_aligned(platform: MemoryPlatform) -> None:
 def asked(platform: MemoryPlatform, backend: str) -> ReleaseRequest:
     """The newest release request for the true version."""
     service = platform.release_service(backend, run_id="test")  # type: ignore[arg-type]
-    return service.ledger.requests.all(("model_version", "==", NEW), ("backend", "==", backend))[-1]
+    return service.store.requests.all(("model_version", "==", NEW), ("backend", "==", backend))[-1]
 
 
 def live_models(platform: MemoryPlatform) -> set[str]:

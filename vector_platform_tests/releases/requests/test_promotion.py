@@ -9,12 +9,10 @@ import pytest
 from vector_platform.indexes.contract import Generation, IndexUnavailable, Mirrored, NotOurs
 from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.state import GenerationState
-from vector_platform.releases.pointer import cutover as cutover
-from vector_platform.releases.pointer.cutover import ReleaseShrinks, release_generation, tidy_up
+from vector_platform.releases.pointer.cutover import Cutover, ReleaseShrinks
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.pointer.live import Release
 from vector_platform.releases.pointer.targets import NothingToRollBackTo
-from vector_platform.releases.requests import reconciliation as reconciliation
 from vector_platform.releases.requests.promotion import NothingToPromote, Outcome, promote_model
 from vector_platform.releases.requests.rollback import go_back
 from vector_platform_tests.releases.deployment import MODELS, Deployment
@@ -177,7 +175,7 @@ def test_a_release_of_what_was_built_before_an_erasure_does_not_bring_it_back(
     built = world.sync().build("old.v1").generation
     delete(world, 1)
     follow(world, "old.v1")
-    release_generation(world.pointer(), world.target(), world.sync(), built, evidence={}, **COMMON)
+    world.service().context.cutover.move(built, evidence={}, **COMMON)
     assert world.pointer().live_generation().generation == built.generation
     assert world.served() == {f"s:{number}#0" for number in range(12) if number != 1}
 
@@ -269,7 +267,7 @@ def test_a_mirror_that_was_left_behind_is_mended_by_whatever_comes_next(
         (request,) = world.service().store.of("g0001")[1:]
         assert not world.service().reconcile(request.request_id).moved
     else:
-        tidy_up(world.pointer(), target, world.sync())
+        world.service().context.cutover.tidy_up()
     assert target.mirrored(live.identity).behind == ()
     assert len(world.pointer().history()) == 3
 
@@ -346,7 +344,7 @@ def test_what_is_erased_while_a_generation_is_released_does_not_come_back(
     for model in MODELS:
         world.sync().sync(model)
         promote(world, model)
-    catch_up, erased = cutover.catch_up, list[str]()
+    catch_up, erased = Cutover.catch_up, list[str]()
 
     def meanwhile(*args: Any, **options: Any) -> GenerationState:
         state = catch_up(*args, **options)
@@ -358,8 +356,7 @@ def test_what_is_erased_while_a_generation_is_released_does_not_come_back(
             assert "s:1#0" not in world.served()
         return state
 
-    monkeypatch.setattr(cutover, "catch_up", meanwhile)
-    monkeypatch.setattr(reconciliation, "catch_up", meanwhile)
+    monkeypatch.setattr(Cutover, "catch_up", meanwhile)
     assert rollback(world).generation == "g0001"
     assert len(erased) == 3, "it has caught up once more"
     assert "s:1#0" not in world.served()

@@ -17,10 +17,11 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.quality.recall.index_queries import NEW
 from vector_platform.releases.evaluation.measuring import change_of
 from vector_platform.releases.requests import store as store_module
+from vector_platform.releases.requests.asking import AlreadyLive
 from vector_platform.releases.requests.policy import MayNotDecide
 from vector_platform.releases.requests.requests import UnknownRequest
 from vector_platform.releases.requests.rollback import go_back
-from vector_platform.releases.requests.service import AlreadyLive, RequestEnded
+from vector_platform.releases.requests.service import RequestEnded
 from vector_platform_tests.lake.building import START, append_vectors, chunk, put
 from vector_platform_tests.releases.deployment import MODELS, Deployment
 from vector_platform_tests.tiers import sampled
@@ -195,7 +196,7 @@ def test_asking_twice_is_one_request_and_a_newer_generation_supersedes_it(
 ) -> None:
     service = world.service(**FROZEN)
     first = service.request(rebuilt(world), actor="nightly", reason="r")
-    again = service.request(service.sync.states.present()[-1], actor="nightly", reason="r")
+    again = service.request(service.context.sync.states.present()[-1], actor="nightly", reason="r")
     assert again.request_id == first.request_id
     second = service.request(rebuilt(world), actor="nightly", reason="r")
     states = {one.request_id: one.state for one in service.store.requests.all()}
