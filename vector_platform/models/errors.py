@@ -20,17 +20,5 @@ class ModelUnavailableError(ModelError):
     """The weights are not where the settings say, and no retry will bring them."""
 
 
-class MissingExtraError(ModelError):
-    """The backend needs packages that are not installed."""
-
-    def __init__(self, name: str, *, extra: str, packages: list[str]) -> None:
-        self.packages = packages
-        super().__init__(
-            name,
-            f"{', '.join(packages)} not installed; pip install 'vector-platform[{extra}]', "
-            "or choose the backend torch or torch-bf16",
-        )
-
-
 class ModelDownloadError(TransientError):
     """The hub did not answer as expected; the same download may succeed later."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from vector_platform.models.extras import TRANSFORMERS
+
 
 @dataclass(frozen=True, order=True)
 class Pair:
@@ -55,6 +57,7 @@ class TrainingRuntime:
     @contextmanager
     def repeatable(self) -> Iterator[None]:
         """Torch with a seed, a number of threads and deterministic algorithms; then as before."""
+        TRANSFORMERS.require("training")
         import torch
 
         threads = torch.get_num_threads()

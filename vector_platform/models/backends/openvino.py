@@ -16,7 +16,6 @@ import threading
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,8 @@ import numpy as np
 from vector_platform.models.backends.torch import fast_tokenizer, load_sentence_transformer
 from vector_platform.models.backends.transformer import Ids, Runner, TransformerEmbedder
 from vector_platform.models.base import Vectors, unit_rows
-from vector_platform.models.errors import MissingExtraError, ModelError
+from vector_platform.models.errors import ModelError
+from vector_platform.models.extras import EXPORTING, OPENVINO
 from vector_platform.models.identity.artifacts import build_once
 from vector_platform.models.identity.fingerprint import Fingerprint
 from vector_platform.models.identity.folder import ModelFolder
@@ -49,7 +49,7 @@ class OpenVinoEmbedder(TransformerEmbedder):
         self._cache_dir = cache_dir
 
     def _load(self) -> Runner:
-        _require(self.name, "openvino")
+        OPENVINO.require(f"model {self.name}")
         from tokenizers import Tokenizer
 
         exported = build_once(self._export_folder(), self._export)
@@ -70,7 +70,7 @@ class OpenVinoEmbedder(TransformerEmbedder):
         return self._cache_dir / "exported" / f"openvino-{key}"
 
     def _export(self, folder: Path) -> None:
-        _require(self.name, "onnx", "onnxscript")
+        EXPORTING.require(f"the export of model {self.name}")
         import openvino
         import torch
 
@@ -164,9 +164,3 @@ def _compile(folder: Path, precision: str) -> Callable[[Ids, Ids], Vectors]:
             return np.array(output, dtype=np.float32)
 
     return forward
-
-
-def _require(name: str, *packages: str) -> None:
-    missing = [package for package in packages if find_spec(package) is None]
-    if missing:
-        raise MissingExtraError(name, extra="openvino", packages=missing)

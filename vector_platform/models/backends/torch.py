@@ -15,6 +15,7 @@ import numpy as np
 from vector_platform.models.backends.transformer import Ids, Runner, TransformerEmbedder
 from vector_platform.models.base import Vectors
 from vector_platform.models.errors import ModelError, ModelUnavailableError
+from vector_platform.models.extras import TRANSFORMERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,7 @@ class TorchEmbedder(TransformerEmbedder):
     """A sentence-transformers model on torch."""
 
     def _load(self) -> Runner:
+        TRANSFORMERS.require(f"model {self.name}")
         import torch
 
         bf16 = self.fingerprint.backend == "torch-bf16"

@@ -18,12 +18,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from vector_platform.lake.contract import canonical_json
-from vector_platform.models.errors import MissingExtraError, ModelError
+from vector_platform.models.extras import extra_of
 from vector_platform.models.identity.folder import ModelFolder
 from vector_platform.models.identity.hashing import hash_files
 from vector_platform.settings import Model
@@ -83,8 +83,11 @@ def fingerprint_of(name: str, spec: Model, folder: ModelFolder, *, cache_dir: Pa
     """The fingerprint of a model folder run as the settings say. Hashes files, loads nothing.
 
     Raises:
-        MissingExtraError: The backend's library is not installed.
+        MissingExtra: The backend's library is not installed.
     """
+    extra = extra_of(spec)
+    if extra is not None:
+        extra.require(f"model {name}")
 
     def digest(paths: tuple[Path, ...]) -> str:
         return hash_files(paths, root=folder.root, cache_dir=cache_dir)
@@ -101,19 +104,14 @@ def fingerprint_of(name: str, spec: Model, folder: ModelFolder, *, cache_dir: Pa
         document_prompt=spec.document_prompt,
         query_prompt=spec.query_prompt,
         backend=spec.backend,
-        runtime=STATIC_RUNTIME if spec.kind == "static" else _runtime(name, spec.backend),
+        runtime=STATIC_RUNTIME if spec.kind == "static" else _runtime(spec.backend),
     )
 
 
-def _runtime(name: str, backend: str) -> str:
+def _runtime(backend: str) -> str:
     library = backend.split("-")[0]
-    try:
-        release = ".".join(version(library).split("+")[0].split(".")[:2])
-        major = version("transformers").split(".")[0]
-    except PackageNotFoundError as error:
-        if library == "openvino":
-            raise MissingExtraError(name, extra="openvino", packages=[library]) from error
-        raise ModelError(name, f"{error.name} is not installed") from error
+    release = ".".join(version(library).split("+")[0].split(".")[:2])
+    major = version("transformers").split(".")[0]
     export = f", {OPENVINO_EXPORT}" if library == "openvino" else ""
     return f"{library} {release}, transformers {major}{export}"
 
