@@ -160,13 +160,20 @@ class Daemon:
     def events(self, run: dg.DagsterRun) -> int:
         return len(self.instance.all_logs(run.run_id))
 
+    def state(self) -> str:
+        """Every ingest and what became of it, then the end of the daemon's log."""
+        runs = [
+            f"{run.run_id} {run.status.value} {dict(run.tags)} after {self.events(run)} events"
+            for run in self.ingests()
+        ]
+        log = (self.root / "daemon.log").read_text(encoding="utf-8")
+        return "\n".join([*runs, log[-4000:]])
+
     def until(self, what: Callable[[], object]) -> float:
         """Wait for something of the instance; seconds."""
         began = time.monotonic()
         while not what():
-            assert time.monotonic() - began < WAIT_SECONDS, (self.root / "daemon.log").read_text(
-                encoding="utf-8"
-            )[-4000:]
+            assert time.monotonic() - began < WAIT_SECONDS, self.state()
             time.sleep(0.02)
         return time.monotonic() - began
 
