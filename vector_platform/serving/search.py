@@ -13,6 +13,8 @@ from typing import Any
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import BoundedHits, Hit
+from vector_platform.indexes.ownership.claims import Ownership
+from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.lake.contract import MAX_TENANT_BYTES, identity_problem
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.evaluation.probes import QueryEncoder
@@ -100,6 +102,8 @@ class SearchService:
         self._index = index
         self._open_index = open_index
         self._open_encoder = open_encoder
+        # What the backend says of a generation is asked again when our records of it change.
+        self._objections: dict[tuple[str, str, tuple[str, ...]], str | None] = {}
 
     def search(
         self, text: str, *, backend: BackendName, tenant: str | None = None, k: int = 10
@@ -150,5 +154,16 @@ class SearchService:
             notice=notice,
             tenants_asked=bounded.asked if bounded is not None else None,
             tenants=bounded.tenants if bounded is not None else None,
-            doubt=live.doubt,
+            doubt=live.doubt or self._objection(target, live),
         )
+
+    def _objection(self, target: VectorIndex, live: GenerationState) -> str | None:
+        """What a copied or restored lake has to say: rows may be of another history."""
+        key = (target.backend, live.generation, live.stamps)
+        if key not in self._objections:
+            owner = Ownership(
+                IndexStates(self._lake.index_state, target.backend, self._index), target
+            )
+            found = owner.objection(live.generation)
+            self._objections[key] = f"the generation {found}" if found else None
+        return self._objections[key]

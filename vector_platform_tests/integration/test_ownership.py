@@ -31,12 +31,20 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.pointer.live import LivePointer
+from vector_platform.serving.search import SearchResult, SearchService
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, register
 
 pytestmark = pytest.mark.integration
 
 _names = (f"owned{number}" for number in itertools.count())
+
+
+class Encoder:
+    """Any vector will do."""
+
+    def encode_queries(self, texts: list[str]) -> np.ndarray:
+        return np.asarray([[1.0, 0.0, 0.0, 0.0]] * len(texts), np.float32)
 
 
 class Deployment:
@@ -284,6 +292,31 @@ def test_a_mirror_is_not_moved_by_a_lake_whose_history_is_another(
     pointer.mirror(ours.target)
     with pytest.raises(NotOurs, match="a copy"):
         LivePointer(copy.lake, server.backend, copy.index).mirror(copy.target)
+
+
+def test_a_search_in_a_copy_says_that_the_rows_may_be_of_another_history(
+    ours: Deployment, server: Server
+) -> None:
+    LivePointer(ours.lake, server.backend, ours.index).promote(
+        ours.newest(), actor="a", reason="b", evidence={}, run_id="run"
+    )
+    shutil.copytree(ours.folder, ours.folder.parent / "copy")
+    copy = another(ours, server, "copy")
+
+    def ask(deployment: Deployment) -> SearchResult:
+        service = SearchService(
+            deployment.lake,
+            deployment.index,
+            open_index=lambda _: deployment.target,
+            open_encoder=lambda _: Encoder(),
+        )
+        return service.search("x", backend=server.backend, k=3)
+
+    assert not ask(copy).degraded and ask(copy).hits
+    ours.put("s:77")
+    ours.sync.sync(MODEL)
+    assert ask(copy).degraded and "a copy" in str(ask(copy).doubt)
+    assert not ask(ours).degraded
 
 
 def test_a_session_that_another_process_of_ours_begins_meanwhile_is_no_strangers(

@@ -53,6 +53,11 @@ class Ownership:
             (place, _objection(place, known.get(place.generation.name), lake)) for place in claims
         ]
 
+    def objection(self, generation: str) -> str | None:
+        """Why one generation is not as our records know it; None when it is, or is not there."""
+        found = {place.generation.name: why for place, why in self.looked_at()}
+        return found.get(generation)
+
     def require(self) -> dict[str, str]:
         """See that all generations of the index are this lake's, as our records know them.
 
