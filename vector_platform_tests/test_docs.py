@@ -23,6 +23,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
     ROOT / "docker" / "README.md",
+    ROOT / "vector_platform" / "local" / "pinecone_server" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 SPECS = [value for value in vars(contract).values() if isinstance(value, contract.TableSpec)]

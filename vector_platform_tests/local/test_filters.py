@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.local.pinecone_server.data.column import Column
 from vector_platform.local.pinecone_server.data.filters import (
     MAX_DEPTH,
     mask,
     matches,
     parse_filter,
 )
+from vector_platform.local.pinecone_server.data.memory.column import Column
 from vector_platform.local.pinecone_server.errors import RequestRefusedError
 
 FIELDS = ("a", "b", "c")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vector_platform.local.pinecone_server.data.matrix import BLOCK_ROWS, Matrix
+from vector_platform.local.pinecone_server.data.memory.matrix import BLOCK_ROWS, Matrix
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vector_platform.local.pinecone_server.data.filters import parse_filter
+from vector_platform.local.pinecone_server.data.memory.views import View
 from vector_platform.local.pinecone_server.data.records import Record
 from vector_platform.local.pinecone_server.data.search import Reader
 from vector_platform.local.pinecone_server.data.store import IndexStore, ReadKind
-from vector_platform.local.pinecone_server.data.views import View
 
 names = st.sampled_from(["a", "b", "c", "d"])
 writes = st.lists(

@@ -1,4 +1,4 @@
-"""`python -m vector_platform.local.pinecone_server`: the server as a foreground process.
+"""`python -m` this package: the server as a foreground process.
 
 The key comes from the environment and never from the command line, which other users of the
 machine can read.
@@ -12,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-from vector_platform.errors import VectorPlatformError
-from vector_platform.local.pinecone_server.http.server import LOOPBACK, PineconeServer
+from .errors import PineconeServerError
+from .http.server import LOOPBACK, PineconeServer
 
 #: The variable the SDK reads its key from too.
 API_KEY_VARIABLE = "PINECONE_API_KEY"
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 1 when the server could not start.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m vector_platform.local.pinecone_server",
+        prog=f"python -m {__package__}",
         description="Serve the Pinecone API (version 2026-07) from a local folder.",
         epilog=f"The API key is read from ${API_KEY_VARIABLE}; unset, any key is accepted.",
     )
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     api_key = os.environ.get(API_KEY_VARIABLE) or None
     try:
         server = PineconeServer(options.data, options.port, api_key, host=options.host)
-    except VectorPlatformError as error:
+    except PineconeServerError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"serving {options.data} on {server.url}", flush=True)

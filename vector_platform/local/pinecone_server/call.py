@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from vector_platform.local.pinecone_server.errors import invalid
+from .errors import invalid
 
 LSN_COMMITTED = "x-pinecone-request-lsn"
 LSN_RECONCILED = "x-pinecone-max-indexed-lsn"

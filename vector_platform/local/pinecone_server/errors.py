@@ -1,6 +1,6 @@
-"""Refusals: what the server answers when a request cannot be served, in Pinecone's own shapes.
+"""Errors: their root, and refusals of a request in Pinecone's own shapes.
 
-Belongs here: the one exception every handler raises, and its rendering.
+Belongs here: the root of all errors here, the one that every handler raises, and its rendering.
 
 Pinecone has two error bodies. The control plane and the documents API answer
 `{"error": {"code", "message", "details"}, "status"}`; the older RPC-style data plane answers
@@ -10,8 +10,6 @@ Pinecone has two error bodies. The control plane and the documents API answer
 from __future__ import annotations
 
 from typing import Any
-
-from vector_platform.errors import TerminalError
 
 #: HTTP status -> (name in the REST body, number in the RPC body).
 _CODES: dict[int, tuple[str, int]] = {
@@ -29,7 +27,11 @@ _CODES: dict[int, tuple[str, int]] = {
 }
 
 
-class RequestRefusedError(TerminalError):
+class PineconeServerError(Exception):
+    """Root of every error that this server raises on purpose. The message says the way out."""
+
+
+class RequestRefusedError(PineconeServerError):
     """A request this server answers with an error status.
 
     Attributes:

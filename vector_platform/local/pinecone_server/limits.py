@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, invalid
+from .errors import RequestRefusedError, invalid
 
 MAX_REQUEST_BYTES = 2 * 2**20
 MAX_METADATA_BYTES = 40 * 1024

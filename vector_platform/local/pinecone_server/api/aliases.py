@@ -12,17 +12,17 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from vector_platform.local.pinecone_server.api.control import API_VERSION
-from vector_platform.local.pinecone_server.call import Call, Reply, decode_token, paged, timestamp
-from vector_platform.local.pinecone_server.data.catalog import Catalog
-from vector_platform.local.pinecone_server.data.naming import DEFAULT_NAMESPACE
-from vector_platform.local.pinecone_server.data.store import Alias, IndexStore
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, invalid
-from vector_platform.local.pinecone_server.limits import (
+from ..call import Call, Reply, decode_token, paged, timestamp
+from ..data.catalog import Catalog
+from ..data.naming import DEFAULT_NAMESPACE
+from ..data.store import Alias, IndexStore
+from ..errors import RequestRefusedError, invalid
+from ..limits import (
     MAX_ALIASES_PER_INDEX,
     MAX_LIST_LIMIT,
     query_int,
 )
+from .control import API_VERSION
 
 #: Printable ASCII but for the characters that URLs give a meaning.
 _ALIAS_NAME = re.compile(r"[!-~]{1,512}")

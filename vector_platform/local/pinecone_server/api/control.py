@@ -9,16 +9,16 @@ import re
 import uuid
 from typing import Any
 
-from vector_platform.local.pinecone_server.call import Call, Reply
-from vector_platform.local.pinecone_server.data.catalog import Catalog, Index, merged_tags
-from vector_platform.local.pinecone_server.data.schema import parse_schema
-from vector_platform.local.pinecone_server.errors import (
+from ..call import Call, Reply
+from ..data.catalog import Catalog, Index, merged_tags
+from ..data.schema import parse_schema
+from ..errors import (
     RequestRefusedError,
     invalid,
     not_implemented,
     undeserializable,
 )
-from vector_platform.local.pinecone_server.limits import MAX_TAGS, check_index_name, check_tags
+from ..limits import MAX_TAGS, check_index_name, check_tags
 
 API_VERSION = "2026-07"
 _CREATE_KEYS = {

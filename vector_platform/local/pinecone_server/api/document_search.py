@@ -10,12 +10,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from vector_platform.local.pinecone_server.data.filters import Filter
-from vector_platform.local.pinecone_server.data.records import DenseVector
-from vector_platform.local.pinecone_server.data.schema import Schema
-from vector_platform.local.pinecone_server.data.search import Hit, Reader
-from vector_platform.local.pinecone_server.errors import invalid, not_implemented
-from vector_platform.local.pinecone_server.limits import (
+from ..data.filters import Filter
+from ..data.records import DenseVector
+from ..data.schema import Schema
+from ..data.search import Hit, Reader
+from ..errors import invalid, not_implemented
+from ..limits import (
     MAX_SCORING_CLAUSES,
     MAX_TOP_K,
     check_dense,

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vector_platform.local.pinecone_server.api.document_search import parse_search
-from vector_platform.local.pinecone_server.call import (
+from ..call import (
     LSN_RECONCILED,
     Call,
     Reply,
@@ -20,19 +19,19 @@ from vector_platform.local.pinecone_server.call import (
     decode_token,
     paged,
 )
-from vector_platform.local.pinecone_server.data.catalog import Catalog, Index
-from vector_platform.local.pinecone_server.data.filters import Filter, parse_filter
-from vector_platform.local.pinecone_server.data.naming import read_target, write_target
-from vector_platform.local.pinecone_server.data.records import (
+from ..data.catalog import Catalog, Index
+from ..data.filters import Filter, parse_filter
+from ..data.naming import read_target, write_target
+from ..data.records import (
     Record,
     document_patch,
     document_to_record,
     patched,
     record_to_document,
 )
-from vector_platform.local.pinecone_server.data.search import Reader
-from vector_platform.local.pinecone_server.errors import invalid, not_implemented
-from vector_platform.local.pinecone_server.limits import (
+from ..data.search import Reader
+from ..errors import invalid, not_implemented
+from ..limits import (
     MAX_FETCH_LIMIT,
     MAX_LIST_LIMIT,
     MAX_NAME_CHARS,
@@ -41,6 +40,7 @@ from vector_platform.local.pinecone_server.limits import (
     check_ids,
     check_int,
 )
+from .document_search import parse_search
 
 _READ_UNITS = {"read_units": 1}
 

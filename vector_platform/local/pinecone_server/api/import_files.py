@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
-from vector_platform.local.pinecone_server.api.import_source import Folder
-from vector_platform.local.pinecone_server.api.vector_writes import vector_to_record
-from vector_platform.local.pinecone_server.data.records import Record, document_to_record
-from vector_platform.local.pinecone_server.data.schema import Schema
-from vector_platform.local.pinecone_server.errors import invalid
+from ..data.records import Record, document_to_record
+from ..data.schema import Schema
+from ..errors import invalid
+from .import_source import Folder
+from .vector_writes import vector_to_record
 
 _ROWS_AT_ONCE = 1000
 

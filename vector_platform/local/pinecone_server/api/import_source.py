@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from vector_platform.local.pinecone_server.errors import invalid, not_implemented
+from ..errors import invalid, not_implemented
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem

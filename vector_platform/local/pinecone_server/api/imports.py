@@ -18,16 +18,16 @@ from urllib.parse import unquote
 
 import orjson
 
-from vector_platform.local.pinecone_server.api.import_files import SourceRecord, files_of, read_file
-from vector_platform.local.pinecone_server.api.import_source import Folder
-from vector_platform.local.pinecone_server.call import Call, Reply, decode_token, paged, timestamp
-from vector_platform.local.pinecone_server.data.catalog import Catalog, Index
-from vector_platform.local.pinecone_server.data.database import transaction
-from vector_platform.local.pinecone_server.data.naming import write_target
-from vector_platform.local.pinecone_server.data.records import Record
-from vector_platform.local.pinecone_server.data.store import IndexStore
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, invalid
-from vector_platform.local.pinecone_server.limits import check_id, query_int
+from ..call import Call, Reply, decode_token, paged, timestamp
+from ..data.catalog import Catalog, Index
+from ..data.database import transaction
+from ..data.naming import write_target
+from ..data.records import Record
+from ..data.store import IndexStore
+from ..errors import RequestRefusedError, invalid
+from ..limits import check_id, query_int
+from .import_files import SourceRecord, files_of, read_file
+from .import_source import Folder
 
 _BATCH = 1000
 _MAX_LIST = 100

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from vector_platform.local.pinecone_server.call import Call, Reply, decode_token, paged
-from vector_platform.local.pinecone_server.data.catalog import Catalog, Index
-from vector_platform.local.pinecone_server.data.naming import DEFAULT_NAMESPACE
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, invalid
-from vector_platform.local.pinecone_server.limits import MAX_LIST_LIMIT, check_id, query_int
+from ..call import Call, Reply, decode_token, paged
+from ..data.catalog import Catalog, Index
+from ..data.naming import DEFAULT_NAMESPACE
+from ..errors import RequestRefusedError, invalid
+from ..limits import MAX_LIST_LIMIT, check_id, query_int
 
 #: What a record costs beside its dense vector in the reported size; an estimate.
 _RECORD_OVERHEAD_BYTES = 64

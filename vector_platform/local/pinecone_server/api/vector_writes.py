@@ -7,27 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from vector_platform.local.pinecone_server.api.vectors import (
-    classic_index,
-    metadata_filter,
-    named,
-    refuse_sparse,
-)
-from vector_platform.local.pinecone_server.call import Call, Reply
-from vector_platform.local.pinecone_server.data.catalog import Catalog, Index
-from vector_platform.local.pinecone_server.data.filters import Filter
-from vector_platform.local.pinecone_server.data.naming import write_target
-from vector_platform.local.pinecone_server.data.records import Record
-from vector_platform.local.pinecone_server.data.schema import Schema
-from vector_platform.local.pinecone_server.data.search import Reader
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, invalid
-from vector_platform.local.pinecone_server.limits import (
+from ..call import Call, Reply
+from ..data.catalog import Catalog, Index
+from ..data.filters import Filter
+from ..data.naming import write_target
+from ..data.records import Record
+from ..data.schema import Schema
+from ..data.search import Reader
+from ..errors import RequestRefusedError, invalid
+from ..limits import (
     MAX_RECORDS_PER_UPSERT,
     check_dense,
     check_id,
     check_ids,
     check_metadata,
     check_sparse,
+)
+from .vectors import (
+    classic_index,
+    metadata_filter,
+    named,
+    refuse_sparse,
 )
 
 LSN_COMMITTED = "x-pinecone-lsn-committed"

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from vector_platform.local.pinecone_server.call import Call, Reply, decode_token, paged
-from vector_platform.local.pinecone_server.data.catalog import Catalog, Index
-from vector_platform.local.pinecone_server.data.filters import Filter, parse_filter
-from vector_platform.local.pinecone_server.data.naming import DEFAULT_NAMESPACE, read_target
-from vector_platform.local.pinecone_server.data.records import DenseVector, Record, SparseVector
-from vector_platform.local.pinecone_server.data.schema import Schema
-from vector_platform.local.pinecone_server.data.search import Hit, Reader
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, invalid
-from vector_platform.local.pinecone_server.limits import (
+from ..call import Call, Reply, decode_token, paged
+from ..data.catalog import Catalog, Index
+from ..data.filters import Filter, parse_filter
+from ..data.naming import DEFAULT_NAMESPACE, read_target
+from ..data.records import DenseVector, Record, SparseVector
+from ..data.schema import Schema
+from ..data.search import Hit, Reader
+from ..errors import RequestRefusedError, invalid
+from ..limits import (
     MAX_FETCH_LIMIT,
     MAX_LIST_LIMIT,
     MAX_TOP_K,

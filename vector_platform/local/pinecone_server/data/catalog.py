@@ -18,11 +18,10 @@ from typing import Any
 
 import orjson
 
-from vector_platform.errors import TerminalError
-from vector_platform.local.pinecone_server.data.database import connect
-from vector_platform.local.pinecone_server.data.schema import Schema, parse_schema
-from vector_platform.local.pinecone_server.data.store import Delay, IndexStore
-from vector_platform.local.pinecone_server.errors import RequestRefusedError
+from ..errors import PineconeServerError, RequestRefusedError
+from .database import connect
+from .schema import Schema, parse_schema
+from .store import Delay, IndexStore
 
 CATALOG_FILE = "catalog.sqlite"
 _STORE_FILE = "data.sqlite"
@@ -30,7 +29,7 @@ _STORE_FILE = "data.sqlite"
 _LOCK_WAIT_SECONDS = 1.0
 
 
-class DataFolderInUseError(TerminalError):
+class DataFolderInUseError(PineconeServerError):
     """Another process serves this data folder."""
 
 

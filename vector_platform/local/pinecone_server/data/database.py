@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from vector_platform.local.pinecone_server.data.records import Record
+from .records import Record
 
 SCHEMA = """
 create table if not exists namespace(

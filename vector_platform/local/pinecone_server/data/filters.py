@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vector_platform.local.pinecone_server.data.column import Column, Mask
-from vector_platform.local.pinecone_server.errors import invalid
+from ..errors import invalid
+from .memory.column import Column, Mask
 
 #: Most values `$in` and `$nin` take.
 MAX_IN_VALUES = 10_000

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from vector_platform.local.pinecone_server.data.store import IndexStore
-from vector_platform.local.pinecone_server.errors import RequestRefusedError
+from ..errors import RequestRefusedError
+from .store import IndexStore
 
 #: What the vectors API calls "" and the documents API must call by this name.
 DEFAULT_NAMESPACE = "__default__"

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from vector_platform.local.pinecone_server.data.schema import Schema
-from vector_platform.local.pinecone_server.errors import invalid
-from vector_platform.local.pinecone_server.limits import (
+from ..errors import invalid
+from ..limits import (
     MAX_TEXT_FIELD_BYTES,
     check_dense,
     check_id,
     check_metadata,
     check_sparse,
 )
+from .schema import Schema
 
 DenseVector = np.ndarray[Any, np.dtype[np.float32]]
 SparseVector = dict[str, list[Any]]

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vector_platform.local.pinecone_server.errors import invalid, not_implemented, undeserializable
-from vector_platform.local.pinecone_server.limits import MAX_DIMENSION, check_int
+from ..errors import invalid, not_implemented, undeserializable
+from ..limits import MAX_DIMENSION, check_int
 
 CLASSIC_DENSE_FIELD = "_values"
 CLASSIC_SPARSE_FIELD = "_sparse_values"

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from vector_platform.local.pinecone_server.data.column import Mask
-from vector_platform.local.pinecone_server.data.filters import Filter, mask, matches, tokens
-from vector_platform.local.pinecone_server.data.namespace import Namespace, sparse_weights
-from vector_platform.local.pinecone_server.data.records import DenseVector, Record
-from vector_platform.local.pinecone_server.data.store import IndexStore, ReadKind
+from .filters import Filter, mask, matches, tokens
+from .memory.column import Mask
+from .memory.namespace import Namespace, sparse_weights
+from .records import DenseVector, Record
+from .store import IndexStore, ReadKind
 
 Weights = Mapping[Hashable, float]
 # Ids that a filter is tried on at once.

@@ -21,17 +21,17 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from vector_platform.local.pinecone_server.data.database import (
+from ..errors import RequestRefusedError
+from .database import (
     SCHEMA,
     connect,
     decode_record,
     encode_record,
     transaction,
 )
-from vector_platform.local.pinecone_server.data.namespace import Namespace
-from vector_platform.local.pinecone_server.data.records import Record
-from vector_platform.local.pinecone_server.data.views import View
-from vector_platform.local.pinecone_server.errors import RequestRefusedError
+from .memory.namespace import Namespace
+from .memory.views import View
+from .records import Record
 
 ReadKind = Literal["fetch", "search"]
 _READ_KINDS: tuple[ReadKind, ...] = ("fetch", "search")

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from vector_platform.local.pinecone_server.api import (
+from ..api import (
     aliases,
     control,
     documents,
@@ -32,14 +32,14 @@ from vector_platform.local.pinecone_server.api import (
     vector_writes,
     vectors,
 )
-from vector_platform.local.pinecone_server.call import Call, Reply
-from vector_platform.local.pinecone_server.data.catalog import Catalog
-from vector_platform.local.pinecone_server.data.naming import DEFAULT_NAMESPACE
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, not_implemented
-from vector_platform.local.pinecone_server.http.knobs import Fault, Knobs, Stage
-from vector_platform.local.pinecone_server.http.torn import TornResponse
-from vector_platform.local.pinecone_server.http.wire import decode, refuse, respond
-from vector_platform.local.pinecone_server.limits import check_body_size
+from ..call import Call, Reply
+from ..data.catalog import Catalog
+from ..data.naming import DEFAULT_NAMESPACE
+from ..errors import RequestRefusedError, not_implemented
+from ..limits import check_body_size
+from .knobs import Fault, Knobs, Stage
+from .torn import TornResponse
+from .wire import decode, refuse, respond
 
 Handler = Callable[[Catalog, Call], Reply]
 

@@ -16,8 +16,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vector_platform.local.pinecone_server.data.store import ReadKind
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, undeserializable
+from ..data.store import ReadKind
+from ..errors import RequestRefusedError, undeserializable
 
 Stage = Literal["before", "after"]
 #: Where the connection breaks: before any byte of the response, or in the middle of its body.

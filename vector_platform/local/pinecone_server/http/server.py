@@ -13,12 +13,12 @@ from types import TracebackType
 
 import uvicorn
 
-from vector_platform.errors import TerminalError
-from vector_platform.local.pinecone_server.api.imports import fail_unfinished
-from vector_platform.local.pinecone_server.data.catalog import Catalog
-from vector_platform.local.pinecone_server.http.app import create_app
-from vector_platform.local.pinecone_server.http.knobs import Knobs
-from vector_platform.local.pinecone_server.http.torn import TearableProtocol
+from ..api.imports import fail_unfinished
+from ..data.catalog import Catalog
+from ..errors import PineconeServerError
+from .app import create_app
+from .knobs import Knobs
+from .torn import TearableProtocol
 
 LOOPBACK = "127.0.0.1"
 #: Connections that wait to be accepted; a burst of clients beyond it is refused by the kernel.
@@ -28,7 +28,7 @@ _GRACE_SECONDS = 3
 _START_SECONDS = 30
 
 
-class PortInUseError(TerminalError):
+class PortInUseError(PineconeServerError):
     """The port to serve on is taken."""
 
 
@@ -105,7 +105,9 @@ class PineconeServer:
         deadline = time.monotonic() + _START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise TerminalError(f"the Pinecone-compatible server on {self.url} did not start")
+                raise PineconeServerError(
+                    f"the Pinecone-compatible server on {self.url} did not start"
+                )
             self._thread.join(0.005)
         return self
 

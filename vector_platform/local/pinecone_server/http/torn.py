@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from vector_platform.local.pinecone_server.http.knobs import Tear
+from .knobs import Tear
 
-_EXTENSION = "vector_platform.transport"
+_EXTENSION = "pinecone_server.transport"
 _HALF_A_BODY = b'{"half": '
 
 

@@ -11,9 +11,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from vector_platform.local.pinecone_server.api.control import API_VERSION
-from vector_platform.local.pinecone_server.call import Call, Reply
-from vector_platform.local.pinecone_server.errors import RequestRefusedError, error_body, invalid
+from ..api.control import API_VERSION
+from ..call import Call, Reply
+from ..errors import RequestRefusedError, error_body, invalid
 
 
 def decode(request: Request, raw: bytes) -> Call:

@@ -14,12 +14,12 @@ from collections.abc import Callable, Hashable, Iterable
 
 import numpy as np
 
-from vector_platform.local.pinecone_server.data.column import Column, Mask
-from vector_platform.local.pinecone_server.data.filters import tokens
-from vector_platform.local.pinecone_server.data.inverted import InvertedIndex
-from vector_platform.local.pinecone_server.data.matrix import Matrix
-from vector_platform.local.pinecone_server.data.records import DenseVector, Record
-from vector_platform.local.pinecone_server.data.views import View
+from ..filters import tokens
+from ..records import DenseVector, Record
+from .column import Column, Mask
+from .inverted import InvertedIndex
+from .matrix import Matrix
+from .views import View
 
 #: Reads every record of the namespace, in any order.
 Scan = Callable[[], Iterable[Record]]

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vector_platform.local.pinecone_server.data.records import Record
+from ..records import Record
 
 
 @dataclass(frozen=True, slots=True)
