@@ -14,12 +14,9 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-import pyarrow as pa
-
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.contract import EVALUATIONS, canonical_json
+from vector_platform.lake.evaluations import Measurement, keep, times_measured
 from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.lake.storage.conditions import Condition
 
 # Ids are spread over a circle of so many places by their hashes.
 _CIRCLE = 2**64
@@ -68,17 +65,16 @@ EVERY_DIGEST = ProofSample()
 
 
 class DigestTurns:
-    """Whose turn it is, in the lake: one row of `evaluations` for each proof by a share."""
+    """Whose turn it is, in the lake: one measurement for each proof by a share."""
 
     def __init__(self, lake: Lake, state: GenerationState) -> None:
-        self._table = lake.evaluations
+        self._lake = lake
         self._state = state
         self._subject = f"{state.backend}/{state.index}/{state.generation}"
 
     def next(self) -> int:
         """The turn of the next proof of this generation."""
-        mine: list[Condition] = [("kind", "==", KIND), ("subject", "==", self._subject)]
-        return int(self._table.read(["evaluation_id"], where=mine).num_rows)
+        return times_measured(self._lake, KIND, self._subject)
 
     def taken(
         self,
@@ -97,20 +93,15 @@ class DigestTurns:
         """
         if digests.everything and whole.everything:
             return
-        row = {
-            "evaluation_id": str(uuid.uuid4()),
-            "kind": KIND,
-            "subject": self._subject,
-            "model_version": self._state.model_version,
-            "metric": "rows_differing",
-            "value": float(differing),
-            "sample_size": compared,
-            "chunks_version": snapshot.chunks,
-            "details": canonical_json(
-                {"share": digests.share, "share_whole": whole.share, "turn": whole.turn}
-            ),
-            "run_id": run_id,
-            "evaluated_at": now,
-        }
-        rows = pa.Table.from_pylist([row], schema=EVALUATIONS.schema)
-        self._table.append(rows, {"run_id": run_id, "what": f"verified {self._subject}"})
+        proof = Measurement(
+            kind=KIND,
+            subject=self._subject,
+            model_version=self._state.model_version,
+            metric="rows_differing",
+            value=float(differing),
+            sample_size=compared,
+            details={"share": digests.share, "share_whole": whole.share, "turn": whole.turn},
+            chunks_version=snapshot.chunks,
+        )
+        # Two proofs of a moment may be equal in all else, and are two.
+        keep(self._lake, proof, run_id=run_id, now=now, evaluation_id=str(uuid.uuid4()))

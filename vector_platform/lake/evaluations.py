@@ -102,37 +102,46 @@ class Past:
         value: Of its metric.
         subject: What was measured.
         details: What was recorded with it.
+        run_id: The run that measured.
     """
 
     at: datetime
     value: float
     subject: str
     details: Mapping[str, Any]
+    run_id: str
+
+
+def measurements_of(lake: Lake, kind: str, model_version: str) -> list[Past]:
+    """Every measurement of a kind for a model version, oldest first."""
+    where: list[Condition] = [("kind", "==", kind), ("model_version", "==", model_version)]
+    columns = ["evaluated_at", "value", "subject", "details", "run_id"]
+    rows = lake.evaluations.read(columns, where=where).to_pylist()
+    return [
+        Past(
+            row["evaluated_at"],
+            row["value"],
+            row["subject"],
+            json.loads(row["details"]),
+            row["run_id"],
+        )
+        for row in sorted(rows, key=lambda row: row["evaluated_at"])
+    ]
 
 
 def evaluation_history(
     lake: Lake, kind: str, model_version: str, *, subject: str = ""
 ) -> list[Past]:
-    """The newest measurements of a kind, oldest first.
-
-    Args:
-        lake: Where they are.
-        kind: Of `evaluations`.
-        model_version: Which model.
-        subject: How the subject begins.
-    """
-    where: list[Condition] = [("kind", "==", kind), ("model_version", "==", model_version)]
-    columns = ["evaluated_at", "value", "subject", "details"]
-    rows = [
-        row
-        for row in lake.evaluations.read(columns, where=where).to_pylist()
-        if row["subject"].startswith(subject)
-    ]
-    newest = sorted(rows, key=lambda row: row["evaluated_at"])[-SHOWN:]
+    """The newest measurements of a kind whose subject begins so, oldest first."""
     return [
-        Past(row["evaluated_at"], row["value"], row["subject"], json.loads(row["details"]))
-        for row in newest
-    ]
+        one for one in measurements_of(lake, kind, model_version) if one.subject.startswith(subject)
+    ][-SHOWN:]
+
+
+def times_measured(lake: Lake, kind: str, subject: str) -> int:
+    """How often a subject has been measured."""
+    where: list[Condition] = [("kind", "==", kind), ("subject", "==", subject)]
+    return int(lake.evaluations.read(["evaluation_id"], where=where).num_rows)
 
 
 @dataclass(frozen=True)

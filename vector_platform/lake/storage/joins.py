@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -21,6 +19,7 @@ import pyarrow.dataset as ds
 
 from vector_platform.errors import VectorPlatformError
 from vector_platform.lake.storage.damage import reading
+from vector_platform.lake.storage.scratch import ScratchFolder
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,8 +60,10 @@ def _database(pid: int, as_written: bool) -> duckdb.DuckDBPyConnection:
     """One a process and order: opening a DuckDB takes 15 ms, a connection to an open one none."""
     import duckdb
 
-    spill = tempfile.mkdtemp(prefix="vector-platform-join-")
-    db = duckdb.connect(config={"memory_limit": JOIN_MEMORY, "temp_directory": spill, "threads": 2})
+    spill = ScratchFolder("join")
+    db = duckdb.connect(
+        config={"memory_limit": JOIN_MEMORY, "temp_directory": str(spill.path), "threads": 2}
+    )
     if as_written:
         db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
 
@@ -72,7 +73,7 @@ def _database(pid: int, as_written: bool) -> duckdb.DuckDBPyConnection:
             db.close()
             # Who ends while the interpreter does is reported as leaked, with all of DuckDB.
             _database.cache_clear()
-            shutil.rmtree(spill, ignore_errors=True)
+            spill.remove()
 
     atexit.register(close)
     return db

@@ -10,7 +10,6 @@ moved, so whatever is killed in between, `carry_out` finishes.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.lake.contract import CANARIES
-from vector_platform.lake.evaluations import Measurement, keep
+from vector_platform.lake.evaluations import Measurement, Past, keep, measurements_of
 from vector_platform.lake.lake import Lake, run_metadata
 from vector_platform.lake.storage.conditions import Condition
 from vector_platform.lake.vector_quarantine import quarantine_runs
@@ -179,10 +178,10 @@ class ModelWatch:
 
     def recorded(self) -> Verdict | None:
         """The newest verdict that this run has recorded."""
-        mine = [row for row in self._verdicts() if row["run_id"] == self._run_id]
+        mine = [verdict for verdict in self._verdicts() if verdict.run_id == self._run_id]
         if not mine:
             return None
-        details = json.loads(mine[-1]["details"])
+        details = mine[-1].details
         fields = {name: details[name] for name in Verdict.__dataclass_fields__}
         return Verdict(
             **fields
@@ -246,15 +245,13 @@ class ModelWatch:
         rows = self._lake.embeddings.read(["run_id"], where=[self._mine])
         return set(rows.column("run_id").unique().to_pylist())
 
-    def _verdicts(self) -> list[dict[str, Any]]:
-        where: list[Condition] = [self._mine, ("kind", "==", KIND)]
-        rows = self._lake.evaluations.read(["details", "run_id", "evaluated_at"], where=where)
-        return sorted(rows.to_pylist(), key=lambda row: row["evaluated_at"])
+    def _verdicts(self) -> list[Past]:
+        return measurements_of(self._lake, KIND, self._embedder.name)
 
     def _judged(self) -> dict[str, bool]:
         """Run -> whether the newest verdict that names it proves it."""
         judged: dict[str, bool] = {}
-        for row in self._verdicts():
-            details = json.loads(row["details"])
+        for verdict in self._verdicts():
+            details = verdict.details
             judged.update(dict.fromkeys(details["runs"], bool(details["passed"])))
         return judged

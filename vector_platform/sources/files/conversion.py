@@ -16,7 +16,6 @@ import sys
 import time
 import zipfile
 from pathlib import Path
-from types import TracebackType
 
 from vector_platform.settings import ReadLimits
 from vector_platform.sources.files.converter import send
@@ -46,12 +45,7 @@ class Converter:
     def __enter__(self) -> Converter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def convert(self, path: Path, *, suffix: str, mime: str) -> str:

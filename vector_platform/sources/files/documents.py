@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from datetime import UTC, date, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO, Any
 
+from vector_platform.lake.storage.scratch import ScratchFolder
 from vector_platform.settings import ReadLimits
 from vector_platform.sources.base import Reject, SourceRow
 from vector_platform.sources.files.conversion import ConversionFailed, Converter
@@ -112,8 +112,8 @@ def _read(
 
 
 def _convert(stream: IO[bytes], suffix: str, converter: Converter) -> str:
-    with tempfile.TemporaryDirectory(prefix="vector_platform_document_") as folder:
-        path = Path(folder) / f"document{suffix}"
+    with ScratchFolder("document") as folder:
+        path = folder / f"document{suffix}"
         with path.open("wb") as file:
             shutil.copyfileobj(stream, file)
         return converter.convert(path, suffix=suffix, mime=_MIME[suffix])

@@ -5,12 +5,11 @@ Belongs here: the temporary Arrow file.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
+
+from vector_platform.lake.storage.scratch import ScratchFolder
 
 # Rows held in memory before they go to the file.
 _BATCH_ROWS = 2048
@@ -22,22 +21,17 @@ class Spool:
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
         self._pending: list[dict[str, Any]] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="vector_platform_landing_")
-        self._path = Path(self._folder.name) / "rows.arrow"
+        self._folder = ScratchFolder("landing")
+        self._path = self._folder.path / "rows.arrow"
         self._writer = pa.ipc.new_file(str(self._path), schema)
         self.rows = 0
 
     def __enter__(self) -> Spool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._writer.close()
-        self._folder.cleanup()
+        self._folder.remove()
 
     def add(self, row: dict[str, Any]) -> None:
         """Take in one row; columns that are not given are null."""
