@@ -37,7 +37,8 @@ from vector_platform.models.identity.fingerprint import Fingerprint
 from vector_platform.models.registry import open_model, registration
 from vector_platform.quality.retrieval.measures import GoldenSet, evaluate, exact_top_k, golden_set
 from vector_platform.settings import Model, Upgrades
-from vector_platform.training.alignment import choose_sample, try_alignment
+from vector_platform.training.alignment import try_alignment
+from vector_platform.training.alignment_sample import choose_sample
 from vector_platform.training.candidates import (
     collect_judgements,
     split_by_document,

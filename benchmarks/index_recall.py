@@ -22,8 +22,9 @@ from synthetic import MODEL, build_lake
 
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.exact import exact_top_k
+from vector_platform.quality.recall.exact_recall import recall_of
 from vector_platform.quality.recall.index_queries import IndexQueries, stored_queries
-from vector_platform.quality.recall.index_recall import TOP_K, recall_of
+from vector_platform.quality.recall.index_recall import TOP_K
 
 ROWS = (100_000, 1_000_000)
 QUICK_ROWS = (10_000,)

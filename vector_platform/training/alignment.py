@@ -1,7 +1,6 @@
-"""Serving a new model before its own vectors are there: the trial of a alignment.
+"""Serving a new model before its own vectors are there: the trial of an alignment.
 
-Belongs here: which contents are embedded with both models, the judgement on contents that the map
-has not seen, the refusal, and when a provisional version has done its service.
+Belongs here: the judgement on contents that the map has not seen, and the refusal.
 
 What is embedded for the trial are true vectors of the new model: they go to its own partition,
 where the true re-embedding finds them done.
@@ -18,7 +17,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vector_platform.errors import TerminalError
 from vector_platform.lake.lake import Lake
 from vector_platform.models.base import Embedder, Vectors
 from vector_platform.models.derived.aligning import matrix_of
@@ -30,7 +28,8 @@ from vector_platform.quality.retrieval.measures import (
     evaluate,
     golden_set,
 )
-from vector_platform.settings import Alignment, Upgrades
+from vector_platform.settings import Alignment
+from vector_platform.training.alignment_sample import AlignmentRefused, Sample, without
 
 # Golden queries whose answers are held out; with fewer, the new model itself is the judge.
 MIN_QUERIES = 50
@@ -38,13 +37,7 @@ MIN_QUERIES = 50
 # kept 97.5 % among 250 contents, 96.6 % of the same queries' quality among all 898, and 93.8 % of
 # all queries'.
 DISTRACTORS = 20_000
-# Of the held-out contents, the part that may be answers of golden queries; the rest distracts.
-ANSWERS_SHARE = 0.7
 TOP_K = 10
-
-
-class AlignmentRefused(TerminalError):
-    """The aligned vectors would lose too much of the new model's quality; nothing is kept."""
 
 
 @dataclass(frozen=True)
@@ -108,44 +101,6 @@ class Trial:
         )
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Contents for a trial: chunks as (doc_id, content_hash, text), no document in both parts."""
-
-    fitted: pa.Table
-    held_out: pa.Table
-
-
-def choose_sample(lake: Lake, old: str, sizes: Upgrades) -> Sample:
-    """Contents to embed with both models: random documents, and answers of golden queries.
-
-    Raises:
-        AlignmentRefused: There are too few contents; embedding all of them is quicker.
-    """
-    version = lake.chunks.version()
-    wanted = sizes.alignment_pairs + sizes.alignment_held_out
-    pool = lake.sample_contents(old, chunks_version=version, rows=wanted * 2)
-    held = min(sizes.alignment_held_out, pool.num_rows // 3)
-    answers = lake.sample_contents(
-        old,
-        chunks_version=version,
-        rows=round(held * ANSWERS_SHARE),
-        doc_ids=sorted(set(lake.golden_queries.read(["doc_id"]).column("doc_id").to_pylist())),
-    )
-    # A document that the limit has cut is judged by the chunks that are in.
-    others = _without(pool, "doc_id", answers)
-    distracting = others.slice(0, held - answers.num_rows)
-    held_out = pa.concat_tables([answers, distracting])
-    rest = _without(_without(others, "doc_id", distracting), "content_hash", held_out)
-    fitted = rest.slice(0, sizes.alignment_pairs)
-    if fitted.num_rows < 100 or held_out.num_rows < 50:
-        raise AlignmentRefused(
-            f"{fitted.num_rows} contents to fit a map and {held_out.num_rows} to judge it are too "
-            "few (100 and 50 are needed): embed the corpus with the new model, it is small"
-        )
-    return Sample(fitted, held_out)
-
-
 def try_alignment(
     lake: Lake, old: Embedder, new: Embedder, sample: Sample, *, metric: str
 ) -> tuple[VectorMap, Trial]:
@@ -177,7 +132,7 @@ def try_alignment(
     if golden is None:
         return vector_map, trial
     others = lake.sample_contents(old.name, chunks_version=lake.chunks.version(), rows=DISTRACTORS)
-    others = _without(others, "content_hash", sample.held_out)
+    others = without(others, "content_hash", sample.held_out)
     other_hashes, others_old = _stored(lake, old.name, others)
     known_hashes, _, known_new = _paired(lake, old.name, new.name, sample.fitted)
     blurred = vector_map.apply(others_old)
@@ -301,8 +256,3 @@ def _answerable(lake: Lake, doc_ids: set[str]) -> GoldenSet | None:
     among = pc.is_in(rows.column("doc_id"), value_set=pa.array(sorted(doc_ids), pa.string()))
     rows = rows.filter(pc.and_(among, pc.greater(rows.column("gain"), 0)))
     return golden_set(rows) if rows.num_rows else None
-
-
-def _without(rows: pa.Table, column: str, others: pa.Table) -> pa.Table:
-    """Rows whose value in a column is not among those of another table."""
-    return rows.filter(pc.invert(pc.is_in(rows.column(column), value_set=others.column(column))))

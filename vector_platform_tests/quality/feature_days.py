@@ -9,10 +9,10 @@ from functools import reduce
 
 import numpy as np
 
-from vector_platform.quality.sketches.daily import Series
 from vector_platform.quality.sketches.days import Days
-from vector_platform.quality.sketches.feature_map import fit
+from vector_platform.quality.sketches.fitting import fit
 from vector_platform.quality.sketches.references import Reference
+from vector_platform.quality.sketches.series import Series
 from vector_platform_tests.lake.building import MODEL
 from vector_platform_tests.quality.streams import EPOCH, FIRST, date_of, mixed, texts, vectors
 

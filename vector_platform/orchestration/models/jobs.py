@@ -20,7 +20,8 @@ from vector_platform.orchestration.quality.assets import evaluate_model
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.settings import Alignment
-from vector_platform.training.alignment import choose_sample, keep_alignment, try_alignment
+from vector_platform.training.alignment import keep_alignment, try_alignment
+from vector_platform.training.alignment_sample import choose_sample
 from vector_platform.wiring import NotConfigured, Platform
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from vector_platform.errors import TerminalError
 from vector_platform.lake.lake import Lake, VersionsByDay
 from vector_platform.quality.sketches.daily import every_vector_of, sync_sketches
-from vector_platform.quality.sketches.feature_map import MIN_CALIBRATION, fit
+from vector_platform.quality.sketches.fitting import MIN_CALIBRATION, fit
 from vector_platform.quality.sketches.references import (
     EPOCH,
     Reference,

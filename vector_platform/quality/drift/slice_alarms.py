@@ -22,10 +22,10 @@ from vector_platform.quality.drift.novel_share import CONFIDENCE, event_low, nov
 from vector_platform.quality.drift.null_distribution import LEAST_P_VALUE
 from vector_platform.quality.drift.policy import DriftPolicy
 from vector_platform.quality.drift.window_test import Calendar, Looks
-from vector_platform.quality.sketches.daily import Series
 from vector_platform.quality.sketches.days import WEEK, Days
 from vector_platform.quality.sketches.feature_map import MARKUP
 from vector_platform.quality.sketches.references import EPOCH, Reference
+from vector_platform.quality.sketches.series import Series
 
 Slice = tuple[str, str]
 

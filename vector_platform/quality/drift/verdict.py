@@ -26,10 +26,10 @@ from vector_platform.quality.drift.null_distribution import LEAST_P_VALUE
 from vector_platform.quality.drift.policy import DriftPolicy
 from vector_platform.quality.drift.slice_alarms import SliceAlarm, alarmed_slices
 from vector_platform.quality.drift.window_test import Calendar, Looks
-from vector_platform.quality.sketches.daily import Series, read_series
 from vector_platform.quality.sketches.days import WEEK
 from vector_platform.quality.sketches.feature_map import MARKUP
 from vector_platform.quality.sketches.references import EPOCH, Reference, newest_reference
+from vector_platform.quality.sketches.series import Series, read_series
 
 Outcome = Literal["drifted", "stable", "not enough data"]
 

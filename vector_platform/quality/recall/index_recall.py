@@ -1,11 +1,6 @@
 """Index recall: what an index finds of what exact search over the lake finds, slice by slice.
 
-Belongs here: asking an index, exact scores, recall@k of every slice, and the verdict.
-
-An index is asked first. Then one pass over the lake keeps the k best scores of every query and
-the scores of the rows that the index returned. A returned row counts when it scores no less than
-the k-th best, so rows of equal text, which tie, are equally right. A row that is not in the
-lake, or of another tenant, has no score and counts as missed.
+Belongs here: asking an index, recall@k of every slice, and the verdict.
 """
 
 from __future__ import annotations
@@ -22,7 +17,7 @@ import numpy.typing as npt
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
 from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.quality.exact import QUERY_BLOCK, by_tenant, vectors_of
+from vector_platform.quality.recall.exact_recall import recall_of
 from vector_platform.quality.recall.index_queries import IndexQueries
 from vector_platform.quality.recall.intervals import Recall, holm_rejects, recall_interval
 
@@ -32,14 +27,10 @@ Timer = Callable[[], float]
 TOP_K = 10
 # Queries that are also asked one by one for their latency.
 TIMED_QUERIES = 60
-# Two float32 products of the same unit vectors differ by less than this, in any block.
-TIE = 1e-6
 # A slice of fewer queries is shown and not judged.
 MIN_QUERIES = 30
 # One-sided level of the verdict over all slices together: that of a two-sided 95 % interval.
 LEVEL = 0.025
-# Rows multiplied at a time: 1,024 x 4,096 float32 scores are 16 MiB.
-ROWS = 4096
 # Nothing can be missed, and nothing is known.
 NOTHING_STORED = Recall(mean=1.0, low=0.0, high=1.0, queries=0, trials=0.0)
 
@@ -256,66 +247,3 @@ def judge(answers: Answers, *, floor: float) -> IndexRecall:
         queries=int(some.sum()),
         p95_latency_ms=float(np.percentile(seconds, 95)) * 1000 if len(seconds) else 0.0,
     )
-
-
-def recall_of(
-    lake: Lake,
-    model_version: str,
-    snapshot: Snapshot,
-    queries: IndexQueries,
-    answers: list[list[str]],
-    *,
-    k: int,
-) -> npt.NDArray[np.float64]:
-    """Shares of each query's 1 to k exact neighbours that as much of its answer holds.
-
-    Shape (queries, k): recall@1 to recall@k; NaN where a query has no neighbour. One pass over
-    the lake; memory is a batch of rows and a block of scores, whatever it holds.
-    """
-    dimension = lake.model_version(model_version).dimension
-    best = np.full((len(answers), k), -np.inf, np.float32)
-    found = np.full((len(answers), k), -np.inf, np.float32)
-    returned: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for query, ids in enumerate(answers):
-        for place, row_id in enumerate(ids):
-            returned[row_id].append((query, place))
-    own: dict[str, list[int]] = defaultdict(list)
-    for query, own_id in enumerate(queries.own_ids):
-        if own_id is not None:
-            own[own_id].append(query)
-    groups = by_tenant(list(queries.tenants))
-    for batch in lake.index_rows(model_version, snapshot, batch_rows=ROWS):
-        vectors = vectors_of(batch, dimension)
-        ids = batch.column("id").to_pylist()
-        owners = np.asarray(batch.column("tenant").to_pylist(), dtype=object)
-        for tenant, members in groups:
-            rows = np.arange(len(ids)) if tenant is None else np.flatnonzero(owners == tenant)
-            if not len(rows):
-                continue
-            column_of = {ids[row]: column for column, row in enumerate(rows)}
-            for start in range(0, len(members), QUERY_BLOCK):
-                block = members[start : start + QUERY_BLOCK]
-                scores = queries.vectors[block] @ vectors[rows].T
-                line_of = {int(member): line for line, member in enumerate(block)}
-                for row_id in own.keys() & column_of.keys():
-                    for query in own[row_id]:
-                        if query in line_of:
-                            scores[line_of[query], column_of[row_id]] = -np.inf
-                both = np.concatenate([best[block], scores], axis=1)
-                best[block] = np.partition(both, both.shape[1] - k, axis=1)[:, -k:]
-                for row_id in returned.keys() & column_of.keys():
-                    for query, place in returned[row_id]:
-                        if query in line_of:
-                            found[query, place] = scores[line_of[query], column_of[row_id]]
-    best = -np.sort(-best, axis=1)
-    there = np.isfinite(best)
-    expected = there.cumsum(axis=1)
-    # The score of the j-th neighbour, or of the last where there are fewer.
-    least = np.minimum.accumulate(np.where(there, best, np.inf), axis=1)
-    right = np.isfinite(found)[:, None, :] & (found[:, None, :] >= least[:, :, None] - TIE)
-    hits = (right & np.tri(k, dtype=bool)).sum(axis=2)
-    with np.errstate(invalid="ignore"):
-        shares: npt.NDArray[np.float64] = np.where(
-            expected > 0, np.minimum(hits, expected) / np.maximum(expected, 1), np.nan
-        )
-    return shares

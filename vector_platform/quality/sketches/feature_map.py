@@ -1,6 +1,6 @@
 """What a drift sketch sums: features of a content, by a map that is fitted once and kept.
 
-Belongs here: fitting the map on a calibration slice, and applying it.
+Belongs here: what the features are, and applying the map; `fitting.py` fits it.
 
 Every feature is a function of one content alone, its vector and its text, so sums of them merge
 and subtract. They come in groups:
@@ -14,7 +14,7 @@ and subtract. They come in groups:
 - `topics`, `cells`: which of a few, and of many, centres is nearest, as counts: topics that come
   or go, and what moved;
 - `events`: whether a measure is beyond what nearly all of the slice reaches, as counts: not
-  tested, they bound the share of novel share.
+  tested, they bound the novel share.
 
 Values are rounded to a grid, so that float64 sums of up to 2^34 rows are exact: in whatever order
 the same features are added, merged and subtracted, the result is the same bytes.
@@ -26,7 +26,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache, cached_property
 
 import numpy as np
@@ -35,23 +35,16 @@ from scipy import special
 from threadpoolctl import ThreadpoolController
 
 from vector_platform.quality.sketches.block import Block
-from vector_platform.quality.sketches.text_measures import TEXT_MEASURES, measures_of, seen_in
+from vector_platform.quality.sketches.text_measures import TEXT_MEASURES, measures_of
 
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.float64]
 
-# Fewer calibration rows than this leave the components to chance.
-MIN_CALIBRATION = 100
 # Components are tested in groups: a topic stands out in a few of the first, or a little in many.
 COMPONENT_GROUPS = (8, 24, 32)
-DIRECTIONS = 128
-WAVES = 16
-ANCHORS = 512
 # Novelty looks at the nearest anchor and at the mean of this many: one stray anchor explains
 # little.
 NEAR = 8
-TOPICS = 12
-CELLS = 48
 GRID = 2.0**-16
 # A value this many standard deviations out says no more by being farther. So one broken row cannot
 # own a day, and means of a day's rows are close to Gaussian far into the tail.
@@ -206,11 +199,12 @@ class FeatureMap:
         cell = (vectors @ self.cells.T).argmax(axis=1) + len(self.topics)
         return (
             np.hstack([components, left]),
-            self._novelty(vectors, centred, components),
+            self.novelty(vectors, centred, components),
             np.stack([topic, cell], axis=1),
         )
 
-    def _novelty(self, vectors: Floats, centred: Floats, components: Floats) -> Floats:
+    def novelty(self, vectors: Floats, centred: Floats, components: Floats) -> Floats:
+        """How far each row is from the anchors, and how much of it lies outside the components."""
         near = min(NEAR, len(self.anchors))
         similar = -np.partition(-(vectors @ self.anchors.T), near - 1, axis=1)[:, :near]
         # Directions are scaled by 1 / standard deviation; their length gives the scale back.
@@ -252,71 +246,6 @@ EVENTS = tuple(
 )
 # What debris of an ingest does to a text, and a new topic does not.
 MARKUP = EVENTS.index("tags above all but 1%")
-
-
-def fit(vectors: Floats, texts: Sequence[str], *, seed: int = 0) -> FeatureMap:
-    """Fit a map on a calibration slice.
-
-    Anchors, centres and letters come from the first two thirds; measures are ranked in the rest,
-    to which the anchors are as strange as to any content to come.
-
-    Args:
-        vectors: Vectors of the slice in an order that is as good as random, at least
-            `MIN_CALIBRATION`.
-        texts: What the model read, one a row.
-        seed: Of directions and centres.
-    """
-    rng = np.random.default_rng(seed)
-    vectors = np.asarray(vectors, np.float32)
-    most = 2 * len(vectors) // 3
-    centre = vectors.mean(axis=0)
-    centred = vectors - centre
-    count = min(sum(COMPONENT_GROUPS), len(vectors) // 3, vectors.shape[1])
-    axes, spread = _principal(centred, count)
-    components = np.asarray(axes / spread, np.float32)
-    scores = centred @ components
-    directions = rng.standard_normal((count, DIRECTIONS)) / np.sqrt(2 * count)
-    phases = rng.uniform(0, 2 * np.pi, DIRECTIONS)
-    waves = np.cos(scores @ directions + phases)
-    slope = scores.T @ (waves - waves.mean(axis=0)) / len(scores)
-    wave_axes, wave_spread = _principal(waves - waves.mean(axis=0) - scores @ slope, WAVES)
-    unranked = FeatureMap(
-        centre=centre,
-        components=components,
-        directions=directions.astype(np.float32),
-        phases=phases.astype(np.float32),
-        wave_centre=waves.mean(axis=0).astype(np.float32),
-        wave_slope=slope.astype(np.float32),
-        wave_axes=np.asarray(wave_axes / wave_spread, np.float32),
-        anchors=vectors[:most][:ANCHORS],
-        topics=_centres(vectors[:most], TOPICS, seed),
-        cells=_centres(vectors[:most], CELLS, seed),
-        trigrams=seen_in(texts[:most]).astype(np.float32),
-        ranks=np.empty((0, 0), np.float32),
-    )
-    novelty = unranked._novelty(vectors[most:], centred[most:], scores[most:])
-    measures = np.hstack([novelty, measures_of(texts[most:], unranked.trigrams > 0)])
-    return replace(unranked, ranks=np.sort(measures.T).astype(np.float32))
-
-
-def _centres(vectors: Floats, count: int, seed: int) -> Floats:
-    """Unit centres of cells that hold ten rows or more on average."""
-    from sklearn.cluster import KMeans
-
-    cells = KMeans(max(2, min(count, len(vectors) // 10)), n_init=1, random_state=seed)
-    centres = cells.fit(vectors).cluster_centers_
-    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
-    return np.asarray(centres / np.maximum(lengths, 1e-12), np.float32)
-
-
-def _principal(centred: Places | Floats, count: int) -> tuple[Floats, Floats]:
-    """The first principal axes, and the standard deviation along each."""
-    # The transpose is copied: a product of one array with itself takes another path of the BLAS,
-    # which crashes on some machines for many float64 rows.
-    variances, axes = np.linalg.eigh(centred.T.copy() @ centred / len(centred))
-    variances, axes = variances[::-1][:count], axes[:, ::-1][:, :count]
-    # Where nothing varies there is nothing to scale up.
-    return axes, np.sqrt(np.maximum(variances, 1e-6 * max(float(variances[0]), 1e-12)))
 
 
 def _scores(places: Places) -> Places:

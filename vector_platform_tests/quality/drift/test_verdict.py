@@ -17,8 +17,8 @@ from vector_platform.quality.drift.null_distribution import LEAST_P_VALUE
 from vector_platform.quality.drift.policy import DriftPolicy
 from vector_platform.quality.drift.verdict import DriftVerdict, judge_drift, judge_series
 from vector_platform.quality.pictures import plots
-from vector_platform.quality.sketches.daily import Series
 from vector_platform.quality.sketches.days import Days
+from vector_platform.quality.sketches.series import Series
 from vector_platform.quality.statistics import Estimate
 from vector_platform_tests.lake.building import MODEL, open_lake
 from vector_platform_tests.quality.feature_days import (

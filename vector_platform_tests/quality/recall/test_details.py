@@ -10,8 +10,9 @@ import pytest
 
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall.details import lost_neighbours, reading, recall_curve
+from vector_platform.quality.recall.exact_recall import recall_of
 from vector_platform.quality.recall.index_queries import GOLDEN, NEW, OLD, IndexQueries
-from vector_platform.quality.recall.index_recall import Answers, IndexRecall, SliceRecall, recall_of
+from vector_platform.quality.recall.index_recall import Answers, IndexRecall, SliceRecall
 from vector_platform.quality.recall.intervals import Recall
 from vector_platform_tests.lake.building import (
     MODEL,

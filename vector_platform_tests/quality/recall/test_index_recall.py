@@ -15,6 +15,7 @@ from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.contract import GOLDEN_QUERIES, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall import index_queries
+from vector_platform.quality.recall.exact_recall import recall_of
 from vector_platform.quality.recall.index_queries import (
     GOLDEN,
     NEW,
@@ -25,7 +26,7 @@ from vector_platform.quality.recall.index_queries import (
     stored_queries,
     together,
 )
-from vector_platform.quality.recall.index_recall import IndexRecall, measure, recall_of
+from vector_platform.quality.recall.index_recall import IndexRecall, measure
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import (
     MODEL,
@@ -275,8 +276,8 @@ def test_blocks_and_batches_do_not_change_the_result(
     everything = lake.chunks.read()["chunk_id"].to_pylist()
     answers = [list(rng.choice(everything, 10, replace=False)) for _ in queries.tenants]
     whole = recall_of(lake, MODEL, snapshot, queries, answers, k=10)
-    monkeypatch.setattr("vector_platform.quality.recall.index_recall.QUERY_BLOCK", 13)
-    monkeypatch.setattr("vector_platform.quality.recall.index_recall.ROWS", 37)
+    monkeypatch.setattr("vector_platform.quality.recall.exact_recall.QUERY_BLOCK", 13)
+    monkeypatch.setattr("vector_platform.quality.recall.exact_recall.ROWS", 37)
     parts = recall_of(lake, MODEL, snapshot, queries, answers, k=10)
     assert np.array_equal(whole, parts, equal_nan=True)
     assert np.isnan(whole[-1]).all() and not np.isnan(whole[:-1]).any()

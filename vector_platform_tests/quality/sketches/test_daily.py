@@ -22,9 +22,11 @@ from vector_platform.quality.drift.calibration import (
     first_reference,
     recalibrate_reference,
 )
-from vector_platform.quality.sketches.daily import Sketch, read_series, sync_sketches
-from vector_platform.quality.sketches.feature_map import FeatureMap, fit
+from vector_platform.quality.sketches.daily import Sketch, sync_sketches
+from vector_platform.quality.sketches.feature_map import FeatureMap
+from vector_platform.quality.sketches.fitting import fit
 from vector_platform.quality.sketches.references import Reference, newest_reference
+from vector_platform.quality.sketches.series import read_series
 from vector_platform_tests.lake.building import MODEL, chunk, open_lake, put
 from vector_platform_tests.quality.streams import ABROAD, EPOCH, Stream, date_of, texts, vectors
 
