@@ -54,7 +54,7 @@ from scipy.stats import binomtest
 from vector_platform.lake.decisions import Decisions
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.remediation.next_steps import REACTIONS
+from vector_platform.remediation.reactions import SENSORS
 from vector_platform.settings import load_settings
 from vector_platform.wiring import Platform
 
@@ -101,8 +101,8 @@ class Deployment:
             settings=self.platform.settings, resources={"platform": self.platform}
         )
         repository = self._definitions.get_repository_def()
-        self._sensors = {r.name: repository.get_sensor_def(r.name) for r in REACTIONS}
-        self._jobs = {r.name: r.job for r in REACTIONS}
+        self._sensors = {r.name: repository.get_sensor_def(r.name) for r in SENSORS}
+        self._jobs = {r.name: r.job for r in SENSORS}
 
     def answer(self, case: Case, lake: Path) -> Answer:
         """Show a case to all sensors, for two days, and judge what they do."""

@@ -16,6 +16,7 @@ from vector_platform.errors import VectorPlatformError
 from vector_platform.lake.decisions import Decision, Decisions
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.runs.history import Happening, History
+from vector_platform.remediation.checks import CANARY, DRIFT, RECALL
 
 # A wait ends after this: on two idle cores the longest takes a tenth of it.
 PATIENCE_SECONDS = 600.0
@@ -196,18 +197,18 @@ def _check_lines(found: Happening) -> Iterator[str]:
     facts = found.facts
     name = found.name.partition(":")[2]
     verdict = "holds" if found.passed else "FAILS"
-    if name == "distribution_has_not_drifted" and facts.get("threshold"):
+    if name == DRIFT and facts.get("threshold"):
         yield (
             f"    {name} {verdict}: {facts['day']}, score {facts['statistic']:.1f} of "
             f"{facts['threshold']:.1f}, novel share at least {facts['novel_share_low']:.0%}"
             + ("; " + _slices(facts["slices_alarmed"]) if facts["slices_alarmed"] else "")
         )
-    elif name == "index_recall_holds":
+    elif name == RECALL:
         yield (
             f"    {name} {verdict}: {facts['recall']:.3f} in all; worst slice "
             f"'{facts['worst_slice']}' {facts['worst_recall']:.3f}, floor {facts['floor']}"
         )
-    elif name == "model_answers_as_registered":
+    elif name == CANARY:
         yield (
             f"    {name} {verdict}: {facts['canaries_differing']} of {facts['canaries']} canaries "
             f"differ, by up to {facts['max_abs_difference']:.2g}"

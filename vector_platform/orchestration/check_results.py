@@ -18,8 +18,9 @@ from vector_platform.orchestration.dagster_internals import (
     AssetCheckExecutionRecord,
     PartitionKeyFilter,
 )
-from vector_platform.remediation import faults
+from vector_platform.remediation.checks import CHECKS, QUALITY, Place
 from vector_platform.remediation.faults import Verdict
+from vector_platform.remediation.reactions import REACTIONS
 from vector_platform.settings import Settings
 
 # Records read at once, when the newest ones are still to be evaluated. Not a limit.
@@ -101,28 +102,27 @@ def newest_results(
 
 
 def _cannot_tell(key: dg.AssetCheckKey, result: CheckResult) -> bool:
-    return key.name == faults.QUALITY and result.metadata.get("verdict") not in DECIDED
+    return key.name == QUALITY and result.metadata.get("verdict") not in DECIDED
 
 
-_CORPUS_CHECKS = (dg.AssetCheckKey(keys.CHUNKS, faults.CHUNKS),)
+def _read(of: Place) -> list[str]:
+    """Checks of a place that say something of a fault."""
+    shown = dict.fromkeys(check for one in REACTIONS for check in (*one.checks, *one.ruled_out_by))
+    return [check for check in shown if CHECKS[check].of == of]
+
+
+_CORPUS_CHECKS = [dg.AssetCheckKey(keys.CHUNKS, name) for name in _read("lake/chunks")]
 
 
 def _model_checks(settings: Settings) -> list[dg.AssetCheckKey]:
     """Checks that are partitioned by model version."""
-    of_embeddings = (
-        faults.CANARY,
-        faults.VECTORS,
-        faults.COMPLETE,
-        faults.DRIFT,
-    )
-    of_indexes = (faults.PARITY, faults.REFUSED, faults.RECALL)
     return [
-        *(dg.AssetCheckKey(keys.EMBEDDINGS, name) for name in of_embeddings),
-        dg.AssetCheckKey(keys.RETRIEVAL, faults.QUALITY),
+        *(dg.AssetCheckKey(keys.EMBEDDINGS, name) for name in _read("lake/embeddings")),
+        *(dg.AssetCheckKey(keys.RETRIEVAL, name) for name in _read("quality/retrieval")),
         *(
             dg.AssetCheckKey(keys.index(backend, settings), name)
             for backend in settings.indexes.backends
-            for name in of_indexes
+            for name in _read("index")
         ),
     ]
 

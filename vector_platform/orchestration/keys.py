@@ -1,12 +1,15 @@
-"""Names of assets and checks, once: equal in every environment.
+"""Names of assets, once: equal in every environment.
 
-Belongs here: keys that more than one file needs.
+Belongs here: keys that more than one file needs, and what Dagster is told of a check by its record.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
+from vector_platform.remediation.checks import CHECKS
 from vector_platform.settings import BackendName, Settings
 
 MART_DOCUMENTS = dg.AssetKey(["marts", "documents"])
@@ -17,14 +20,6 @@ CHUNKS = dg.AssetKey(["lake", "chunks"])
 EMBEDDINGS = dg.AssetKey(["lake", "embeddings"])
 GOLDEN_QUERIES = dg.AssetKey(["lake", "golden_queries"])
 RETRIEVAL = dg.AssetKey(["quality", "retrieval"])
-
-MODEL_ANSWERS = "model_answers_as_registered"
-NO_DRIFT = "distribution_has_not_drifted"
-RECALL_HOLDS = "index_recall_holds"
-QUALITY_HOLDS = "retrieval_quality_holds"
-INDEX_MATCHES = "index_matches_lake"
-MIRROR_FOLLOWS = "mirror_follows_pointer"
-EVERY_ROW_INDEXED = "every_row_is_indexed"
 
 # Run tags.
 EVALUATION_TAG = "vector_platform/evaluation"
@@ -44,3 +39,9 @@ def index_pool(backend: BackendName) -> str:
 def index(backend: BackendName, settings: Settings) -> dg.AssetKey:
     """The index asset of a backend, e.g. `milvus/documents`."""
     return dg.AssetKey([backend, settings.indexes.name])
+
+
+def declared(check: str) -> dict[str, Any]:
+    """What Dagster is told of a check: its name, what it asserts, and whether it blocks."""
+    record = CHECKS[check]
+    return {"name": record.name, "description": record.asserts, "blocking": record.blocks}

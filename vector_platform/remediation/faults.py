@@ -1,6 +1,6 @@
-"""Faults: the table of what can be wrong, what fits it, and what must never be done for it.
+"""Faults: what a verdict says, and what a diagnosis is.
 
-Belongs here: the kinds, the actions, and the plain values that verdicts and diagnoses are.
+Belongs here: plain values. Which faults there are, and what fits them, is in `reactions.py`.
 """
 
 from __future__ import annotations
@@ -10,32 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-CANARY = "model_answers_as_registered"
-CHUNKS = "chunks_keep_the_contract"
-VECTORS = "vectors_keep_the_contract"
-COMPLETE = "every_chunk_is_embedded"
-CONTRACT = (CHUNKS, VECTORS, COMPLETE)
-PARITY = "index_matches_lake"
-REFUSED = "every_row_is_indexed"
-RECALL = "index_recall_holds"
-QUALITY = "retrieval_quality_holds"
-DRIFT = "distribution_has_not_drifted"
-
 # Time of a verdict that does not say when it came.
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-Kind = Literal[
-    "model_changed",
-    "contract_broken",
-    "index_diverged",
-    "rows_refused",
-    "recall_lost",
-    "index_churned",
-    "ingest_damaged",
-    "quality_fell",
-    "distribution_moved",
-    "slice_moved",
-]
+# What can be wrong, by the name of its reaction.
+Kind = str
+# What can be done: names of policies under `acting`, what only people do, and doing nothing.
 Action = Literal[
     "propose_version",
     "quarantine_and_replay",
@@ -48,46 +28,6 @@ Action = Literal[
     "await_evidence",
     "watch",
 ]
-
-ACTIONS: Mapping[Kind, Action] = {
-    "model_changed": "propose_version",
-    "contract_broken": "quarantine_and_replay",
-    "index_diverged": "repair",
-    "rows_refused": "mend_source",
-    "recall_lost": "rebuild",
-    "index_churned": "rebuild",
-    "ingest_damaged": "quarantine_and_replay",
-    "quality_fell": "retrain",
-    "distribution_moved": "accept_reference",
-    "slice_moved": "quarantine_slice",
-}
-# What would make the fault worse, or hide it. `propose_version` is what re-embeds.
-NEVER: Mapping[Kind, tuple[Action, ...]] = {
-    "model_changed": ("rebuild", "retrain", "accept_reference"),
-    "contract_broken": ("rebuild", "retrain", "accept_reference"),
-    "index_diverged": ("rebuild", "retrain", "accept_reference", "propose_version"),
-    "rows_refused": ("accept_reference", "retrain", "propose_version", "rebuild"),
-    "recall_lost": ("propose_version", "retrain", "accept_reference"),
-    "index_churned": ("propose_version", "retrain"),
-    "ingest_damaged": ("propose_version", "retrain", "rebuild", "accept_reference"),
-    "quality_fell": ("rebuild", "accept_reference"),
-    "distribution_moved": ("propose_version",),
-    "slice_moved": ("propose_version", "retrain", "rebuild", "accept_reference"),
-}
-# Faults that explain others, in the order in which they are looked for, and the checks whose pass
-# says that they are not there.
-RULED_OUT_BY: Mapping[Kind, tuple[str, ...]] = {
-    "model_changed": (CANARY,),
-    "contract_broken": CONTRACT,
-    "index_diverged": (PARITY,),
-    "recall_lost": (RECALL,),
-    # Told from numbers of a recall check that passes, so no check rules it out.
-    "index_churned": (),
-    # Any answer: one that tells of debris is diagnosed as that.
-    "ingest_damaged": (DRIFT,),
-    "quality_fell": (QUALITY,),
-}
-OF_AN_INDEX = (PARITY, RECALL)
 
 
 @dataclass(frozen=True)
@@ -160,11 +100,6 @@ class Diagnosis:
     why: str
     evaluation_ids: tuple[str, ...]
     explains: tuple[str, ...] = ()
-
-    @property
-    def never(self) -> tuple[Action, ...]:
-        """Actions that must not be taken for this kind of fault."""
-        return NEVER[self.kind]
 
 
 @dataclass(frozen=True)

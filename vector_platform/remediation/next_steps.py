@@ -1,99 +1,19 @@
-"""Who answers which fault, and what a failed check says of it: the same table for both.
+"""Next steps: what a failed check says of what follows, and who is told.
 
-Belongs here: the sensors with the faults and jobs that are theirs, and the sentences that tell a
-reader of a check what follows under the policy.
+Belongs here: sentences for a reader of a check, from the reactions and the policy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from vector_platform.remediation.decision import BUDGET_PERIOD
 from vector_platform.remediation.diagnosis import diagnose
-from vector_platform.remediation.faults import (
-    ACTIONS,
-    NEVER,
-    RULED_OUT_BY,
-    Diagnosis,
-    Kind,
-    Limits,
-    Verdict,
-)
+from vector_platform.remediation.faults import Diagnosis, Kind, Limits, Verdict
+from vector_platform.remediation.reactions import BY_KIND, ruled_out_before
 from vector_platform.settings import Acting, ActionPolicy, Settings
-
-
-@dataclass(frozen=True)
-class Reaction:
-    """A sensor that answers some kinds of faults with one job.
-
-    Attributes:
-        name: The sensor.
-        kinds: Faults that it answers.
-        job: Name of the job it starts; None when only people can mend what is wrong.
-        description: For the UI.
-        per_model: One run for each model version, for jobs that take only one.
-    """
-
-    name: str
-    kinds: tuple[Kind, ...]
-    job: str | None
-    description: str
-    per_model: bool = False
-
-
-REACTIONS = (
-    Reaction(
-        "reembed_on_changed_model",
-        ("model_changed",),
-        "reembed",
-        "Proposes a new model version when a model no longer answers as it was registered. Its "
-        "own writes have stopped by then.",
-    ),
-    Reaction(
-        "repair_on_divergence",
-        ("index_diverged",),
-        "repair_index",
-        "Rewrites what differs when an index no longer equals the lake.",
-    ),
-    Reaction(
-        "reindex_on_lost_recall",
-        ("recall_lost", "index_churned"),
-        "reindex",
-        "Builds a new generation when an index has lost recall on some slice, or carries too "
-        "many deleted rows.",
-    ),
-    Reaction(
-        "retrain_on_fallen_quality",
-        ("quality_fell",),
-        "retrain",
-        "Trains a challenger when the champion finds less than at its release, although model and "
-        "index are as they were.",
-        per_model=True,
-    ),
-    Reaction(
-        "recalibrate_on_drift",
-        ("distribution_moved",),
-        "recalibrate_reference",
-        "Accepts a moved distribution as the new reference when everything else holds, if the "
-        "policy says that no person has to.",
-        per_model=True,
-    ),
-    Reaction(
-        "quarantine_on_moved_slice",
-        ("slice_moved",),
-        "quarantine_slice",
-        "Tells the owner of a tenant or source whose content changed while all else is quiet. "
-        "Keeps what changed from readers, if the policy says that no person has to.",
-    ),
-    Reaction(
-        "tell_owners_of_bad_data",
-        ("contract_broken", "ingest_damaged", "rows_refused"),
-        None,
-        "Records what only the owner of the data can mend. Starts nothing.",
-    ),
-)
 
 
 def what_happens(
@@ -133,36 +53,24 @@ def limits_of(acting: Acting) -> Limits:
 
 
 def _what_happens(kind: Kind, policy: Acting) -> str:
-    reaction = next(each for each in REACTIONS if kind in each.kinds)
-    action = ACTIONS[kind]
-    if reaction.job is None:
+    action, sensor = BY_KIND[kind].action, BY_KIND[kind].sensor
+    if sensor.job is None:
         return (
-            f"The sensor {reaction.name} records it and starts nothing: who owns the data mends it."
+            f"The sensor {sensor.name} records it and starts nothing: who owns the data mends it."
         )
     rules: ActionPolicy = getattr(policy, action)
     if rules.by == "person":
         return (
-            f"The sensor {reaction.name} records it and starts nothing, because acting.{action}.by "
-            f"is person. By hand: the job {reaction.job}."
+            f"The sensor {sensor.name} records it and starts nothing, because acting.{action}.by "
+            f"is person. By hand: the job {sensor.job}."
         )
-    first = _ruled_out_before(kind)
+    first = ruled_out_before(kind)
     waits = f", as soon as these are known to hold: {', '.join(first)}" if first else ""
     return (
-        f"The sensor {reaction.name} starts the job {reaction.job}, once for this measurement"
+        f"The sensor {sensor.name} starts the job {sensor.job}, once for this measurement"
         f"{waits} (acting.{action}: at most {rules.monthly_budget} runs in {BUDGET_PERIOD.days} "
         f"days, at least {rules.cooldown_hours:g} hours apart)."
     )
-
-
-def _ruled_out_before(kind: Kind) -> list[str]:
-    """Checks that must hold before anything is done: their faults would forbid it."""
-    checks: list[str] = []
-    for earlier, decision in RULED_OUT_BY.items():
-        if earlier == kind:
-            break
-        if ACTIONS[kind] in NEVER[earlier]:
-            checks += decision
-    return checks
 
 
 def with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:

@@ -16,7 +16,7 @@ import pytest
 from vector_platform.indexes.naming import collection_name
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.converge import RETRIEVAL, StageResult
-from vector_platform.remediation.next_steps import REACTIONS
+from vector_platform.remediation.reactions import SENSORS
 from vector_platform_tests.integration.deployments import BACKENDS, WORDS, Deployment, running
 from vector_platform_tests.orchestration.verdicts import Sensor
 
@@ -120,8 +120,8 @@ def test_another_domain_is_drift_and_drift_alone_builds_nothing(home: Deployment
     (cell, *_) = verdict["what_moved"]["cells"]
     assert all("0207-" in example for example in cell["examples"])
     assert {"timeline", "picture"} <= set(verdict)
-    for reaction in REACTIONS:
-        assert Sensor(reaction.name, home.platform, home.runs.instance).tick() == []
+    for one in SENSORS:
+        assert Sensor(one.name, home.platform, home.runs.instance).tick() == []
     for backend in BACKENDS:
         assert [p.generation.name for p in home.platform.target(backend).claims("documents")] == [
             "g0001"

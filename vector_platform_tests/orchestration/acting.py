@@ -17,10 +17,9 @@ from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.state import IndexStates
 from vector_platform.lake.decisions import Decision, Decisions
 from vector_platform.models.local_versions import keep_model, write_card
-from vector_platform.orchestration import keys
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.releases.requests.requests import ReleaseRequest, ReleaseRequests
-from vector_platform.remediation import faults
+from vector_platform.remediation import checks
 from vector_platform.remediation.faults import Action, Kind
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.orchestration.harness import OLD, STATIC, MemoryPlatform
@@ -84,12 +83,12 @@ FAULTS: dict[Kind, Fault] = {
     "model_changed": Fault(
         REEMBED,
         "propose_version",
-        lambda evaluation, model, backend: [measured(faults.CANARY, evaluation)],
+        lambda evaluation, model, backend: [measured(checks.CANARY, evaluation)],
     ),
     "index_diverged": Fault(
         REPAIR,
         "repair",
-        lambda evaluation, model, backend: [measured(keys.INDEX_MATCHES, evaluation, backend)],
+        lambda evaluation, model, backend: [measured(checks.PARITY, evaluation, backend)],
         "milvus",
     ),
     "recall_lost": Fault(
@@ -102,7 +101,7 @@ FAULTS: dict[Kind, Fault] = {
         REINDEX,
         "rebuild",
         lambda evaluation, model, backend: [
-            measured(faults.RECALL, evaluation, backend, passed=True, deleted_share=0.5)
+            measured(checks.RECALL, evaluation, backend, passed=True, deleted_share=0.5)
         ],
         "milvus",
     ),

@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 from vector_platform.orchestration.runs import retries
-from vector_platform.remediation import faults
+from vector_platform.remediation import checks
 from vector_platform.settings import Settings
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.acting import World
@@ -94,7 +94,7 @@ def platform(world: World) -> MemoryPlatform:
 def instance() -> Iterator[dg.DagsterInstance]:
     """An instance in memory, in which every check of every model version has passed once."""
     with dg.DagsterInstance.ephemeral() as instance:
-        record_checks(instance, None, Says(faults.CHUNKS))
+        record_checks(instance, None, Says(checks.CHUNKS))
         for model_version in (OLD, NEW):
             record_checks(instance, model_version, *well())
         yield instance

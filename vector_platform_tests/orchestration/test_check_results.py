@@ -7,13 +7,13 @@ import pytest
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.check_results import PAGE, model_verdicts, newest_results
-from vector_platform.remediation import faults
+from vector_platform.remediation import checks
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import NEW, OLD, Automation, Request
 from vector_platform_tests.orchestration.verdicts import Says, lost, moved, run_checks, well
 
-DRIFT = dg.AssetCheckKey(keys.EMBEDDINGS, keys.NO_DRIFT)
-PARITY = dg.AssetCheckKey(dg.AssetKey(["milvus", "documents"]), keys.INDEX_MATCHES)
+DRIFT = dg.AssetCheckKey(keys.EMBEDDINGS, checks.DRIFT)
+PARITY = dg.AssetCheckKey(dg.AssetKey(["milvus", "documents"]), checks.PARITY)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_the_newest_evaluation_of_each_model_version_stands(instance: dg.Dagster
     assert newest(instance) is None
     run_checks(instance, OLD, moved("e1"))
     run_checks(instance, NEW, moved("e2"))
-    run_checks(instance, OLD, Says(keys.NO_DRIFT, True))
+    run_checks(instance, OLD, Says(checks.DRIFT, True))
     assert (newest(instance, OLD), newest(instance, NEW)) == (True, False)
 
 
@@ -38,9 +38,9 @@ def test_a_check_that_failed_to_run_is_unknown_whatever_it_said_before(
     instance: dg.DagsterInstance,
 ) -> None:
     for answer in (True, False):
-        run_checks(instance, OLD, Says(keys.NO_DRIFT, answer))
+        run_checks(instance, OLD, Says(checks.DRIFT, answer))
         assert newest(instance) is answer
-        run_checks(instance, OLD, Says(keys.NO_DRIFT, None))
+        run_checks(instance, OLD, Says(checks.DRIFT, None))
         assert newest(instance) is None
 
 
@@ -48,7 +48,7 @@ def test_a_check_that_failed_to_run_is_unknown_whatever_it_said_before(
 def test_while_runs_are_under_way_the_verdict_before_them_stands(
     automation: Automation, waiting: int
 ) -> None:
-    automation.play(Request(("lake/embeddings",), OLD), failed=[keys.NO_DRIFT])
+    automation.play(Request(("lake/embeddings",), OLD), failed=[checks.DRIFT])
     runs = [automation.start(Request(("lake/embeddings",), OLD)) for _ in range(waiting)]
     assert newest(automation.instance) is False
     runs[-1].materialise("lake/embeddings")
@@ -69,10 +69,10 @@ def test_verdicts_carry_what_they_are_about(
     run_checks(instance, None, Says("chunks_keep_the_contract"))
     run_checks(instance, NEW, lost("e8", "milvus"))
     found = {(v.check, v.backend): v for v in model_verdicts(instance, settings, OLD)}
-    recall = found[faults.RECALL, "pinecone"]
+    recall = found[checks.RECALL, "pinecone"]
     assert (recall.passed, recall.evaluation_id, recall.model_version) == (False, "e7", OLD)
     assert recall.facts["worst_slice"] == "tenant=iam"
-    assert found[faults.RECALL, "milvus"].passed is True
+    assert found[checks.RECALL, "milvus"].passed is True
     assert found["chunks_keep_the_contract", None].model_version is None
     assert len(found) == len(well()) + 1
 
@@ -82,7 +82,7 @@ def test_a_verdict_without_an_evaluation_is_known_by_its_record(
 ) -> None:
     ids = set()
     for _ in range(2):
-        run_checks(instance, OLD, Says(keys.INDEX_MATCHES, False, "milvus"))
+        run_checks(instance, OLD, Says(checks.PARITY, False, "milvus"))
         (found,) = model_verdicts(instance, settings, OLD)
         ids.add(found.evaluation_id)
     assert len(ids) == 2
@@ -95,6 +95,6 @@ def test_a_verdict_without_an_evaluation_is_known_by_its_record(
 def test_a_check_that_cannot_tell_is_no_verdict(
     verdict: str, passed: bool | None, instance: dg.DagsterInstance, settings: Settings
 ) -> None:
-    run_checks(instance, OLD, Says(faults.QUALITY, True, facts={"verdict": verdict}))
+    run_checks(instance, OLD, Says(checks.QUALITY, True, facts={"verdict": verdict}))
     (found,) = model_verdicts(instance, settings, OLD)
     assert found.passed is passed

@@ -20,7 +20,7 @@ from dagster._core.test_utils import freeze_time
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.remediation import faults
+from vector_platform.remediation import checks
 from vector_platform.wiring import Platform
 from vector_platform_tests.orchestration.harness import OLD
 
@@ -55,7 +55,7 @@ class Says:
     def asset(self) -> dg.AssetKey:
         if self.backend:
             return dg.AssetKey([self.backend, "documents"])
-        if self.check == faults.QUALITY:
+        if self.check == checks.QUALITY:
             return keys.RETRIEVAL
         return keys.CHUNKS if self.check.startswith("chunks") else keys.EMBEDDINGS
 
@@ -69,11 +69,11 @@ class Says:
 
 def well(*but: Says) -> list[Says]:
     """Every check of a model version, passed, but for those that say something else."""
-    of_index = (faults.PARITY, faults.REFUSED, faults.RECALL)
-    names = (faults.CANARY, faults.VECTORS, faults.COMPLETE, faults.DRIFT)
+    of_index = (checks.PARITY, checks.REFUSED, checks.RECALL)
+    names = (checks.CANARY, checks.VECTORS, checks.COMPLETE, checks.DRIFT)
     says = [
         *(Says(name) for name in names),
-        Says(faults.QUALITY, facts={"verdict": "not worse"}),
+        Says(checks.QUALITY, facts={"verdict": "not worse"}),
         *(Says(name, True, backend) for backend in BACKENDS for name in of_index),
     ]
     replaced = {(each.check, each.backend): each for each in but}
@@ -96,7 +96,7 @@ def lost(evaluation: str, backend: str = "milvus") -> Says:
         "worst_slice": "tenant=iam",
         "evaluation_id": evaluation,
     }
-    return Says(faults.RECALL, False, backend, facts)
+    return Says(checks.RECALL, False, backend, facts)
 
 
 def worse(evaluation: str, champion: str = OLD) -> Says:
@@ -107,12 +107,12 @@ def worse(evaluation: str, champion: str = OLD) -> Says:
         "champion": champion,
         "evaluation_id": evaluation,
     }
-    return Says(faults.QUALITY, False, facts=facts)
+    return Says(checks.QUALITY, False, facts=facts)
 
 
 def moved(evaluation: str, **facts: Any) -> Says:
     """The distribution of a model version's vectors moved."""
-    return Says(faults.DRIFT, False, facts=MOVED | {"evaluation_id": evaluation} | facts)
+    return Says(checks.DRIFT, False, facts=MOVED | {"evaluation_id": evaluation} | facts)
 
 
 def moved_slices(evaluation: str, *slices: Mapping[str, Any]) -> Says:

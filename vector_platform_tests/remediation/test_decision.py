@@ -20,7 +20,8 @@ from vector_platform.remediation.decision import (
     lost_runs,
     planned_runs,
 )
-from vector_platform.remediation.faults import ACTIONS, Diagnosis, Kind, Scope
+from vector_platform.remediation.faults import Diagnosis, Kind, Scope
+from vector_platform.remediation.reactions import BY_KIND
 from vector_platform.settings import Acting, ActionPolicy
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ POLICY = Acting(
 
 
 def lost(evaluation: str = "e1", scope: Scope = MILVUS, kind: Kind = "recall_lost") -> Diagnosis:
-    return Diagnosis(kind, ACTIONS[kind], scope, "recall is low", (evaluation,))
+    return Diagnosis(kind, BY_KIND[kind].action, scope, "recall is low", (evaluation,))
 
 
 def taken(

@@ -12,23 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.remediation.diagnosis import diagnose
-from vector_platform.remediation.faults import (
-    ACTIONS,
+from vector_platform.remediation.checks import (
     CANARY,
     CHUNKS,
-    CONTRACT,
     DRIFT,
     PARITY,
     QUALITY,
     RECALL,
     REFUSED,
     VECTORS,
-    Diagnosis,
-    Limits,
-    Scope,
-    Verdict,
 )
+from vector_platform.remediation.diagnosis import diagnose
+from vector_platform.remediation.faults import Diagnosis, Limits, Scope, Verdict
+from vector_platform.remediation.reactions import BY_KIND, CONTRACT, REACTIONS
 
 MODEL = "words.v1"
 BACKENDS = ("milvus", "pinecone")
@@ -158,8 +154,8 @@ def test_no_action_is_forbidden_by_another_diagnosis_of_the_same_model() -> None
         for one, other in itertools.permutations(found, 2):
             if one.kind == "rows_refused" and other.kind != "rows_refused":
                 continue  # Refused rows forbid acting for their own sake, not for another fault.
-            assert other.action not in one.never
-        assert all(one.action not in one.never for one in found)
+            assert other.action not in BY_KIND[one.kind].never
+        assert all(one.action not in BY_KIND[one.kind].never for one in found)
 
 
 def test_every_failed_verdict_is_a_diagnosis_or_explained_by_one() -> None:
@@ -218,7 +214,7 @@ def test_debris_is_no_new_reference_and_no_reason_to_retrain() -> None:
     for others in ((), (fell,)):
         (found,) = look(but(alarm, *others))
         assert (found.kind, found.action) == ("ingest_damaged", "quarantine_and_replay")
-        assert {"accept_reference", "retrain"} <= {*found.never}
+        assert {"accept_reference", "retrain"} <= {*BY_KIND[found.kind].never}
 
 
 def test_fallen_quality_waits_until_the_drift_check_can_tell_debris() -> None:
@@ -385,5 +381,5 @@ def test_another_models_verdicts_say_nothing() -> None:
 
 
 def test_every_kind_has_one_action_that_it_does_not_forbid() -> None:
-    for kind, action in ACTIONS.items():
-        assert action not in Diagnosis(kind, action, Scope(MODEL), "", ()).never
+    for reaction in REACTIONS:
+        assert reaction.action not in reaction.never

@@ -16,7 +16,7 @@ from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture, shown_table
 from vector_platform.quality.pictures.check_pictures import stacked_counts
 from vector_platform.quality.pictures.markdown import quote
-from vector_platform.remediation.faults import CHUNKS, COMPLETE, VECTORS
+from vector_platform.remediation import checks
 from vector_platform.remediation.next_steps import what_happens
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
@@ -30,21 +30,18 @@ def build_contract_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 
     @dg.asset_check(
         asset=keys.CHUNKS,
-        blocking=True,
-        description="Ids are unique and fit both backends, tenants and attributes are admissible, "
-        "and every content hash is the hash of its content.",
+        **keys.declared(checks.CHUNKS),
     )
-    def chunks_keep_the_contract(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
+    def chunks(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
         with retry_by_type():
             return audited_chunks(platform)
 
     @dg.asset_check(
         asset=keys.EMBEDDINGS,
-        blocking=True,
         partitions_def=model_versions(settings),
-        description="Every content of the chunks has a vector under the model version.",
+        **keys.declared(checks.COMPLETE),
     )
-    def every_chunk_is_embedded(
+    def complete(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         model_version = context.partition_key
@@ -61,7 +58,10 @@ def build_contract_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
                     else "Every content of the chunks has a vector.",
                     "what_happens": "Nothing downstream of it runs. "
                     + what_happens(
-                        COMPLETE, platform.settings, passed=False, model_version=model_version
+                        checks.COMPLETE,
+                        platform.settings,
+                        passed=False,
+                        model_version=model_version,
                     )
                     if missing
                     else "Nothing: none is missing.",
@@ -72,12 +72,10 @@ def build_contract_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 
     @dg.asset_check(
         asset=keys.EMBEDDINGS,
-        blocking=True,
         partitions_def=model_versions(settings),
-        description="Vectors have the registered dimension, are finite and of unit norm, come "
-        "from the registered fingerprint, and are unique by content.",
+        **keys.declared(checks.VECTORS),
     )
-    def vectors_keep_the_contract(
+    def vectors(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         with retry_by_type():
@@ -85,11 +83,11 @@ def build_contract_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
             return _result(
                 audit_vectors(platform.lake, vectors_of),
                 platform.settings,
-                VECTORS,
+                checks.VECTORS,
                 context.partition_key,
             )
 
-    return [chunks_keep_the_contract, every_chunk_is_embedded, vectors_keep_the_contract]
+    return [chunks, complete, vectors]
 
 
 def _missing(
@@ -112,7 +110,7 @@ def _missing(
 
 def audited_chunks(platform: Platform) -> dg.AssetCheckResult:
     """What `chunks_keep_the_contract` says of the chunks as they are."""
-    return _result(audit_chunks(platform.lake), platform.settings, CHUNKS)
+    return _result(audit_chunks(platform.lake), platform.settings, checks.CHUNKS)
 
 
 def _result(

@@ -19,8 +19,8 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.checks import audited_chunks
 from vector_platform.orchestration.corpus.chunks import cut_documents
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.remediation.checks import CHUNKS
 from vector_platform.remediation.decision import PlannedRun
-from vector_platform.remediation.faults import CHUNKS
 from vector_platform.wiring import Platform
 
 

@@ -20,6 +20,7 @@ from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture
 from vector_platform.quality.pictures.check_pictures import stacked_counts
+from vector_platform.remediation import checks
 from vector_platform.remediation.next_steps import what_happens
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
@@ -40,13 +41,10 @@ def build_parity_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=keys.index(backend, settings),
-        name=keys.INDEX_MATCHES,
         partitions_def=model_versions(settings),
-        description="Every id and digest of the live and of the newest generation, read back per "
-        "tenant through the path queries use, equals the lake; some rows whole. After a sync "
-        "of changes, what it touched.",
+        **keys.declared(checks.PARITY),
     )
-    def index_matches_lake(
+    def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         model_version = context.partition_key
@@ -72,14 +70,14 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
                 "generations_compared": len(proofs),
                 **_picture(proofs[shown].plan, f"{backend} {shown} of {model_version}"),
                 "what_happens": _what_happens(
-                    keys.INDEX_MATCHES, clean, platform.settings, model_version, backend
+                    checks.PARITY, clean, platform.settings, model_version, backend
                 ),
                 "what_to_do": f"vector-platform index repair --backend {backend} "
                 f"--model {model_version}, or the job repair_index, rewrites exactly what differs.",
             },
         )
 
-    return index_matches_lake
+    return check
 
 
 def _proven_by_its_sync(
@@ -103,7 +101,7 @@ def _proven_by_its_sync(
             if proven
             else "The sync could not prove this generation; its run says why.",
             "what_happens": _what_happens(
-                keys.INDEX_MATCHES, proven, settings, state.model_version, backend
+                checks.PARITY, proven, settings, state.model_version, backend
             ),
             "what_this_means": "What the sync touched was read back. Everything is read back when "
             "that is due (guard.full_proof_hours), when a sync finds nothing to do, and when this "
@@ -115,12 +113,10 @@ def _proven_by_its_sync(
 def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=keys.index(backend, settings),
-        name=keys.EVERY_ROW_INDEXED,
         partitions_def=model_versions(settings),
-        description="The backend has refused no row of the live and of the newest generation; "
-        "refused ones are in the lake table rejected_rows, with the backend's reason.",
+        **keys.declared(checks.REFUSED),
     )
-    def every_row_is_indexed(
+    def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         with retry_by_type():
@@ -140,25 +136,23 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
                 ),
                 "diagnosis": _refusals(rows),
                 "what_happens": _what_happens(
-                    keys.EVERY_ROW_INDEXED, not rows, platform.settings, model_version, backend
+                    checks.REFUSED, not rows, platform.settings, model_version, backend
                 ),
                 "what_to_do": "Mend the documents at their source: a changed row is tried again "
                 "and leaves the table by itself.",
             },
         )
 
-    return every_row_is_indexed
+    return check
 
 
 def _mirror_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=keys.index(backend, settings),
-        name=keys.MIRROR_FOLLOWS,
         partitions_def=model_versions(settings),
-        description="The backend's own aliases stand for the live generation, so that readers "
-        "outside the platform see what the live pointer says.",
+        **keys.declared(checks.MIRROR),
     )
-    def mirror_follows_pointer(
+    def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         model_version = context.partition_key
@@ -190,7 +184,7 @@ def _mirror_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
             },
         )
 
-    return mirror_follows_pointer
+    return check
 
 
 def proof_metadata(proof: Verification) -> dict[str, Any]:

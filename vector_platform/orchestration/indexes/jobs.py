@@ -14,6 +14,7 @@ from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDe
 from vector_platform.orchestration.indexes.checks import proof_metadata
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.remediation.checks import PARITY
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
 
@@ -54,7 +55,7 @@ def build_repair_job(settings: Settings) -> dg.JobDefinition:
     @dg.job(
         name="repair_index",
         description="Read indexes back, rewrite exactly what differs from the lake, and prove them "
-        "equal to it. The way out of a failed check index_matches_lake.",
+        f"equal to it. The way out of a failed check {PARITY}.",
     )
     def repair_index() -> None:
         asked = repair()
@@ -98,7 +99,7 @@ def _repair_op(settings: Settings, backend: BackendName) -> dg.OpDefinition:
             context.log_event(
                 dg.AssetCheckEvaluation(  # type: ignore[arg-type]
                     asset_key=keys.index(backend, settings),
-                    check_name=keys.INDEX_MATCHES,
+                    check_name=PARITY,
                     passed=True,
                     partition=model_version,
                     metadata=proof_metadata(proof),

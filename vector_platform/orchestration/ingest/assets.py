@@ -13,11 +13,10 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.remediation.checks import LANDED
 from vector_platform.settings import Settings, SourceSettings
 from vector_platform.sources.landing.landing import LandingReport, land
 from vector_platform.wiring import Platform
-
-EVERY_ROW_LANDS = "every_row_lands"
 
 
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -36,13 +35,7 @@ def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.Assets
         owners=[f"team:{settings.owner_of(name)}"],
         description=spec.description or table.description,
         metadata=table_metadata(table, f"{settings.lake_uri}/{table.name}"),
-        check_specs=[
-            dg.AssetCheckSpec(
-                EVERY_ROW_LANDS,
-                asset=keys.raw(name),
-                description="No row of the day was rejected; rejected ones are in raw_rejects.",
-            )
-        ],
+        check_specs=[dg.AssetCheckSpec(asset=keys.raw(name), **keys.declared(LANDED))],
         pool=f"raw_{name}",
         code_version="1",
     )
@@ -72,7 +65,7 @@ def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.Assets
 def _landing_check(report: LandingReport, share: float, max_share: float) -> dg.AssetCheckResult:
     tolerated = share <= max_share
     return dg.AssetCheckResult(
-        check_name=EVERY_ROW_LANDS,
+        check_name=LANDED,
         passed=report.rejected == 0,
         severity=dg.AssetCheckSeverity.WARN if tolerated else dg.AssetCheckSeverity.ERROR,
         metadata={

@@ -20,6 +20,7 @@ from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture, shown_table
 from vector_platform.quality.pictures.check_pictures import canary_distances, time_line
 from vector_platform.quality.pictures.markdown import quote
+from vector_platform.remediation import checks
 from vector_platform.remediation.next_steps import what_happens
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
@@ -33,13 +34,10 @@ def build_model_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 
     @dg.asset_check(
         asset=keys.EMBEDDINGS,
-        name=keys.MODEL_ANSWERS,
-        blocking=True,
         partitions_def=model_versions(settings),
-        description="The model gives its canary texts the vectors it gave them when it was "
-        "registered, and has the registered fingerprint.",
+        **keys.declared(checks.CANARY),
     )
-    def model_answers_as_registered(
+    def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         model_version = context.partition_key
@@ -71,7 +69,7 @@ def build_model_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
                 },
             )
 
-    return [model_answers_as_registered]
+    return [check]
 
 
 def _pictures(platform: Platform, verdict: Verdict, model_version: str) -> dict[str, Any]:
@@ -122,7 +120,7 @@ def _table(verdict: Verdict, texts: Sequence[str]) -> dg.MarkdownMetadataValue:
 def _what_happens(verdict: Verdict, model_version: str, settings: Settings) -> str:
     if verdict.passed:
         return "Nothing: the model is the one that was registered."
-    follows = what_happens(keys.MODEL_ANSWERS, settings, passed=False, model_version=model_version)
+    follows = what_happens(checks.CANARY, settings, passed=False, model_version=model_version)
     return (
         f"{model_version} embeds nothing more. Vectors that came since it last answered as "
         "registered go to quarantined_vectors, and no index takes a snapshot without them. Restore "

@@ -24,9 +24,11 @@ from vector_platform.quality.drift.verdict import DriftVerdict, judge_drift
 from vector_platform.quality.drift.window_test import Looks
 from vector_platform.quality.pictures.plots import as_markdown, projection, score_timeline
 from vector_platform.quality.sketches.references import EPOCH
+from vector_platform.remediation import checks
 from vector_platform.remediation.diagnosis import diagnose
 from vector_platform.remediation.faults import Verdict
 from vector_platform.remediation.next_steps import with_owner
+from vector_platform.remediation.reactions import QUARANTINE, RECALIBRATE
 from vector_platform.settings import Quality, Settings
 from vector_platform.wiring import Platform
 
@@ -41,12 +43,10 @@ def build_drift_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 
     @dg.asset_check(
         asset=keys.EMBEDDINGS,
-        name=keys.NO_DRIFT,
         partitions_def=model_versions(settings),
-        description="The newest days hold what the reference days lead one to expect, as a whole "
-        "and in every tenant and source (sketches of days; one threshold for a year).",
+        **keys.declared(checks.DRIFT),
     )
-    def distribution_has_not_drifted(
+    def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         with retry_by_type():
@@ -66,7 +66,7 @@ def build_drift_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
                 },
             )
 
-    return [distribution_has_not_drifted]
+    return [check]
 
 
 def policy_of(quality: Quality) -> DriftPolicy:
@@ -112,7 +112,7 @@ def _what_moved(platform: Platform, verdict: DriftVerdict) -> dict[str, dg.Metad
 
 def _diagnosis(verdict: DriftVerdict, model_version: str, settings: Settings) -> str:
     alone = Verdict(
-        keys.NO_DRIFT,
+        checks.DRIFT,
         keys.EMBEDDINGS.to_user_string(),
         model_version,
         not verdict.drifted,
@@ -141,9 +141,9 @@ def _what_happens(verdict: DriftVerdict, settings: Settings) -> Iterator[str]:
     elif verdict.acts:
         yield "If model, index and quality are known to hold since, the newest days are accepted:"
         yield (
-            "the sensor recalibrate_on_drift does so."
+            f"the sensor {RECALIBRATE.name} does so."
             if settings.acting.accept_reference.by == "auto"
-            else "by a person, with the job recalibrate_reference."
+            else f"by a person, with the job {RECALIBRATE.job}."
         )
     else:
         if verdict.global_alarm:
@@ -169,7 +169,7 @@ def _after_slice(one: SliceAlarm, bar: str, settings: Settings) -> str:
     owner = settings.owner_of(one.source)
     told = f"{new}: unless another check explains it, its owner ({owner}) is told, and"
     if settings.acting.quarantine_slice.by == "auto":
-        return f"{told} the sensor quarantine_on_moved_slice keeps it from readers."
+        return f"{told} the sensor {QUARANTINE.name} keeps it from readers."
     command = [
         *("vector-platform", "quarantine", "add", "--source", one.source),
         *("--tenant", one.tenant, "--since", one.since.isoformat(), "--reason", "..."),

@@ -26,6 +26,7 @@ from vector_platform.quality.recall.details import (
     reading,
     recall_curve,
 )
+from vector_platform.remediation import checks
 from vector_platform.remediation.next_steps import what_happens
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
@@ -42,12 +43,10 @@ def build_recall_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 def _recall_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=keys.index(backend, settings),
-        name=keys.RECALL_HOLDS,
         partitions_def=model_versions(settings),
-        description="In every slice of age and tenant, the live generation (of a model that is not "
-        "live, its newest) finds the neighbours that exact search over the lake finds.",
+        **keys.declared(checks.RECALL),
     )
-    def index_recall_holds(
+    def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         with retry_by_type():
@@ -74,7 +73,7 @@ def _recall_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
                 },
             )
 
-    return index_recall_holds
+    return check
 
 
 def _slices(verdict: RecallVerdict) -> dg.MarkdownMetadataValue:
@@ -172,7 +171,7 @@ def _lost_rows(lost: list[LostNeighbour]) -> Iterator[tuple[object, ...]]:
 def _what_happens(verdict: RecallVerdict, facts: Mapping[str, Any], settings: Settings) -> str:
     found, state = verdict.recall, verdict.state
     follows = what_happens(
-        keys.RECALL_HOLDS,
+        checks.RECALL,
         settings,
         passed=found.holds,
         facts=facts,

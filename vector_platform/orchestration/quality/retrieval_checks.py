@@ -19,6 +19,7 @@ from vector_platform.quality.pictures.check_pictures import paired_differences, 
 from vector_platform.quality.pictures.markdown import quote
 from vector_platform.releases.evaluation.champion import QualityVerdict, compare_with_champion
 from vector_platform.releases.evaluation.fallen_queries import QueryDifferences, query_differences
+from vector_platform.remediation import checks
 from vector_platform.remediation.next_steps import what_happens
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
@@ -36,12 +37,10 @@ def build_retrieval_checks(settings: Settings) -> list[dg.AssetChecksDefinition]
 def _quality_check(settings: Settings) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=keys.RETRIEVAL,
-        name=keys.QUALITY_HOLDS,
         partitions_def=model_versions(settings),
-        description="On the golden queries, the model version is not worse than the champion: the "
-        "live model's record at its release. Paired; too few queries decide nothing.",
+        **keys.declared(checks.QUALITY),
     )
-    def retrieval_quality_holds(
+    def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         metric = platform.settings.quality.evaluation_metric
@@ -65,7 +64,7 @@ def _quality_check(settings: Settings) -> dg.AssetChecksDefinition:
                 },
             )
 
-    return retrieval_quality_holds
+    return check
 
 
 def _pairs(verdict: QualityVerdict, differences: QueryDifferences, metric: str) -> dict[str, Any]:
@@ -155,7 +154,7 @@ def _diagnosis(verdict: QualityVerdict, differences: QueryDifferences | None) ->
 def _what_happens(verdict: QualityVerdict, facts: Mapping[str, Any], settings: Settings) -> str:
     mine, found = verdict.evaluation.model_version, verdict.comparison
     follows = what_happens(
-        keys.QUALITY_HOLDS, settings, passed=verdict.holds, facts=facts, model_version=mine
+        checks.QUALITY, settings, passed=verdict.holds, facts=facts, model_version=mine
     )
     if follows:
         return f"{follows} If the index is faithful, a rebuild does not help."

@@ -12,12 +12,12 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.quarantine_jobs import quarantine_config
 from vector_platform.orchestration.dagster_internals import get_current_datetime
 from vector_platform.orchestration.remediation.jobs import reindex_config, repair_config
-from vector_platform.orchestration.remediation.reactions import react
 from vector_platform.orchestration.remediation.recalibration import recalibrate_config
 from vector_platform.orchestration.remediation.reembedding import reembed_config
 from vector_platform.orchestration.remediation.retraining import retrain_config
+from vector_platform.orchestration.remediation.ticks import react
 from vector_platform.remediation.decision import PlannedRun
-from vector_platform.remediation.next_steps import REACTIONS, Reaction
+from vector_platform.remediation.reactions import SENSORS, Sensor, answered_by
 from vector_platform.wiring import Platform
 
 # Run tags are short: of a storm, the first measurements are named, and all of them in `decisions`.
@@ -51,32 +51,32 @@ def build_sensors(
         minimum_interval_seconds=every_seconds,
         description="Runs every asset whose automation condition holds.",
     )
-    reactions = (_reaction_sensor(one, jobs, every_seconds) for one in REACTIONS)
+    reactions = (_reaction_sensor(one, jobs, every_seconds) for one in SENSORS)
     return [automation, *reactions]
 
 
 def _reaction_sensor(
-    reaction: Reaction, jobs: Mapping[str, dg.JobDefinition], every_seconds: int
+    answer: Sensor, jobs: Mapping[str, dg.JobDefinition], every_seconds: int
 ) -> dg.SensorDefinition:
     @dg.sensor(
-        name=reaction.name,
-        job=jobs[reaction.job] if reaction.job else None,
+        name=answer.name,
+        job=jobs[answer.job] if answer.job else None,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=every_seconds,
-        description=reaction.description,
+        description=answer.description,
     )
     def sensor(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult:
         tick = react(
-            reaction.kinds,
-            actor=reaction.name,
+            answered_by(answer),
+            actor=answer.name,
             platform=platform,
             instance=context.instance,
             now=get_current_datetime(),
-            per_model=reaction.per_model,
+            per_model=answer.per_model,
         )
-        requests = [_request(run, reaction) for run in tick.runs]
+        requests = [_request(run, answer) for run in tick.runs]
         if requests:
             if tick.left:
                 context.log.info(f"left as they are: {tick.describe_left()}")
@@ -86,11 +86,11 @@ def _reaction_sensor(
     return sensor
 
 
-def _request(run: PlannedRun, reaction: Reaction) -> dg.RunRequest:
-    assert reaction.job is not None
+def _request(run: PlannedRun, answer: Sensor) -> dg.RunRequest:
+    assert answer.job is not None
     return dg.RunRequest(
         run_key=run.run_key,
-        run_config=_CONFIGS[reaction.job](run, reaction.name),
+        run_config=_CONFIGS[answer.job](run, answer.name),
         tags={
             keys.EVALUATION_TAG: ", ".join(run.evaluation_ids[:_TAGGED_EVALUATIONS]),
             keys.REASON_TAG: run.why,

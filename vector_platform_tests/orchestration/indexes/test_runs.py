@@ -22,7 +22,7 @@ from vector_platform.orchestration.launch import RunFailed, Runs
 from vector_platform.orchestration.releases.jobs import PromoteConfig
 from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
 from vector_platform.orchestration.runs import retries
-from vector_platform.remediation import faults
+from vector_platform.remediation import checks
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import NEW, OLD, MemoryPlatform, settings_of
@@ -105,7 +105,7 @@ def test_lost_recall_of_the_live_model_ends_in_a_new_proven_live_generation(runs
     assert live(runs) == "g0001"
 
     sensor = Sensor("reindex_on_lost_recall", runs.platform, runs.instance)
-    run_checks(runs.instance, None, Says(faults.CHUNKS))
+    run_checks(runs.instance, None, Says(checks.CHUNKS))
     run_checks(runs.instance, OLD, *well(lost("e1", "milvus"), lost("e2", "pinecone")))
     requests = sensor.tick()
     assert len(requests) == 1, sensor.skipped
@@ -190,7 +190,7 @@ def check(
     backend: str = "milvus",
     model_version: str = OLD,
     *,
-    name: str = keys.INDEX_MATCHES,
+    name: str = checks.PARITY,
 ) -> bool:
     """Run a check alone, in a run of its own, and return its verdict."""
     key = dg.AssetCheckKey(dg.AssetKey([backend, "documents"]), name)
@@ -219,7 +219,7 @@ def test_a_repair_job_mends_what_a_check_has_found_and_nothing_else(runs: Runs) 
     assert not check(runs)
     done = repair(runs, model_version=OLD, backends=["milvus"])
     assert [facts["rows_upserted"] for facts in done["milvus/words.v1"]] == [3]
-    key = dg.AssetCheckKey(MILVUS, keys.INDEX_MATCHES)
+    key = dg.AssetCheckKey(MILVUS, checks.PARITY)
     newest = newest_results(runs.instance, [key], partition=OLD)[key]
     assert (newest.passed, newest.partition, newest.metadata["rows_actual"]) == (True, OLD, CHUNKS)
     assert check(runs)
@@ -365,7 +365,7 @@ def test_a_damaged_index_is_shown_by_tenant_and_kind_and_says_who_mends_it(runs:
     lose_rows(runs, generation, 3)
     add_rows(runs, generation, 2)
     runs.materialize([MILVUS], partition=OLD)
-    key = dg.AssetCheckKey(MILVUS, keys.INDEX_MATCHES)
+    key = dg.AssetCheckKey(MILVUS, checks.PARITY)
     proven, damaged = (answer.metadata for answer in answers(runs.instance, key))
     assert pictures_of(proven) == {} and proven["what_happens"].startswith("Nothing")
     assert [size[0] for size in pictures_of(damaged).values()] == [640]
@@ -434,7 +434,7 @@ def test_a_mirror_that_was_left_behind_fails_its_check_until_the_next_sync(runs:
     promote(runs, OLD)
     index = memory(runs)
     pointed, index.pointed = index.pointed, None
-    assert not check(runs, name=keys.MIRROR_FOLLOWS)
+    assert not check(runs, name=checks.MIRROR)
     runs.materialize([MILVUS], partition=OLD)
-    assert check(runs, name=keys.MIRROR_FOLLOWS)
+    assert check(runs, name=checks.MIRROR)
     assert index.pointed == pointed

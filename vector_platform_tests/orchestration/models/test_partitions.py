@@ -13,6 +13,7 @@ from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.check_results import newest_results
 from vector_platform.orchestration.launch import Runs
 from vector_platform.orchestration.partitions import follow_models, model_versions
+from vector_platform.remediation import checks
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 from vector_platform_tests.orchestration.acting import World
@@ -81,7 +82,7 @@ def test_a_version_that_is_made_is_embedded_indexed_and_checked_by_the_loaded_de
         assert registered(platform.settings, instance) == {OLD, NEW, MADE}
         milvus = keys.index("milvus", platform.settings)
         runs.materialize([keys.EMBEDDINGS, milvus], partition=MADE)
-        matches = dg.AssetCheckKey(milvus, keys.INDEX_MATCHES)
+        matches = dg.AssetCheckKey(milvus, checks.PARITY)
         assert newest_results(instance, [matches], partition=MADE)[matches].passed
     assert platform.index_sync("milvus", run_id="test").sync(MADE).generation.rows == 6
     assert platform.lake.count_missing(MADE, platform.lake.snapshot()) == 0

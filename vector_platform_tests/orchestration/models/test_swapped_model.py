@@ -15,7 +15,7 @@ from vector_platform.models.errors import ModelDownloadError
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.launch import RunFailed, Runs
 from vector_platform.orchestration.runs import retries
-from vector_platform.remediation import faults
+from vector_platform.remediation import checks
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.canaries.test_answers import Swapped
 from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform, settings_of
@@ -23,7 +23,7 @@ from vector_platform_tests.orchestration.verdicts import Answer, answers
 from vector_platform_tests.pictures import pictures_of, rows_of
 
 BOTH = [dg.AssetKey([name, "documents"]) for name in ("milvus", "pinecone")]
-CHECK = dg.AssetCheckKey(keys.EMBEDDINGS, keys.MODEL_ANSWERS)
+CHECK = dg.AssetCheckKey(keys.EMBEDDINGS, checks.CANARY)
 
 
 class SwappingPlatform(MemoryPlatform):
@@ -139,7 +139,7 @@ def test_a_swapped_model_is_shown_with_the_canaries_that_moved(runs: Runs) -> No
     assert shown["canaries_differing"] == 1
     assert "1 of 36 canaries differ" in shown["diagnosis"]
     assert "the tokenizer" in shown["diagnosis"]
-    missing = answers(runs.instance, dg.AssetCheckKey(keys.EMBEDDINGS, faults.COMPLETE))[-1]
+    missing = answers(runs.instance, dg.AssetCheckKey(keys.EMBEDDINGS, checks.COMPLETE))[-1]
     assert [row["text"] for row in rows_of(missing.metadata["examples"])] == [
         "a new guide about badges"
     ]

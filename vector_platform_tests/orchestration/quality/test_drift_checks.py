@@ -16,6 +16,7 @@ from vector_platform.lake.contract import DOCUMENTS
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.launch import Runs
+from vector_platform.remediation import checks
 from vector_platform.settings import Settings
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.acting import AUTO, QUARANTINE, decided
@@ -23,7 +24,7 @@ from vector_platform_tests.orchestration.harness import OLD, MemoryPlatform, set
 from vector_platform_tests.orchestration.verdicts import Answer, Sensor, answers
 from vector_platform_tests.quality.streams import document
 
-CHECK = dg.AssetCheckKey(keys.EMBEDDINGS, keys.NO_DRIFT)
+CHECK = dg.AssetCheckKey(keys.EMBEDDINGS, checks.DRIFT)
 REFERENCE_DAYS = 28
 NEW_DAYS = range(REFERENCE_DAYS + 1, REFERENCE_DAYS + 4)
 # Rows a day; the smallest one's calibration slice leaves it more than the ten it needs.

@@ -17,6 +17,7 @@ from vector_platform.lake.lake import Lake
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.launch import RunFailed, Runs
 from vector_platform.orchestration.runs import retries
+from vector_platform.remediation import checks
 from vector_platform.settings import BackendName
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
@@ -25,8 +26,8 @@ from vector_platform_tests.orchestration.verdicts import Answer, answers
 from vector_platform_tests.pictures import pictures_of, rows_of
 
 MILVUS = dg.AssetKey(["milvus", "documents"])
-CHECK = dg.AssetCheckKey(MILVUS, keys.RECALL_HOLDS)
-QUALITY = dg.AssetCheckKey(keys.RETRIEVAL, keys.QUALITY_HOLDS)
+CHECK = dg.AssetCheckKey(MILVUS, checks.RECALL)
+QUALITY = dg.AssetCheckKey(keys.RETRIEVAL, checks.QUALITY)
 EARLY, LATE = 60, 40
 TOLD: dict[str, Any] = {"actor": "a person", "reason": "", "evidence": {}, "run_id": "release"}
 

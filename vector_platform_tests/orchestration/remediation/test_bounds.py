@@ -17,7 +17,7 @@ from vector_platform.orchestration.runs import retries
 from vector_platform.releases.requests.requests import ReleaseRequests
 from vector_platform.remediation.decision import BUDGET_PERIOD, LAUNCH_GRACE
 from vector_platform.remediation.faults import Kind
-from vector_platform.remediation.next_steps import REACTIONS
+from vector_platform.remediation.reactions import SENSORS
 from vector_platform_tests.orchestration.acting import (
     AUTO,
     FAULTS,
@@ -104,8 +104,8 @@ def test_a_storm_is_one_run_or_one_for_each_model_where_the_job_takes_one(
             record_checks(instance, model, *fault.says(f"e{number}", model, backend))
     sensor = Sensor(fault.sensor, platform, instance)
     requests = sensor.tick(at=NOON)
-    (reaction,) = (reaction for reaction in REACTIONS if reaction.name == fault.sensor)
-    assert len(requests) == (2 if reaction.per_model else 1)
+    (answer,) = (one for one in SENSORS if one.name == fault.sensor)
+    assert len(requests) == (2 if answer.per_model else 1)
     for request in requests:
         as_if_run(instance, request)
     assert sensor.tick(at=NOON) == []

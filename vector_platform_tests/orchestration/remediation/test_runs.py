@@ -12,7 +12,6 @@ import dagster as dg
 import pytest
 
 from vector_platform.indexes.state import IndexStates
-from vector_platform.orchestration import keys
 from vector_platform.orchestration.remediation.action_log import ActionLog
 from vector_platform.orchestration.remediation.recalibration import (
     RecalibrateConfig,
@@ -22,6 +21,7 @@ from vector_platform.orchestration.remediation.reembedding import name_anew
 from vector_platform.quality.drift.calibration import MIN_REFERENCE_DAYS
 from vector_platform.quality.sketches.references import newest_reference
 from vector_platform.releases.requests.requests import ReleaseRequest, ReleaseRequests
+from vector_platform.remediation import checks
 from vector_platform.remediation.decision import ActionDecision, PlannedRun
 from vector_platform.remediation.faults import Diagnosis, Kind, Scope
 from vector_platform_tests.lake import building
@@ -80,7 +80,7 @@ def test_a_storm_of_damage_is_one_repair(
     platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
     for model in (OLD, NEW):
-        record_checks(instance, model, *(Says(keys.INDEX_MATCHES, False, b) for b in BACKENDS))
+        record_checks(instance, model, *(Says(checks.PARITY, False, b) for b in BACKENDS))
     sensor = Sensor(REPAIR, platform, instance)
     (request,) = sensor.tick()
     done = sensor.start(request)

@@ -15,9 +15,9 @@ import pytest
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
-from vector_platform.remediation import faults
+from vector_platform.remediation import checks
 from vector_platform.remediation.faults import Kind
-from vector_platform.remediation.next_steps import REACTIONS
+from vector_platform.remediation.reactions import SENSORS, answered_by
 from vector_platform_tests.orchestration.acting import (
     AUTO,
     FAULTS,
@@ -48,15 +48,15 @@ every_fault = pytest.mark.parametrize("kind", FAULTS)
 
 def test_every_fault_that_a_sensor_answers_with_a_run_is_tested_here() -> None:
     answers = {
-        kind: reaction.name for reaction in REACTIONS if reaction.job for kind in reaction.kinds
+        kind: sensor.name for sensor in SENSORS if sensor.job for kind in answered_by(sensor)
     }
     assert {kind: fault.sensor for kind, fault in FAULTS.items()} == answers
 
 
 def test_all_sensors_are_running_by_default(bare: World) -> None:
     definitions = build_definitions(settings=bare().settings)
-    for reaction in REACTIONS:
-        sensor = definitions.get_repository_def().get_sensor_def(reaction.name)
+    for one in SENSORS:
+        sensor = definitions.get_repository_def().get_sensor_def(one.name)
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
@@ -102,9 +102,9 @@ def test_the_other_sensors_leave_it_alone(
     platform, fault = bare(acting=AUTO), FAULTS[kind]
     record_checks(instance, OLD, *fault.says("e1"))
     sensor = Sensor(fault.sensor, platform, instance)
-    for reaction in REACTIONS:
-        if reaction.name != fault.sensor:
-            assert sensor.beside(reaction.name).tick() == []
+    for other in SENSORS:
+        if other.name != fault.sensor:
+            assert sensor.beside(other.name).tick() == []
     assert decided(platform) == []
     assert len(sensor.tick()) == 1
 
@@ -128,7 +128,7 @@ def test_a_changed_model_stops_every_other_answer(
 ) -> None:
     fault = FAULTS[kind]
     record_checks(instance, OLD, *fault.says("e1"))
-    record_checks(instance, OLD, Says(faults.CANARY, False))
+    record_checks(instance, OLD, Says(checks.CANARY, False))
     assert Sensor(fault.sensor, bare(acting=AUTO), instance).tick() == []
 
 
@@ -184,13 +184,13 @@ def test_a_fault_that_a_later_check_does_not_see_is_left_alone(
 def test_an_answer_waits_until_what_would_forbid_it_is_known(
     kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
-    says = [each for each in FAULTS[kind].says("e1") if each.check != faults.CANARY]
-    run_checks(instance, OLD, Says(faults.CANARY, None))
+    says = [each for each in FAULTS[kind].says("e1") if each.check != checks.CANARY]
+    run_checks(instance, OLD, Says(checks.CANARY, None))
     record_checks(instance, OLD, *says)
     sensor = Sensor(FAULTS[kind].sensor, bare(acting=AUTO), instance)
     assert sensor.tick() == []
-    assert faults.CANARY in sensor.skipped
-    record_checks(instance, OLD, Says(faults.CANARY))
+    assert checks.CANARY in sensor.skipped
+    record_checks(instance, OLD, Says(checks.CANARY))
     assert len(sensor.tick()) == 1
 
 
@@ -212,9 +212,9 @@ def test_an_alarm_waits_for_evidence_that_has_seen_what_moved(
 @pytest.mark.parametrize(
     ("says", "kind"),
     [
-        (Says(faults.VECTORS, False), "contract_broken"),
+        (Says(checks.VECTORS, False), "contract_broken"),
         (moved("e1", damaged=True, markup_low=0.2), "ingest_damaged"),
-        (Says(keys.EVERY_ROW_INDEXED, False, "milvus", {"refused": 2}), "rows_refused"),
+        (Says(checks.REFUSED, False, "milvus", {"refused": 2}), "rows_refused"),
     ],
 )
 def test_bad_data_is_told_to_its_owner_once(

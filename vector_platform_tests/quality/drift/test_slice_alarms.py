@@ -16,8 +16,9 @@ from vector_platform.quality.drift.policy import DriftPolicy
 from vector_platform.quality.drift.slice_alarms import Slice
 from vector_platform.quality.drift.verdict import DriftVerdict, judge_drift, judge_series
 from vector_platform.quality.sketches.days import Days
+from vector_platform.remediation.checks import DRIFT
 from vector_platform.remediation.diagnosis import diagnose
-from vector_platform.remediation.faults import DRIFT, Verdict
+from vector_platform.remediation.faults import Verdict
 from vector_platform_tests.lake.building import MODEL, open_lake
 from vector_platform_tests.quality.feature_days import (
     A_DAY,
