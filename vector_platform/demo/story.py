@@ -15,12 +15,13 @@ from vector_platform.demo.world import MODEL, SOURCE, World
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration.runs.history import Happening
 from vector_platform.releases.pointer.live import LivePointer
+from vector_platform.remediation import checks
 
 INDEX = "documents"
-DRIFT = "lake/embeddings:distribution_has_not_drifted"
-CANARIES = "lake/embeddings:model_answers_as_registered"
-RECALL = f"milvus/{INDEX}:index_recall_holds"
-PARITY = f"milvus/{INDEX}:index_matches_lake"
+DRIFT = f"lake/embeddings:{checks.DRIFT}"
+CANARIES = f"lake/embeddings:{checks.CANARY}"
+RECALL = f"milvus/{INDEX}:{checks.RECALL}"
+PARITY = f"milvus/{INDEX}:{checks.PARITY}"
 # Tickets about the new topic on its first day, beside some fifty usual ones.
 NEW_A_DAY = 60
 # And on the days after.

@@ -154,7 +154,7 @@ def audit_vectors(lake: Lake, model_version: str) -> list[Finding]:
         "fingerprint_is_registered": _Rule(
             f"fingerprint <> '{model.fingerprint}'",
             "fingerprint",
-            "The model was changed under its name: see the check model_answers_as_registered.",
+            "The model was changed under its name: see the check of its canaries.",
         ),
     }
     with spilling_duckdb() as db:

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from vector_platform.orchestration.build import build_definitions
+from vector_platform.remediation.checks import CHECKS
 from vector_platform.settings import load_settings
 
 HERE = Path(__file__).parent
@@ -55,6 +56,24 @@ def test_everything_but_raw_assets_follows_by_itself(shipped: dg.Definitions) ->
     graph = shipped.resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         assert (graph.get(key).automation_condition is None) == (key.path[0] == "raw"), key
+
+
+def test_every_check_is_what_its_record_says(shipped: dg.Definitions) -> None:
+    graph = shipped.resolve_asset_graph()
+    specs = [graph.get_check_spec(key) for key in graph.asset_check_keys]
+    ours = [spec for spec in specs if spec.asset_key.path[0] != "marts"]
+    assert {spec.name for spec in ours} == set(CHECKS)
+    for spec in ours:
+        record = CHECKS[spec.name]
+        assert (spec.description, spec.blocking) == (record.asserts, record.blocks)
+        assert place(spec.asset_key) == record.of
+
+
+def place(asset: dg.AssetKey) -> str:
+    named = asset.to_user_string()
+    if named.startswith("raw/"):
+        return "raw"
+    return named if asset.path[0] in ("lake", "quality") else "index"
 
 
 def test_contract_checks_block_and_drift_and_parity_do_not(shipped: dg.Definitions) -> None:

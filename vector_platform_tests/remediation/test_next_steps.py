@@ -45,37 +45,37 @@ def test_every_fault_is_answered_by_exactly_one_sensor() -> None:
 
 
 @pytest.mark.parametrize("check", FAILED)
-def test_a_failed_check_names_the_sensor_that_answers_it(root: Path, check: str) -> None:
+def test_a_failed_check_names_the_sensor_that_answers_it(tmp_path: Path, check: str) -> None:
     facts, sensor = FAILED[check]
-    assert f"The sensor {sensor} " in said(root, check, **facts)
-    assert said(root, check, passed=True, **facts) == ""
+    assert f"The sensor {sensor} " in said(tmp_path, check, **facts)
+    assert said(tmp_path, check, passed=True, **facts) == ""
 
 
-def test_a_changed_fingerprint_is_a_changed_model(root: Path) -> None:
-    told = said(root, checks.VECTORS, rows_breaking_fingerprint_is_registered=3)
+def test_a_changed_fingerprint_is_a_changed_model(tmp_path: Path) -> None:
+    told = said(tmp_path, checks.VECTORS, rows_breaking_fingerprint_is_registered=3)
     assert "reembed_on_changed_model" in told
 
 
-def test_a_passed_recall_check_of_a_churned_index_says_that_it_is_rebuilt(root: Path) -> None:
-    assert "reindex" in said(root, checks.RECALL, passed=True, deleted_share=0.9)
-    assert said(root, checks.RECALL, passed=True, deleted_share=0.1) == ""
+def test_a_passed_recall_check_of_a_churned_index_says_that_it_is_rebuilt(tmp_path: Path) -> None:
+    assert "reindex" in said(tmp_path, checks.RECALL, passed=True, deleted_share=0.9)
+    assert said(tmp_path, checks.RECALL, passed=True, deleted_share=0.1) == ""
 
 
-def test_what_must_hold_before_is_what_would_forbid_the_action(root: Path) -> None:
-    told = said(root, checks.RECALL)
+def test_what_must_hold_before_is_what_would_forbid_the_action(tmp_path: Path) -> None:
+    told = said(tmp_path, checks.RECALL)
     for check in (checks.CANARY, *CONTRACT, checks.PARITY):
         assert check in told
     assert checks.DRIFT not in told
-    assert "as soon as" not in said(root, checks.CANARY), "nothing explains a changed model"
-    assert "as soon as" not in said(root, checks.PARITY), "no fault forbids a repair"
+    assert "as soon as" not in said(tmp_path, checks.CANARY), "nothing explains a changed model"
+    assert "as soon as" not in said(tmp_path, checks.PARITY), "no fault forbids a repair"
 
 
-def test_a_person_decides_where_the_policy_says_so(root: Path) -> None:
-    settings = settings_of(root, acting={"rebuild": {"by": "person"}})
+def test_a_person_decides_where_the_policy_says_so(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, acting={"rebuild": {"by": "person"}})
     told = what_happens(checks.RECALL, settings, passed=False, model_version=OLD, backend="milvus")
     assert "starts nothing, because acting.rebuild.by is person" in told
     assert "By hand: the job reindex" in told
 
 
-def test_a_challenger_that_finds_less_than_the_champion_is_no_fault(root: Path) -> None:
-    assert said(root, checks.QUALITY, champion="another.v1") == ""
+def test_a_challenger_that_finds_less_than_the_champion_is_no_fault(tmp_path: Path) -> None:
+    assert said(tmp_path, checks.QUALITY, champion="another.v1") == ""
