@@ -38,7 +38,8 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.stored_rows import milvus_rows, pinecone_documents
 from vector_platform.indexes.sync.sync import IndexSync
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.local import services
 from vector_platform.settings import MilvusIndex, PineconeIndex
 

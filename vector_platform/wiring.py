@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vector_platform.indexes.base import VectorIndex
     from vector_platform.indexes.state import GenerationState
     from vector_platform.indexes.sync.sync import IndexSync, Progress
-    from vector_platform.lake.lake import Snapshot
+    from vector_platform.lake.snapshots import Snapshot
     from vector_platform.models.base import Embedder
     from vector_platform.quality.recall.index_queries import IndexQueries
     from vector_platform.releases.evaluation.probes import Probe

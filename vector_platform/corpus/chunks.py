@@ -28,7 +28,8 @@ from vector_platform.lake.slices.slices import (
     parse_slices,
 )
 from vector_platform.lake.storage.conditions import Condition
-from vector_platform.lake.storage.tables import HistoryUnavailable, Table
+from vector_platform.lake.storage.table_reader import HistoryUnavailable
+from vector_platform.lake.storage.tables import Table
 
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker

@@ -16,7 +16,8 @@ from datetime import datetime
 
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import Measurement, keep, times_measured
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 
 # Ids are spread over a circle of so many places by their hashes.
 _CIRCLE = 2**64

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from vector_platform.indexes.contract import RowKey
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.lake.storage.conditions import Condition
 from vector_platform.lake.storage.tables import Table
 

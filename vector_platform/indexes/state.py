@@ -19,9 +19,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from vector_platform.indexes.contract import Generation
-from vector_platform.lake.lake import ModelVersion, Snapshot
+from vector_platform.lake.snapshots import ModelVersion, Snapshot
+from vector_platform.lake.storage.commits import CommitConflict
 from vector_platform.lake.storage.conditions import Condition
-from vector_platform.lake.storage.tables import CommitConflict, Table
+from vector_platform.lake.storage.tables import Table
 
 # Generations that are proven at the same moment; each attempt lets at least one of them through.
 COMMIT_ATTEMPTS = 8

@@ -32,21 +32,6 @@ _DAY = f"CAST(floor(epoch_us(coalesce(updated_at, ingested_at)) / {_US_A_DAY}) A
 
 
 @dataclass(frozen=True)
-class VersionsByDay:
-    """Versions of the two tables that say what counts on which day, and which tables those are."""
-
-    chunks_id: str
-    chunks: int
-    documents_id: str
-    documents: int
-
-    def precedes(self, later: VersionsByDay) -> bool:
-        """Whether these are the same tables as `later`, and not newer."""
-        same = (self.chunks_id, self.documents_id) == (later.chunks_id, later.documents_id)
-        return same and self.chunks <= later.chunks and self.documents <= later.documents
-
-
-@dataclass(frozen=True)
 class Feeds:
     """Change feeds of both tables, with the columns above."""
 

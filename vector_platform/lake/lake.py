@@ -1,136 +1,29 @@
-"""The lake as a whole: its tables, its snapshots, and what a consumer may derive from one.
+"""The lake as consumers see it: what they may derive from a snapshot of its tables.
 
-Belongs here: how tables are read together.
+Belongs here: which tables a derived thing is made of, and at which versions.
 
 A **snapshot** is a pair of Delta versions (chunks, embeddings). Everything an index holds is a
-function of a snapshot and a model version; `index_rows` is that function. The SQL is in
-`derive.py`, the values are in `snapshots.py`.
+function of a snapshot and a model version; `index_rows` is that function. The tables are in
+`tables.py`, the SQL in `derive.py` and `by_day.py`, the values in `snapshots.py`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
-from vector_platform.lake import by_day as dated
-from vector_platform.lake import contract, derive
-from vector_platform.lake.by_day import VersionsByDay
-from vector_platform.lake.snapshots import (
-    FingerprintChanged,
-    ModelVersion,
-    Snapshot,
-    SnapshotIncomplete,
-    UnknownModelVersion,
-)
-from vector_platform.lake.storage.tables import HistoryUnavailable, Metadata, Table
-
-__all__ = [
-    "FingerprintChanged",
-    "Lake",
-    "ModelVersion",
-    "Snapshot",
-    "SnapshotIncomplete",
-    "UnknownModelVersion",
-    "VersionsByDay",
-    "run_metadata",
-]
+from vector_platform.lake import by_day, derive
+from vector_platform.lake.snapshots import Snapshot, SnapshotIncomplete, VersionsByDay
+from vector_platform.lake.storage.table_reader import HistoryUnavailable
+from vector_platform.lake.tables import LakeTables
 
 
-class Lake:
-    """All tables below one root, and the reads that combine them.
+class Lake(LakeTables):
+    """All tables below one root, and the reads that combine them."""
 
-    Args:
-        uri: Root folder or object-store URL.
-        storage_options: Passed to delta-rs; credentials normally come from the environment.
-    """
-
-    def __init__(self, uri: str, storage_options: dict[str, str] | None = None) -> None:
-        self.uri = uri
-        self._options = storage_options
-        self.raw_rejects = self._table(contract.RAW_REJECTS)
-        self.landings = self._table(contract.LANDINGS)
-        self.documents = self._table(contract.DOCUMENTS)
-        self.relations = self._table(contract.RELATIONS)
-        self.chunks = self._table(contract.CHUNKS)
-        self.embeddings = self._table(contract.EMBEDDINGS)
-        self.quarantined_vectors = self._table(contract.QUARANTINED_VECTORS)
-        self.model_versions = self._table(contract.MODEL_VERSIONS)
-        self.canaries = self._table(contract.CANARIES)
-        self.quarantined_slices = self._table(contract.QUARANTINED_SLICES)
-        self.golden_queries = self._table(contract.GOLDEN_QUERIES)
-        self.golden_proposals = self._table(contract.GOLDEN_PROPOSALS)
-        self.index_state = self._table(contract.INDEX_STATE)
-        self.rejected_rows = self._table(contract.REJECTED_ROWS)
-        self.releases = self._table(contract.RELEASES)
-        self.release_requests = self._table(contract.RELEASE_REQUESTS)
-        self.decisions = self._table(contract.DECISIONS)
-        self.evaluations = self._table(contract.EVALUATIONS)
-        self.drift_references = self._table(contract.DRIFT_REFERENCES)
-        self.drift_sketches = self._table(contract.DRIFT_SKETCHES)
-
-    def raw(self, source: str) -> Table:
-        """The raw table of a source."""
-        return self._table(contract.raw_spec(source))
-
-    def tables(self) -> list[Table]:
-        """Every table except the raw ones."""
-        return [value for value in vars(self).values() if isinstance(value, Table)]
-
-    def _table(self, spec: contract.TableSpec) -> Table:
-        return Table(spec, self.uri, self._options)
-
-    # -- snapshots --------------------------------------------------------------------------
-
-    def snapshot(self) -> Snapshot:
-        """The newest snapshot. Reads the two table logs only."""
-        chunks_id, chunks = self.chunks.identity()
-        return Snapshot(chunks, self.embeddings.version(), chunks_id)
-
-    # -- models -----------------------------------------------------------------------------
-
-    def model_version(self, name: str) -> ModelVersion:
-        """The registered fingerprint and dimension of a model version.
-
-        Raises:
-            UnknownModelVersion: It has never been registered.
-        """
-        rows = self.model_versions.read(where=[("model_version", "==", name)]).to_pylist()
-        if not rows:
-            raise UnknownModelVersion(
-                f"model version {name!r} is not in the lake yet: materialise lake/embeddings "
-                f"for the partition {name}"
-            )
-        return _model_version(rows[0])
-
-    def register_model(self, row: pa.Table) -> ModelVersion:
-        """Bind a model version to its fingerprint, or confirm the binding.
-
-        Args:
-            row: One row of `MODEL_VERSIONS`.
-
-        Raises:
-            FingerprintChanged: The name is bound to another fingerprint. Nothing is written.
-        """
-        (new,) = row.to_pylist()
-        name = new["model_version"]
-        known = self.model_versions.read(where=[("model_version", "==", name)]).to_pylist()
-        if not known:
-            # A merge, not an append: of two first registrations at once, one conflicts.
-            self.model_versions.merge(row, metadata={"run_id": new["run_id"]})
-            return _model_version(new)
-        if known[0]["fingerprint"] != new["fingerprint"]:
-            raise FingerprintChanged(
-                f"model version {name!r} is registered with fingerprint "
-                f"{known[0]['fingerprint']} ({known[0]['details']}) but answers with "
-                f"{new['fingerprint']} ({new['details']}). A model version is immutable: restore "
-                "the old model, or give the new one a new name in platform.yaml."
-            )
-        return _model_version(new)
+    # -- contents and their vectors ---------------------------------------------------------
 
     def missing_contents(
         self, model_version: str, *, chunks_version: int, batch_rows: int = 4096
@@ -328,17 +221,6 @@ class Lake:
             self.model_version(model_version).fingerprint,
         )
 
-    def vectors(self, model_version: str, version: int | None = None) -> ds.Dataset:
-        """The rows of the embeddings that a model version uses, as a dataset to scan."""
-        registered = self.model_versions.read(where=[("model_version", "==", model_version)])
-        partition = (
-            _model_version(registered.to_pylist()[0]).vectors_of
-            if registered.num_rows
-            else model_version
-        )
-        # Of the files of a partition; so no row needs to be looked at.
-        return self.embeddings.dataset(version, where=[("model_version", "==", partition)])
-
     # -- what counts on which day -----------------------------------------------------------
 
     def contents_by_day(
@@ -348,7 +230,7 @@ class Lake:
         *,
         after: VersionsByDay | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Which contents count on which day, each with its vector (`dated.contents_by_day`).
+        """Which contents count on which day, each with its vector (`by_day.contents_by_day`).
 
         Args:
             model_version: Whose vectors; the newest ones.
@@ -362,13 +244,13 @@ class Lake:
         if after is not None:
             if not after.precedes(until):
                 raise HistoryUnavailable(f"{after} is not an earlier state of {until}")
-            feeds = dated.Feeds(
-                self.chunks.changes(after.chunks, until.chunks, dated.CHUNK_COLUMNS),
-                self.documents.changes(after.documents, until.documents, dated.DOCUMENT_COLUMNS),
+            feeds = by_day.Feeds(
+                self.chunks.changes(after.chunks, until.chunks, by_day.CHUNK_COLUMNS),
+                self.documents.changes(after.documents, until.documents, by_day.DOCUMENT_COLUMNS),
             )
             if feeds.chunks.num_rows == feeds.documents.num_rows == 0:
                 return
-        yield from dated.contents_by_day(
+        yield from by_day.contents_by_day(
             self.chunks.dataset(until.chunks),
             self.documents.dataset(until.documents),
             self.vectors(model_version),
@@ -385,8 +267,8 @@ class Lake:
         limit: int,
         slice_: tuple[str, str] | None = None,
     ) -> pa.Table:
-        """Some chunks of some days, with their vectors (`dated.sample_of_days`)."""
-        return dated.sample_of_days(
+        """Some chunks of some days, with their vectors (`by_day.sample_of_days`)."""
+        return by_day.sample_of_days(
             self.chunks.dataset(versions.chunks),
             self.documents.dataset(versions.documents),
             self.vectors(model_version),
@@ -398,54 +280,6 @@ class Lake:
 
     def count_days(self, versions: VersionsByDay) -> pa.Table:
         """Chunks of every day: (day, rows), oldest first. Reads no vector and no text."""
-        return dated.count_days(
+        return by_day.count_days(
             self.chunks.dataset(versions.chunks), self.documents.dataset(versions.documents)
         )
-
-    def versions_by_day(self, chunks_version: int | None = None) -> VersionsByDay:
-        """The newest chunks (or a version of them), with the newest documents."""
-        chunks_id, newest = self.chunks.identity()
-        documents_id, documents = self.documents.identity()
-        chunks = newest if chunks_version is None else chunks_version
-        return VersionsByDay(chunks_id, chunks, documents_id, documents)
-
-    # -- care -------------------------------------------------------------------------------
-
-    def optimize(self) -> dict[str, int]:
-        """Compact small files of every table; returns files removed by table."""
-        return {
-            table.spec.name: int(table.optimize().get("numFilesRemoved", 0))
-            for table in self.tables()
-        }
-
-    def vacuum(self, retention_hours: int = 168) -> dict[str, int]:
-        """Delete unreferenced files of every table; returns files deleted by table.
-
-        The versions of every snapshot that a generation in `index_state` is proven equal to stay
-        readable, however old; a dropped generation holds nothing back.
-        """
-        used = self.index_state.read(
-            ["chunks_version", "embeddings_version"], where=[("status", "!=", "dropped")]
-        ).to_pylist()
-        keep = {
-            "chunks": [row["chunks_version"] for row in used if row["chunks_version"] is not None],
-            "embeddings": [
-                row["embeddings_version"] for row in used if row["embeddings_version"] is not None
-            ],
-        }
-        return {
-            table.spec.name: len(table.vacuum(keep.get(table.spec.name, []), retention_hours))
-            for table in self.tables()
-        }
-
-
-def _model_version(row: Mapping[str, Any]) -> ModelVersion:
-    """A row of `model_versions`. One that shares another's vectors says so in its lineage."""
-    lineage = json.loads(row["details"]).get("lineage") or {}
-    name = row["model_version"]
-    return ModelVersion(name, row["fingerprint"], row["dimension"], lineage.get("vectors_of", name))
-
-
-def run_metadata(run_id: str, what: str) -> Metadata:
-    """Commit metadata that says which run wrote a version and why."""
-    return {"run_id": run_id, "what": what}

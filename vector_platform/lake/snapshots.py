@@ -29,6 +29,21 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class VersionsByDay:
+    """Versions of the two tables that say what counts on which day, and which tables those are."""
+
+    chunks_id: str
+    chunks: int
+    documents_id: str
+    documents: int
+
+    def precedes(self, later: VersionsByDay) -> bool:
+        """Whether these are the same tables as `later`, and not newer."""
+        same = (self.chunks_id, self.documents_id) == (later.chunks_id, later.documents_id)
+        return same and self.chunks <= later.chunks and self.documents <= later.documents
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """The registered binding of a model version to its fingerprint.
 

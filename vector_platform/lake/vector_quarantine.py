@@ -14,8 +14,9 @@ from datetime import datetime
 import pyarrow as pa
 
 from vector_platform.lake.contract import QUARANTINED_VECTORS
-from vector_platform.lake.lake import Lake, run_metadata
+from vector_platform.lake.lake import Lake
 from vector_platform.lake.storage.conditions import Condition
+from vector_platform.lake.tables import run_metadata
 
 # Vectors copied in one commit: 64 MiB of 1,024 dimensions.
 COPY_ROWS = 16_384

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 
 Floats = npt.NDArray[np.float32]
 

@@ -12,7 +12,7 @@ import signal
 
 import pytest
 
-from vector_platform.lake.storage.tables import CommitConflict, WriteFailed
+from vector_platform.lake.storage.commits import CommitConflict, WriteFailed
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.worlds import Outcome, Runs, World
 from vector_platform_tests.lake.building import MODEL, chunks, open_lake

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vector_platform.indexes.contract import IndexUnavailable
-from vector_platform.lake.lake import SnapshotIncomplete
+from vector_platform.lake.snapshots import SnapshotIncomplete
 from vector_platform.lake.vector_quarantine import quarantine_runs
 from vector_platform_tests.indexes.sync.test_sync import World, ten_rows, world
 from vector_platform_tests.lake.building import (

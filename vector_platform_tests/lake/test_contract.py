@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.lake import contract
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, rows_of
 
 

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vector_platform.lake.contract import MODEL_VERSIONS, content_of, digest_of, hash_text
-from vector_platform.lake.lake import (
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import (
     FingerprintChanged,
-    Lake,
     SnapshotIncomplete,
     UnknownModelVersion,
 )
-from vector_platform.lake.storage.tables import CommitConflict, HistoryUnavailable
+from vector_platform.lake.storage.commits import CommitConflict
+from vector_platform.lake.storage.table_reader import HistoryUnavailable
 from vector_platform_tests.lake.building import (
     MODEL,
     START,

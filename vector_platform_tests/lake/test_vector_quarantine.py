@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vector_platform.lake.lake import Lake, SnapshotIncomplete
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import SnapshotIncomplete
 from vector_platform.lake.storage.tables import Table
 from vector_platform.lake.vector_quarantine import quarantine_runs
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, rows_of

@@ -16,7 +16,8 @@ import pyarrow as pa
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.contract import EVALUATIONS, canonical_json
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.quality.recall.index_queries import IndexQueries, stored_queries
 from vector_platform.quality.recall.index_recall import Timer
 from vector_platform.releases.evaluation.context import ReleaseContext

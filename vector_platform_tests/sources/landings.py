@@ -12,7 +12,8 @@ from typing import Any
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import FieldMapping, PythonSource
 from vector_platform.sources.base import DayWindow, Reject, Source, SourceRow
-from vector_platform.sources.landing.landing import LandingReport, land
+from vector_platform.sources.landing.landing import land
+from vector_platform.sources.landing.report import LandingReport
 
 FIRST_DAY = date(2026, 11, 1)
 NAME = "notes"

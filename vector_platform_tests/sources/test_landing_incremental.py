@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vector_platform.lake.lake import Lake
-from vector_platform.sources.landing.landing import LandingReport
+from vector_platform.sources.landing.report import LandingReport
 from vector_platform_tests.sources.landings import (
     INCREMENTAL,
     NAME,

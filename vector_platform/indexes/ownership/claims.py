@@ -21,7 +21,7 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Claim, Generation, NotOurs
 from vector_platform.indexes.marks import WAYS_OUT, whose
 from vector_platform.indexes.state import GenerationState, IndexStates
-from vector_platform.lake.lake import Snapshot
+from vector_platform.lake.snapshots import Snapshot
 
 TOKEN_CHARACTERS = 16
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.plan import Plan
-from vector_platform.lake.lake import Snapshot
+from vector_platform.lake.snapshots import Snapshot
 
 # Rows and tenants that are named.
 SHOWN = 10

@@ -28,7 +28,8 @@ from vector_platform.indexes.proof.verification import Verification
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.rejected import without
 from vector_platform.lake.derive import NO_KEYS
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 
 # Rows that are read whole at once, as the lake counts their bytes: a quarter of the largest message
 # that any backend takes.

@@ -20,8 +20,9 @@ import pyarrow as pa
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.plan import Plan, compare, overlooking
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.lake.storage.tables import HistoryUnavailable
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
+from vector_platform.lake.storage.table_reader import HistoryUnavailable
 
 Mode = Literal["none", "changes", "full", "build"]
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from vector_platform.indexes.state import IndexStates
 from vector_platform.indexes.sync.decision import Decision, Mode
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 
 # Rows whose text is measured to estimate the bytes of all.
 SAMPLED_ROWS = 1000

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vector_platform.indexes.plan import compare
-from vector_platform.lake.lake import Lake, Snapshot
-from vector_platform.lake.storage.tables import HistoryUnavailable
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
+from vector_platform.lake.storage.table_reader import HistoryUnavailable
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestTurns, Proo
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.decision import Decision
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 
 # Rows a proof looks at beside what it has to, however small the share of digests it reads.
 FEWEST_SAMPLED = 64

@@ -34,7 +34,8 @@ from vector_platform.indexes.sync.forecast import Forecast, forecast
 from vector_platform.indexes.sync.proving import Prover
 from vector_platform.indexes.sync.report import SyncReport
 from vector_platform.indexes.sync.writing import DeleteDiverged, RowWriter
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 
 Progress = Callable[[str], None]
 

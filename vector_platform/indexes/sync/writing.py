@@ -20,7 +20,8 @@ from vector_platform.indexes.contract import RowKey, RowsRejected
 from vector_platform.indexes.plan import Plan
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 
 # Rows that are deleted at once, and of the first request, after which it is looked what happened.
 DELETE_BATCH = 500

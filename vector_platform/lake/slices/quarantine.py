@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import canonical_json, hash_text
-from vector_platform.lake.lake import Lake, run_metadata
+from vector_platform.lake.lake import Lake
 from vector_platform.lake.slices.slices import SLICE_COLUMNS, Slice, documents_of
-from vector_platform.lake.storage.tables import HistoryUnavailable
+from vector_platform.lake.storage.table_reader import HistoryUnavailable
+from vector_platform.lake.tables import run_metadata
 
 # Rows of a change feed that say what a document was before it changed or went.
 _AS_IT_WAS = ("update_preimage", "delete")

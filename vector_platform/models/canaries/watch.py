@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from vector_platform.lake.contract import CANARIES
 from vector_platform.lake.evaluations import Measurement, Past, keep, measurements_of
-from vector_platform.lake.lake import Lake, run_metadata
+from vector_platform.lake.lake import Lake
 from vector_platform.lake.storage.conditions import Condition
+from vector_platform.lake.tables import run_metadata
 from vector_platform.lake.vector_quarantine import quarantine_runs
 from vector_platform.models.base import Embedder
 from vector_platform.models.canaries.answers import (

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.lake.audit import Finding, audit_chunks, audit_vectors
-from vector_platform.lake.lake import Snapshot
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type

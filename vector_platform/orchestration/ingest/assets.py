@@ -15,7 +15,8 @@ from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.remediation.checks import LANDED
 from vector_platform.settings import Settings, SourceSettings
-from vector_platform.sources.landing.landing import LandingReport, land
+from vector_platform.sources.landing.landing import land
+from vector_platform.sources.landing.report import LandingReport
 from vector_platform.wiring import Platform
 
 

@@ -14,7 +14,8 @@ import dagster as dg
 import pyarrow as pa
 
 from vector_platform.lake.contract import EMBEDDINGS
-from vector_platform.lake.lake import VersionsByDay, run_metadata
+from vector_platform.lake.snapshots import VersionsByDay
+from vector_platform.lake.tables import run_metadata
 from vector_platform.models.canaries.watch import ModelWatch, Verdict
 from vector_platform.models.derived.aligning import align_missing
 from vector_platform.models.derived.versions import DerivedEmbedder

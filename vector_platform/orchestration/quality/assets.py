@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from vector_platform.lake.contract import EVALUATIONS, GOLDEN_QUERIES, canonical_json, hash_text
 from vector_platform.lake.evaluations import Measurement, keep, newest_evaluations
-from vector_platform.lake.lake import Snapshot
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.models.local_versions import trained_on
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus, follow_sources

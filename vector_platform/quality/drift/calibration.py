@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vector_platform.errors import TerminalError
-from vector_platform.lake.lake import Lake, VersionsByDay
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import VersionsByDay
 from vector_platform.quality.sketches.daily import every_vector_of, sync_sketches
 from vector_platform.quality.sketches.fitting import MIN_CALIBRATION, fit
 from vector_platform.quality.sketches.references import (

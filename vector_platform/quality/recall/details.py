@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.lake.storage.joins import scan, spilling_duckdb
 from vector_platform.quality.exact import vectors_of
 from vector_platform.quality.recall.index_queries import GOLDEN, NEW, OLD

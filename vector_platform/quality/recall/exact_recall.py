@@ -15,7 +15,8 @@ from collections import defaultdict
 import numpy as np
 import numpy.typing as npt
 
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.quality.exact import QUERY_BLOCK, by_tenant, vectors_of
 from vector_platform.quality.recall.index_queries import IndexQueries
 

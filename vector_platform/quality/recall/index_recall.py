@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.quality.recall.exact_recall import recall_of
 from vector_platform.quality.recall.index_queries import IndexQueries
 from vector_platform.quality.recall.intervals import Recall, holm_rejects, recall_interval

@@ -20,9 +20,10 @@ import pyarrow as pa
 
 from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import GOLDEN_QUERIES, canonical_json, hash_text
-from vector_platform.lake.lake import Lake, run_metadata
+from vector_platform.lake.lake import Lake
 from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.storage.conditions import Condition
+from vector_platform.lake.tables import run_metadata
 from vector_platform.quality.retrieval.known_items import known_items, texts_of
 from vector_platform.quality.sketches.references import Reference, newest_reference
 

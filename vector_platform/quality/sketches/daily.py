@@ -22,9 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.lake.contract import DRIFT_SKETCHES
-from vector_platform.lake.lake import Lake, SnapshotIncomplete, VersionsByDay
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import SnapshotIncomplete, VersionsByDay
 from vector_platform.lake.storage.conditions import Condition
-from vector_platform.lake.storage.tables import HistoryUnavailable
+from vector_platform.lake.storage.table_reader import HistoryUnavailable
 from vector_platform.quality.sketches.references import EPOCH, Reference
 
 Floats = npt.NDArray[np.float64]

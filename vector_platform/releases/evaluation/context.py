@@ -13,7 +13,8 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.decisions import Clock, utc_now
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.quality.recall.index_queries import IndexQueries
 from vector_platform.quality.recall.index_recall import Timer
 from vector_platform.releases.evaluation.probes import Probes

@@ -11,7 +11,8 @@ from vector_platform.errors import TransientError
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import judged_alike, newest_evaluations
-from vector_platform.lake.lake import Lake, Snapshot
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
 from vector_platform.quality.recall.index_recall import IndexRecall, measure
 from vector_platform.quality.retrieval.golden_questions import GoldenQuestions
 from vector_platform.releases.evaluation.changed_answers import changed_answers

@@ -20,8 +20,8 @@ import pyarrow as pa
 from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
+from vector_platform.lake.storage.commits import CommitConflict
 from vector_platform.lake.storage.conditions import Condition
-from vector_platform.lake.storage.tables import CommitConflict
 from vector_platform.releases.requests.policy import State
 
 COMMIT_ATTEMPTS = 8

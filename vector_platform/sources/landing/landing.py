@@ -1,6 +1,6 @@
 """Landing: one reading of a source becomes rows of `raw/<source>`, all of them or none.
 
-Belongs here: which rows of a reading are new to the lake, and the order of the writes.
+Belongs here: which rows of a reading are new to the lake.
 
 **Incremental** sources (`fields.time`) land the rows that arrived on the day. Rows that arrived
 on an earlier day that has been landed already (or before the first day) are late: they land now,
@@ -8,10 +8,6 @@ once. Rows of an earlier day that nobody landed yet wait for their own partition
 **Compared** sources land what differs from the newest landed version, and tombstones for keys
 that are gone. What could not be read is not gone: a rejected row's key, and every key of a file
 from which anything without a key was rejected, stays as it was.
-
-Three commits, in this order: rows, rejects, the `landings` row. A killed run leaves a prefix of
-them; the next run of the day finds the rows landed, writes what is missing, and takes the counts
-of the rows that a killed run left without a `landings` row from that commit's metadata.
 """
 
 from __future__ import annotations
@@ -19,16 +15,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
-
-from vector_platform.lake.contract import LANDINGS, hash_text
+from vector_platform.lake.contract import hash_text
 from vector_platform.lake.lake import Lake
-from vector_platform.lake.storage.conditions import Condition
-from vector_platform.lake.storage.tables import Table
 from vector_platform.settings import FieldMapping, SourceSettings, SqlSource
 from vector_platform.sources.base import (
     DayWindow,
@@ -38,52 +29,14 @@ from vector_platform.sources.base import (
     SourceRow,
     SourceUnreachable,
 )
+from vector_platform.sources.landing.commits import LandingCommits
 from vector_platform.sources.landing.landed import LandedState, landed_days, read_landed
 from vector_platform.sources.landing.rejects import Rejects, rejects_spool
+from vector_platform.sources.landing.report import COUNTS, LandingReport
 from vector_platform.sources.landing.rows import CheckedRow, check_row
 from vector_platform.sources.landing.spool import Spool
 
 _TOMBSTONE = "{}"
-_COUNTS = ("inserted", "changed", "removed", "late")
-
-
-@dataclass(frozen=True)
-class LandingReport:
-    """What one landing did.
-
-    Attributes:
-        rows_read: Rows the source gave, rejects included.
-        inserted: Keys the lake did not hold (or held as removed).
-        changed: Keys whose row differs from the one the lake held.
-        removed: Keys that are gone: tombstones.
-        late: Rows among these that happened before the day.
-        rejected: Rows and files that may not land.
-        seconds: Wall time.
-        wrote: Whether anything was written at all.
-        reject_reasons: Kind of reason -> number of rejects that have it.
-        reject_sample: The first few rejects: place and reason.
-        notes: What a person should know although nothing failed.
-    """
-
-    rows_read: int
-    inserted: int
-    changed: int
-    removed: int
-    late: int
-    rejected: int
-    seconds: float
-    wrote: bool
-    reject_reasons: dict[str, int] = field(default_factory=dict)
-    reject_sample: list[dict[str, str]] = field(default_factory=list)
-    notes: tuple[str, ...] = ()
-
-    def facts(self) -> dict[str, int | float | str]:
-        """The figures, and the notes as text, for run metadata."""
-        figures: dict[str, int | float | str] = {
-            name: getattr(self, name) for name in ("rows_read", *_COUNTS, "rejected", "seconds")
-        }
-        figures["rows_per_second"] = round(self.rows_read / max(self.seconds, 1e-9), 1)
-        return figures | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
 
 def land(
@@ -128,14 +81,14 @@ class _Landing:
         run_id: str,
         now: datetime,
     ) -> None:
-        self._lake, self._raw = lake, lake.raw(name)
+        self._lake, raw = lake, lake.raw(name)
         self._name, self._source, self._window = name, source, window
         self._fields: FieldMapping = spec.fields
         self._limits = spec.limits
         self._cursor = spec.cursor if isinstance(spec, SqlSource) and spec.fields.time else None
         self._first_day, self._run_id = first_day, run_id
         self._started = time.perf_counter()
-        self._landed: LandedState = read_landed(self._raw)
+        self._landed: LandedState = read_landed(raw)
         self._days = landed_days(lake.landings, name)
         self._landed_at = _after(now.astimezone(UTC), self._landed.last_landing)
         self._counts: Counter[str] = Counter()
@@ -146,7 +99,7 @@ class _Landing:
         self._unseen_columns = _mapped_columns(spec.fields)
 
     def run(self) -> LandingReport:
-        with Spool(self._raw.spec.schema) as rows, rejects_spool() as spool:
+        with Spool(self._lake.raw(self._name).spec.schema) as rows, rejects_spool() as spool:
             rejects = Rejects(
                 spool,
                 source=self._name,
@@ -163,10 +116,12 @@ class _Landing:
             notes = list(self._notes())
             if self._fields.time is None:
                 notes += self._bury(rows)
-            wrote = self._write(rows, rejects)
+            wrote = LandingCommits(
+                self._lake, self._name, self._window.day, self._run_id, self._landed_at
+            ).write(rows, rejects, self._counts)
             return LandingReport(
                 rows_read=self._counts["rows_read"],
-                **{figure: self._counts[figure] for figure in _COUNTS},
+                **{figure: self._counts[figure] for figure in COUNTS},
                 rejected=rejects.count,
                 seconds=round(time.perf_counter() - self._started, 3),
                 wrote=wrote,
@@ -298,43 +253,6 @@ class _Landing:
         elif self._unseen_columns:
             yield f"no row has the mapped column(s) {', '.join(sorted(self._unseen_columns))}"
 
-    # -- writing ----------------------------------------------------------------------------
-
-    def _write(self, rows: Spool, rejects: Rejects) -> bool:
-        """Rows, rejects, landings row, in this order. Returns whether anything was written."""
-        lake, day = self._lake, self._window.day
-        before = _last_landing(lake.landings, self._name, day)
-        orphaned = _orphaned_counts(self._raw, lake.landings, self._name, day)
-        same_rejects = rejects.are_in(lake.raw_rejects)
-        is_known = (
-            rows.rows == 0
-            and same_rejects
-            and not orphaned
-            and before is not None
-            and before["rows_read"] == self._counts["rows_read"]
-            and before["rejected"] == rejects.count
-        )
-        if is_known:
-            return False
-        lineage = {"run_id": self._run_id, "what": f"landing of {self._name} {day}"}
-        if rows.rows:
-            figures = {figure: str(self._counts[figure] + orphaned[figure]) for figure in _COUNTS}
-            figures |= {"day": str(day), "landed_at": self._landed_at.isoformat()}
-            self._raw.append(rows.table(), lineage | figures)
-        if not same_rejects:
-            rejects.replace_in(lake.raw_rejects)
-        landing = {
-            "source": self._name,
-            "ingest_date": day,
-            "run_id": self._run_id,
-            "landed_at": self._landed_at,
-            "rows_read": self._counts["rows_read"],
-            **{figure: self._counts[figure] + orphaned[figure] for figure in _COUNTS},
-            "rejected": rejects.count,
-        }
-        lake.landings.append(pa.Table.from_pylist([landing], schema=LANDINGS.schema), lineage)
-        return True
-
 
 def _after(now: datetime, last: datetime | None) -> datetime:
     return now if last is None or last < now else last + timedelta(microseconds=1)
@@ -344,20 +262,3 @@ def _mapped_columns(fields: FieldMapping) -> set[str]:
     columns = {*fields.attributes.values(), *fields.relations.values()}
     columns |= {column for column in (fields.title, fields.deleted) if column}
     return columns
-
-
-def _last_landing(landings: Table, source: str, day: date) -> dict[str, Any] | None:
-    mine: list[Condition] = [("source", "==", source), ("ingest_date", "==", day)]
-    rows: list[dict[str, Any]] = landings.read(where=mine).to_pylist()
-    return max(rows, key=lambda row: row["landed_at"], default=None)
-
-
-def _orphaned_counts(raw: Table, landings: Table, source: str, day: date) -> Counter[str]:
-    """Counts of the newest raw commit, if it is of this day and a killed run left it alone."""
-    commit = next(iter(raw.history(1)), {})
-    if commit.get("day") != str(day):
-        return Counter()
-    landing = _last_landing(landings, source, day)
-    if landing is not None and landing["landed_at"] >= datetime.fromisoformat(commit["landed_at"]):
-        return Counter()
-    return Counter({figure: int(commit[figure]) for figure in _COUNTS})

@@ -18,7 +18,8 @@ from vector_platform.indexes.proof.row_sample import sample_size
 from vector_platform.indexes.proof.verification import IndexDiverged
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync, Progress, SyncInProgress
-from vector_platform.lake.lake import Lake, SnapshotIncomplete
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import SnapshotIncomplete
 from vector_platform_tests.indexes.memory_index import WRITES, MemoryIndex
 from vector_platform_tests.lake.building import MODEL, chunk, chunks, embed, open_lake, put
 from vector_platform_tests.tiers import sampled

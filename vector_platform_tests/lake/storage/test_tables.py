@@ -10,7 +10,9 @@ import pytest
 
 from vector_platform.errors import ContractError
 from vector_platform.lake.contract import RELATIONS, TIMESTAMP, TableSpec
-from vector_platform.lake.storage.tables import CommitConflict, HistoryUnavailable, Table
+from vector_platform.lake.storage.commits import CommitConflict
+from vector_platform.lake.storage.table_reader import HistoryUnavailable
+from vector_platform.lake.storage.tables import Table
 from vector_platform_tests.lake.building import chunk, chunks, open_lake, put, rows_of
 
 

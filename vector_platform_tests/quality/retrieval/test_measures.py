@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from vector_platform.lake.contract import DOCUMENTS, GOLDEN_QUERIES
-from vector_platform.lake.lake import Lake, SnapshotIncomplete
+from vector_platform.lake.lake import Lake
 from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.slices.slices import Slice
+from vector_platform.lake.snapshots import SnapshotIncomplete
 from vector_platform.quality.exact import DimensionMismatch, ScoredDoc, best_per_document
 from vector_platform.quality.retrieval import measures as retrieval
 from vector_platform.quality.retrieval.comparison import compare_scores

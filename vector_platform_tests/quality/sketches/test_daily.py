@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.lake.lake import Lake, SnapshotIncomplete
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import SnapshotIncomplete
 from vector_platform.quality.drift.calibration import (
     MIN_REFERENCE_DAYS,
     NotEnoughDays,

@@ -9,7 +9,7 @@ import pytest
 
 from vector_platform.indexes.contract import Mirrored
 from vector_platform.lake.contract import RELEASES
-from vector_platform.lake.storage.tables import CommitConflict
+from vector_platform.lake.storage.commits import CommitConflict
 from vector_platform.orchestration.indexes.assets import alias_metadata
 from vector_platform.releases.pointer.live import NothingLive, NotPromotable, Release
 from vector_platform_tests.lake.building import START

@@ -15,7 +15,8 @@ import pytest
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import SettingsError, SqlSource
 from vector_platform.sources.base import DayWindow, SourceInvalid, SourceRow, SourceUnreachable
-from vector_platform.sources.landing.landing import LandingReport, land
+from vector_platform.sources.landing.landing import land
+from vector_platform.sources.landing.report import LandingReport
 from vector_platform.sources.registry import open_source
 from vector_platform_tests.sources.landings import FIRST_DAY, NAME, day, newest, rejects
 

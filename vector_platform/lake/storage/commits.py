@@ -1,0 +1,59 @@
+"""What a commit of a table is: the layout of its files, what is recorded with it, how it fails.
+
+Belongs here: what all writes share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deltalake import CommitProperties, WriterProperties
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from vector_platform.errors import TransientError
+from vector_platform.faults import first_line
+from vector_platform.lake.contract import TableSpec
+
+Metadata = dict[str, str]
+
+# Files are read a row group at a time: small ones keep a reader's memory small (4,096 vectors of
+# 1,024 dimensions are 16 MiB) and let it skip those without a wanted row. A column whose values
+# rarely repeat gives up its dictionary early instead of storing one in every row group.
+LAYOUT = WriterProperties(
+    compression="SNAPPY", max_row_group_size=4096, dictionary_page_size_limit=64 * 1024
+)
+
+
+class CommitConflict(TransientError):
+    """Another writer committed first and the two writes cannot both hold."""
+
+
+class WriteFailed(TransientError):
+    """The storage did not take a commit (a full disk, no permission, an outage)."""
+
+
+@contextmanager
+def committing(spec: TableSpec, uri: str) -> Iterator[None]:
+    """Errors of writing a table become ones that name it.
+
+    Raises:
+        CommitConflict: Another writer was first.
+        WriteFailed: The storage did not take the commit.
+    """
+    try:
+        yield
+    except CommitFailedError as error:
+        raise CommitConflict(f"table {spec.name}: {error}; run it again") from error
+    except (DeltaError, OSError) as error:
+        said = first_line(error, type(error).__name__)
+        raise WriteFailed(
+            f"table {spec.name} at {uri}: the storage did not take a commit, and "
+            f"readers see nothing of it ({said}). Free space, or give this user the right to "
+            "write there, and run this again"
+        ) from error
+
+
+def properties(metadata: Metadata | None) -> CommitProperties | None:
+    """What is recorded with a commit."""
+    return CommitProperties(custom_metadata=metadata) if metadata else None
