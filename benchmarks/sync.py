@@ -34,9 +34,10 @@ from measuring import (
 from pydantic import SecretStr
 from synthetic import DIMENSION, MODEL, TENANTS, build_lake, change
 
+from vector_platform.indexes.backends.milvus.rows import milvus_rows
+from vector_platform.indexes.backends.pinecone.rows import pinecone_documents
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
-from vector_platform.indexes.stored_rows import milvus_rows, pinecone_documents
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
@@ -201,7 +202,7 @@ def raw_step(folder: Path, backend: str, rows: int, known: str | None) -> dict[s
 def _milvus_ways(folder: Path, backend: str) -> dict[str, Way]:
     from pymilvus import MilvusClient
 
-    from vector_platform.indexes.naming import collection_name
+    from vector_platform.indexes.backends.milvus.names import collection_name
 
     client = MilvusClient(address(folder, backend))
     pool = ThreadPoolExecutor(2)
@@ -233,8 +234,8 @@ def _milvus_ways(folder: Path, backend: str) -> dict[str, Way]:
 def _pinecone_ways(folder: Path) -> dict[str, Way]:
     from pinecone import Pinecone
 
+    from vector_platform.indexes.backends.pinecone.names import namespace_name
     from vector_platform.indexes.backends.pinecone.terms import index_name
-    from vector_platform.indexes.naming import namespace_name
 
     client = Pinecone(
         api_key=services.pinecone_api_key(folder), host=services.endpoint(folder, "pinecone").uri

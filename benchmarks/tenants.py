@@ -23,11 +23,12 @@ from measuring import Cost, PrintedTable, clean_up_when_told_to_stop, measured, 
 from sync import BACKENDS, INDEX, address, open_index, server_cpu, serving, sync_step, verify_step
 from synthetic import DIMENSION, MODEL, build_lake, change
 
+from vector_platform.indexes.backends.pinecone.names import namespace_name
+from vector_platform.indexes.backends.pinecone.rows import pinecone_documents
 from vector_platform.indexes.backends.pinecone.terms import index_name
 from vector_platform.indexes.contract import Generation
-from vector_platform.indexes.naming import namespace_name
 from vector_platform.indexes.state import IndexStates
-from vector_platform.indexes.stored_rows import by_tenant, pinecone_documents
+from vector_platform.indexes.stored_rows import by_tenant
 from vector_platform.lake.lake import Lake
 from vector_platform.local import services
 from vector_platform.settings import PineconeIndex

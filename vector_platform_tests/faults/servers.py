@@ -21,16 +21,15 @@ import httpx
 from pinecone import Pinecone
 from pymilvus import MilvusClient
 
-from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation
-from vector_platform.indexes.naming import (
-    collection_alias,
-    collection_name,
+from vector_platform.indexes.backends.milvus.names import collection_alias, collection_name
+from vector_platform.indexes.backends.pinecone.names import (
     namespace_alias,
     namespace_name,
     parse_namespace,
     pinecone_index_name,
 )
+from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.contract import Generation
 from vector_platform.settings import BackendName
 from vector_platform_tests.faults.corpus import TENANTS
 from vector_platform_tests.integration.conftest import API_KEY, Server, free_port, open_index

@@ -10,17 +10,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vector_platform.indexes.backends.milvus.rows import milvus_rows
+from vector_platform.indexes.backends.pinecone.rows import batches_by_size, pinecone_documents
 from vector_platform.indexes.contract import INDEX_KEY, INDEX_ROW, Hit
-from vector_platform.indexes.stored_rows import (
-    batches_by_size,
-    best,
-    by_tenant,
-    hit_of,
-    key_batch,
-    milvus_rows,
-    pages,
-    pinecone_documents,
-)
+from vector_platform.indexes.stored_rows import best, by_tenant, hit_of, key_batch, pages
 from vector_platform.lake.contract import canonical_json
 
 attribute_values = st.one_of(

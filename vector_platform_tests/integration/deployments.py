@@ -22,7 +22,8 @@ import yaml
 from pinecone import Pinecone
 from pymilvus import MilvusClient
 
-from vector_platform.indexes.naming import collection_name, namespace_name, pinecone_index_name
+from vector_platform.indexes.backends.milvus.names import collection_name
+from vector_platform.indexes.backends.pinecone.names import namespace_name, pinecone_index_name
 from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.local import services
 from vector_platform.orchestration.converge import StageResult, converge

@@ -18,7 +18,8 @@ import dagster as dg
 import pytest
 import typer
 
-from vector_platform.indexes.naming import collection_name, namespace_name
+from vector_platform.indexes.backends.milvus.names import collection_name
+from vector_platform.indexes.backends.pinecone.names import namespace_name
 from vector_platform.orchestration.check_results import CheckResult, newest_results
 from vector_platform.orchestration.keys import INDEX_MATCHES
 from vector_platform.settings import BackendName

@@ -15,6 +15,8 @@ import pytest
 from pinecone import Pinecone
 from pymilvus import MilvusClient
 
+from vector_platform.indexes.backends.milvus.names import collection_name
+from vector_platform.indexes.backends.pinecone.names import pinecone_index_name
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import (
     INDEX_ROW,
@@ -24,7 +26,6 @@ from vector_platform.indexes.contract import (
     RowKey,
     RowsRejected,
 )
-from vector_platform.indexes.naming import collection_name, pinecone_index_name
 from vector_platform.indexes.proof.row_contents import differing_fields, wanted_rows
 from vector_platform.lake.contract import canonical_json
 from vector_platform_tests.integration.conftest import API_KEY, Server, free_port, open_index

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
+from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexRejected
-from vector_platform.indexes.stored_rows import MILVUS_FIELD_BYTES
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.integration.hostile_values import (
     DIMENSION,
@@ -46,8 +46,7 @@ def generation(index: VectorIndex) -> Iterator[Generation]:
 def admits(row_id: str, tenant: str) -> bool:
     """Milvus takes everything that fits its fields."""
     return (
-        len(row_id.encode()) <= MILVUS_FIELD_BYTES["id"]
-        and len(tenant.encode()) <= MILVUS_FIELD_BYTES["tenant"]
+        len(row_id.encode()) <= FIELD_BYTES["id"] and len(tenant.encode()) <= FIELD_BYTES["tenant"]
     )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pymilvus import MilvusClient
 
+from vector_platform.indexes.backends.milvus.names import collection_name
 from vector_platform.indexes.contract import Generation, IndexUnavailable
-from vector_platform.indexes.naming import collection_name
 from vector_platform.settings import MilvusIndex
 from vector_platform_tests.integration.conftest import MilvusProcess, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, keys_of, unit_vectors

@@ -19,10 +19,11 @@ import pytest
 from pinecone import Pinecone
 from pymilvus import MilvusClient
 
+from vector_platform.indexes.backends.milvus.names import collection_alias, collection_name
+from vector_platform.indexes.backends.pinecone.names import namespace_name
 from vector_platform.indexes.backends.pinecone.terms import index_name, stamp_tag
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Claim, Generation, NotOurs
-from vector_platform.indexes.naming import collection_alias, collection_name, namespace_name
 from vector_platform.indexes.ownership.adoption import Adopter, NotAdoptable
 from vector_platform.indexes.ownership.claims import Ownership
 from vector_platform.indexes.plan import DeleteGuard

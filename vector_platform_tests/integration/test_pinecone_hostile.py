@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
+from vector_platform.indexes.backends.pinecone.names import document_id_problem, namespace_name
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexRejected
-from vector_platform.indexes.naming import document_id_problem, namespace_name
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.integration.hostile_values import (
     DIMENSION,

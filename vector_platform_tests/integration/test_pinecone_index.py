@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pinecone import Pinecone
 
+from vector_platform.indexes.backends.pinecone.names import namespace_name, pinecone_index_name
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexUnavailable
-from vector_platform.indexes.naming import namespace_name, pinecone_index_name
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.local.pinecone_server.http.server import PineconeServer
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vector_platform.indexes.backends.pinecone.names import namespace_name, pinecone_index_name
 from vector_platform.indexes.backends.pinecone.terms import INDEX_ALIASES
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import (
@@ -17,7 +18,6 @@ from vector_platform.indexes.contract import (
     Mirrored,
     RowKey,
 )
-from vector_platform.indexes.naming import namespace_name, pinecone_index_name
 from vector_platform.indexes.proof.row_sample import COUNTED_TENANTS
 from vector_platform.indexes.sync.sync import FEW_TENANTS, IndexSync
 from vector_platform.local.pinecone_server.http.server import PineconeServer

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from vector_platform.indexes.naming import collection_name
+from vector_platform.indexes.backends.milvus.names import collection_name
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.converge import RETRIEVAL, StageResult
 from vector_platform.remediation.reactions import SENSORS

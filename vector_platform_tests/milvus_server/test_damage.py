@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 from pymilvus import MilvusClient
 
+from vector_platform.indexes.backends.milvus.names import collection_name
+from vector_platform.indexes.backends.milvus.rows import milvus_rows
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import INDEX_KEY, Generation, RowsRejected
-from vector_platform.indexes.naming import collection_name
 from vector_platform.indexes.plan import Plan, compare
-from vector_platform.indexes.stored_rows import milvus_rows
 from vector_platform_tests.integration.conftest import Server
 from vector_platform_tests.integration.test_index_adapters import (  # noqa: F401
     DIMENSION,

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vector_platform.indexes.backends.pinecone.rows import pinecone_documents, pinecone_row
 from vector_platform.indexes.contract import INDEX_ROW
 from vector_platform.indexes.proof import row_sample
 from vector_platform.indexes.proof.row_contents import NOT_THERE, differing_fields, wanted_rows
 from vector_platform.indexes.proof.row_sample import WHOLE_ROWS, WHOLE_TURNS, whole_share
 from vector_platform.indexes.proof.verify import verify
 from vector_platform.indexes.proof_sample import ProofSample
-from vector_platform.indexes.stored_rows import pinecone_documents, pinecone_row
 from vector_platform.indexes.sync import proving
 from vector_platform.lake.rules import canonical_json
 from vector_platform_tests.indexes.sync.test_sync import World

@@ -11,11 +11,11 @@ from typing import Any, Final
 from pymilvus import DataType, MilvusClient
 
 from vector_platform.indexes.backends.milvus.calls import MilvusCalls
+from vector_platform.indexes.backends.milvus.names import collection_generation, collection_name
+from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
 from vector_platform.indexes.backends.milvus.terms import build_params, collection_mark, read_mark
 from vector_platform.indexes.contract import Claim, Generation
 from vector_platform.indexes.marks import is_marked, mark, marked_for, require_mark
-from vector_platform.indexes.naming import collection_generation, collection_name
-from vector_platform.indexes.stored_rows import MILVUS_FIELD_BYTES
 from vector_platform.settings import MilvusIndex as MilvusSettings
 
 # What the mark of a collection from before lakes had an identity lacks.
@@ -111,7 +111,7 @@ def _schema(generation: Generation) -> Any:
         enable_dynamic_field=False,
         description=json.dumps(collection_mark(generation)),
     )
-    for field, size in MILVUS_FIELD_BYTES.items():
+    for field, size in FIELD_BYTES.items():
         schema.add_field(
             field,
             DataType.VARCHAR,

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from pydantic import SecretStr
 
-from vector_platform.indexes.backends.bisection import write_or_refuse
 from vector_platform.indexes.backends.milvus.calls import Consistency, MilvusCalls, row_reason
 from vector_platform.indexes.backends.milvus.collections import (
     claims,
@@ -31,8 +30,11 @@ from vector_platform.indexes.backends.milvus.keys import (
     stored_keys,
     stored_tenants,
 )
+from vector_platform.indexes.backends.milvus.names import collection_alias, collection_name
+from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES, milvus_rows
 from vector_platform.indexes.backends.milvus.terms import search_params, upsert_keeps_tenants
 from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.bisection import write_or_refuse
 from vector_platform.indexes.contract import (
     Claim,
     Generation,
@@ -43,17 +45,9 @@ from vector_platform.indexes.contract import (
     RowsRejected,
     StoredRow,
 )
-from vector_platform.indexes.naming import collection_alias, collection_name
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
-from vector_platform.indexes.stored_rows import (
-    HIT_FIELDS,
-    MILVUS_FIELD_BYTES,
-    best,
-    hit_of,
-    milvus_rows,
-    pages,
-)
+from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of, pages
 from vector_platform.settings import MilvusIndex as MilvusSettings
 
 # Rows of a query that carries them whole: 1,000 with 4,096 dimensions and 40 kB of text are 56 MB,
@@ -405,7 +399,7 @@ def _storable(tenant: str) -> str:
     Raises:
         IndexRejected: It is longer than any that a row has.
     """
-    size, most = len(tenant.encode(errors="surrogatepass")), MILVUS_FIELD_BYTES["tenant"]
+    size, most = len(tenant.encode(errors="surrogatepass")), FIELD_BYTES["tenant"]
     if size > most:
         raise IndexRejected(f"tenant {tenant[:40]!r}... has {size} bytes, Milvus takes {most}")
     return tenant

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
+from vector_platform.indexes.backends.pinecone.names import NO_DOCUMENT
 from vector_platform.indexes.contract import IndexUnavailable
-from vector_platform.indexes.naming import NO_DOCUMENT
 
 Place = tuple[str, str]  # Pinecone index, namespace
 Guard = Callable[[str], AbstractContextManager[Any]]

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 from pydantic import SecretStr
 
-from vector_platform.indexes.backends.bisection import write_or_refuse
 from vector_platform.indexes.backends.pinecone.calls import (
     REQUEST_BYTES,
     REQUEST_IDS,
@@ -25,7 +24,9 @@ from vector_platform.indexes.backends.pinecone.calls import (
 )
 from vector_platform.indexes.backends.pinecone.fence import LastWrites, Place, Write
 from vector_platform.indexes.backends.pinecone.indexes import PineconeIndexes
+from vector_platform.indexes.backends.pinecone.names import generation_marker, namespace_name
 from vector_platform.indexes.backends.pinecone.reading import RowReader
+from vector_platform.indexes.backends.pinecone.rows import batches_by_size, pinecone_documents
 from vector_platform.indexes.backends.pinecone.terms import (
     RowsAsked,
     alias_changes,
@@ -37,6 +38,7 @@ from vector_platform.indexes.backends.pinecone.terms import (
 )
 from vector_platform.indexes.backends.pinecone.waits import GenerationWaits
 from vector_platform.indexes.base import VectorIndex
+from vector_platform.indexes.bisection import write_or_refuse
 from vector_platform.indexes.contract import (
     BoundedHits,
     Claim,
@@ -49,17 +51,9 @@ from vector_platform.indexes.contract import (
     RowsRejected,
     StoredRow,
 )
-from vector_platform.indexes.naming import generation_marker, namespace_name
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
-from vector_platform.indexes.stored_rows import (
-    HIT_FIELDS,
-    batches_by_size,
-    best,
-    by_tenant,
-    hit_of,
-    pinecone_documents,
-)
+from vector_platform.indexes.stored_rows import HIT_FIELDS, best, by_tenant, hit_of
 from vector_platform.settings import PineconeIndex as PineconeSettings
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from vector_platform.indexes.backends.pinecone.calls import REQUEST_IDS, IndexCalls
+from vector_platform.indexes.backends.pinecone.rows import pinecone_row
 from vector_platform.indexes.backends.pinecone.terms import (
     RowsAsked,
     namespace_of,
@@ -23,7 +24,7 @@ from vector_platform.indexes.backends.pinecone.waits import GenerationWaits
 from vector_platform.indexes.contract import Generation, RowKey, StoredRow
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import ProofSample
-from vector_platform.indexes.stored_rows import key_batch, pinecone_row
+from vector_platform.indexes.stored_rows import key_batch
 
 # An answer may be 4 MB; 50 rows with 40 KiB of metadata and 3,072 dimensions are below it.
 ROWS_A_FETCH: Final = 50

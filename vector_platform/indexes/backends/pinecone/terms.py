@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from vector_platform.indexes.contract import Generation, RowKey
-from vector_platform.indexes.naming import (
+from vector_platform.indexes.backends.pinecone.names import (
     document_id_problem,
     namespace_alias,
     namespace_name,
     parse_namespace,
     pinecone_index_name,
 )
+from vector_platform.indexes.contract import Generation, RowKey
 
 # Namespace aliases that an index holds at most.
 INDEX_ALIASES: Final = 1000

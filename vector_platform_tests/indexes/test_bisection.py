@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.indexes.backends.bisection import write_or_refuse
+from vector_platform.indexes.bisection import write_or_refuse
 from vector_platform.indexes.contract import IndexRejected, IndexUnavailable
 
 

@@ -1,4 +1,4 @@
-"""Names that can be read back, and fit."""
+"""Names of namespaces, indexes and aliases that can be read back, and fit."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_platform.indexes.backends.milvus.terms import mark, read_mark, search_params
-from vector_platform.indexes.backends.pinecone.terms import INDEX_ALIASES, alias_changes
-from vector_platform.indexes.contract import Generation
-from vector_platform.indexes.naming import (
-    collection_generation,
-    collection_name,
+from vector_platform.indexes.backends.pinecone.names import (
     generation_marker,
     namespace_alias,
     namespace_name,
     parse_namespace,
     pinecone_index_name,
 )
-from vector_platform.settings import MilvusIndex
+from vector_platform.indexes.backends.pinecone.terms import INDEX_ALIASES, alias_changes
+from vector_platform.indexes.contract import Generation
 
 GENERATION = Generation("documents", "g0007", "static-1", 4)
 
@@ -73,14 +69,6 @@ def test_a_model_version_that_fits_is_readable_in_the_name() -> None:
     assert pinecone_index_name("documents", "a.b").startswith("documents-a-b-")
 
 
-@given(indexes, generations)
-def test_a_collection_says_which_generation_it_holds(index: str, name: str) -> None:
-    generation = Generation(index, name, "static-1", 4)
-    assert collection_generation(index, collection_name(generation)) == name
-    assert collection_generation(f"{index}x", collection_name(generation)) is None
-    assert collection_generation(index, f"{index}_live") is None
-
-
 @given(tenants)
 def test_an_alias_is_the_tenant_or_nothing(tenant: str) -> None:
     alias = namespace_alias(tenant)
@@ -92,22 +80,6 @@ def test_an_alias_is_the_tenant_or_nothing(tenant: str) -> None:
 @pytest.mark.parametrize("tenant", ["a b", "a/b", "ü", "acme@g0001", ".", "__default__", ""])
 def test_a_tenant_whose_name_cannot_be_an_alias_has_none(tenant: str) -> None:
     assert namespace_alias(tenant) is None
-
-
-def test_a_mark_is_read_from_properties_or_description() -> None:
-    made = mark(GENERATION)
-    assert read_mark({"properties": made}) == made
-    assert read_mark({"description": str(made).replace("'", '"'), "properties": {}}) == made
-    assert read_mark({"description": "mine", "properties": {"index": "documents"}}) is None
-    assert read_mark({}) is None
-
-
-def test_hnsw_visits_at_least_as_many_rows_as_are_asked_for() -> None:
-    assert search_params(MilvusIndex(index_type="HNSW"), 10)["ef"] == 256
-    assert search_params(MilvusIndex(index_type="HNSW"), 500)["ef"] == 500
-    assert search_params(MilvusIndex(index_type="IVF_FLAT", search_params={"nprobe": 7}), 5) == {
-        "nprobe": 7
-    }
 
 
 def test_aliases_follow_the_tenants_and_leave_those_of_others() -> None:

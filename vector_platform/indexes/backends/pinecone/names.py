@@ -1,8 +1,7 @@
-"""Physical names: how indexes, generations and tenants are called inside the backends.
+"""How indexes, generations, tenants and attributes are called in Pinecone.
 
-Belongs here: pure functions between our names and theirs, both ways. A name is all that ties a
-collection or a namespace to its generation, so every function that makes a name has one that reads
-it back.
+Belongs here: pure functions between our names and Pinecone's, both ways. A name is all that ties a
+namespace to its tenant and generation, so every function that makes one has one that reads it back.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import re
 from typing import Final
 from urllib.parse import quote, unquote
 
-from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.contract import GENERATION_NAME
 
-_GENERATION = r"g\d{4,}"
 # Pinecone's limits for the names of indexes and of namespaces.
 _INDEX_NAME_LENGTH = 45
 _NAMESPACE_LENGTH = 512
@@ -27,22 +25,6 @@ _FIELD_BYTES = 64
 _ATTRIBUTE_PREFIX = "attr_"
 # An id that no row can have: what a fence deletes writes nothing but a log position.
 NO_DOCUMENT: Final = "#fence"
-
-
-def collection_name(generation: Generation) -> str:
-    """Milvus collection of a generation: `documents_g0001`."""
-    return f"{generation.index}_{generation.name}"
-
-
-def collection_generation(index: str, collection: str) -> str | None:
-    """Generation that a Milvus collection holds, or None when it is not of this index."""
-    match = re.fullmatch(rf"{re.escape(index)}_({_GENERATION})", collection)
-    return match[1] if match else None
-
-
-def collection_alias(index: str) -> str:
-    """Milvus alias that follows the live pointer: `documents_live`."""
-    return f"{index}_live"
 
 
 def pinecone_index_name(index: str, model_version: str) -> str:
@@ -92,7 +74,7 @@ def parse_namespace(namespace: str) -> tuple[str, str] | None:
     The tenant of a generation's marker is the empty string.
     """
     encoded, _, generation = namespace.rpartition("@")
-    if not re.fullmatch(_GENERATION, generation):
+    if not re.fullmatch(GENERATION_NAME, generation):
         return None
     tenant = unquote(encoded)
     return (tenant, generation) if quote(tenant, safe="") == encoded else None
