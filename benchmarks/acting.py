@@ -55,8 +55,7 @@ from vector_platform.lake.decisions import Decisions
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.remediation.reactions import SENSORS
-from vector_platform.settings import load_settings
-from vector_platform.wiring import Platform
+from vector_platform.wiring import Platform, load_settings
 
 SEEDS = 25
 QUICK_SEEDS = 3

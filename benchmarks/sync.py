@@ -35,14 +35,15 @@ from pydantic import SecretStr
 from synthetic import DIMENSION, MODEL, TENANTS, build_lake, change
 
 from vector_platform.indexes.backends.milvus.rows import milvus_rows
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.pinecone.rows import pinecone_documents
+from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
 from vector_platform.local import services
-from vector_platform.settings import MilvusIndex, PineconeIndex
 
 INDEX = "benchmark"
 BACKENDS = ("milvus", "milvus-server", "pinecone")
@@ -104,14 +105,14 @@ def open_index(folder: Path, backend: str) -> VectorIndex:
         from vector_platform.indexes.backends.milvus.index import MilvusVectorIndex
 
         return MilvusVectorIndex(
-            uri=address(folder, backend), settings=MilvusIndex(), timeout_seconds=120
+            uri=address(folder, backend), settings=MilvusSettings(), timeout_seconds=120
         )
     from vector_platform.indexes.backends.pinecone.index import PineconeVectorIndex
 
     return PineconeVectorIndex(
         host=address(folder, backend),
         api_key=SecretStr(services.pinecone_api_key(folder)),
-        settings=PineconeIndex(),
+        settings=PineconeSettings(),
         timeout_seconds=120,
     )
 

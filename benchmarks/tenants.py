@@ -25,13 +25,13 @@ from synthetic import DIMENSION, MODEL, build_lake, change
 
 from vector_platform.indexes.backends.pinecone.names import namespace_name
 from vector_platform.indexes.backends.pinecone.rows import pinecone_documents
+from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.backends.pinecone.terms import index_name
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.state import IndexStates
 from vector_platform.indexes.stored_rows import by_tenant
 from vector_platform.lake.lake import Lake
 from vector_platform.local import services
-from vector_platform.settings import PineconeIndex
 
 ROWS_MANY, ROWS_FEW = 4, 400
 CHANGED = 200
@@ -70,7 +70,7 @@ def raw_step(folder: Path, backend: str, proof_only: bool) -> dict[str, Any]:
     """
     from pinecone import Pinecone
 
-    generation, settings = Generation("raw", "g0001", "raw.v1", DIMENSION), PineconeIndex()
+    generation, settings = Generation("raw", "g0001", "raw.v1", DIMENSION), PineconeSettings()
     lake, target = Lake(str(folder / "lake")), open_index(folder, backend)
     target.create(generation)
     client = Pinecone(api_key=services.pinecone_api_key(folder), host=address(folder, backend))

@@ -7,22 +7,21 @@ is opened on first use and kept, so that a process pays for a model or a connect
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from vector_platform.errors import TerminalError
 from vector_platform.faults import WrongPlace
+from vector_platform.indexes.registry import open_index, settings_model
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import (
     BackendName,
+    BackendSection,
     Settings,
-    load_settings,
-    secret,
+    read_settings,
     with_local_versions,
 )
 
@@ -45,6 +44,19 @@ class NotConfigured(TerminalError):
     """Something was asked for that `platform.yaml` does not name."""
 
 
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a deployment, with the section of every backend there is.
+
+    Args:
+        path: The file. Default: see `settings.read_settings`.
+        environ: The environment; `os.environ` when not given.
+
+    Raises:
+        SettingsError: Anything in the file or the environment is wrong; all problems at once.
+    """
+    return read_settings(settings_model(), path, environ)
+
+
 class Platform:
     """A deployment: its settings and everything they name, opened on first use."""
 
@@ -57,7 +69,7 @@ class Platform:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Platform:
-        """The deployment of a `platform.yaml` (see `settings.load_settings`)."""
+        """The deployment of a `platform.yaml` (see `load_settings`)."""
         return cls(load_settings(path))
 
     def follow_local_versions(self) -> None:
@@ -137,15 +149,18 @@ class Platform:
     def target(self, backend: BackendName) -> VectorIndex:
         """A backend, connected."""
         if backend not in self._targets:
-            opener = {"milvus": self._open_milvus, "pinecone": self._open_pinecone}
-            if backend not in opener or getattr(self.settings.indexes, backend) is None:
-                raise NotConfigured(f"indexes.{backend} is not in platform.yaml")
-            self._targets[backend] = opener[backend]()
+            from vector_platform.local import services
+
+            self._targets[backend] = open_index(
+                backend,
+                self._section(backend),
+                local=lambda: services.endpoint(self.data_dir, backend),
+            )
         return self._targets[backend]
 
     def index_spec(self, backend: BackendName) -> str:
         """What a backend builds its index with: canonical JSON kept with every generation."""
-        return canonical_json(getattr(self.settings.indexes, backend).spec())
+        return canonical_json(self._section(backend).spec())
 
     def index_sync(
         self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None
@@ -153,7 +168,7 @@ class Platform:
         """The sync of one backend."""
         from vector_platform.indexes.sync.sync import IndexSync
 
-        section = getattr(self.settings.indexes, backend)
+        section = self._section(backend)
         return IndexSync(
             self.lake,
             self.target(backend),
@@ -161,8 +176,7 @@ class Platform:
             spec=self.index_spec(backend),
             max_delete_share=self.settings.guard.max_delete_share,
             full_proof_hours=self.settings.guard.full_proof_hours,
-            # Milvus has no such setting: reading costs nothing there.
-            verify_fetch_share=getattr(section, "verify_fetch_share", 1.0),
+            verify_fetch_share=section.proof_share,
             batch_rows=section.batch_rows,
             lock_dir=self.data_dir / "locks",
             wait_seconds=self.settings.guard.wait_seconds,
@@ -241,27 +255,8 @@ class Platform:
             target.close()
         self._targets.clear()
 
-    def _open_milvus(self) -> VectorIndex:
-        from vector_platform.indexes.backends.milvus.index import MilvusVectorIndex
-        from vector_platform.local import services
-
-        section = self.settings.indexes.milvus
-        assert section is not None
-        uri = section.uri
-        if uri == "local":
-            uri = services.endpoint(self.data_dir, "milvus").uri
-        return MilvusVectorIndex(uri=uri, settings=section, token=secret("MILVUS_TOKEN"))
-
-    def _open_pinecone(self) -> VectorIndex:
-        from vector_platform.indexes.backends.pinecone.index import PineconeVectorIndex
-        from vector_platform.local import services
-
-        section = self.settings.indexes.pinecone
-        assert section is not None
-        host, key = section.host, secret("PINECONE_API_KEY")
-        if host == "local":
-            host = services.endpoint(self.data_dir, "pinecone").uri
-            key = SecretStr(services.pinecone_api_key(self.data_dir))
-        if key is None:
-            raise NotConfigured("indexes.pinecone.host is not local: set PINECONE_API_KEY")
-        return PineconeVectorIndex(host=host, api_key=key, settings=section)
+    def _section(self, backend: BackendName) -> BackendSection:
+        section = self.settings.indexes.section(backend)
+        if section is None:
+            raise NotConfigured(f"indexes.{backend} is not in platform.yaml")
+        return section

@@ -14,9 +14,11 @@ import yaml
 from pydantic import BaseModel
 
 from vector_platform.cli.app import app
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.milvus.terms import build_params, search_params
+from vector_platform.indexes.registry import settings_model
 from vector_platform.lake import contract
-from vector_platform.settings import MilvusIndex, Settings, load_settings
+from vector_platform.wiring import load_settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -47,7 +49,7 @@ def test_every_settings_key_is_in_the_page_of_its_section() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     missing = [
         f"{section.__name__}.{name}"
-        for section in sections(Settings)
+        for section in sections(settings_model())
         for name in names_of(section)
         if section.__name__ != "Constant" and f"| `{name}` |" not in text
     ]
@@ -58,7 +60,7 @@ def test_every_default_of_a_number_or_choice_is_in_the_page() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     wrong = [
         f"{section.__name__}.{name} = {field.default}"
-        for section in sections(Settings)
+        for section in sections(settings_model())
         for name, field in section.model_fields.items()
         if isinstance(field.default, (int, float, str))
         and field.default not in ("", False)
@@ -72,7 +74,7 @@ def test_every_default_parameter_of_a_milvus_index_is_in_the_page() -> None:
     (build,) = re.findall(r"^\| `index_params` \|.*$", text, re.MULTILINE)
     (search,) = re.findall(r"^\| `search_params` \|.*$", text, re.MULTILINE)
     for kind in ("HNSW", "IVF_FLAT"):
-        settings = MilvusIndex(index_type=kind)
+        settings = MilvusSettings(index_type=kind)
         assert all(f"{k}: {v}" in build for k, v in build_params(settings).items())
         assert all(f"{k}: {v}" in search for k, v in search_params(settings, 10).items())
 
@@ -190,8 +192,9 @@ def test_compose_holds_no_secret_and_overrides_only_keys_that_exist(tmp_path: Pa
         for volume in service.get("volumes", []):
             assert volume.partition(":")[0] in compose["volumes"]
     settings = load_settings(ROOT / "platform.yaml", environ)
-    assert settings.indexes.milvus is not None
-    assert settings.indexes.milvus.uri == "http://milvus:19530"
+    milvus = settings.indexes.section("milvus")
+    assert isinstance(milvus, MilvusSettings)
+    assert milvus.uri == "http://milvus:19530"
 
 
 def test_whoever_opens_the_ui_is_asked_who_they_are() -> None:

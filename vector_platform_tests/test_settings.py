@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vector_platform.settings import SettingsError, expand_secrets, load_settings, secret
+from vector_platform.settings import SettingsError, expand_secrets, secret
+from vector_platform.wiring import load_settings
 
 GOOD = """
 start_date: 2026-01-01

@@ -6,7 +6,6 @@ import typer
 
 from vector_platform.cli.output import JsonFlag, say, say_json
 from vector_platform.masking import masked, masked_values
-from vector_platform.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Check and show platform.yaml.")
 
@@ -14,6 +13,8 @@ app = typer.Typer(no_args_is_help=True, help="Check and show platform.yaml.")
 @app.command()
 def check(as_json: JsonFlag = False) -> None:
     """Validate platform.yaml and the environment's overrides; list every problem."""
+    from vector_platform.wiring import load_settings
+
     settings = load_settings()
     counts = {
         "sources": list(settings.sources),
@@ -34,4 +35,6 @@ def check(as_json: JsonFlag = False) -> None:
 @app.command()
 def show() -> None:
     """Print the settings as they are after defaults and overrides, without secrets."""
+    from vector_platform.wiring import load_settings
+
     say_json(masked_values(load_settings().model_dump(mode="json", by_alias=True)))

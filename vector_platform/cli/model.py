@@ -126,7 +126,7 @@ def retire(
 ) -> None:
     """Stop embedding and indexing a model version that the platform made itself."""
     from vector_platform.models.local_versions import retire_model
-    from vector_platform.settings import load_settings
+    from vector_platform.wiring import load_settings
 
     retire_model(load_settings().data_dir, model)
     say(f"{model} is retired; its vectors stay in the lake")

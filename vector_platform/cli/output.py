@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-BackendOption = Annotated[str, typer.Option("--backend", help="milvus, pinecone, or both.")]
+BackendOption = Annotated[str, typer.Option("--backend", help="A backend in use, or both.")]
 OverrideFreeze = Annotated[
     str, typer.Option("--override-freeze", help="Reason to release during a freeze; it is kept.")
 ]

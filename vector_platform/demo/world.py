@@ -25,8 +25,8 @@ from vector_platform.local import services
 from vector_platform.orchestration.converge import converge
 from vector_platform.orchestration.launch import Runs
 from vector_platform.orchestration.runs.instance import dagster_home
-from vector_platform.settings import CONFIG_VARIABLE, PREFIX, Settings, load_settings
-from vector_platform.wiring import Platform
+from vector_platform.settings import CONFIG_VARIABLE, PREFIX, Settings
+from vector_platform.wiring import Platform, load_settings
 
 MODEL = "wordllama-256.v1"
 SOURCE = "tickets"

@@ -1,19 +1,25 @@
 """The interface every index backend implements: dumb, complete, and idempotent.
 
-Belongs here: the abstract class and the promises its callers rely on.
+Belongs here: the abstract class, the promises its callers rely on, and what a backend's folder
+tells the registry.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import SecretStr
 
 from vector_platform.indexes.contract import Claim, Generation, Hit, Mirrored, RowKey, StoredRow
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
-from vector_platform.settings import BackendName
+from vector_platform.settings import BackendName, BackendSection
+
+Section = TypeVar("Section", bound=BackendSection)
 
 
 class VectorIndex(ABC):
@@ -192,3 +198,34 @@ class VectorIndex(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release connections."""
+
+
+class LocalServer(Protocol):
+    """Where an embedded server is reached, and with which key, if it wants one."""
+
+    @property
+    def uri(self) -> str: ...  # noqa: D102
+
+    @property
+    def api_key(self) -> SecretStr | None: ...  # noqa: D102
+
+
+# Finds the embedded server of a backend, or raises an error that says how to start it.
+FindLocal = Callable[[], LocalServer]
+
+
+@dataclass(frozen=True)
+class Backend(Generic[Section]):
+    """What the folder of a backend tells the registry, as `BACKEND`.
+
+    Attributes:
+        section: Its settings. All have defaults.
+        open: Connects, from the settings and the embedded server. It alone imports the client.
+        packages: What is imported of its client library; the extra of the backend's name brings it.
+        on_by_default: Whether a deployment that says nothing of the backend has it.
+    """
+
+    section: type[Section]
+    open: Callable[[Section, FindLocal], VectorIndex]
+    packages: tuple[str, ...]
+    on_by_default: bool = False

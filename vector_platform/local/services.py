@@ -20,6 +20,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
+from pydantic import SecretStr
 
 from vector_platform.local import service_processes
 from vector_platform.local.service_errors import (
@@ -58,6 +59,7 @@ class Endpoint:
         pid: Its process.
         data_dir: Where it keeps its data.
         log: Its output.
+        api_key: What clients identify themselves with; None where the server asks for nothing.
     """
 
     name: ServiceName
@@ -65,6 +67,7 @@ class Endpoint:
     pid: int
     data_dir: Path
     log: Path
+    api_key: SecretStr | None
 
     @property
     def alive(self) -> bool:
@@ -130,7 +133,7 @@ def up(
         raise ServiceStartError(
             f"another command has held {folder / 'lock'} for {timeout_seconds:.0f} s"
         ) from error
-    return [_endpoint(records[name]) for name in names]
+    return [_endpoint(data_dir, records[name]) for name in names]
 
 
 def down(data_dir: Path, *, names: Sequence[ServiceName] = SERVICE_NAMES) -> list[str]:
@@ -154,14 +157,20 @@ def status(data_dir: Path) -> list[ServiceStatus]:
     return [_status(data_dir.resolve(), name) for name in SERVICE_NAMES]
 
 
-def endpoint(data_dir: Path, name: ServiceName) -> Endpoint:
+def endpoint(data_dir: Path, name: str) -> Endpoint:
     """Return where a running server is reached.
 
     Raises:
-        ServiceNotRunningError: It was not started.
+        ServiceNotRunningError: It was not started, or there is none of this name.
         ServiceDiedError: It was started and its process is gone.
     """
-    record = read_record(_record_path(data_dir.resolve(), name))
+    data_dir = data_dir.resolve()
+    known = next((each for each in SERVICE_NAMES if each == name), None)
+    if known is None:
+        raise ServiceNotRunningError(
+            f"there is no embedded {name} server, only of {', '.join(SERVICE_NAMES)}"
+        )
+    record = read_record(_record_path(data_dir, known))
     if record is None:
         raise ServiceNotRunningError(
             f"the embedded {name} server is not running for {data_dir}; start it with "
@@ -169,7 +178,7 @@ def endpoint(data_dir: Path, name: ServiceName) -> Endpoint:
         )
     if record.identity.process() is None:
         raise ServiceDiedError(_with_log(f"the embedded {name} server died", record))
-    return _endpoint(record)
+    return _endpoint(data_dir, record)
 
 
 def pinecone_api_key(data_dir: Path) -> str:
@@ -202,8 +211,10 @@ def _record_path(data_dir: Path, name: ServiceName) -> Path:
     return _folder(data_dir) / f"{name}.json"
 
 
-def _endpoint(record: ServiceRecord) -> Endpoint:
-    return Endpoint(record.name, record.uri, record.pid, Path(record.data_dir), Path(record.log))
+def _endpoint(data_dir: Path, record: ServiceRecord) -> Endpoint:
+    key = SecretStr(pinecone_api_key(data_dir)) if record.name == "pinecone" else None
+    own_data, log = Path(record.data_dir), Path(record.log)
+    return Endpoint(record.name, record.uri, record.pid, own_data, log, key)
 
 
 def _with_log(what: str, record: ServiceRecord) -> str:

@@ -46,8 +46,8 @@ from vector_platform.orchestration.runs.launcher import holding_executor
 from vector_platform.orchestration.runs.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.runs.sensors import build_run_sensors
 from vector_platform.orchestration.schedules import build_schedules
-from vector_platform.settings import Settings, load_settings
-from vector_platform.wiring import Platform
+from vector_platform.settings import Settings
+from vector_platform.wiring import Platform, load_settings
 
 
 def build_definitions(

@@ -2,7 +2,8 @@
 
 Belongs here: the shape of the settings, their defaults, and how the file and the environment
 become one validated value. Does not belong here: anything that acts on a setting. Nothing runs
-at import; `load_settings` does the reading.
+at import; `read_settings` does the reading, and whoever wants a deployment's settings calls
+`wiring.load_settings`, which adds the sections of the backends.
 
 One file a section, or a few that belong together; `platform.py` puts them together. Everybody else
 imports from `vector_platform.settings` itself.
@@ -21,9 +22,6 @@ from vector_platform.settings.indexes import (
     BackendSection,
     Guard,
     Indexes,
-    MilvusIndex,
-    PineconeIndex,
-    stored_of,
 )
 from vector_platform.settings.models import Alignment, Chunking, Model, Retraining, Upgrades
 from vector_platform.settings.platform import OWN_MODELS, Lake, Schedules, Settings
@@ -31,7 +29,7 @@ from vector_platform.settings.quality import Acting, ActionPolicy, Quality
 from vector_platform.settings.reading import (
     CONFIG_VARIABLE,
     PREFIX,
-    load_settings,
+    read_settings,
     with_local_versions,
 )
 from vector_platform.settings.releases import FreezeWindow, Releases
@@ -68,10 +66,8 @@ __all__ = [
     "Guard",
     "Indexes",
     "Lake",
-    "MilvusIndex",
     "Model",
     "ModelVersion",
-    "PineconeIndex",
     "PythonSource",
     "Quality",
     "ReadLimits",
@@ -85,8 +81,7 @@ __all__ = [
     "SqlSource",
     "Upgrades",
     "expand_secrets",
-    "load_settings",
+    "read_settings",
     "secret",
-    "stored_of",
     "with_local_versions",
 ]

@@ -5,7 +5,7 @@ Belongs here: the base class, the error, and the forms of names.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -19,9 +19,10 @@ ModelVersion = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}(~from-[a-z0-9][a-z0-9._-]{0,47})?$"),
 ]
-# Field names that both backends accept (Pinecone: 64 bytes, no leading `_` or `$`).
+# Field names that every backend accepts (Pinecone: 64 bytes, no leading `_` or `$`).
 AttributeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,47}$")]
-BackendName = Literal["milvus", "pinecone"]
+# A registered backend (`indexes/registry.py`): its folder, its section and its assets' first key.
+BackendName = str
 
 
 class SettingsError(TerminalError):

@@ -1,6 +1,7 @@
 """`indexes` and `guard`: where vectors are served, and what a sync may do there by itself.
 
-Belongs here: what a person says of a backend, and which of it makes another index.
+Belongs here: what the sections of all backends share, and how it shows which of their settings
+make another index. The settings of one backend are in its own folder (`indexes/backends/`).
 
 Every setting of a backend is either `STORED` (changing it changes what is stored, how or where, so
 that a generation built with it is another index, which a release has to judge) or `TUNING` (how it
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
@@ -24,84 +25,50 @@ TUNING: Final = "tuning"
 class BackendSection(Section):
     """Settings of one backend, each marked `STORED` or `TUNING`."""
 
+    batch_rows: Annotated[int, TUNING]
+
+    @property
+    def proof_share(self) -> float:
+        """Share of the digests that a full proof reads; below 1 only where reading costs."""
+        return 1.0
+
     @classmethod
     def stored_settings(cls) -> set[str]:
         """Names of the settings that make another index."""
         return {name for name, field in cls.model_fields.items() if STORED in field.metadata}
+
+    @classmethod
+    def stored_of(cls, recorded: str) -> dict[str, Any]:
+        """What a recorded spec says of what is stored.
+
+        A spec that was recorded with a setting that is `TUNING` today is the same without it.
+        """
+        spec: Mapping[str, Any] = json.loads(recorded)
+        return {name: value for name, value in spec.items() if name in cls.stored_settings()}
 
     def spec(self) -> dict[str, Any]:
         """What the index is built with: the settings that make another index."""
         return self.model_dump(mode="json", include=self.stored_settings())
 
 
-class MilvusIndex(BackendSection):
-    """Where Milvus is and how its collections are built."""
-
-    uri: Annotated[str, TUNING] = Field(
-        default="local", description="`local`: the embedded Milvus Lite server."
-    )
-    database: Annotated[str, STORED] = "default"
-    index_type: Annotated[Literal["AUTOINDEX", "FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8"], STORED] = (
-        "HNSW"
-    )
-    index_params: Annotated[dict[str, int], STORED] = {}
-    search_params: Annotated[dict[str, int], TUNING] = {}
-    partitions: Annotated[int, STORED] = Field(
-        default=16, ge=1, le=1024, description="Partitions of the tenant key."
-    )
-    batch_rows: Annotated[int, TUNING] = Field(default=1000, ge=1, le=10000)
-    max_parallel_requests: Annotated[int, TUNING] = Field(default=2, ge=1, le=32)
-
-
-class PineconeIndex(BackendSection):
-    """Where Pinecone is and how its indexes are built."""
-
-    host: Annotated[str, TUNING] = Field(
-        default="local",
-        description="Control plane URL; `local`: the embedded server; `cloud`: Pinecone itself.",
-    )
-    cloud: Annotated[str, STORED] = "aws"
-    region: Annotated[str, STORED] = "us-east-1"
-    batch_rows: Annotated[int, TUNING] = Field(default=200, ge=1, le=1000)
-    max_parallel_requests: Annotated[int, TUNING] = Field(default=4, ge=1, le=32)
-    verify_fetch_share: Annotated[float, TUNING] = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Share of the digests that a verify fetches, another one each time; all ids "
-        "are listed. A fetch costs a read unit a row.",
-    )
-    search_namespaces: Annotated[int, TUNING] = Field(
-        default=100,
-        ge=1,
-        description="Tenants that a search without a tenant asks at most, the largest; a namespace "
-        "is a request. The answer says when it has not asked all.",
-    )
-
-
 class Indexes(Section):
-    """The index every backend serves, one section a backend; a section left out is not used."""
+    """The index every backend serves, one section a backend; `null` is a backend not used.
+
+    The sections are fields that the registry of backends adds (`indexes/registry.py`): no backend
+    is known here.
+    """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,19}$")] = "documents"
-    milvus: MilvusIndex | None = MilvusIndex()
-    pinecone: PineconeIndex | None = PineconeIndex()
+
+    def section(self, backend: BackendName) -> BackendSection | None:
+        """The settings of a backend; None when it is not used."""
+        found = getattr(self, backend) if backend in type(self).model_fields else None
+        return found if isinstance(found, BackendSection) else None
 
     @property
     def backends(self) -> tuple[BackendName, ...]:
         """Names of the backends that are configured."""
-        names: tuple[BackendName, ...] = ("milvus", "pinecone")
-        return tuple(name for name in names if getattr(self, name) is not None)
-
-
-def stored_of(backend: str, recorded: str) -> dict[str, Any]:
-    """What a recorded spec says of what is stored.
-
-    A spec that was recorded with a setting that is `TUNING` today is the same without it.
-    """
-    spec: Mapping[str, Any] = json.loads(recorded)
-    sections: dict[str, type[BackendSection]] = {"milvus": MilvusIndex, "pinecone": PineconeIndex}
-    stored = sections[backend].stored_settings()
-    return {name: value for name, value in spec.items() if name in stored}
+        return tuple(name for name in type(self).model_fields if self.section(name) is not None)
 
 
 class Guard(Section):

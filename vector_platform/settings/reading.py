@@ -25,10 +25,13 @@ PREFIX = "VECTOR_PLATFORM_"
 CONFIG_VARIABLE = "VECTOR_PLATFORM_CONFIG"
 
 
-def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def read_settings(
+    model: type[Settings], path: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
     """Read `platform.yaml` and the environment into one validated value.
 
     Args:
+        model: `Settings` with the sections of the backends (`indexes/registry.py`).
         path: The file. Default: `VECTOR_PLATFORM_CONFIG`, else `platform.yaml` in the working
             directory.
         environ: The environment; `os.environ` when not given.
@@ -47,11 +50,11 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
         raise SettingsError(path.name, [f"not UTF-8 text: {error}"]) from error
     except OSError as error:
         raise SettingsError(str(path), [f"cannot be read: {error.strerror}"]) from error
-    raw = _override(_parse(text, path.name), environ)
-    problems = _problems(raw)
+    raw = _override(_parse(text, path.name, model), environ)
+    problems = _problems(raw, model)
     if problems:
         raise SettingsError(path.name, problems)
-    return with_local_versions(Settings.model_validate(raw), root=path.parent)
+    return with_local_versions(model.model_validate(raw), root=path.parent)
 
 
 def with_local_versions(settings: Settings, *, root: Path | None = None) -> Settings:
@@ -64,6 +67,7 @@ def with_local_versions(settings: Settings, *, root: Path | None = None) -> Sett
     Raises:
         SettingsError: A model version of the data folder does not fit the file.
     """
+    model = type(settings)
     root = settings.root if root is None else root
     folder = (root / settings.data.expanduser()).resolve() / OWN_MODELS
     plain = settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -74,20 +78,20 @@ def with_local_versions(settings: Settings, *, root: Path | None = None) -> Sett
             raise SettingsError(
                 str(path), [f"{path.parent.name} is in platform.yaml too; remove one of them"]
             )
-        entry = _parse(path.read_text(encoding="utf-8"), str(path))
+        entry = _parse(path.read_text(encoding="utf-8"), str(path), model)
         # A version that only gave other weights a name says itself where they are.
         here = {} if entry.keys() & {"package", "hub"} else {"path": str(path.parent)}
         own[path.parent.name] = here | entry
     raw = plain | {"models": models | own}
-    if problems := _problems(raw):
+    if problems := _problems(raw, model):
         raise SettingsError(str(folder) if own else "platform.yaml", problems)
-    merged = Settings.model_validate(raw)
+    merged = model.model_validate(raw)
     merged._root = root
     merged._own = frozenset(own)
     return merged
 
 
-def _parse(text: str, origin: str) -> dict[str, Any]:
+def _parse(text: str, origin: str, model: type[Settings]) -> dict[str, Any]:
     loader = _UniqueKeyLoader(text)
     loader.duplicates = []
     try:
@@ -96,7 +100,7 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
         raise SettingsError(origin, [f"not readable as YAML: {error}"]) from error
     if loader.duplicates:
         raise SettingsError(
-            origin, loader.duplicates + _problems(raw if isinstance(raw, dict) else {})
+            origin, loader.duplicates + _problems(raw if isinstance(raw, dict) else {}, model)
         )
     if not isinstance(raw, dict):
         raise SettingsError(origin, ["the file must hold a mapping at the top level"])
@@ -140,9 +144,9 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]
     return raw
 
 
-def _problems(raw: dict[str, Any]) -> list[str]:
+def _problems(raw: dict[str, Any], model: type[Settings]) -> list[str]:
     try:
-        Settings.model_validate(raw)
+        model.model_validate(raw)
     except ValidationError as error:
         return [
             f"{'.'.join(str(part) for part in item['loc']) or '(file)'}: {item['msg']}"

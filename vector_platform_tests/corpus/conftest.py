@@ -22,7 +22,8 @@ from vector_platform.corpus.dbt_project import (
 )
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
-from vector_platform.settings import FieldMapping, Settings, load_settings
+from vector_platform.settings import FieldMapping, Settings
+from vector_platform.wiring import load_settings
 from vector_platform_tests.sources.landings import land_rows
 
 FIRST_LANDING = datetime(2026, 11, 1, 3, tzinfo=UTC)

@@ -15,7 +15,7 @@ from vector_platform.corpus.dbt_project import (
     render_dbt_project,
     run_dbt,
 )
-from vector_platform.settings import load_settings
+from vector_platform.wiring import load_settings
 from vector_platform_tests.corpus.conftest import Deployment, settings_in
 
 NOTES = {"kind": "files", "path": "notes/*.md"}

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from vector_platform.demo.botocore_source import BotocoreReference, masked, split_camel_case
-from vector_platform.settings import Settings, load_settings
+from vector_platform.settings import Settings
 from vector_platform.sources.base import DayWindow, Source, SourceInvalid, SourceRow
 from vector_platform.sources.golden import read_golden_queries
 from vector_platform.sources.registry import open_source
+from vector_platform.wiring import load_settings
 
 ROOT = Path(__file__).parents[2]
 WINDOW = DayWindow(date(2026, 11, 1))

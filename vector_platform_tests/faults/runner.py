@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vector_platform.errors import TransientError, VectorPlatformError
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
+from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.ownership.adoption import Adopter
 from vector_platform.indexes.sync.sync import IndexSync, SyncReport
@@ -30,7 +32,7 @@ from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.pointer.live import LivePointer, Release
 from vector_platform.releases.requests.rollback import go_back
 from vector_platform.releases.requests.service import ReleaseService
-from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex, Releases
+from vector_platform.settings import BackendName, Releases
 from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.reader import read_until_told
 from vector_platform_tests.integration.conftest import Server, open_index
@@ -141,8 +143,8 @@ def do(job: Job) -> Any:
     target = open_index(
         Server(job.backend, job.url),
         # Small requests, so that there are several, and a search with an index of its own.
-        milvus=MilvusIndex(index_type="FLAT", partitions=4, batch_rows=25),
-        pinecone=PineconeIndex(batch_rows=10, max_parallel_requests=2),
+        milvus=MilvusSettings(index_type="FLAT", partitions=4, batch_rows=25),
+        pinecone=PineconeSettings(batch_rows=10, max_parallel_requests=2),
         timeout_seconds=job.timeout_seconds,
     )
     if job.verb == "read":

@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
+from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.settings import BackendName, MilvusIndex, PineconeIndex
+from vector_platform.settings import BackendName
 
 pytest.register_assert_rewrite("vector_platform_tests.integration.hostile_values")
 
@@ -35,8 +37,8 @@ class Server:
 def open_index(
     server: Server,
     *,
-    milvus: MilvusIndex | None = None,
-    pinecone: PineconeIndex | None = None,
+    milvus: MilvusSettings | None = None,
+    pinecone: PineconeSettings | None = None,
     timeout_seconds: float = 30.0,
 ) -> VectorIndex:
     """An adapter for the server; the caller closes it."""
@@ -45,7 +47,7 @@ def open_index(
 
         return MilvusVectorIndex(
             uri=server.url,
-            settings=milvus or MilvusIndex(index_type="FLAT"),
+            settings=milvus or MilvusSettings(index_type="FLAT"),
             timeout_seconds=timeout_seconds,
         )
     from vector_platform.indexes.backends.pinecone.index import PineconeVectorIndex
@@ -53,7 +55,7 @@ def open_index(
     return PineconeVectorIndex(
         host=server.url,
         api_key=SecretStr(API_KEY),
-        settings=pinecone or PineconeIndex(),
+        settings=pinecone or PineconeSettings(),
         timeout_seconds=timeout_seconds,
     )
 

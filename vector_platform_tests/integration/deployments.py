@@ -28,8 +28,8 @@ from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.local import services
 from vector_platform.orchestration.converge import StageResult, converge
 from vector_platform.orchestration.launch import Runs
-from vector_platform.settings import BackendName, load_settings
-from vector_platform.wiring import Platform
+from vector_platform.settings import BackendName
+from vector_platform.wiring import Platform, load_settings
 
 WORDS = "words.v1"
 STATIC = {"package": "wordllama", "kind": "static", "max_tokens": 512}

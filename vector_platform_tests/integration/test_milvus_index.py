@@ -13,8 +13,8 @@ import pytest
 from pymilvus import MilvusClient
 
 from vector_platform.indexes.backends.milvus.names import collection_name
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.contract import Generation, IndexUnavailable
-from vector_platform.settings import MilvusIndex
 from vector_platform_tests.integration.conftest import MilvusProcess, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, keys_of, unit_vectors
 
@@ -39,7 +39,7 @@ def test_every_index_type_finds_nearly_all_true_neighbours(
     clustered: np.ndarray,
     kind: Literal["AUTOINDEX", "FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8"],
 ) -> None:
-    index = open_index(milvus_server, milvus=MilvusIndex(index_type=kind))
+    index = open_index(milvus_server, milvus=MilvusSettings(index_type=kind))
     index.create(GENERATION)
     rows = [
         {"id": f"r{n}", "tenant": f"t{n % 3}", "vector": vector}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vector_platform.indexes.backends.pinecone.names import namespace_name, pinecone_index_name
+from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.backends.pinecone.terms import INDEX_ALIASES
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import (
@@ -21,7 +22,6 @@ from vector_platform.indexes.contract import (
 from vector_platform.indexes.proof.row_sample import COUNTED_TENANTS
 from vector_platform.indexes.sync.sync import FEW_TENANTS, IndexSync
 from vector_platform.local.pinecone_server.http.server import PineconeServer
-from vector_platform.settings import PineconeIndex
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, unit_vectors
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
@@ -49,7 +49,7 @@ def index(server: PineconeServer) -> Iterator[VectorIndex]:
 
 
 def adapter(server: PineconeServer, **settings: int) -> VectorIndex:
-    made = PineconeIndex(**settings)  # type: ignore[arg-type]
+    made = PineconeSettings(**settings)  # type: ignore[arg-type]
     return open_index(Server("pinecone", server.url), pinecone=made)
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall.index_queries import NEW, OLD, stored_queries
 from vector_platform.quality.recall.index_recall import IndexRecall, measure
-from vector_platform.settings import MilvusIndex
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import (
     MODEL,
@@ -40,7 +40,7 @@ FLOOR = 0.9
 
 @pytest.fixture
 def target(milvus_server: Server) -> Iterator[VectorIndex]:
-    settings = MilvusIndex(
+    settings = MilvusSettings(
         index_type="IVF_FLAT", index_params={"nlist": 64}, search_params={"nprobe": 4}
     )
     index = open_index(milvus_server, milvus=settings)

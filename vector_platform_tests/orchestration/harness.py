@@ -31,8 +31,8 @@ from dagster._core.test_utils import freeze_time
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.partitions import follow_models
-from vector_platform.settings import BackendName, Settings, load_settings
-from vector_platform.wiring import Platform
+from vector_platform.settings import BackendName, Settings
+from vector_platform.wiring import Platform, load_settings
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.releases.deployment import SteadyTimer
 

@@ -12,7 +12,7 @@ import pytest
 
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.remediation.checks import CHECKS
-from vector_platform.settings import load_settings
+from vector_platform.wiring import load_settings
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]

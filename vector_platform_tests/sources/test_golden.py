@@ -10,9 +10,10 @@ import yaml
 
 from vector_platform.errors import ContractError
 from vector_platform.lake.contract import GOLDEN_QUERIES
-from vector_platform.settings import Settings, load_settings
+from vector_platform.settings import Settings
 from vector_platform.sources.base import Source, SourceUnreachable
 from vector_platform.sources.golden import read_golden_queries
+from vector_platform.wiring import load_settings
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 

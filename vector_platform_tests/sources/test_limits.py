@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vector_platform.settings import FieldMapping, ReadLimits, Settings, SqlSource, load_settings
+from vector_platform.settings import FieldMapping, ReadLimits, Settings, SqlSource
 from vector_platform.settings.sources import FilesSource
 from vector_platform.sources.base import DayWindow, Reject, SourceRow
 from vector_platform.sources.files.conversion import ConversionFailed, Converter
@@ -30,6 +30,7 @@ from vector_platform.sources.golden import read_golden_queries
 from vector_platform.sources.landing.rows import check_row
 from vector_platform.sources.limits import OverLimit
 from vector_platform.sources.registry import open_source
+from vector_platform.wiring import load_settings
 from vector_platform_tests.growth import BOUND, growth
 from vector_platform_tests.sources.paper import docx_bytes, pdf_bytes
 from vector_platform_tests.tiers import sampled

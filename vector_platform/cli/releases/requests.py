@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RequestId = Annotated[
     str,
-    typer.Argument(help="Id of the request, from `release requests`, or of one part: r-ID/milvus."),
+    typer.Argument(help="Id of a request, from `release requests`, or of one part: r-ID/BACKEND."),
 ]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept for good.")]
 
@@ -206,7 +206,9 @@ def reject(request_id: RequestId, reason: Why) -> None:
 def decisions(
     about: Annotated[
         str | None,
-        typer.Option(help="Only of a subject with this in its name: r-3f9a02c1, milvus, words.v1."),
+        typer.Option(
+            help="Only of a subject with this in its name: r-3f9a02c1, words.v1, a backend."
+        ),
     ] = None,
     what: Annotated[
         str | None, typer.Option(help="Only of this kind: act, approve, rollback, ...")

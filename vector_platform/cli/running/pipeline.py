@@ -38,7 +38,7 @@ def demo() -> None:
     """The main job on embedded servers: from sources to a search that answers from both."""
     from vector_platform.cli.search import search
     from vector_platform.local import services
-    from vector_platform.settings import load_settings
+    from vector_platform.wiring import load_settings
 
     started = time.monotonic()
     for endpoint in services.up(load_settings().data_dir):
@@ -61,7 +61,7 @@ def ui(
     """Open the Dagster UI and daemon on this deployment, and start again whichever ends."""
     from vector_platform.local.supervisor import Supervisor
     from vector_platform.orchestration.runs.instance import dagster_home
-    from vector_platform.settings import load_settings
+    from vector_platform.wiring import load_settings
 
     settings = load_settings()
     home = dagster_home(settings)

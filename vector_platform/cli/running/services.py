@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
-from vector_platform.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop and inspect the embedded servers.")
 
@@ -14,6 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="Start, stop and inspect the embedd
 def up() -> None:
     """Start the servers that are not running; keep the others."""
     from vector_platform.local import services
+    from vector_platform.wiring import load_settings
 
     for endpoint in services.up(load_settings().data_dir):
         say(f"{endpoint.name} is up at {endpoint.uri} (pid {endpoint.pid})")
@@ -23,6 +23,7 @@ def up() -> None:
 def down() -> None:
     """Stop the servers. What they hold stays in the data folder."""
     from vector_platform.local import services
+    from vector_platform.wiring import load_settings
 
     stopped = services.down(load_settings().data_dir)
     say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
@@ -32,6 +33,7 @@ def down() -> None:
 def status(as_json: JsonFlag = False) -> None:
     """Say which servers run, where, and why one died."""
     from vector_platform.local import services
+    from vector_platform.wiring import load_settings
 
     states = services.status(load_settings().data_dir)
     if as_json:

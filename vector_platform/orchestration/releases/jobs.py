@@ -339,7 +339,7 @@ def _parts(
     """The parts of a request, each with its release service; of several, those that are open."""
     parts = ReleaseRequests(platform.lake).parts(request_id)
     for part in [one for one in parts if one.open] or parts:
-        service = platform.release_service(part.backend, run_id=run_id)  # type: ignore[arg-type]
+        service = platform.release_service(part.backend, run_id=run_id)
         yield part.request_id, service
 
 

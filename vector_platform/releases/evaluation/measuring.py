@@ -9,6 +9,7 @@ from datetime import datetime
 
 from vector_platform.errors import TransientError
 from vector_platform.indexes.contract import IndexUnavailable
+from vector_platform.indexes.registry import stored_of
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import judged_alike, newest_evaluations
 from vector_platform.lake.lake import Lake
@@ -19,7 +20,6 @@ from vector_platform.releases.evaluation.changed_answers import changed_answers
 from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.evaluation.evidence import Change, Evidence, QualityScores
 from vector_platform.releases.evaluation.probes import Answer, ask
-from vector_platform.settings import stored_of
 
 # Latencies to have of each side; fewer probes are asked again and again.
 LATENCIES = 60

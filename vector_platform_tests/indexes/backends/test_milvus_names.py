@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.indexes.backends.milvus.names import collection_generation, collection_name
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.milvus.terms import mark, read_mark, search_params
 from vector_platform.indexes.contract import Generation
-from vector_platform.settings import MilvusIndex
 
 GENERATION = Generation("documents", "g0007", "static-1", 4)
 
@@ -33,8 +33,8 @@ def test_a_mark_is_read_from_properties_or_description() -> None:
 
 
 def test_hnsw_visits_at_least_as_many_rows_as_are_asked_for() -> None:
-    assert search_params(MilvusIndex(index_type="HNSW"), 10)["ef"] == 256
-    assert search_params(MilvusIndex(index_type="HNSW"), 500)["ef"] == 500
-    assert search_params(MilvusIndex(index_type="IVF_FLAT", search_params={"nprobe": 7}), 5) == {
+    assert search_params(MilvusSettings(index_type="HNSW"), 10)["ef"] == 256
+    assert search_params(MilvusSettings(index_type="HNSW"), 500)["ef"] == 500
+    assert search_params(MilvusSettings(index_type="IVF_FLAT", search_params={"nprobe": 7}), 5) == {
         "nprobe": 7
     }

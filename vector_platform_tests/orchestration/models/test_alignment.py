@@ -19,8 +19,9 @@ from vector_platform.models.errors import ModelError
 from vector_platform.models.local_versions import read_card
 from vector_platform.orchestration.models.assets import embed
 from vector_platform.orchestration.models.jobs import make_alignment
-from vector_platform.settings import SettingsError, load_settings, with_local_versions
+from vector_platform.settings import SettingsError, with_local_versions
 from vector_platform.training.alignment_sample import AlignmentRefused
+from vector_platform.wiring import load_settings
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.words import words_text
 from vector_platform_tests.orchestration.aligning import (

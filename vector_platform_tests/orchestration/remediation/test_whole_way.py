@@ -191,7 +191,7 @@ from pathlib import Path
 import dagster as dg
 from vector_platform.orchestration.converge import converge
 from vector_platform.orchestration.launch import Runs
-from vector_platform.settings import load_settings
+from vector_platform.wiring import load_settings
 from vector_platform_tests.orchestration.harness import MemoryPlatform
 
 settings = load_settings(Path({str(runs.platform.settings.root / "platform.yaml")!r}), {{}})

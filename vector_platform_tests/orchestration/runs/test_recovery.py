@@ -29,7 +29,7 @@ from pathlib import Path
 import dagster as dg
 from vector_platform.orchestration.runs.instance import open_instance
 from vector_platform.orchestration.runs.liveness import hold
-from vector_platform.settings import load_settings
+from vector_platform.wiring import load_settings
 
 @dg.op
 def stays():

@@ -13,10 +13,10 @@ from pymilvus import DataType, MilvusClient
 from vector_platform.indexes.backends.milvus.calls import MilvusCalls
 from vector_platform.indexes.backends.milvus.names import collection_generation, collection_name
 from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.milvus.terms import build_params, collection_mark, read_mark
 from vector_platform.indexes.contract import Claim, Generation
 from vector_platform.indexes.marks import is_marked, mark, marked_for, require_mark
-from vector_platform.settings import MilvusIndex as MilvusSettings
 
 # What the mark of a collection from before lakes had an identity lacks.
 _NEW: Final = ("lake", "generation")

@@ -32,6 +32,7 @@ from vector_platform.indexes.backends.milvus.keys import (
 )
 from vector_platform.indexes.backends.milvus.names import collection_alias, collection_name
 from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES, milvus_rows
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.milvus.terms import search_params, upsert_keeps_tenants
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.bisection import write_or_refuse
@@ -48,7 +49,6 @@ from vector_platform.indexes.contract import (
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of, pages
-from vector_platform.settings import MilvusIndex as MilvusSettings
 
 # Rows of a query that carries them whole: 1,000 with 4,096 dimensions and 40 kB of text are 56 MB,
 # below gRPC's 64 MiB. Milvus Lite takes messages of 256 MiB, and looks at all rows for each query.

@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.marks import CREATOR, mark
-from vector_platform.settings import MilvusIndex as MilvusSettings
 
 # Graph and cell sizes that reach .95 recall@10 on sentence vectors of 256 to 1,024 dimensions.
 _BUILD: Final[dict[str, dict[str, int]]] = {

@@ -1,1 +1,12 @@
-"""Pinecone: one index a model version, one namespace a tenant and generation."""
+"""Pinecone as an index backend: its settings, opening, names, rows, and what each promise takes.
+
+Belongs here: what the registry finds the backend by. Only this folder imports its client library.
+"""
+
+from vector_platform.indexes.backends.pinecone.opening import open_index
+from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
+from vector_platform.indexes.base import Backend
+
+BACKEND = Backend(
+    section=PineconeSettings, open=open_index, packages=("pinecone",), on_by_default=True
+)

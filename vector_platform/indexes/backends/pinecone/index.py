@@ -27,6 +27,7 @@ from vector_platform.indexes.backends.pinecone.indexes import PineconeIndexes
 from vector_platform.indexes.backends.pinecone.names import generation_marker, namespace_name
 from vector_platform.indexes.backends.pinecone.reading import RowReader
 from vector_platform.indexes.backends.pinecone.rows import batches_by_size, pinecone_documents
+from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.backends.pinecone.terms import (
     RowsAsked,
     alias_changes,
@@ -54,7 +55,6 @@ from vector_platform.indexes.contract import (
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.stored_rows import HIT_FIELDS, best, by_tenant, hit_of
-from vector_platform.settings import PineconeIndex as PineconeSettings
 
 
 class PineconeVectorIndex(VectorIndex):
