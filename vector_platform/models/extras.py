@@ -1,6 +1,6 @@
 """What must be installed for a model version to run.
 
-Belongs here: the optional packages of each inference backend.
+Belongs here: the inference libraries, and the optional packages of each.
 """
 
 from __future__ import annotations
@@ -13,9 +13,24 @@ OPENVINO = Extra("openvino", ("openvino", "transformers"))
 # Once for each model; what it makes is run without them.
 EXPORTING = Extra("openvino", ("onnx", "onnxscript", *TRANSFORMERS.packages))
 
+# Library -> what it takes. Its embedder is `backends/<library>.py`; a backend of `platform.yaml` is
+# a library, or one with a precision behind a hyphen.
+LIBRARIES = {
+    "torch": TRANSFORMERS,
+    "openvino": OPENVINO,
+}
 
-def extra_of(spec: Model) -> Extra | None:
-    """The extra that a model version needs; None for a static one, which numpy runs."""
-    if spec.kind == "static":
-        return None
-    return OPENVINO if spec.backend.startswith("openvino") else TRANSFORMERS
+
+def library_of(spec: Model) -> str:
+    """The inference library of a model version."""
+    return spec.backend.partition("-")[0]
+
+
+def require_library(name: str, spec: Model) -> None:
+    """See that what a model version is run with is installed. Static ones are run by numpy.
+
+    Raises:
+        MissingExtra: It is not.
+    """
+    if spec.kind != "static":
+        LIBRARIES[library_of(spec)].require(f"model {name}")

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
 
 from vector_platform.lake.contract import MODEL_VERSIONS, canonical_json
 from vector_platform.models.backends.static import StaticEmbedder
+from vector_platform.models.backends.transformer import TransformerEmbedder
 from vector_platform.models.base import Embedder
 from vector_platform.models.derived.versions import open_derived
 from vector_platform.models.errors import ModelError
+from vector_platform.models.extras import library_of
 from vector_platform.models.identity.fingerprint import fingerprint_of
 from vector_platform.models.identity.folder import ModelFolder, read_folder
 from vector_platform.models.identity.origins import find_weights
@@ -60,15 +63,9 @@ def open_model(
     fingerprint = fingerprint_of(name, spec, folder, cache_dir=cache_dir)
     if spec.kind == "static":
         return StaticEmbedder(name, fingerprint, folder)
-    if spec.backend.startswith("openvino"):
-        from vector_platform.models.backends.openvino import OpenVinoEmbedder
-
-        return OpenVinoEmbedder(
-            name, fingerprint, folder, batch_tokens=spec.batch_tokens, cache_dir=cache_dir
-        )
-    from vector_platform.models.backends.torch import TorchEmbedder
-
-    return TorchEmbedder(name, fingerprint, folder, batch_tokens=spec.batch_tokens)
+    backend = import_module(f"vector_platform.models.backends.{library_of(spec)}")
+    embedder: type[TransformerEmbedder] = backend.EMBEDDER
+    return embedder(name, fingerprint, folder, batch_tokens=spec.batch_tokens, cache_dir=cache_dir)
 
 
 def _check(name: str, spec: Model, folder: ModelFolder) -> None:

@@ -1,6 +1,6 @@
 """Table schemas of the contract as Dagster metadata.
 
-Belongs here: the alignment of an Arrow schema into what the UI shows as columns.
+Belongs here: from an Arrow schema to what the UI shows as columns.
 """
 
 from __future__ import annotations

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "contributing.md"
-SECTION = re.compile(
-    r"^## Add a check, with a reaction\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE
-)
-DIFF = re.compile(r"^```diff\n--- (\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+from vector_platform_tests.worked_examples import change_package, example, run_changed
 
 # In the changed package: Dagster has the check, its failure is answered, and texts say so.
 SCRIPT = """
@@ -64,48 +51,6 @@ print("answered")
 
 
 def test_the_example_of_a_check_with_a_reaction_is_three_files_and_works(tmp_path: Path) -> None:
-    package, unused = ROOT / "vector_platform", shutil.ignore_patterns("__pycache__")
-    shutil.copytree(package, tmp_path / package.name, ignore=unused)
-    changed = list(apply(example(), tmp_path))
-    assert len(changed) == 3
-    config = str(ROOT / "pyproject.toml")
-    lint = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", config, *changed]
-    subprocess.run(lint, check=True, cwd=tmp_path, capture_output=True)
+    assert len(change_package(example("Add a check, with a reaction"), tmp_path)) == 3
     (tmp_path / "home").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path / "home")],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split() == ["answered"], done.stderr
-
-
-def test_an_example_that_no_longer_fits_the_code_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "some.py").write_text("a = 1\n", encoding="utf-8")
-    with pytest.raises(AssertionError, match=r"some\.py has no single place"):
-        list(apply([("some.py", "@@\n a = 2\n+b = 1\n")], tmp_path))
-
-
-def example() -> list[tuple[str, str]]:
-    """(file, hunks) of the page's section."""
-    (section,) = SECTION.findall(PAGE.read_text(encoding="utf-8"))
-    return DIFF.findall(section)
-
-
-def apply(diffs: list[tuple[str, str]], root: Path) -> Iterator[str]:
-    """Change files as hunks without line numbers say; each must have one place to go to."""
-    for name, hunks in diffs:
-        text = (root / name).read_text(encoding="utf-8")
-        for hunk in hunks.removeprefix("@@\n").split("\n@@\n"):
-            lines = hunk.rstrip("\n").split("\n")
-            old = "\n".join(line[1:] for line in lines if not line.startswith("+"))
-            new = "\n".join(line[1:] for line in lines if not line.startswith("-"))
-            assert text.count(f"\n{old}\n") + text.startswith(f"{old}\n") == 1, (
-                f"{name} has no single place for:\n{hunk}"
-            )
-            text = text.replace(old, new, 1)
-        (root / name).write_text(text, encoding="utf-8")
-        yield name
+    assert run_changed(tmp_path, SCRIPT, str(tmp_path / "home")) == ["answered"]

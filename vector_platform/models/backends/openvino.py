@@ -26,8 +26,6 @@ from vector_platform.models.base import Vectors, unit_rows
 from vector_platform.models.errors import ModelError
 from vector_platform.models.extras import EXPORTING, OPENVINO
 from vector_platform.models.identity.artifacts import build_once
-from vector_platform.models.identity.fingerprint import Fingerprint
-from vector_platform.models.identity.folder import ModelFolder
 
 # An export in fp32 that loses anything but rounding is not the model.
 LEAST_EXPORT_COSINE = 0.9999
@@ -35,18 +33,6 @@ LEAST_EXPORT_COSINE = 0.9999
 
 class OpenVinoEmbedder(TransformerEmbedder):
     """A sentence-transformers model exported to OpenVINO."""
-
-    def __init__(
-        self,
-        name: str,
-        fingerprint: Fingerprint,
-        folder: ModelFolder,
-        *,
-        batch_tokens: int,
-        cache_dir: Path,
-    ) -> None:
-        super().__init__(name, fingerprint, folder, batch_tokens=batch_tokens)
-        self._cache_dir = cache_dir
 
     def _load(self) -> Runner:
         OPENVINO.require(f"model {self.name}")
@@ -144,6 +130,9 @@ class OpenVinoEmbedder(TransformerEmbedder):
                 f"the OpenVINO export differs from the model (cosine {cosines.min():.4f} on a "
                 "probe); use the backend torch or torch-bf16 for this model",
             )
+
+
+EMBEDDER = OpenVinoEmbedder
 
 
 def _compile(folder: Path, precision: str) -> Callable[[Ids, Ids], Vectors]:

@@ -62,6 +62,9 @@ class TorchEmbedder(TransformerEmbedder):
         return Runner(tokenizer, pad_id, forward)
 
 
+EMBEDDER = TorchEmbedder
+
+
 def load_sentence_transformer(name: str, folder: Path, *, dtype: object) -> SentenceTransformer:
     """Load a folder on the CPU, without progress bars and without a network.
 

@@ -9,6 +9,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,11 +45,18 @@ class TransformerEmbedder(Embedder):
     """Runs texts through a transformer in batches of fixed shape."""
 
     def __init__(
-        self, name: str, fingerprint: Fingerprint, folder: ModelFolder, *, batch_tokens: int
+        self,
+        name: str,
+        fingerprint: Fingerprint,
+        folder: ModelFolder,
+        *,
+        batch_tokens: int,
+        cache_dir: Path,
     ) -> None:
         super().__init__(name, fingerprint)
         self._folder = folder
         self._batch_tokens = batch_tokens
+        self._cache_dir = cache_dir
         self._lock = threading.Lock()
         self._runner: Runner | None = None
 

@@ -75,7 +75,7 @@ _SENTENCES = (
     "The museum shows paintings that were thought to be lost.",
     "A firewall rule blocks traffic from unknown networks.",
     "The train to the airport leaves every fifteen minutes.",
-    "Whoever aligns poetry must choose between sound and meaning.",
+    "Whoever translates poetry must choose between sound and meaning.",
     "The soil needs lime before anything is planted in it.",
     "Two witnesses described the car differently.",
     "The satellite measures the height of the waves from orbit.",

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from vector_platform.lake.contract import canonical_json
-from vector_platform.models.extras import extra_of
+from vector_platform.models.extras import library_of, require_library
 from vector_platform.models.identity.folder import ModelFolder
 from vector_platform.models.identity.hashing import hash_files
 from vector_platform.settings import Model
@@ -85,9 +85,7 @@ def fingerprint_of(name: str, spec: Model, folder: ModelFolder, *, cache_dir: Pa
     Raises:
         MissingExtra: The backend's library is not installed.
     """
-    extra = extra_of(spec)
-    if extra is not None:
-        extra.require(f"model {name}")
+    require_library(name, spec)
 
     def digest(paths: tuple[Path, ...]) -> str:
         return hash_files(paths, root=folder.root, cache_dir=cache_dir)
@@ -104,12 +102,11 @@ def fingerprint_of(name: str, spec: Model, folder: ModelFolder, *, cache_dir: Pa
         document_prompt=spec.document_prompt,
         query_prompt=spec.query_prompt,
         backend=spec.backend,
-        runtime=STATIC_RUNTIME if spec.kind == "static" else _runtime(spec.backend),
+        runtime=STATIC_RUNTIME if spec.kind == "static" else _runtime(library_of(spec)),
     )
 
 
-def _runtime(backend: str) -> str:
-    library = backend.split("-")[0]
+def _runtime(library: str) -> str:
     release = ".".join(version(library).split("+")[0].split(".")[:2])
     major = version("transformers").split(".")[0]
     export = f", {OPENVINO_EXPORT}" if library == "openvino" else ""

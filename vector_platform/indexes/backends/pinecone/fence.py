@@ -157,7 +157,7 @@ class NamespaceFence:
         documents: The SDK's documents client of the index.
         namespace: Which namespace.
         probe: Any vector of the right length, to search with.
-        guard: Makes the context a request runs in; it aligns errors and passes over a
+        guard: Makes the context a request runs in; it translates errors and passes over a
             namespace that is not there (yet).
         seconds: Longest wait for one kind of read.
     """
