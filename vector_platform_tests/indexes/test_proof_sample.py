@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vector_platform.indexes.plan import Plan, compare
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.sync.sync import IndexSync
-from vector_platform_tests.indexes.sync.test_sync import World
+from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.indexes.test_plan import Keys, batches, indexes, lakes
 from vector_platform_tests.lake.building import MODEL, chunk
 

@@ -10,7 +10,7 @@ import pytest
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.lake.snapshots import SnapshotIncomplete
 from vector_platform.lake.vector_quarantine import quarantine_runs
-from vector_platform_tests.indexes.sync.test_sync import World, ten_rows, world
+from vector_platform_tests.indexes.synced_world import World, ten_rows
 from vector_platform_tests.lake.building import (
     MODEL,
     append_vectors,
@@ -21,8 +21,6 @@ from vector_platform_tests.lake.building import (
     vector_of,
 )
 from vector_platform_tests.tiers import sampled
-
-__all__ = ["world"]
 
 BAD = [chunk("s:bad1", "from the wrong model", tenant="a"), chunk("s:bad2", "this too")]
 

@@ -9,7 +9,7 @@ from deltalake import write_deltalake
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
-from vector_platform_tests.indexes.sync.test_sync import World
+from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.lake.building import MODEL, chunk
 
 BAD = "what no index can hold"

@@ -1,6 +1,6 @@
 """Every verb of the command line, as people and scripts use it, against one deployment.
 
-The tests of this file are one story on one deployment, told in their order.
+Long, since the tests of this file are one story on one deployment, told in their order.
 """
 
 from __future__ import annotations
@@ -8,21 +8,17 @@ from __future__ import annotations
 import getpass
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import dagster as dg
 import pytest
-import typer
 
 from vector_platform.indexes.backends.milvus.names import collection_name
-from vector_platform.indexes.backends.pinecone.names import namespace_name
 from vector_platform.orchestration.check_results import CheckResult, newest_results
-from vector_platform.orchestration.keys import INDEX_MATCHES
+from vector_platform.remediation.checks import PARITY
 from vector_platform.settings import BackendName
+from vector_platform_tests.integration.damage import damage_milvus, damage_pinecone
 from vector_platform_tests.integration.deployments import (
     BACKENDS,
     WORDS,
@@ -35,31 +31,10 @@ from vector_platform_tests.lake.building import chunk, put
 pytestmark = pytest.mark.integration
 
 TOPICS = ["keys", "lamps", "chairs", "carpets", "windows", "stairs", "doors", "tables", "shelves"]
+
 ROWS = 27
+
 FROZEN = [{"name": "audit", "first_day": "2020-01-01"}]
-HEAVY = [
-    "dagster",
-    "torch",
-    "sentence_transformers",
-    "pyarrow",
-    "deltalake",
-    "duckdb",
-    "pandas",
-    "pymilvus",
-    "pinecone",
-]
-
-
-def verbs() -> list[list[str]]:
-    """Every command and group, as the words that name it."""
-    from vector_platform.cli.app import app
-
-    def below(command: Any, words: list[str]) -> Iterator[list[str]]:
-        yield words
-        for name, child in getattr(command, "commands", {}).items():
-            yield from below(child, [*words, name])
-
-    return list(below(typer.main.get_command(app), []))
 
 
 @pytest.fixture(scope="module")
@@ -93,44 +68,6 @@ def failed(done: Command) -> str:
     assert done.err.startswith("error: ")
     assert "Traceback" not in done.err
     return done.err
-
-
-# -- help, without a deployment -------------------------------------------------------------
-
-
-def test_every_verb_explains_itself_without_a_heavy_import() -> None:
-    program = (
-        "import json, sys\n"
-        "from vector_platform.cli import main\n"
-        f"for words in {verbs()!r}:\n"
-        "    sys.argv = ['vector-platform', *words, '--help']\n"
-        "    try:\n"
-        "        main()\n"
-        "    except SystemExit as stop:\n"
-        "        assert not stop.code, words\n"
-        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Usage:") == len(verbs()) > 20
-    assert json.loads(done.stdout.splitlines()[-1]) == []
-
-
-def test_every_verb_and_option_has_a_help_text() -> None:
-    from vector_platform.cli.app import app
-
-    def below(command: Any, name: str) -> Iterator[str]:
-        if not command.help:
-            yield name
-        for child_name, child in getattr(command, "commands", {}).items():
-            yield from below(child, f"{name} {child_name}")
-
-    assert list(below(typer.main.get_command(app), "vector-platform")) == []
-
-
-# -- one deployment -------------------------------------------------------------------------
 
 
 def test_a_run_without_its_servers_ends_before_anything_is_done(home: Deployment) -> None:
@@ -222,46 +159,9 @@ def test_status_verbs_speak_to_people_and_machines(home: Deployment) -> None:
     assert "chunks" in ok(home.cli("lake", "status")).out
 
 
-def damage_milvus(home: Deployment) -> None:
-    state = home.generation("milvus")
-    name = collection_name(state.identity)
-    with closing(home.milvus()) as client:
-
-        def row(row_id: str) -> dict[str, Any]:
-            (found,) = client.query(name, ids=[row_id], output_fields=["*"])
-            return dict(found)
-
-        client.delete(name, ids=["items:i0#0"])
-        client.upsert(name, [row("items:i1#0") | {"digest": "forged"}])
-        client.upsert(name, [row("items:i2#0") | {"id": "items:stranger#0"}])
-        client.upsert(name, [row("items:i4#0") | {"tenant": "west"}])
-
-
-def damage_pinecone(home: Deployment) -> None:
-    state = home.generation("pinecone")
-    east, west = (namespace_name(tenant, state.generation) for tenant in ("east", "west"))
-    with home.pinecone_index() as index:
-
-        def row(namespace: str, row_id: str) -> dict[str, Any]:
-            found = index.documents.fetch(namespace=namespace, ids=[row_id]).documents
-            return dict(found[row_id].to_dict())
-
-        index.documents.delete(namespace=east, ids=["items:i0#0"])
-        index.documents.upsert(
-            namespace=west, documents=[row(west, "items:i1#0") | {"digest": "forged"}]
-        )
-        index.documents.upsert(
-            namespace=east, documents=[row(east, "items:i2#0") | {"_id": "items:stranger#0"}]
-        )
-        index.documents.upsert(
-            namespace=west, documents=[row(east, "items:i4#0") | {"tenant": "west"}]
-        )
-        index.documents.delete(namespace=east, ids=["items:i4#0"])
-
-
 def parity(home: Deployment, backend: BackendName) -> CheckResult:
     """The newest evaluation of `index_matches_lake` that the UI shows."""
-    key = dg.AssetCheckKey(dg.AssetKey([backend, "documents"]), INDEX_MATCHES)
+    key = dg.AssetCheckKey(dg.AssetKey([backend, "documents"]), PARITY)
     return newest_results(home.runs.instance, [key], partition=WORDS)[key]
 
 

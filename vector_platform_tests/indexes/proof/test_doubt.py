@@ -13,7 +13,7 @@ from vector_platform.indexes.contract import Generation, RowKey
 from vector_platform.indexes.sync.writing import DeleteDiverged
 from vector_platform.lake.lake import Lake
 from vector_platform_tests.indexes.memory_index import MemoryIndex
-from vector_platform_tests.indexes.sync.test_sync import World, damage, ten_rows
+from vector_platform_tests.indexes.synced_world import World, damage, ten_rows
 from vector_platform_tests.lake.building import MODEL, chunk
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

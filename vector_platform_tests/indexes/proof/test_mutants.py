@@ -17,7 +17,7 @@ from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.indexes.sync.writing import DeleteDiverged
 from vector_platform_tests.indexes import mutants
 from vector_platform_tests.indexes.mutants import DELETES, OTHERS, UPSERTS, MutantIndex, Mutation
-from vector_platform_tests.indexes.sync.test_sync import World
+from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.lake.building import MODEL, chunk
 
 STRANGER = Generation("documents", "g0099", MODEL, 4)

@@ -20,7 +20,7 @@ from vector_platform.indexes.proof.verify import verify
 from vector_platform.indexes.proof_sample import ProofSample
 from vector_platform.indexes.sync import proving
 from vector_platform.lake.rules import canonical_json
-from vector_platform_tests.indexes.sync.test_sync import World
+from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.lake.building import MODEL, chunk
 
 ROWS = 140

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vector_platform.lake.snapshots import UnknownModelVersion
-from vector_platform_tests.indexes.sync.test_sync import World
+from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.lake.building import MODEL, chunk
 
 

@@ -1,0 +1,18 @@
+"""Fixtures of release tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vector_platform_tests.releases.deployment import Deployment
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Deployment:
+    """`old.v1` is live, and a rebuild of it is ready."""
+    made = Deployment(tmp_path)
+    state = made.sync().sync("old.v1").generation
+    made.pointer().promote(state, actor="ann", reason="first", evidence={}, run_id="run")
+    return made
