@@ -249,6 +249,21 @@ class Platform:
             open_encoder=self.embedder,
         )
 
+    def missing_extras(self) -> list[str]:
+        """A line for everything that the settings name and is not installed, with its extra."""
+        from vector_platform.corpus.chunking import TOKENIZER
+        from vector_platform.indexes import registry
+        from vector_platform.models import extras
+
+        named = {
+            f"model {name}": extras.extra_of(m) for name, m in self.settings.active_models.items()
+        }
+        named |= {
+            f"indexes.{name}": registry.extra_of(name) for name in self.settings.indexes.backends
+        }
+        lines = (extra.missing(what) for what, extra in named.items() if extra is not None)
+        return [line for line in (TOKENIZER.missing("chunking"), *lines) if line is not None]
+
     def close(self) -> None:
         """Close what was opened."""
         for target in self._targets.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,13 @@ def test_every_module_opens_with_its_charter() -> None:
         and not path.read_text(encoding="utf-8").lstrip().startswith('"""')
     ]
     assert silent == []
+
+
+def test_every_room_says_at_its_door_what_belongs_there_and_what_does_not() -> None:
+    doors = sorted((ROOT / "vector_platform").glob("*/__init__.py"))
+    said = {door.parent.name: door.read_text(encoding="utf-8") for door in doors}
+    assert [
+        room
+        for room, text in said.items()
+        if "\nBelongs here: " not in text or not re.search(r"Does\s+not\s+belong\s+here:", text)
+    ] == []

@@ -16,6 +16,7 @@ import pytest
 
 from vector_platform.corpus import chunking
 from vector_platform.faults import Extra
+from vector_platform.indexes import registry
 from vector_platform.models import extras
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +54,10 @@ models:
   minilm.v1: {path: minilm, backend: torch}
   fast.v1: {path: minilm, backend: openvino}
 """
-USED = [extras.TRANSFORMERS, extras.OPENVINO, extras.EXPORTING, chunking.TOKENIZER]
+USED = [
+    *(extras.TRANSFORMERS, extras.OPENVINO, extras.EXPORTING, chunking.TOKENIZER),
+    *map(registry.extra_of, registry.BACKENDS),
+]
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +136,26 @@ def test_what_needs_a_missing_package_says_its_extra_in_one_line(bare: Path) -> 
         "model minilm.v1 needs ..., not installed: pip install 'vector-platform[transformers]'",
         "model fast.v1 needs ..., not installed: pip install 'vector-platform[openvino]'",
     ]
+
+
+def test_config_check_names_everything_that_is_not_installed(bare: Path) -> None:
+    printed = run_bare(
+        bare,
+        "import sys\n"
+        "from vector_platform.cli import main\n"
+        "sys.argv = ['vector-platform', 'config', 'check', '--json']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    print(end.code)\n",
+    )
+    shown, code = printed.strip().rsplit("\n", 1)
+    lines = json.loads(shown)["not_installed"]
+    assert code == "2"
+    assert [line.split(" needs ")[0] for line in lines] == [
+        *("chunking", "model minilm.v1", "model fast.v1", "indexes.milvus", "indexes.pinecone"),
+    ]
+    assert lines[-1].endswith("pip install 'vector-platform[pinecone]'")
 
 
 @pytest.mark.parametrize("extra", USED, ids=lambda extra: "-".join((extra.name, *extra.packages)))

@@ -31,6 +31,11 @@ def registered(backend: BackendName) -> Backend[BackendSection]:
     return found
 
 
+def extra_of(backend: BackendName) -> Extra:
+    """What a backend is reached with: the extra of its name."""
+    return Extra(backend, registered(backend).packages)
+
+
 @cache
 def settings_model() -> type[Settings]:
     """`Settings` with the section of every backend under `indexes`.
@@ -58,9 +63,8 @@ def open_index(backend: BackendName, section: BackendSection, *, local: FindLoca
     Raises:
         MissingExtra: Its client library is not installed.
     """
-    found = registered(backend)
-    Extra(backend, found.packages).require(f"indexes.{backend}")
-    return found.open(section, local)
+    extra_of(backend).require(f"indexes.{backend}")
+    return registered(backend).open(section, local)
 
 
 def stored_of(backend: BackendName, recorded: str) -> dict[str, Any]:

@@ -26,11 +26,6 @@ def library_of(spec: Model) -> str:
     return spec.backend.partition("-")[0]
 
 
-def require_library(name: str, spec: Model) -> None:
-    """See that what a model version is run with is installed. Static ones are run by numpy.
-
-    Raises:
-        MissingExtra: It is not.
-    """
-    if spec.kind != "static":
-        LIBRARIES[library_of(spec)].require(f"model {name}")
+def extra_of(spec: Model) -> Extra | None:
+    """What a model version is run with; None for a static one, which numpy runs."""
+    return None if spec.kind == "static" else LIBRARIES[library_of(spec)]

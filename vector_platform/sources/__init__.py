@@ -1,1 +1,5 @@
-"""Readers of outside systems: rows with lineage, landed in raw tables. No model, no index."""
+"""Readers of outside systems, and landing what they read.
+
+Belongs here: from a section of `platform.yaml` to raw rows with lineage; every failure of a reader
+is a reject or a named error. Does not belong here: documents and chunks (`corpus`).
+"""

@@ -1,1 +1,5 @@
-"""Making model versions from those there are: tuned, adapted, aligned. Never serves."""
+"""Making model versions from those there are: fine-tuned, adapted, aligned.
+
+Belongs here: what is learnt from which judgements or pairs, and whether it is better. Does not
+belong here: running a model (`models`), releasing one (`releases`).
+"""

@@ -1,1 +1,1 @@
-"""Verbs over the indexes of a backend."""
+"""Verbs over the indexes: status, plan, sync, verify, repair, rebuild, adopting, migrating."""

@@ -1,1 +1,1 @@
-"""Verbs over golden queries, drift and quarantine."""
+"""Verbs over what is measured: drift and its references, golden queries, quarantined documents."""

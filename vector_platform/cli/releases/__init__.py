@@ -1,1 +1,1 @@
-"""Verbs over releases and their requests."""
+"""Verbs over what readers see: promoting, rolling back, and deciding release requests."""

@@ -1,1 +1,1 @@
-"""Verbs that run the platform: the pipeline, the demos, the embedded servers."""
+"""Verbs that start something: the whole pipeline, the UI, the demos, the embedded servers."""

@@ -1,1 +1,1 @@
-"""Slices of documents, and those that are kept from readers."""
+"""Slices of documents (by source, tenant, day), and those that a quarantine keeps from readers."""

@@ -1,1 +1,1 @@
-"""Delta tables and joins over them. Knows no table by name."""
+"""Delta tables: opening, writing, caching, joining them. Knows no table of ours by name."""

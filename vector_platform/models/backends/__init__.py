@@ -1,1 +1,1 @@
-"""How texts become vectors: one file for each library that runs a model."""
+"""How texts become vectors: the path all take, and a file for each library that runs a model."""

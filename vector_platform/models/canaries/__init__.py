@@ -1,1 +1,1 @@
-"""Does a model version still answer as it did when it was registered?"""
+"""Canary texts: choosing and asking them, comparing answers, and what a moved model wrote."""

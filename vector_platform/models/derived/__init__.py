@@ -1,1 +1,1 @@
-"""Model versions that are another one and a matrix."""
+"""Model versions that are another one and a matrix: over its queries, or over stored vectors."""

@@ -1,1 +1,1 @@
-"""What a model version is: its weights, its fingerprint, and where its files are."""
+"""What a model version is: where its weights are, what they hash to, its fingerprint."""

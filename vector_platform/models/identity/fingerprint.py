@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from vector_platform.lake.contract import canonical_json
-from vector_platform.models.extras import library_of, require_library
+from vector_platform.models.extras import extra_of, library_of
 from vector_platform.models.identity.folder import ModelFolder
 from vector_platform.models.identity.hashing import hash_files
 from vector_platform.settings import Model
@@ -85,7 +85,9 @@ def fingerprint_of(name: str, spec: Model, folder: ModelFolder, *, cache_dir: Pa
     Raises:
         MissingExtra: The backend's library is not installed.
     """
-    require_library(name, spec)
+    extra = extra_of(spec)
+    if extra is not None:
+        extra.require(f"model {name}")
 
     def digest(paths: tuple[Path, ...]) -> str:
         return hash_files(paths, root=folder.root, cache_dir=cache_dir)

@@ -1,1 +1,1 @@
-"""From landed rows to chunks: dbt marts, chunking, contract checks, slice quarantine."""
+"""From landed rows to chunks: dbt marts, chunking, contract checks, the jobs of quarantine."""

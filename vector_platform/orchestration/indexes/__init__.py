@@ -1,1 +1,1 @@
-"""Index assets, their parity checks, and repair."""
+"""Index assets, the checks that compare them with the lake, ingest and repair jobs."""

@@ -1,1 +1,1 @@
-"""Raw assets, and what lands files as they arrive."""
+"""Raw assets, a partition a day, and the sensor that lands files as they arrive."""

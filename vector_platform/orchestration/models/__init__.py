@@ -1,1 +1,1 @@
-"""Model versions: embedding them, checking their canaries, making and retiring them."""
+"""Assets and checks of embeddings, and the jobs and sensors that make and retire versions."""

@@ -1,1 +1,1 @@
-"""Golden queries, evaluations, and the checks of drift, recall and retrieval."""
+"""Assets of golden queries and evaluations, and the checks of drift, recall and retrieval."""

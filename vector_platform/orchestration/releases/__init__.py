@@ -1,1 +1,1 @@
-"""Jobs and sensors of releases."""
+"""The jobs and sensors by which release requests are asked for, decided, watched, taken back."""

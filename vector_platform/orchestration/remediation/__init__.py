@@ -1,1 +1,1 @@
-"""What answers failed checks: sensors that decide, and the jobs that they start."""
+"""What answers failed checks: sensors that decide, the jobs they start, what those record."""

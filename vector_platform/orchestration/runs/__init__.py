@@ -1,1 +1,1 @@
-"""Runs: starting them, knowing that their process lives, ending, retrying and reading them."""
+"""Runs of Dagster: starting them, knowing that their process lives, retrying, reading them back."""

@@ -1,1 +1,1 @@
-"""Pictures and tables of measurements, for asset metadata and reports."""
+"""Pictures and tables of measurements, for metadata and reports. Measures nothing."""

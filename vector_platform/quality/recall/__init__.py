@@ -1,1 +1,1 @@
-"""How much an index finds of what exact search over the lake finds."""
+"""How much an index finds of what exact search over the lake finds, by age and tenant."""

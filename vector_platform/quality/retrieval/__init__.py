@@ -1,1 +1,1 @@
-"""How well a model finds what people judged relevant, and comparing two models."""
+"""How well a model finds what people judged relevant, two models compared, and the questions."""

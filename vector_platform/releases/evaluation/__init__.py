@@ -1,1 +1,1 @@
-"""Measuring a generation that asks to be released. Judges nothing."""
+"""Measuring a generation that asks to be released, beside the live one. Judges nothing."""

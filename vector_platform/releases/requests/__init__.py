@@ -1,1 +1,1 @@
-"""Release requests: asking, approving, deciding, releasing, going back."""
+"""Release requests: asking, collecting evidence, approving, releasing, going back."""
