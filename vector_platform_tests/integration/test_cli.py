@@ -202,10 +202,12 @@ def test_a_row_served_with_another_vector_is_found_too(home: Deployment) -> None
     name = collection_name(home.generation("milvus").identity)
     with closing(home.milvus()) as client:
         (row,) = client.query(name, ids=["items:i7#0"], output_fields=["*"])
-        client.upsert(name, [dict(row) | {"vector": [0.0] * 255 + [1.0]}])
+        # An upsert may leave both copies on Milvus Lite, which is another fault.
+        client.delete(name, ids=["items:i7#0"])
+        client.insert(name, [dict(row) | {"vector": [0.0] * 255 + [1.0]}])
     found = home.cli("index", "verify")
     assert found.code == 2
-    assert "vectors: items:i7#0" in found.out
+    assert "contents: items:i7#0: vector" in found.out
     # Once somebody has seen it, a plain sync compares everything.
     facts = json.loads(ok(home.cli("index", "sync", "--json")).out)
     assert [(fact["mode"], fact["rows_upserted"]) for fact in facts] == [("full", 1), ("none", 0)]
