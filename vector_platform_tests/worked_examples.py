@@ -59,6 +59,7 @@ def change_package(found: Example, root: Path) -> list[str]:
     shutil.copytree(ROOT / "dbt", root / "dbt", ignore=shutil.ignore_patterns("target", "logs"))
     for name, text in found.files.items():
         assert not (root / name).exists(), f"{name} is there already"
+        (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     for name, hunks in found.diffs:
         change(root / name, hunks)
