@@ -44,8 +44,8 @@ with dg.instance_for_test() as instance:
     assert (run.action, run.evaluation_ids) == ("rebuild", ("e1",))
     assert "2 tenants have no rows" in run.why
 page = tables.written(tables.PAGE.read_text(encoding="utf-8"))
-assert f"| `{NAME}` | every index | no |" in page
-assert f"| `{NAME}` | The index has lost tenants. | `reindex` |" in page
+assert f"- `{NAME}` (every index): Some tenants" in page
+assert f"1. `{NAME}`: the index has lost tenants. Done: `reindex`." in page
 print("answered")
 """
 
