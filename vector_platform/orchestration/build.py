@@ -13,10 +13,7 @@ import dagster as dg
 from vector_platform.orchestration.corpus.checks import build_contract_checks
 from vector_platform.orchestration.corpus.chunks import build_chunks_asset
 from vector_platform.orchestration.corpus.marts import build_staging_assets
-from vector_platform.orchestration.corpus.quarantine_jobs import (
-    build_quarantine_job,
-    build_replay_job,
-)
+from vector_platform.orchestration.corpus.quarantine_jobs import replay_slice
 from vector_platform.orchestration.indexes.assets import build_index_assets
 from vector_platform.orchestration.indexes.checks import build_parity_checks
 from vector_platform.orchestration.indexes.jobs import build_ingest_job, build_repair_job
@@ -24,24 +21,20 @@ from vector_platform.orchestration.ingest.assets import build_raw_assets
 from vector_platform.orchestration.ingest.sensors import build_arrival_sensors
 from vector_platform.orchestration.models.assets import build_embeddings_asset
 from vector_platform.orchestration.models.checks import build_model_checks
-from vector_platform.orchestration.models.jobs import build_align_job, build_replace_job
+from vector_platform.orchestration.models.jobs import align_model, replace_alignment
 from vector_platform.orchestration.models.sensors import build_model_sensors
 from vector_platform.orchestration.quality.assets import build_quality_assets
 from vector_platform.orchestration.quality.drift_checks import build_drift_checks
-from vector_platform.orchestration.quality.golden_jobs import build_golden_job
+from vector_platform.orchestration.quality.golden_jobs import decide_golden_queries
 from vector_platform.orchestration.quality.recall_checks import build_recall_checks
 from vector_platform.orchestration.quality.retrieval_checks import build_retrieval_checks
 from vector_platform.orchestration.releases.jobs import (
-    build_reconcile_job,
-    build_release_jobs,
-    build_watch_job,
+    RELEASE_JOBS,
+    monitor_releases,
+    reconcile_releases,
 )
 from vector_platform.orchestration.releases.sensors import build_release_sensors
-from vector_platform.orchestration.remediation.jobs import build_reindex_job
-from vector_platform.orchestration.remediation.recalibration import build_recalibrate_job
-from vector_platform.orchestration.remediation.reembedding import build_reembed_job
-from vector_platform.orchestration.remediation.retraining import build_retrain_job
-from vector_platform.orchestration.remediation.sensors import build_sensors
+from vector_platform.orchestration.remediation.sensors import ANSWERS, build_sensors
 from vector_platform.orchestration.runs.launcher import holding_executor
 from vector_platform.orchestration.runs.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.runs.sensors import build_run_sensors
@@ -64,16 +57,7 @@ def build_definitions(
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     settings = settings or load_settings()
     ingest_day = build_ingest_job(settings)
-    answers = [
-        build_repair_job(settings),
-        build_reindex_job(settings),
-        build_reembed_job(),
-        build_retrain_job(),
-        build_recalibrate_job(),
-        build_quarantine_job(),
-    ]
-    replace_alignment = build_replace_job()
-    reconcile, watch = build_reconcile_job(settings), build_watch_job(settings)
+    repair_index = build_repair_job(settings)
     return dg.Definitions(
         assets=[
             *build_raw_assets(settings),
@@ -93,24 +77,22 @@ def build_definitions(
         ],
         jobs=[
             ingest_day,
-            *answers,
-            *build_release_jobs(settings),
-            reconcile,
-            watch,
-            build_replay_job(),
-            build_golden_job(settings),
-            build_align_job(),
+            repair_index,
+            *(answer.job for answer in ANSWERS),
+            *RELEASE_JOBS,
+            reconcile_releases,
+            monitor_releases,
+            replay_slice,
+            decide_golden_queries,
+            align_model,
             replace_alignment,
         ],
         schedules=build_schedules(settings, ingest_day),
         sensors=[
-            *build_sensors(
-                {job.name: job for job in answers},
-                every_seconds=settings.schedules.sensor_seconds,
-            ),
+            *build_sensors(repair_index, every_seconds=settings.schedules.sensor_seconds),
             *build_run_sensors(every_seconds=settings.schedules.sensor_seconds),
             *build_arrival_sensors(settings, ingest_day),
-            *build_release_sensors(settings, reconcile, watch),
+            *build_release_sensors(settings, reconcile_releases, monitor_releases),
             *build_model_sensors(
                 replace_alignment, every_seconds=settings.schedules.sensor_seconds
             ),

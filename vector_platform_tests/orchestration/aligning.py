@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from vector_platform.lake.contract import GOLDEN_QUERIES
 from vector_platform.orchestration.models.assets import embed
-from vector_platform.orchestration.models.jobs import AlignConfig, build_align_job
-from vector_platform.orchestration.releases.jobs import PromoteConfig, build_promote_job
+from vector_platform.orchestration.models.jobs import AlignConfig, align_model
+from vector_platform.orchestration.releases.jobs import PromoteConfig
+from vector_platform.orchestration.releases.jobs import promote as promote_job
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.words import (
     token_vectors,
@@ -84,11 +85,10 @@ def run(job: dg.JobDefinition, platform: MemoryPlatform, op: str, config: dg.Con
 
 
 def align(platform: MemoryPlatform, old: str = OLD, new: str = NEW) -> dict[str, Any]:
-    job = build_align_job()
-    made: dict[str, Any] = run(job, platform, "align", AlignConfig(old=old, new=new))
+    made: dict[str, Any] = run(align_model, platform, "align", AlignConfig(old=old, new=new))
     return made
 
 
 def promote(platform: MemoryPlatform, model_version: str) -> None:
     config = PromoteConfig(model_version=model_version, actor="test")
-    run(build_promote_job(platform.settings), platform, "promote_op", config)
+    run(promote_job, platform, "promote_op", config)

@@ -18,6 +18,7 @@ from vector_platform.lake.slices.slices import Slice
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.checks import audited_chunks
 from vector_platform.orchestration.corpus.chunks import cut_documents
+from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.remediation.checks import CHUNKS
 from vector_platform.remediation.decision import PlannedRun
@@ -87,84 +88,67 @@ def quarantine_config(run: PlannedRun, actor: str) -> dg.RunConfig:
     return dg.RunConfig({"quarantine": config})
 
 
-def build_quarantine_job() -> dg.JobDefinition:
-    """`quarantine_slice`: some documents have no chunks until a replay."""
+@one_op_job("quarantine", pool="lake_chunks")
+def quarantine_slice(
+    context: dg.OpExecutionContext,
+    config: QuarantineConfig,
+    platform: dg.ResourceParam[Platform],
+) -> list[dict[str, Any]]:
+    """Keep documents of a source or tenant from readers.
 
-    @dg.op(pool="lake_chunks")
-    def quarantine(
-        context: dg.OpExecutionContext,
-        config: QuarantineConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> list[dict[str, Any]]:
-        slices = [
-            Slice(one.source, one.tenant, date.fromisoformat(one.since) if one.since else None)
-            for one in config.slices
+    They stay in the lake and have no chunks until replay_slice. Indexes follow, through the
+    delete guard.
+    """
+    slices = [
+        Slice(one.source, one.tenant, date.fromisoformat(one.since) if one.since else None)
+        for one in config.slices
+    ]
+    quarantined = SliceQuarantine(platform.lake)
+    with retry_by_type():
+        held = [
+            quarantined.add(
+                slice_,
+                actor=config.actor,
+                reason=config.reason,
+                evaluation_id=config.evaluation or None,
+                run_id=context.run_id,
+                now=utc_now(),
+            )
+            for slice_ in slices
         ]
-        quarantined = SliceQuarantine(platform.lake)
-        with retry_by_type():
-            held = [
-                quarantined.add(
-                    slice_,
-                    actor=config.actor,
-                    reason=config.reason,
-                    evaluation_id=config.evaluation or None,
-                    run_id=context.run_id,
-                    now=utc_now(),
-                )
-                for slice_ in slices
-            ]
-            for one in held:
-                _record(platform, "quarantine", one, one.actor, one.reason, context.run_id)
-            _follow(context, platform)
-        return _facts(quarantined, held)
-
-    @dg.job(
-        name="quarantine_slice",
-        description="Keep documents of a source or tenant from readers: they stay in the lake and "
-        "have no chunks until replay_slice. Indexes follow, through the delete guard.",
-    )
-    def quarantine_slice() -> None:
-        quarantine()
-
-    return quarantine_slice
+        for one in held:
+            _record(platform, "quarantine", one, one.actor, one.reason, context.run_id)
+        _follow(context, platform)
+    return _facts(quarantined, held)
 
 
-def build_replay_job() -> dg.JobDefinition:
-    """`replay_slice`: documents in quarantine are cut again, as their source has them now."""
+@one_op_job("replay", pool="lake_chunks")
+def replay_slice(
+    context: dg.OpExecutionContext,
+    config: ReplayConfig,
+    platform: dg.ResourceParam[Platform],
+) -> list[dict[str, Any]]:
+    """End a quarantine: its documents are cut and embedded as they have been landed by now.
 
-    @dg.op(pool="lake_chunks")
-    def replay(
-        context: dg.OpExecutionContext,
-        config: ReplayConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> list[dict[str, Any]]:
-        quarantined = SliceQuarantine(platform.lake)
-        with retry_by_type():
-            lifted = [
-                quarantined.lift(
-                    quarantine_id,
-                    actor=config.actor,
-                    reason=config.reason,
-                    now=utc_now(),
-                    as_is=config.as_is,
-                )
-                for quarantine_id in config.quarantines
-            ]
-            for one in lifted:
-                actor, reason = one.lifted_by or config.actor, one.lift_reason or config.reason
-                _record(platform, "replay", one, actor, reason, context.run_id)
-            _follow(context, platform)
-        return _facts(quarantined, lifted)
-
-    @dg.job(
-        name="replay_slice",
-        description="End a quarantine: its documents are cut and embedded as they have been landed "
-        "by now. Refused while none of them has changed, unless it is to be given back as it is.",
-    )
-    def replay_slice() -> None:
-        replay()
-
-    return replay_slice
+    Refused while none of them has changed, unless it is to be given back as it is.
+    """
+    quarantined = SliceQuarantine(platform.lake)
+    with retry_by_type():
+        lifted = [
+            quarantined.lift(
+                quarantine_id,
+                actor=config.actor,
+                reason=config.reason,
+                now=utc_now(),
+                as_is=config.as_is,
+            )
+            for quarantine_id in config.quarantines
+        ]
+        for one in lifted:
+            actor, reason = one.lifted_by or config.actor, one.lift_reason or config.reason
+            _record(platform, "replay", one, actor, reason, context.run_id)
+        _follow(context, platform)
+    return _facts(quarantined, lifted)
 
 
 def _record(

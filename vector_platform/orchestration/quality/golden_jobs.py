@@ -12,9 +12,9 @@ from vector_platform.errors import TerminalError
 from vector_platform.lake.decisions import Decisions
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.quality.assets import gather_golden_queries
+from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.quality.retrieval.golden_proposals import BadProposal, GoldenProposals, State
-from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
 
@@ -38,43 +38,35 @@ class GoldenConfig(dg.Config):
     actor: str = "person"
 
 
-def build_golden_job(settings: Settings) -> dg.JobDefinition:
-    """`decide_golden_queries`: a person accepts or rejects what the platform has proposed."""
+@one_op_job("decide", pool="lake_golden_queries")
+def decide_golden_queries(
+    context: dg.OpExecutionContext,
+    config: GoldenConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, int]:
+    """Accept or reject proposed golden queries.
 
-    @dg.op(pool="lake_golden_queries")
-    def decide(
-        context: dg.OpExecutionContext,
-        config: GoldenConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, int]:
-        with retry_by_type():
-            if set(config.accept) & set(config.reject):
-                raise BadProposal("a proposal is either accepted or rejected")
-            if config.accept and not settings.golden_queries:
-                raise NoGoldenSets(
-                    "nothing is evaluated without golden_queries in platform.yaml: name a set "
-                    "there first, and accepted proposals are added to it"
-                )
-            decided = {
-                "accepted": _decide(platform, config.accept, "accepted", config, context.run_id),
-                "rejected": _decide(platform, config.reject, "rejected", config, context.run_id),
-            }
-            if settings.golden_queries:
-                facts = gather_golden_queries(platform, context.run_id)
-                context.log_event(
-                    dg.AssetMaterialization(asset_key=keys.GOLDEN_QUERIES, metadata=facts)
-                )
-        return decided
-
-    @dg.job(
-        name="decide_golden_queries",
-        description="Accept or reject proposed golden queries. Accepted ones are among the golden "
-        "queries from then on; the evaluation of every model version follows.",
-    )
-    def decide_golden_queries() -> None:
-        decide()
-
-    return decide_golden_queries
+    Accepted ones are among the golden queries from then on; the evaluation of every model
+    version follows.
+    """
+    with retry_by_type():
+        if set(config.accept) & set(config.reject):
+            raise BadProposal("a proposal is either accepted or rejected")
+        if config.accept and not platform.settings.golden_queries:
+            raise NoGoldenSets(
+                "nothing is evaluated without golden_queries in platform.yaml: name a set "
+                "there first, and accepted proposals are added to it"
+            )
+        decided = {
+            "accepted": _decide(platform, config.accept, "accepted", config, context.run_id),
+            "rejected": _decide(platform, config.reject, "rejected", config, context.run_id),
+        }
+        if platform.settings.golden_queries:
+            facts = gather_golden_queries(platform, context.run_id)
+            context.log_event(
+                dg.AssetMaterialization(asset_key=keys.GOLDEN_QUERIES, metadata=facts)
+            )
+    return decided
 
 
 def _decide(

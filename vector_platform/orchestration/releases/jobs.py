@@ -11,6 +11,7 @@ import dagster as dg
 
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.indexes.jobs import chosen_backends
+from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
@@ -22,7 +23,6 @@ from vector_platform.releases.requests.reconciliation import Reconciled
 from vector_platform.releases.requests.requests import ReleaseRequests
 from vector_platform.releases.requests.rollback import go_back
 from vector_platform.releases.requests.service import ReleaseService
-from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
 
@@ -102,234 +102,175 @@ class WatchConfig(dg.Config):
     backends: list[str] = []
 
 
-def build_release_jobs(settings: Settings) -> list[dg.JobDefinition]:
-    """The jobs that people launch."""
-    return [build_promote_job(settings), _show(), _approve(), _reject(), _rollback(settings)]
+@one_op_job("promote_op", pool="promote")
+def promote(
+    context: dg.OpExecutionContext,
+    config: PromoteConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, Any]:
+    """Ask for the release of a model version on the backends.
 
-
-def build_promote_job(settings: Settings) -> dg.JobDefinition:
-    """`promote`: ask for the release of a model version."""
-
-    @dg.op(pool="promote")
-    def promote_op(
-        context: dg.OpExecutionContext,
-        config: PromoteConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        with retry_by_type():
-            outcomes = promote_model(
-                _release_services(context, settings, platform, config.backends),
-                model_version=config.model_version or None,
-                candidates=list(platform.settings.active_models),
-                actor=config.actor,
-                reason=config.reason,
-                automatic=config.automatic,
-                overrides=overrides_of(
-                    config.override_freeze, config.reason if config.allow_shrink else ""
-                ),
-            )
-        for outcome in outcomes:
-            context.log.info(f"{outcome.backend}: {outcome.describe()}")
-        return {
-            outcome.backend: {
-                "moved": outcome.moved,
-                "waits": outcome.waits,
-                "request": outcome.request_id,
-                "summary": outcome.describe(),
-            }
-            for outcome in outcomes
-        }
-
-    @dg.job(
-        name="promote",
-        description="Ask for the release of a model version on the backends; without a name, of "
-        "the best by the newest evaluations on the golden queries.",
-    )
-    def promote() -> None:
-        promote_op()
-
-    return promote
-
-
-def _show() -> dg.JobDefinition:
-    @dg.op
-    def show_op(
-        context: dg.OpExecutionContext,
-        config: ShowConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        with retry_by_type():
-            known = ReleaseRequests(platform.lake)
-            asked = config.request_id
-            found = known.parts(asked) if asked else [one for one in known.all() if one.open]
-            reconciled = [
-                Reconciled(one, kept_report(platform.lake, one, platform.settings.releases), False)
-                for one in found
-            ]
-        if not found:
-            context.log.info("no release request is open")
-        return _told(context, platform.lake, reconciled)
-
-    @dg.job(
-        name="show_releases",
-        description="Open release requests, or one of any state: what each waits for, and the "
-        "report of its gates.",
-    )
-    def show_releases() -> None:
-        show_op()
-
-    return show_releases
-
-
-def _approve() -> dg.JobDefinition:
-    @dg.op(pool="promote")
-    def approve_op(
-        context: dg.OpExecutionContext,
-        config: DecisionConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        overrides = overrides_of(
-            config.override_freeze, config.reason if config.allow_shrink else ""
+    Without a name, of the best by the newest evaluations on the golden queries.
+    """
+    with retry_by_type():
+        outcomes = promote_model(
+            _release_services(context, platform, config.backends),
+            model_version=config.model_version or None,
+            candidates=list(platform.settings.active_models),
+            actor=config.actor,
+            reason=config.reason,
+            automatic=config.automatic,
+            overrides=overrides_of(
+                config.override_freeze, config.reason if config.allow_shrink else ""
+            ),
         )
-        reconciled = []
-        with retry_by_type():
-            for part, service in _parts(platform, config.request_id, context.run_id):
-                for what, why in overrides.items():
-                    service.override(part, what, actor=config.actor, reason=why)
-                reconciled.append(service.approve(part, actor=config.actor, reason=config.reason))
-        return _told(context, platform.lake, reconciled)
-
-    @dg.job(name="approve_release", description="Approve a release request.")
-    def approve_release() -> None:
-        approve_op()
-
-    return approve_release
-
-
-def _reject() -> dg.JobDefinition:
-    @dg.op(pool="promote")
-    def reject_op(
-        context: dg.OpExecutionContext,
-        config: DecisionConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        with retry_by_type():
-            reconciled = [
-                service.reject(part, actor=config.actor, reason=config.reason)
-                for part, service in _parts(platform, config.request_id, context.run_id)
-            ]
-        return _told(context, platform.lake, reconciled)
-
-    @dg.job(name="reject_release", description="Reject a release request, or withdraw your own.")
-    def reject_release() -> None:
-        reject_op()
-
-    return reject_release
-
-
-def build_reconcile_job(settings: Settings) -> dg.JobDefinition:
-    """`reconcile_releases`: look at every open request again."""
-
-    @dg.op(pool="promote")
-    def reconcile_op(
-        context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dict[str, Any]:
-        reconciled: list[Reconciled] = []
-        for backend in settings.indexes.backends:
-            with retry_by_type():
-                reconciled += platform.release_service(
-                    backend, run_id=context.run_id
-                ).reconcile_open()
-        return _told(context, platform.lake, reconciled)
-
-    @dg.job(
-        name="reconcile_releases",
-        tags=TRIED_AGAIN,
-        description="Measure open release requests anew where the lake has moved on, and release "
-        "those that nothing is in the way of any more.",
-    )
-    def reconcile_releases() -> None:
-        reconcile_op()
-
-    return reconcile_releases
-
-
-def _rollback(settings: Settings) -> dg.JobDefinition:
-    # In no pool: a rollback must not wait in the queue behind what it takes back.
-    @dg.op
-    def rollback_op(
-        context: dg.OpExecutionContext,
-        config: RollbackConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        with retry_by_type():
-            outcomes = go_back(
-                _release_services(context, settings, platform, config.backends),
-                actor=config.actor,
-                reason=config.reason,
-                allow_shrink=config.allow_shrink,
-                to=config.to or None,
-                before=config.before or None,
-            )
-        for outcome in outcomes:
-            context.log.info(f"{outcome.backend}: {outcome.describe()}")
-        return {
-            outcome.backend: {
-                "moved": outcome.moved,
-                "request": outcome.request_id,
-                "live": f"{outcome.model_version} {outcome.generation}",
-                "summary": outcome.describe(),
-            }
-            for outcome in outcomes
+    for outcome in outcomes:
+        context.log.info(f"{outcome.backend}: {outcome.describe()}")
+    return {
+        outcome.backend: {
+            "moved": outcome.moved,
+            "waits": outcome.waits,
+            "request": outcome.request_id,
+            "summary": outcome.describe(),
         }
-
-    @dg.job(
-        name="roll_back",
-        description="Make an earlier generation live again; without a name, the one before the "
-        "newest release. A run that is repeated completes what an earlier one has left.",
-    )
-    def roll_back() -> None:
-        rollback_op()
-
-    return roll_back
+        for outcome in outcomes
+    }
 
 
-def build_watch_job(settings: Settings) -> dg.JobDefinition:
-    """`monitor_releases`: look at releases in their bake period."""
+@one_op_job("show_op")
+def show_releases(
+    context: dg.OpExecutionContext,
+    config: ShowConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, Any]:
+    """Open release requests, or one of any state.
 
-    @dg.op(pool="promote")
-    def watch_op(
-        context: dg.OpExecutionContext,
-        config: WatchConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, str]:
-        seen: dict[str, str] = {}
-        for backend in chosen_backends(settings, config.backends):
-            with retry_by_type():
-                found = watch_live(platform.release_service(backend, run_id=context.run_id))
-            if found is not None:
-                seen[backend] = f"{found.action}: {found.why}"
-                context.log.info(f"{backend}: {seen[backend]}")
-        return seen
+    What each waits for, and the report of its gates.
+    """
+    with retry_by_type():
+        known = ReleaseRequests(platform.lake)
+        asked = config.request_id
+        found = known.parts(asked) if asked else [one for one in known.all() if one.open]
+        reconciled = [
+            Reconciled(one, kept_report(platform.lake, one, platform.settings.releases), False)
+            for one in found
+        ]
+    if not found:
+        context.log.info("no release request is open")
+    return _told(context, platform.lake, reconciled)
 
-    @dg.job(
-        name="monitor_releases",
-        tags=TRIED_AGAIN,
-        description="Ask the live and the previous generation the same queries while a release "
-        "is in its bake period, and go back when the live one is out of its band.",
-    )
-    def monitor_releases() -> None:
-        watch_op()
 
-    return monitor_releases
+@one_op_job("approve_op", pool="promote")
+def approve_release(
+    context: dg.OpExecutionContext,
+    config: DecisionConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, Any]:
+    """Approve a release request."""
+    overrides = overrides_of(config.override_freeze, config.reason if config.allow_shrink else "")
+    reconciled = []
+    with retry_by_type():
+        for part, service in _parts(platform, config.request_id, context.run_id):
+            for what, why in overrides.items():
+                service.override(part, what, actor=config.actor, reason=why)
+            reconciled.append(service.approve(part, actor=config.actor, reason=config.reason))
+    return _told(context, platform.lake, reconciled)
+
+
+@one_op_job("reject_op", pool="promote")
+def reject_release(
+    context: dg.OpExecutionContext,
+    config: DecisionConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, Any]:
+    """Reject a release request, or withdraw your own."""
+    with retry_by_type():
+        reconciled = [
+            service.reject(part, actor=config.actor, reason=config.reason)
+            for part, service in _parts(platform, config.request_id, context.run_id)
+        ]
+    return _told(context, platform.lake, reconciled)
+
+
+@one_op_job("reconcile_op", pool="promote", tags=TRIED_AGAIN)
+def reconcile_releases(
+    context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]
+) -> dict[str, Any]:
+    """Measure open release requests anew where the lake has moved on.
+
+    Those that nothing is in the way of any more are released.
+    """
+    reconciled: list[Reconciled] = []
+    for backend in platform.settings.indexes.backends:
+        with retry_by_type():
+            reconciled += platform.release_service(backend, run_id=context.run_id).reconcile_open()
+    return _told(context, platform.lake, reconciled)
+
+
+# In no pool: a rollback must not wait in the queue behind what it takes back.
+@one_op_job("rollback_op")
+def roll_back(
+    context: dg.OpExecutionContext,
+    config: RollbackConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, Any]:
+    """Make an earlier generation live again; without a name, the one before the newest.
+
+    A run that is repeated completes what an earlier one has left.
+    """
+    with retry_by_type():
+        outcomes = go_back(
+            _release_services(context, platform, config.backends),
+            actor=config.actor,
+            reason=config.reason,
+            allow_shrink=config.allow_shrink,
+            to=config.to or None,
+            before=config.before or None,
+        )
+    for outcome in outcomes:
+        context.log.info(f"{outcome.backend}: {outcome.describe()}")
+    return {
+        outcome.backend: {
+            "moved": outcome.moved,
+            "request": outcome.request_id,
+            "live": f"{outcome.model_version} {outcome.generation}",
+            "summary": outcome.describe(),
+        }
+        for outcome in outcomes
+    }
+
+
+@one_op_job("watch_op", pool="promote", tags=TRIED_AGAIN)
+def monitor_releases(
+    context: dg.OpExecutionContext,
+    config: WatchConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, str]:
+    """Watch releases in their bake period.
+
+    The live and the previous generation are asked the same queries. When the live one is out
+    of its band, readers go back.
+    """
+    seen: dict[str, str] = {}
+    for backend in chosen_backends(platform.settings, config.backends):
+        with retry_by_type():
+            found = watch_live(platform.release_service(backend, run_id=context.run_id))
+        if found is not None:
+            seen[backend] = f"{found.action}: {found.why}"
+            context.log.info(f"{backend}: {seen[backend]}")
+    return seen
+
+
+# What people launch.
+RELEASE_JOBS = (promote, show_releases, approve_release, reject_release, roll_back)
 
 
 def _release_services(
-    context: dg.OpExecutionContext, settings: Settings, platform: Platform, asked: list[str]
+    context: dg.OpExecutionContext, platform: Platform, asked: list[str]
 ) -> list[ReleaseService]:
     return [
         platform.release_service(backend, run_id=context.run_id, progress=context.log.info)
-        for backend in chosen_backends(settings, asked)
+        for backend in chosen_backends(platform.settings, asked)
     ]
 
 

@@ -14,11 +14,11 @@ import dagster as dg
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.indexes.jobs import RepairConfig, chosen_backends
+from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
 from vector_platform.remediation.decision import PlannedRun
-from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
 
@@ -81,59 +81,50 @@ def repair_config(run: PlannedRun, actor: str) -> dg.RunConfig:
     return dg.RunConfig({"repair": RepairConfig(model_version=only, backends=backends)})
 
 
-def build_reindex_job(settings: Settings) -> dg.JobDefinition:
-    """`reindex`: a new generation from the lake, and its release where its model is live."""
+@one_op_job("rebuild", pool="reindex")
+def reindex(
+    context: dg.OpExecutionContext,
+    config: ReindexConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, Any]:
+    """Build a new generation of a model version beside the live one.
 
-    @dg.op(pool="reindex")
-    def rebuild(
-        context: dg.OpExecutionContext,
-        config: ReindexConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        targets = [
-            (target.model_version, backend)
-            for target in config.targets
-            for backend in chosen_backends(settings, target.backends)
-        ]
-        built: dict[str, Any] = {}
-        for model_version, backend in targets:
-            with retry_by_type():
-                service = platform.release_service(
-                    backend, run_id=context.run_id, progress=context.log.info
-                )
-                report = service.context.sync.build(model_version)
-                gates: dict[str, Any] = {}
-                live = service.context.pointer.live()
-                if live and live.model_version == model_version:
-                    reconciled = service.release(
-                        report.generation,
-                        actor=config.actor,
-                        reason=config.reason,
-                        automatic=config.automatic,
-                        overrides={"shrink": config.reason} if config.allow_shrink else {},
-                        evidence_ids=tuple(config.evaluations),
-                    )
-                    context.log.info(f"{backend}: {reconciled.describe()}")
-                    gates = {"release": reconciled.describe()}
-                    if reconciled.report is not None:
-                        names = names_of(platform.lake, reconciled.report.evidence.changed)
-                        gates["gates"] = dg.MetadataValue.md(as_markdown(reconciled.report, names))
-            context.log_event(
-                dg.AssetMaterialization(
-                    asset_key=keys.index(backend, settings),
-                    partition=model_version,
-                    metadata={**report.facts(), **gates},
-                )
+    It is proven equal to the lake. Where that model is live, its release is asked for.
+    """
+    targets = [
+        (target.model_version, backend)
+        for target in config.targets
+        for backend in chosen_backends(platform.settings, target.backends)
+    ]
+    built: dict[str, Any] = {}
+    for model_version, backend in targets:
+        with retry_by_type():
+            service = platform.release_service(
+                backend, run_id=context.run_id, progress=context.log.info
             )
-            built[f"{backend}/{model_version}"] = report.generation.generation
-        return built
-
-    @dg.job(
-        name="reindex",
-        description="Build a new generation of a model version beside the live one, prove it "
-        "equal to the lake, and ask for its release where that model is live.",
-    )
-    def reindex() -> None:
-        rebuild()
-
-    return reindex
+            report = service.context.sync.build(model_version)
+            gates: dict[str, Any] = {}
+            live = service.context.pointer.live()
+            if live and live.model_version == model_version:
+                reconciled = service.release(
+                    report.generation,
+                    actor=config.actor,
+                    reason=config.reason,
+                    automatic=config.automatic,
+                    overrides={"shrink": config.reason} if config.allow_shrink else {},
+                    evidence_ids=tuple(config.evaluations),
+                )
+                context.log.info(f"{backend}: {reconciled.describe()}")
+                gates = {"release": reconciled.describe()}
+                if reconciled.report is not None:
+                    names = names_of(platform.lake, reconciled.report.evidence.changed)
+                    gates["gates"] = dg.MetadataValue.md(as_markdown(reconciled.report, names))
+        context.log_event(
+            dg.AssetMaterialization(
+                asset_key=keys.index(backend, platform.settings),
+                partition=model_version,
+                metadata={**report.facts(), **gates},
+            )
+        )
+        built[f"{backend}/{model_version}"] = report.generation.generation
+    return built

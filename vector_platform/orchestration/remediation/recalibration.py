@@ -12,9 +12,10 @@ import dagster as dg
 from vector_platform.errors import TerminalError
 from vector_platform.lake.decisions import Decisions, utc_now
 from vector_platform.orchestration.quality.drift_checks import policy_of
+from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.quality.drift import calibration
 from vector_platform.quality.drift.acceptance import days_to_accept
-from vector_platform.quality.drift.calibration import PLATFORM, recalibrate_reference
 from vector_platform.quality.drift.verdict import judge_drift
 from vector_platform.quality.retrieval.golden_proposals import GoldenProposals
 from vector_platform.quality.sketches.references import Reference, newest_reference
@@ -57,31 +58,22 @@ def recalibrate_config(run: PlannedRun, actor: str) -> dg.RunConfig:
     return dg.RunConfig({"recalibrate": config})
 
 
-def build_recalibrate_job() -> dg.JobDefinition:
-    """`recalibrate_reference`: other days become what later days are compared with."""
+@one_op_job("recalibrate", pool="lake_embeddings")
+def recalibrate_reference(
+    context: dg.OpExecutionContext,
+    config: RecalibrateConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, Any]:
+    """Accept the newest days since the stream moved, or the named ones, as normal.
 
-    @dg.op(pool="lake_embeddings")
-    def recalibrate(
-        context: dg.OpExecutionContext,
-        config: RecalibrateConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        accepted: dict[str, Any] = {}
-        for model_version in config.model_versions:
-            with retry_by_type():
-                accepted[model_version] = _accept(platform, model_version, config, context)
-        return accepted
-
-    @dg.job(
-        name="recalibrate_reference",
-        description="Accept the newest days since the stream moved, or the days that are named, "
-        "as normal: fit a feature map on them, compare later days with them, and propose golden "
-        "queries for what is new in them. Embeds nothing and builds nothing.",
-    )
-    def recalibrate_job() -> None:
-        recalibrate()
-
-    return recalibrate_job
+    A feature map is fitted on them, later days are compared with them, and golden queries are
+    proposed for what is new in them. Nothing is embedded, and nothing is built.
+    """
+    accepted: dict[str, Any] = {}
+    for model_version in config.model_versions:
+        with retry_by_type():
+            accepted[model_version] = _accept(platform, model_version, config, context)
+    return accepted
 
 
 def _accept(
@@ -96,7 +88,7 @@ def _accept(
     if known is not None:
         _follow(platform, known, context.run_id)
     first, last = _days(platform, model_version, config)
-    reference = recalibrate_reference(
+    reference = calibration.recalibrate_reference(
         lake,
         model_version,
         first_day=first,
@@ -149,7 +141,7 @@ def _follow(platform: Platform, reference: Reference, run_id: str) -> int:
     """
     decisions = Decisions(platform.lake, run_id=run_id)
     subject = f"{reference.model_version} reference {reference.sequence}"
-    if reference.actor == PLATFORM or decisions.about(subject):
+    if reference.actor == calibration.PLATFORM or decisions.about(subject):
         return 0
     proposed = GoldenProposals(platform.lake, run_id=run_id).propose(reference, now=utc_now())
     decisions.record(

@@ -1,59 +1,27 @@
 """Retraining: from judgements to a new model version with a proven generation.
 
-Belongs here: the job `retrain` and the order of its steps.
+Belongs here: the job `retrain` around `training/retraining.py`.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-import shutil
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import numpy as np
-import numpy.typing as npt
 
-from vector_platform.lake.contract import hash_text
-from vector_platform.models.base import Embedder
-from vector_platform.models.derived.versions import open_derived
-from vector_platform.models.identity.hashing import hash_file
-from vector_platform.models.local_versions import keep_model, write_card
-from vector_platform.models.registry import open_model
-from vector_platform.orchestration.models.jobs import index_model
+from vector_platform.orchestration.models.jobs import index_model, workshop
 from vector_platform.orchestration.remediation.proposals import (
     ProposalConfig,
     ask_for_release,
     reasons_of,
 )
+from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.quality.retrieval.comparison import Comparison
 from vector_platform.remediation.decision import PlannedRun
-from vector_platform.settings import Model
-from vector_platform.training.candidates import (
-    ChallengerRefused,
-    Pool,
-    Split,
-    choose_pool,
-    collect_judgements,
-    compare_models,
-    demand_a_win,
-    describe,
-    drawn,
-    read_feedback,
-    split_by_document,
-    training_pairs,
-)
-from vector_platform.training.finetune import fine_tune
-from vector_platform.training.pairs import Pair, TrainingRuntime
-from vector_platform.training.query_adapter import train_adapter
-from vector_platform.wiring import NotConfigured, Platform
-
-# Room that the suffix of a trained version leaves of a name's 48 characters.
-BASE_NAME_LENGTH = 36
-# One trained document in five chooses how far an adapter goes.
-SET_ASIDE_SHARE = 0.2
+from vector_platform.training import retraining
+from vector_platform.training.candidates import describe
+from vector_platform.wiring import Platform
 
 
 class RetrainConfig(ProposalConfig):
@@ -75,212 +43,37 @@ def retrain_config(run: PlannedRun, actor: str) -> dg.RunConfig:
     return dg.RunConfig({"train": config})
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A trained model version that is not proposed yet.
+@one_op_job("train", pool="lake_embeddings")
+def retrain(
+    context: dg.OpExecutionContext,
+    config: RetrainConfig,
+    platform: dg.ResourceParam[Platform],
+) -> dict[str, Any]:
+    """Train a new model version from golden queries and feedback.
 
-    Attributes:
-        name: What it will be called: its base and the hash of what was trained.
-        settings: Its entry under `models`.
-        folder: Where its card, and its weights or matrix, are.
+    One that is better on every gated metric on held-out documents is embedded, indexed and
+    proven; any other is refused with the numbers.
     """
-
-    name: str
-    settings: dict[str, Any]
-    folder: Path
-
-
-def build_retrain_job() -> dg.JobDefinition:
-    """`retrain`: a challenger that wins on held-out queries, built beside what is live."""
-
-    @dg.op(pool="lake_embeddings")
-    def train(
-        context: dg.OpExecutionContext,
-        config: RetrainConfig,
-        platform: dg.ResourceParam[Platform],
-    ) -> dict[str, Any]:
-        with retry_by_type():
-            base = base_of(platform, config.model_version)
-            name, comparisons = train_model(platform, base, context.log.info)
-            facts = index_model(platform, name, context)
-            releases = ask_for_release(platform, name, config, context)
-        won = {metric: one.facts() for metric, one in comparisons.items()}
-        context.log.info(f"{name} is built: {describe(comparisons)}")
-        return {"model_version": name, "base": base, "won": won, "releases": releases, **facts}
-
-    @dg.job(
-        name="retrain",
-        description="Train a new model version from golden queries and feedback. One that is "
-        "better on every gated metric on held-out documents is embedded, indexed and proven; any "
-        "other is refused with the numbers.",
-    )
-    def retrain() -> None:
-        train()
-
-    return retrain
+    with retry_by_type():
+        base = base_of(platform, config.model_version)
+        name, comparisons = train_model(platform, base, context.log.info)
+        facts = index_model(platform, name, context)
+        releases = ask_for_release(platform, name, config, context)
+    won = {metric: one.facts() for metric, one in comparisons.items()}
+    context.log.info(f"{name} is built: {describe(comparisons)}")
+    return {"model_version": name, "base": base, "won": won, "releases": releases, **facts}
 
 
 def base_of(platform: Platform, asked: str) -> str:
-    """The model version to start from, with weights of its own: the asked or the live one's.
-
-    Raises:
-        NotConfigured: None is live, or it is provisional.
-    """
-    name = asked
-    for backend in platform.settings.indexes.backends:
-        live = platform.live_pointer(backend).live()
-        name = name or (live.model_version if live else "")
-    if not name:
-        raise NotConfigured("no model version is live yet: name one to retrain")
-    spec = platform.settings.models[platform.embedder(name).name]
-    if spec.aligned is not None:
-        raise NotConfigured(f"{name} is provisional: retrain {spec.aligned.target}")
-    return spec.adapter_of or name
+    """The model version to start from: the asked or the live one's."""
+    live = (platform.live_pointer(name).live() for name in platform.settings.indexes.backends)
+    with workshop(platform) as shop:
+        return retraining.base_of(shop, asked, (one.model_version for one in live if one))
 
 
 def train_model(
     platform: Platform, base: str, log: Callable[[str], None]
 ) -> tuple[str, dict[str, Comparison]]:
-    """Train by each configured method until one wins; keep that one.
-
-    Returns:
-        The new model version and its comparison with the base, a metric each.
-
-    Raises:
-        NothingToLearn: There are too few judgements.
-        ChallengerRefused: None wins on every gated metric; nothing is kept.
-    """
-    lake, settings = platform.lake, platform.settings.retraining
-    feedback = (
-        read_feedback(platform.settings.root / Path(settings.feedback).expanduser())
-        if settings.feedback
-        else []
-    )
-    judgements = collect_judgements(lake.golden_queries.read(), feedback)
-    split = split_by_document(judgements, settings.held_out_share)
-    pool = choose_pool(lake, base, split.held_out, settings.pool_contents)
-    refused: list[str] = []
-    for method in settings.methods:
-        with tempfile.TemporaryDirectory(prefix="vector-platform-train-") as place:
-            train = _adapt if method == "adapter" else _fine_tune
-            candidate = train(platform, base, split, Path(place), log)
-            log(f"{candidate.name} is trained by {method} on {len(split.trained)} judgements")
-            try:
-                return candidate.name, _keep_if_better(platform, base, candidate, split, pool)
-            except ChallengerRefused as error:
-                log(str(error))
-                refused.append(str(error))
-    raise ChallengerRefused("\n".join(refused))
-
-
-def _keep_if_better(
-    platform: Platform, base: str, candidate: Candidate, split: Split, pool: Pool
-) -> dict[str, Comparison]:
-    champion = platform.embedder(base)
-    challenger = _opened(platform, candidate)
-    comparisons = compare_models(platform.lake, champion, challenger, split.held_out, pool)
-    demand_a_win(candidate.name, comparisons)
-    about = f"Trained from {base}: {describe(comparisons)}."
-
-    def fill(folder: Path) -> None:
-        shutil.copytree(candidate.folder, folder, dirs_exist_ok=True)
-
-    keep_model(
-        platform.data_dir,
-        candidate.name,
-        settings=candidate.settings | {"description": about},
-        fill=fill,
-    )
-    platform.follow_local_versions()
-    return comparisons
-
-
-def _adapt(
-    platform: Platform, base: str, split: Split, folder: Path, log: Callable[[str], None]
-) -> Candidate:
-    model, settings = platform.embedder(base), platform.settings.retraining
-    runtime = TrainingRuntime(settings.seed, settings.threads)
-    pairs, queries, documents, answers = training_pairs(platform.lake, model, split.trained)
-    vector_map, facts = train_adapter(
-        queries, documents, answers, set_aside=_set_aside(pairs), runtime=runtime
-    )
-    vector_map.save(folder)
-    card = {
-        "made_by": "retrain",
-        "of": base,
-        "bases": {base: model.fingerprint.digest},
-        "vectors_of": base,
-        "map": vector_map.digest,
-        "pairs": len(pairs),
-        "trained_queries": _queries(split),
-        **facts,
-        **runtime.facts(),
-    }
-    write_card(folder, card)
-    name = f"{base[:BASE_NAME_LENGTH]}.qa-{vector_map.digest[:8]}"
-    return Candidate(name, {"adapter_of": base}, folder)
-
-
-def _fine_tune(
-    platform: Platform, base: str, split: Split, folder: Path, log: Callable[[str], None]
-) -> Candidate:
-    model, settings = platform.embedder(base), platform.settings.retraining
-    runtime = TrainingRuntime(settings.seed, settings.threads)
-    pairs, *_ = training_pairs(platform.lake, model, split.trained)
-    prints = model.fingerprint
-    facts = fine_tune(
-        base,
-        platform.weights_of(base),
-        folder,
-        [
-            Pair(prints.query_prompt + one.query, prints.document_prompt + one.text, one.doc_id)
-            for one in pairs
-        ],
-        steps=settings.steps,
-        batch_pairs=settings.batch_pairs,
-        runtime=runtime,
-        on_step=lambda step, loss: log(f"step {step}, loss {loss:.4f}") if step % 10 == 0 else None,
-    )
-    digest = hash_file(folder / "model.safetensors", platform.data_dir / "models")
-    card = {
-        "made_by": "retrain",
-        "of": base,
-        "trained_from": {base: prints.digest},
-        "weights": digest,
-        "trained_queries": _queries(split),
-        **facts,
-        **runtime.facts(),
-    }
-    write_card(folder, card)
-    spec = platform.settings.models[base].model_dump(
-        mode="json",
-        exclude_defaults=True,
-        exclude={"package", "path", "hub", "revision", "description", "retired"},
-    )
-    return Candidate(f"{base[:BASE_NAME_LENGTH]}.ft-{digest[:8]}", spec, folder)
-
-
-def _opened(platform: Platform, candidate: Candidate) -> Embedder:
-    """A candidate's embedder, opened from where it was trained."""
-    cache_dir = platform.data_dir / "models"
-    spec = Model.model_validate({**candidate.settings, "path": str(candidate.folder)})
-    if spec.adapter_of is None:
-        return open_model(candidate.name, spec, cache_dir=cache_dir)
-    return open_derived(
-        candidate.name,
-        spec,
-        candidate.folder,
-        cache_dir=cache_dir,
-        open_base=platform.embedder,
-    )
-
-
-def _queries(split: Split) -> list[str]:
-    """What the card says of the queries: enough to know one again, not to read it."""
-    return sorted({hash_text(one.query) for one in split.trained})
-
-
-def _set_aside(pairs: list[Pair]) -> npt.NDArray[np.bool_]:
-    """Every pair of one document in five, by the hash of its id."""
-    aside = [drawn(pair.doc_id, SET_ASIDE_SHARE, salt="set aside") for pair in pairs]
-    return np.array(aside, dtype=bool)
+    """A new model version that wins, and its comparison with the base, a metric each."""
+    with workshop(platform) as shop:
+        return retraining.train_model(shop, base, log)

@@ -4,17 +4,21 @@ Belongs here: the automation sensor, and one sensor for each action that answers
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import dagster as dg
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.corpus.quarantine_jobs import quarantine_config
+from vector_platform.orchestration.corpus.quarantine_jobs import quarantine_config, quarantine_slice
 from vector_platform.orchestration.dagster_internals import get_current_datetime
-from vector_platform.orchestration.remediation.jobs import reindex_config, repair_config
-from vector_platform.orchestration.remediation.recalibration import recalibrate_config
-from vector_platform.orchestration.remediation.reembedding import reembed_config
-from vector_platform.orchestration.remediation.retraining import retrain_config
+from vector_platform.orchestration.remediation.jobs import reindex, reindex_config, repair_config
+from vector_platform.orchestration.remediation.recalibration import (
+    recalibrate_config,
+    recalibrate_reference,
+)
+from vector_platform.orchestration.remediation.reembedding import reembed, reembed_config
+from vector_platform.orchestration.remediation.retraining import retrain, retrain_config
 from vector_platform.orchestration.remediation.ticks import react
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.remediation.reactions import SENSORS, Sensor, answered_by
@@ -24,24 +28,36 @@ from vector_platform.wiring import Platform
 _TAGGED_EVALUATIONS = 5
 
 
-# What a job is told about the run that it answers. A sensor without a job starts nothing.
-_CONFIGS: Mapping[str, Callable[[PlannedRun, str], dg.RunConfig]] = {
-    "reembed": reembed_config,
-    "repair_index": repair_config,
-    "reindex": reindex_config,
-    "retrain": retrain_config,
-    "recalibrate_reference": recalibrate_config,
-    "quarantine_slice": quarantine_config,
-}
+@dataclass(frozen=True)
+class Answer:
+    """A job that sensors may start.
+
+    Attributes:
+        job: The job.
+        config: What it is told of a planned run, and by which sensor.
+    """
+
+    job: dg.JobDefinition
+    config: Callable[[PlannedRun, str], dg.RunConfig]
+
+
+# Those of one op. A repair has an op for each backend.
+ANSWERS = (
+    Answer(reembed, reembed_config),
+    Answer(reindex, reindex_config),
+    Answer(retrain, retrain_config),
+    Answer(recalibrate_reference, recalibrate_config),
+    Answer(quarantine_slice, quarantine_config),
+)
 
 
 def build_sensors(
-    jobs: Mapping[str, dg.JobDefinition], *, every_seconds: int
+    repair_index: dg.JobDefinition, *, every_seconds: int
 ) -> list[dg.SensorDefinition]:
     """All sensors, running by default: a platform that must be switched on does not follow.
 
     Args:
-        jobs: Jobs that sensors may start, by name.
+        repair_index: Rewrites what differs in an index.
         every_seconds: How often they look.
     """
     automation = dg.AutomationConditionSensorDefinition(
@@ -51,32 +67,34 @@ def build_sensors(
         minimum_interval_seconds=every_seconds,
         description="Runs every asset whose automation condition holds.",
     )
-    reactions = (_reaction_sensor(one, jobs, every_seconds) for one in SENSORS)
+    answers = {one.job.name: one for one in (Answer(repair_index, repair_config), *ANSWERS)}
+    reactions = (
+        _reaction_sensor(one, answers[one.job] if one.job else None, every_seconds)
+        for one in SENSORS
+    )
     return [automation, *reactions]
 
 
-def _reaction_sensor(
-    answer: Sensor, jobs: Mapping[str, dg.JobDefinition], every_seconds: int
-) -> dg.SensorDefinition:
+def _reaction_sensor(one: Sensor, answer: Answer | None, every_seconds: int) -> dg.SensorDefinition:
     @dg.sensor(
-        name=answer.name,
-        job=jobs[answer.job] if answer.job else None,
+        name=one.name,
+        job=answer.job if answer else None,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=every_seconds,
-        description=answer.description,
+        description=one.description,
     )
     def sensor(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult:
         tick = react(
-            answered_by(answer),
-            actor=answer.name,
+            answered_by(one),
+            actor=one.name,
             platform=platform,
             instance=context.instance,
             now=get_current_datetime(),
-            per_model=answer.per_model,
+            per_model=one.per_model,
         )
-        requests = [_request(run, answer) for run in tick.runs]
+        requests = [_request(run, answer, one.name) for run in tick.runs if answer]
         if requests:
             if tick.left:
                 context.log.info(f"left as they are: {tick.describe_left()}")
@@ -86,11 +104,10 @@ def _reaction_sensor(
     return sensor
 
 
-def _request(run: PlannedRun, answer: Sensor) -> dg.RunRequest:
-    assert answer.job is not None
+def _request(run: PlannedRun, answer: Answer, sensor: str) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=run.run_key,
-        run_config=_CONFIGS[answer.job](run, answer.name),
+        run_config=answer.config(run, sensor),
         tags={
             keys.EVALUATION_TAG: ", ".join(run.evaluation_ids[:_TAGGED_EVALUATIONS]),
             keys.REASON_TAG: run.why,

@@ -16,8 +16,8 @@ from dagster._core.test_utils import freeze_time
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.orchestration.models.assets import embed
 from vector_platform.orchestration.models.jobs import (
-    build_replace_job,
     make_alignment,
+    put_in_place,
     replace_alignment,
 )
 from vector_platform.orchestration.models.sensors import build_model_sensors
@@ -59,7 +59,7 @@ class Replacing:
     def __init__(self, platform: MemoryPlatform) -> None:
         self._platform = platform
         self._cursor: str | None = None
-        self._job = build_replace_job()
+        self._job = replace_alignment
         _, self._sensor = build_model_sensors(self._job, every_seconds=60)
 
     def tick(self, *, at: datetime = NOON) -> list[dg.RunRequest]:
@@ -107,7 +107,7 @@ def test_the_true_version_takes_the_place_when_it_is_complete_and_not_before(
     promote(platform, NAME)
     sensor = Replacing(platform)
     assert sensor.tick() == []
-    told = replace_alignment(platform, NAME, "run", quiet)
+    told = put_in_place(platform, NAME, "run", quiet)
     assert "contents have no vector under new.v1 yet" in told
     assert not platform.settings.models[NAME].retired
     embed(platform, NEW, "run", quiet)
@@ -123,7 +123,7 @@ def test_the_true_version_takes_the_place_when_it_is_complete_and_not_before(
         index = platform.target(backend)
         assert isinstance(index, MemoryIndex)
         assert [p.generation.name for p in index.claims("documents")] == [live.generation]
-    assert "is retired already" in replace_alignment(platform, NAME, "run", quiet)
+    assert "is retired already" in put_in_place(platform, NAME, "run", quiet)
     assert sensor.tick(at=NOON + HOUR) == []
 
 

@@ -22,14 +22,14 @@ from vector_platform.orchestration.models.assets import embed
 from vector_platform.orchestration.remediation.retraining import (
     RetrainConfig,
     base_of,
-    build_retrain_job,
+    retrain,
     train_model,
 )
 from vector_platform.releases.requests.requests import ReleaseRequests
 from vector_platform.remediation.faults import Scope
 from vector_platform.remediation.suppression import answered
 from vector_platform.training.candidates import ChallengerRefused, NothingToLearn
-from vector_platform.wiring import NotConfigured
+from vector_platform.training.workshop import CannotBeMade
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.words import (
     VOCABULARY,
@@ -97,7 +97,7 @@ def test_an_adapter_that_wins_is_served_from_the_vectors_of_its_base(
 ) -> None:
     platform = deployment(root, tmp_path)
     before = platform.lake.embeddings.version()
-    done = build_retrain_job().execute_in_process(
+    done = retrain.execute_in_process(
         run_config=dg.RunConfig({"train": RetrainConfig(model_version=BASE)}),
         resources={"platform": platform},
     )
@@ -165,7 +165,7 @@ def test_a_fine_tuned_model_embeds_the_corpus_anew_under_its_own_name(
     root: Path, tmp_path: Path
 ) -> None:
     platform = deployment(root, tmp_path, methods=["fine-tune"])
-    done = build_retrain_job().execute_in_process(
+    done = retrain.execute_in_process(
         run_config=dg.RunConfig({"train": RetrainConfig(model_version=BASE)}),
         resources={"platform": platform},
     )
@@ -219,7 +219,7 @@ def test_feedback_adds_to_the_golden_queries_and_a_bad_line_is_named(
 
 def test_too_few_judgements_and_nothing_live_are_refused(root: Path, tmp_path: Path) -> None:
     platform = deployment(root, tmp_path)
-    with pytest.raises(NotConfigured, match="no model version is live"):
+    with pytest.raises(CannotBeMade, match="no model version is live"):
         base_of(platform, "")
     ask(platform, {n: f"w{n}" for n in range(20)})
     with pytest.raises(NothingToLearn, match="add golden queries or feedback"):

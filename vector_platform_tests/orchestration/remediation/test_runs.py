@@ -15,7 +15,7 @@ from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration.remediation.action_log import ActionLog
 from vector_platform.orchestration.remediation.recalibration import (
     RecalibrateConfig,
-    build_recalibrate_job,
+    recalibrate_reference,
 )
 from vector_platform.orchestration.remediation.reembedding import name_anew
 from vector_platform.quality.drift.calibration import MIN_REFERENCE_DAYS
@@ -141,7 +141,7 @@ def test_a_reference_of_too_few_days_is_left_to_people(
 def test_a_reference_that_a_person_accepts_is_a_decision_taken_once(
     platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
-    lake, job = platform.lake, build_recalibrate_job()
+    lake, job = platform.lake, recalibrate_reference
     stream = Stream(lake)
     stream.add_days({day: vectors(stream.rng, 20) for day in range(MIN_REFERENCE_DAYS)})
     config = RecalibrateConfig(model_versions=[MODEL], reason="a new catalogue", actor="ada")
