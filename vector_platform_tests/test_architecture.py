@@ -85,3 +85,21 @@ def test_every_room_says_at_its_door_what_belongs_there_and_what_does_not() -> N
         for room, text in said.items()
         if "\nBelongs here: " not in text or not re.search(r"Does\s+not\s+belong\s+here:", text)
     ] == []
+
+
+def test_a_file_of_orchestration_that_knows_nothing_of_dagster_is_not_there() -> None:
+    room = ROOT / "vector_platform" / "orchestration"
+    knows = re.compile(
+        r"^\s*(?:import|from) (?:dagster|vector_platform\.orchestration)", re.MULTILINE
+    )
+    plain = [
+        str(path.relative_to(room))
+        for path in sorted(room.rglob("*.py"))
+        if path.name != "__init__.py" and not knows.search(path.read_text(encoding="utf-8"))
+    ]
+    assert plain == []
+
+
+def test_orchestration_holds_a_dozen_files_beside_its_systems() -> None:
+    room = ROOT / "vector_platform" / "orchestration"
+    assert len([path for path in room.glob("*.py") if path.name != "__init__.py"]) <= 12

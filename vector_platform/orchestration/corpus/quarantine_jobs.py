@@ -90,9 +90,7 @@ def quarantine_config(run: PlannedRun, actor: str) -> dg.RunConfig:
 
 @one_op_job("quarantine", pool="lake_chunks")
 def quarantine_slice(
-    context: dg.OpExecutionContext,
-    config: QuarantineConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: QuarantineConfig, platform: dg.ResourceParam[Platform]
 ) -> list[dict[str, Any]]:
     """Keep documents of a source or tenant from readers.
 
@@ -124,9 +122,7 @@ def quarantine_slice(
 
 @one_op_job("replay", pool="lake_chunks")
 def replay_slice(
-    context: dg.OpExecutionContext,
-    config: ReplayConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: ReplayConfig, platform: dg.ResourceParam[Platform]
 ) -> list[dict[str, Any]]:
     """End a quarantine: its documents are cut and embedded as they have been landed by now.
 

@@ -50,9 +50,7 @@ class ReplaceConfig(dg.Config):
 
 @one_op_job("align", pool="lake_embeddings")
 def align_model(
-    context: dg.OpExecutionContext,
-    config: AlignConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: AlignConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Build the provisional version of a new model from an old one's stored vectors.
 
@@ -67,9 +65,7 @@ def align_model(
 
 @one_op_job("replace", pool="promote", tags=TRIED_AGAIN)
 def replace_alignment(
-    context: dg.OpExecutionContext,
-    config: ReplaceConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: ReplaceConfig, platform: dg.ResourceParam[Platform]
 ) -> str:
     """Serve a model's true vectors, once complete, where readers see aligned ones.
 

@@ -4,16 +4,13 @@ Belongs here: `lake/golden_queries` and `quality/retrieval`.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from vector_platform.lake.contract import EVALUATIONS, GOLDEN_QUERIES, canonical_json, hash_text
-from vector_platform.lake.evaluations import Measurement, keep, newest_evaluations
-from vector_platform.lake.snapshots import Snapshot
+from vector_platform.lake.contract import EVALUATIONS, GOLDEN_QUERIES
+from vector_platform.lake.evaluations import newest_evaluations
 from vector_platform.models.local_versions import trained_on
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus, follow_sources
@@ -22,23 +19,11 @@ from vector_platform.orchestration.inputs import INPUTS, golden_inputs, recorded
 from vector_platform.orchestration.partitions import after_all, model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.quality.pictures.plots import as_markdown, metric_bars
+from vector_platform.quality.retrieval.golden_evaluation import evaluate_golden
 from vector_platform.quality.retrieval.golden_proposals import ACCEPTED_SET, GoldenProposals
-from vector_platform.quality.retrieval.measures import (
-    NO_GOLDEN,
-    GoldenSet,
-    NoGoldenQueries,
-    QualityReport,
-    ScoredDoc,
-    current_golden,
-    evaluate,
-    exact_top_k,
-)
 from vector_platform.settings import Settings
 from vector_platform.sources.golden import read_golden_queries
 from vector_platform.wiring import Platform
-
-# Metrics at 10 need ten documents; more are kept for nobody.
-TOP_K = 10
 
 
 def build_quality_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -137,95 +122,26 @@ def repeat_evaluation(platform: Platform, model_version: str) -> dict[str, Any] 
 
 def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[str, Any]:
     """Evaluate a model version on the golden queries and record the result. Returns the facts."""
-    lake = platform.lake
-    snapshot = lake.snapshot()
-    golden = current_golden(lake)
-    if golden is None:
-        raise NoGoldenQueries(NO_GOLDEN)
-    vectors = platform.embedder(model_version).encode_queries(list(golden.texts))
-
-    def answers(tenants: tuple[str | None, ...] | None) -> list[list[ScoredDoc]]:
-        return exact_top_k(lake, model_version, snapshot, vectors, k=TOP_K, tenants=tenants)
-
-    found = answers(None)
-    overall, within = evaluate(found, golden), evaluate(answers(golden.tenants), golden)
-    learnt = trained_on(platform.data_dir, model_version)
-    measured = measurements(
-        overall,
-        within,
-        model_version,
-        snapshot,
-        golden,
-        answers=dict(zip(golden.query_ids, map(_answer_hash, found), strict=True)),
-        seen=[
-            query
-            for query, text in zip(golden.query_ids, golden.texts, strict=True)
-            if hash_text(text) in learnt
-        ],
+    found = evaluate_golden(
+        platform.lake,
+        platform.embedder(model_version),
+        trained_on=trained_on(platform.data_dir, model_version),
+        run_id=run_id,
     )
-    evaluation_id = keep(lake, *measured, run_id=run_id, now=datetime.now(UTC))
     metric = platform.settings.quality.evaluation_metric
     picture = metric_bars(
-        {"all tenants": overall.means[metric], "within the tenant": within.means[metric]},
+        {
+            "all tenants": found.overall.means[metric],
+            "within the tenant": found.within.means[metric],
+        },
         metric=metric,
     )
     return {
-        **overall.facts(),
-        **{f"tenant_{name}": value for name, value in within.facts().items() if name != "queries"},
+        **found.facts(),
         "picture": dg.MetadataValue.md(as_markdown(picture, f"{metric} of {model_version}")),
-        "snapshot": str(snapshot),
-        "evaluation_id": evaluation_id,
+        "snapshot": str(found.snapshot),
+        "evaluation_id": found.evaluation_id,
     }
-
-
-def measurements(
-    overall: QualityReport,
-    within: QualityReport,
-    model_version: str,
-    snapshot: Snapshot,
-    golden: GoldenSet,
-    *,
-    answers: Mapping[str, str],
-    seen: Sequence[str],
-) -> list[Measurement]:
-    """What is kept of an evaluation: one a metric; `details` has what is known of each query.
-
-    Args:
-        overall: Scores over all tenants.
-        within: Scores within each query's tenant.
-        model_version: Whose.
-        snapshot: What was searched.
-        golden: What was asked.
-        answers: Query -> a hash of the documents found over all tenants, in their order.
-        seen: Queries that the model was trained on.
-    """
-    judgements = golden.judgements()
-    return [
-        Measurement(
-            kind=kind,
-            subject="golden_queries",
-            model_version=model_version,
-            metric=metric,
-            value=estimate.mean,
-            sample_size=estimate.count,
-            chunks_version=snapshot.chunks,
-            details={
-                "interval": [estimate.low, estimate.high],
-                "scores": {
-                    query: round(score, 6) for query, score in report.per_query[metric].items()
-                },
-                "judgements": judgements,
-                "answers": answers,
-                "seen": seen,
-            },
-        )
-        for kind, report in (("retrieval", overall), ("retrieval_within_tenant", within))
-        for metric, estimate in report.means.items()
-    ]
-
-
-def _answer_hash(found: Sequence[ScoredDoc]) -> str:
-    return hash_text(canonical_json([one.doc_id for one in found]))[:16]
 
 
 def _same_rows(stored: pa.Table, rows: pa.Table) -> bool:

@@ -40,9 +40,7 @@ class GoldenConfig(dg.Config):
 
 @one_op_job("decide", pool="lake_golden_queries")
 def decide_golden_queries(
-    context: dg.OpExecutionContext,
-    config: GoldenConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: GoldenConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, int]:
     """Accept or reject proposed golden queries.
 

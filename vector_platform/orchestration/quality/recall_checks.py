@@ -15,7 +15,6 @@ import dagster as dg
 from vector_platform.lake.evaluations import evaluation_history
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
-from vector_platform.orchestration.quality.recall import KIND, METRIC, RecallVerdict, measure_recall
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture, shown_table
 from vector_platform.quality.pictures.check_pictures import recall_bars, recall_curves, time_line
@@ -25,6 +24,13 @@ from vector_platform.quality.recall.details import (
     lost_neighbours,
     reading,
     recall_curve,
+)
+from vector_platform.quality.recall.measured import (
+    KIND,
+    METRIC,
+    NothingProven,
+    RecallVerdict,
+    measure_generation,
 )
 from vector_platform.remediation import checks
 from vector_platform.remediation.next_steps import what_happens
@@ -74,6 +80,32 @@ def _recall_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
             )
 
     return check
+
+
+def measure_recall(
+    platform: Platform, backend: BackendName, model_version: str, *, run_id: str
+) -> RecallVerdict:
+    """Measure what readers see of a model version, and record the result.
+
+    That is the live generation; of a model version that is not live, its newest. What waits for
+    its release is measured by the gates, and must not hide what readers miss until then.
+
+    Raises:
+        NothingProven: No generation has been proven yet.
+        IndexUnavailable: The backend does not answer.
+    """
+    following = platform.live_pointer(backend).following(model_version)
+    if not following:
+        raise NothingProven(f"{backend} has no generation of {model_version} to measure")
+    return measure_generation(
+        platform.lake,
+        platform.target(backend),
+        following[0],
+        queries=platform.recall_queries,
+        floor=platform.settings.quality.recall_floor,
+        timer=platform.timer,
+        run_id=run_id,
+    )
 
 
 def _slices(verdict: RecallVerdict) -> dg.MarkdownMetadataValue:

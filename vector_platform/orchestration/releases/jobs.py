@@ -104,9 +104,7 @@ class WatchConfig(dg.Config):
 
 @one_op_job("promote_op", pool="promote")
 def promote(
-    context: dg.OpExecutionContext,
-    config: PromoteConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: PromoteConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Ask for the release of a model version on the backends.
 
@@ -139,9 +137,7 @@ def promote(
 
 @one_op_job("show_op")
 def show_releases(
-    context: dg.OpExecutionContext,
-    config: ShowConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: ShowConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Open release requests, or one of any state.
 
@@ -162,9 +158,7 @@ def show_releases(
 
 @one_op_job("approve_op", pool="promote")
 def approve_release(
-    context: dg.OpExecutionContext,
-    config: DecisionConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: DecisionConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Approve a release request."""
     overrides = overrides_of(config.override_freeze, config.reason if config.allow_shrink else "")
@@ -179,9 +173,7 @@ def approve_release(
 
 @one_op_job("reject_op", pool="promote")
 def reject_release(
-    context: dg.OpExecutionContext,
-    config: DecisionConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: DecisionConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Reject a release request, or withdraw your own."""
     with retry_by_type():
@@ -210,9 +202,7 @@ def reconcile_releases(
 # In no pool: a rollback must not wait in the queue behind what it takes back.
 @one_op_job("rollback_op")
 def roll_back(
-    context: dg.OpExecutionContext,
-    config: RollbackConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: RollbackConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Make an earlier generation live again; without a name, the one before the newest.
 
@@ -242,9 +232,7 @@ def roll_back(
 
 @one_op_job("watch_op", pool="promote", tags=TRIED_AGAIN)
 def monitor_releases(
-    context: dg.OpExecutionContext,
-    config: WatchConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: WatchConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, str]:
     """Watch releases in their bake period.
 

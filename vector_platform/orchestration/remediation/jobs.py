@@ -83,9 +83,7 @@ def repair_config(run: PlannedRun, actor: str) -> dg.RunConfig:
 
 @one_op_job("rebuild", pool="reindex")
 def reindex(
-    context: dg.OpExecutionContext,
-    config: ReindexConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: ReindexConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Build a new generation of a model version beside the live one.
 

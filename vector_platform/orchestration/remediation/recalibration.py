@@ -60,9 +60,7 @@ def recalibrate_config(run: PlannedRun, actor: str) -> dg.RunConfig:
 
 @one_op_job("recalibrate", pool="lake_embeddings")
 def recalibrate_reference(
-    context: dg.OpExecutionContext,
-    config: RecalibrateConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: RecalibrateConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Accept the newest days since the stream moved, or the named ones, as normal.
 

@@ -45,9 +45,7 @@ def reembed_config(run: PlannedRun, actor: str) -> dg.RunConfig:
 
 @one_op_job("propose", pool="lake_embeddings")
 def reembed(
-    context: dg.OpExecutionContext,
-    config: ReembedConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: ReembedConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Give a model that was changed under its name a new model version.
 

@@ -45,9 +45,7 @@ def retrain_config(run: PlannedRun, actor: str) -> dg.RunConfig:
 
 @one_op_job("train", pool="lake_embeddings")
 def retrain(
-    context: dg.OpExecutionContext,
-    config: RetrainConfig,
-    platform: dg.ResourceParam[Platform],
+    context: dg.OpExecutionContext, config: RetrainConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Train a new model version from golden queries and feedback.
 

@@ -133,8 +133,8 @@ def test_an_adapter_that_wins_is_served_from_the_vectors_of_its_base(
     assert base_of(platform, name) == BASE
     # Its requests are answers to what is wrong with the base, and with every adapter of it.
     for request in ReleaseRequests(platform.lake).all():
-        assert answered(platform, "retrain", request) == (Scope(BASE), Scope(name))
-        assert answered(platform, "propose_version", request) == ()
+        assert answered(platform.settings, "retrain", request) == (Scope(BASE), Scope(name))
+        assert answered(platform.settings, "propose_version", request) == ()
 
 
 @pytest.mark.deep
@@ -175,7 +175,7 @@ def test_a_fine_tuned_model_embeds_the_corpus_anew_under_its_own_name(
     assert len({one.weights for one in prints.values()}) == 2
     assert len({one.tokenizer for one in prints.values()}) == 1
     for request in ReleaseRequests(platform.lake).all():
-        assert answered(platform, "retrain", request) == (Scope(BASE),)
+        assert answered(platform.settings, "retrain", request) == (Scope(BASE),)
 
 
 def test_what_is_learnt_from_noise_is_refused_by_every_method_and_leaves_nothing(

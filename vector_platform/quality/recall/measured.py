@@ -1,20 +1,29 @@
 """Measuring the recall of a generation, and keeping the result.
 
-Belongs here: the queries, the measurement and its record for one generation of a deployment.
+Belongs here: the queries, the measurement and its record for one generation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from vector_platform.errors import TerminalError
+from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import Measurement, keep
-from vector_platform.quality.recall.index_recall import Answers, IndexRecall, examine, judge
-from vector_platform.settings import BackendName
-from vector_platform.wiring import Platform
+from vector_platform.lake.lake import Lake
+from vector_platform.lake.snapshots import Snapshot
+from vector_platform.quality.recall.index_queries import IndexQueries
+from vector_platform.quality.recall.index_recall import (
+    Answers,
+    IndexRecall,
+    Timer,
+    examine,
+    judge,
+)
 
 KIND = "index_recall"
 METRIC = "recall@10"
@@ -43,44 +52,43 @@ class RecallVerdict:
     deleted_share: float | None
 
 
-def measure_recall(
-    platform: Platform, backend: BackendName, model_version: str, *, run_id: str
-) -> RecallVerdict:
-    """Measure what readers see of a model version, and record the result.
-
-    That is the live generation; of a model version that is not live, its newest. What waits for
-    its release is measured by the gates, and must not hide what readers miss until then.
-
-    Raises:
-        NothingProven: No generation has been proven yet.
-        IndexUnavailable: The backend does not answer.
-    """
-    following = platform.live_pointer(backend).following(model_version)
-    if not following:
-        raise NothingProven(f"{backend} has no generation of {model_version} to measure")
-    return measure_generation(platform, backend, following[0], run_id=run_id)
-
-
 def measure_generation(
-    platform: Platform, backend: BackendName, state: GenerationState, *, run_id: str
+    lake: Lake,
+    target: VectorIndex,
+    state: GenerationState,
+    *,
+    queries: Callable[[GenerationState, Snapshot], IndexQueries],
+    floor: float,
+    timer: Timer,
+    run_id: str,
 ) -> RecallVerdict:
     """Measure a generation against the snapshot it is proven equal to, and record the result.
+
+    Args:
+        lake: Of the deployment.
+        target: The backend that holds the generation.
+        state: The generation.
+        queries: What it is asked, over a snapshot.
+        floor: Least recall of a slice.
+        timer: How long a search takes.
+        run_id: Recorded with the result.
 
     Raises:
         NothingProven: It has not been proven yet.
         IndexUnavailable: The backend does not answer.
     """
-    lake = platform.lake
     if state.snapshot is None:
-        raise NothingProven(f"{backend} {state.generation} is not proven equal to any snapshot")
-    target = platform.target(backend)
-    queries = platform.recall_queries(state, state.snapshot)
-    answers = examine(lake, target, state.identity, state.snapshot, queries, timer=platform.timer)
+        raise NothingProven(
+            f"{state.backend} {state.generation} is not proven equal to any snapshot"
+        )
+    answers = examine(
+        lake, target, state.identity, state.snapshot, queries(state, state.snapshot), timer=timer
+    )
     verdict = RecallVerdict(
         uuid4().hex,
         state,
         answers,
-        judge(answers, floor=platform.settings.quality.recall_floor),
+        judge(answers, floor=floor),
         target.deleted_share(state.identity),
     )
     found = verdict.recall
