@@ -54,7 +54,7 @@ class Service:
 
     def promote(self, model: str, **config: Any) -> dict[str, Any]:
         asked = PromoteConfig(model_version=model, **{"actor": "dan", **config})
-        done = self.runs.job("promote", dg.RunConfig({"promote_op": asked}))
+        done = self.runs.job("promote", {"promote_op": asked})
         told: dict[str, Any] = done.outputs["promote_op"]["milvus"]
         return told
 
@@ -95,7 +95,7 @@ class Service:
             actor="reindex_on_lost_recall",
             automatic=True,
         )
-        self.runs.job("reindex", dg.RunConfig({"rebuild": config}))
+        self.runs.job("reindex", {"rebuild": config})
 
     def move_on(self) -> None:
         """One more content in the lake, under both model versions."""

@@ -56,13 +56,13 @@ class Moved:
         config = RecalibrateConfig(
             model_versions=[MODEL], reason="a new catalogue", actor=actor, **days
         )
-        done = self.runs.job("recalibrate_reference", dg.RunConfig({"recalibrate": config}))
+        done = self.runs.job("recalibrate_reference", {"recalibrate": config})
         found: dict[str, Any] = done.outputs["recalibrate"][MODEL]
         return found
 
     def decide(self, **decided: Any) -> dict[str, int]:
         config = GoldenConfig(reason="what people ask", actor="bea", **decided)
-        done = self.runs.job("decide_golden_queries", dg.RunConfig({"decide": config}))
+        done = self.runs.job("decide_golden_queries", {"decide": config})
         found: dict[str, int] = done.outputs["decide"]
         return found
 

@@ -5,7 +5,6 @@ The lake is real, the backends are in memory, the runs are Dagster's own.
 
 from __future__ import annotations
 
-import dagster as dg
 import pytest
 
 from vector_platform.lake.decisions import Decisions
@@ -76,7 +75,7 @@ def test_a_rejected_request_is_not_released_later(service: Service) -> None:
 def test_a_rollback_job_goes_back_with_a_reason(service: Service) -> None:
     service.promote(NEW)
     config = RollbackConfig(actor="ann", reason="complaints")
-    service.runs.job("roll_back", dg.RunConfig({"rollback_op": config}))
+    service.runs.job("roll_back", {"rollback_op": config})
     release = service.runs.platform.live_pointer("milvus").live()
     assert release is not None and (release.actor, release.reason) == ("ann", "complaints")
     assert service.live() == "g0001"
