@@ -32,6 +32,8 @@ _DIGEST = (
     "substr(sha256(concat_ws(chr(31), c.content_hash, $fingerprint, c.tenant, c.region, "
     "c.attributes)), 1, 32)"
 )
+# What tells index rows from each other, of chunks `c`.
+_KEYS = f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest"
 
 
 def some_contents(chunks: ds.Dataset, *, rows: int) -> pa.Table:
@@ -154,7 +156,7 @@ def index_keys(chunks: ds.Dataset, fingerprint: str) -> Iterator[pa.RecordBatch]
         db.register("chunks", scan(chunks, FEED_COLUMNS))
         yield from stream(
             db,
-            f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest FROM chunks c",
+            f"{_KEYS} FROM chunks c",
             fingerprint=fingerprint,
         )
 
@@ -196,8 +198,7 @@ def sample_keys(
         db.register("chunks", scan(chunks, FEED_COLUMNS))
         db.register("chosen", chosen)
         return db.sql(
-            f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest "
-            "FROM chunks c SEMI JOIN chosen USING (chunk_id) ORDER BY tenant, id",
+            f"{_KEYS} FROM chunks c SEMI JOIN chosen USING (chunk_id) ORDER BY tenant, id",
             params={"fingerprint": fingerprint},
         ).to_arrow_table()
 
@@ -218,7 +219,7 @@ def index_changes(feed: pa.Table, fingerprint: str) -> tuple[pa.Table, pa.Table]
                         PARTITION BY chunk_id ORDER BY _commit_version {order}) AS place
                     FROM feed
                 )
-                SELECT chunk_id AS id, tenant, {_DIGEST} AS digest
+                {_KEYS}
                 FROM edge c WHERE place = 1 AND _change_type IN {kinds}
                 """,
                 params={"fingerprint": fingerprint},
@@ -237,8 +238,7 @@ def keys_of_contents(chunks: ds.Dataset, contents: pa.Table, fingerprint: str) -
         db.register("chunks", scan(chunks, FEED_COLUMNS))
         db.register("contents", contents)
         return db.sql(
-            f"SELECT chunk_id AS id, tenant, {_DIGEST} AS digest "
-            "FROM chunks c SEMI JOIN contents USING (content_hash)",
+            f"{_KEYS} FROM chunks c SEMI JOIN contents USING (content_hash)",
             params={"fingerprint": fingerprint},
         ).to_arrow_table()
 
