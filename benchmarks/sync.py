@@ -40,6 +40,7 @@ from vector_platform.indexes.backends.pinecone.rows import pinecone_documents
 from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.sync.context import SyncContext
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
@@ -294,14 +295,16 @@ def sync_step(folder: Path, backend: str, expect: str) -> dict[str, Any]:
             note(line)
 
     sync = IndexSync(
-        lake,
-        target,
-        index=INDEX,
-        spec="{}",
-        max_delete_share=0.1,
-        lock_dir=folder / "locks",
-        run_id="benchmark",
-        progress=progress,
+        SyncContext(
+            lake,
+            target,
+            index=INDEX,
+            spec="{}",
+            max_delete_share=0.1,
+            lock_dir=folder / "locks",
+            run_id="benchmark",
+            progress=progress,
+        )
     )
     lake.model_version(MODEL)  # imports are not part of a sync
     read, cpu, started = bytes_read(), time.process_time(), time.perf_counter()
@@ -324,13 +327,15 @@ def sync_step(folder: Path, backend: str, expect: str) -> dict[str, Any]:
 def verify_step(folder: Path, backend: str) -> dict[str, Any]:
     lake, target = CountingLake(str(folder / "lake")), open_index(folder, backend)
     sync = IndexSync(
-        lake,
-        target,
-        index=INDEX,
-        spec="{}",
-        max_delete_share=0.1,
-        lock_dir=folder / "locks",
-        run_id="benchmark",
+        SyncContext(
+            lake,
+            target,
+            index=INDEX,
+            spec="{}",
+            max_delete_share=0.1,
+            lock_dir=folder / "locks",
+            run_id="benchmark",
+        )
     )
     state = sync.states.newest(MODEL)
     if state is None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
     from vector_platform.indexes.base import VectorIndex
     from vector_platform.indexes.state import GenerationState
-    from vector_platform.indexes.sync.sync import IndexSync, Progress
+    from vector_platform.indexes.sync.context import Progress
+    from vector_platform.indexes.sync.sync import IndexSync
     from vector_platform.lake.snapshots import Snapshot
     from vector_platform.models.base import Embedder
     from vector_platform.quality.recall.index_queries import IndexQueries
@@ -166,22 +167,25 @@ class Platform:
         self, backend: BackendName, *, run_id: str, progress: Progress = lambda line: None
     ) -> IndexSync:
         """The sync of one backend."""
+        from vector_platform.indexes.sync.context import SyncContext
         from vector_platform.indexes.sync.sync import IndexSync
 
         section = self._section(backend)
         return IndexSync(
-            self.lake,
-            self.target(backend),
-            index=self.settings.indexes.name,
-            spec=self.index_spec(backend),
-            max_delete_share=self.settings.guard.max_delete_share,
-            full_proof_hours=self.settings.guard.full_proof_hours,
-            verify_fetch_share=section.proof_share,
-            batch_rows=section.batch_rows,
-            lock_dir=self.data_dir / "locks",
-            wait_seconds=self.settings.guard.wait_seconds,
-            run_id=run_id,
-            progress=progress,
+            SyncContext(
+                self.lake,
+                self.target(backend),
+                index=self.settings.indexes.name,
+                spec=self.index_spec(backend),
+                max_delete_share=self.settings.guard.max_delete_share,
+                full_proof_hours=self.settings.guard.full_proof_hours,
+                verify_fetch_share=section.proof_share,
+                batch_rows=section.batch_rows,
+                lock_dir=self.data_dir / "locks",
+                wait_seconds=self.settings.guard.wait_seconds,
+                run_id=run_id,
+                progress=progress,
+            )
         )
 
     def live_pointer(self, backend: BackendName) -> LivePointer:

@@ -88,10 +88,7 @@ class IndexStates:
 
     def all(self) -> list[GenerationState]:
         """Every generation ever made, oldest first."""
-        mine: list[Condition] = [
-            ("backend", "==", self._backend),
-            ("index", "==", self.index),
-        ]
+        mine: list[Condition] = [("backend", "==", self._backend), ("index", "==", self.index)]
         rows = self._table.read(where=mine).to_pylist()
         lake = self.lake
         return sorted((_from_row(row, lake) for row in rows), key=lambda state: state.generation)
@@ -112,12 +109,7 @@ class IndexStates:
         return Generation(self.index, f"g{number:04d}", model.name, model.dimension, self.lake)
 
     def begin(
-        self,
-        model: ModelVersion,
-        *,
-        spec: str,
-        run_id: str,
-        now: datetime,
+        self, model: ModelVersion, *, spec: str, run_id: str, now: datetime
     ) -> GenerationState:
         """Record the next new generation before anything of it exists."""
         generation = self.next(model)

@@ -14,7 +14,6 @@ from vector_platform.corpus.chunking import Chunker
 from vector_platform.corpus.chunks import sync_chunks
 from vector_platform.corpus.former_tenants import former_identities
 from vector_platform.corpus.publish import publish_marts
-from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.audit import audit_chunks
 from vector_platform.lake.contract import DOCUMENTS, doc_id_of
 from vector_platform.lake.lake import Lake
@@ -23,6 +22,7 @@ from vector_platform.serving.search import BadQuery, SearchService
 from vector_platform_tests.corpus.conftest import LOOK_ALIKES, NO_TENANTS, Deployment
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import MODEL, embed, rows_of
+from vector_platform_tests.syncing import index_sync
 
 
 class Lookup:
@@ -47,15 +47,7 @@ def served(
     sync_chunks(lake.documents, lake.chunks, Chunker(max_tokens=128), run_id="run")
     embed(lake)
     index = MemoryIndex()
-    sync = IndexSync(
-        lake,
-        index,
-        index="documents",
-        spec="{}",
-        max_delete_share=0.5,
-        lock_dir=folder / "locks",
-        run_id="run",
-    )
+    sync = index_sync(lake, index, folder)
     state = sync.sync(MODEL).generation
     pointer = LivePointer(lake, index.backend, "documents")
     pointer.promote(state, actor="ann", reason="r", evidence={}, run_id="run")

@@ -24,7 +24,8 @@ from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.ownership.adoption import Adopter
-from vector_platform.indexes.sync.sync import IndexSync, SyncReport
+from vector_platform.indexes.sync.report import SyncReport
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.pointer.cutover import Cutover
@@ -37,6 +38,7 @@ from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.reader import read_until_told
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import open_lake
+from vector_platform_tests.syncing import index_sync
 
 INDEX = "documents"
 Verb = Literal["run", "build", "repair", "publish", "release", "rollback", "adopt", "read"]
@@ -116,14 +118,12 @@ def sync_of(
     progress: Callable[[str], None],
     full_proof_hours: float,
 ) -> IndexSync:
-    return IndexSync(
+    return index_sync(
         lake,
         target,
+        folder,
         index=INDEX,
-        spec="{}",
-        max_delete_share=0.5,
         full_proof_hours=full_proof_hours,
-        lock_dir=folder / "locks",
         run_id=f"run-{os.getpid()}",
         progress=progress,
     )

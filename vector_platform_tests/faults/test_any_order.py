@@ -26,6 +26,7 @@ from vector_platform_tests.faults.servers import PLAIN, ServerProcess
 from vector_platform_tests.faults.worlds import Runs, World
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import MODEL, open_lake
+from vector_platform_tests.syncing import index_sync
 
 SIZE = 20
 MODELS = [MODEL, "small.v2", "large.v3"]
@@ -169,15 +170,7 @@ class MemoryDeployment:
 
     @property
     def sync(self) -> IndexSync:
-        return IndexSync(
-            self.lake,
-            self.target,
-            index="documents",
-            spec="{}",
-            max_delete_share=0.5,
-            lock_dir=self.folder / "locks",
-            run_id="run",
-        )
+        return index_sync(self.lake, self.target, self.folder)
 
     def set(self, corpus: Corpus) -> None:
         self.corpus = corpus

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync.sync import IndexSync, Progress
+from vector_platform.indexes.sync.context import Progress
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
+from vector_platform_tests.syncing import index_sync
 
 
 class World:
@@ -42,14 +44,11 @@ class World:
         progress: Progress = lambda line: None,
         wait_seconds: float = 0,
     ) -> IndexSync:
-        return IndexSync(
+        return index_sync(
             self.lake,
             self.target,
-            index="documents",
-            spec="{}",
-            max_delete_share=0.5,
+            self.folder,
             full_proof_hours=self.full_proof_hours,
-            lock_dir=self.folder / "locks",
             wait_seconds=wait_seconds,
             run_id=run_id,
             progress=progress,

@@ -13,6 +13,7 @@ from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.indexes.test_plan import Keys, batches, indexes, lakes
 from vector_platform_tests.lake.building import MODEL, chunk
+from vector_platform_tests.syncing import index_sync
 
 SHARE = 0.25
 
@@ -108,16 +109,7 @@ class Sharing(World):
 
     @property
     def sync(self) -> IndexSync:
-        return IndexSync(
-            self.lake,
-            self.target,
-            index="documents",
-            spec="{}",
-            max_delete_share=0.5,
-            verify_fetch_share=SHARE,
-            lock_dir=self.folder / "locks",
-            run_id="run",
-        )
+        return index_sync(self.lake, self.target, self.folder, verify_fetch_share=SHARE)
 
 
 @pytest.fixture

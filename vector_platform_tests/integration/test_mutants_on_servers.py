@@ -10,11 +10,11 @@ import pytest
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.proof.row_contents import differing_fields, wanted_rows
-from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.indexes.sync.writing import DeleteDiverged
 from vector_platform_tests.indexes import mutants
 from vector_platform_tests.indexes.mutants import MutantIndex, Mutation
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
+from vector_platform_tests.syncing import index_sync
 
 pytestmark = pytest.mark.integration
 
@@ -53,15 +53,7 @@ def test_the_proof_of_a_change_finds_a_mutant_on_a_server(
 ) -> None:
     lake = open_lake(tmp_path)
     mutant = MutantIndex(target, Generation("unused", "g0099", MODEL, 4))
-    sync = IndexSync(
-        lake,
-        mutant,
-        index=next(_names),
-        spec="{}",
-        max_delete_share=0.5,
-        lock_dir=tmp_path / "locks",
-        run_id="run",
-    )
+    sync = index_sync(lake, mutant, tmp_path, index=next(_names))
     put(lake, *(chunk(f"s:{n}", f"text {n}", tenant=("one", "two")[n % 2]) for n in range(60)))
     embed(lake)
     state = sync.sync(MODEL).generation

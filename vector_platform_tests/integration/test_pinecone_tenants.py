@@ -20,11 +20,12 @@ from vector_platform.indexes.contract import (
     RowKey,
 )
 from vector_platform.indexes.proof.row_sample import COUNTED_TENANTS
-from vector_platform.indexes.sync.sync import FEW_TENANTS, IndexSync
+from vector_platform.indexes.sync.applying import FEW_TENANTS
 from vector_platform.local.pinecone_server.http.server import PineconeServer
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, unit_vectors
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
+from vector_platform_tests.syncing import index_sync
 
 pytestmark = pytest.mark.integration
 
@@ -116,15 +117,7 @@ def test_requests_of_a_build_a_sync_and_a_proof_follow_the_tenants_and_not_the_b
     put(lake, *(chunk(i, text, tenant=tenant) for (i, tenant), text in texts.items()))
     embed(lake)
     monkeypatch.setattr("vector_platform.indexes.sync.sync.BUILD_ROWS", 3 * tenants // batches)
-    sync = IndexSync(
-        lake,
-        target,
-        index="documents",
-        spec="{}",
-        max_delete_share=0.1,
-        lock_dir=tmp_path / "locks",
-        run_id="run",
-    )
+    sync = index_sync(lake, target, tmp_path, max_delete_share=0.1)
     with counting(server) as asked:
         built = sync.sync(MODEL).generation
     # A batch begins with the tenant that the one before it ends with.

@@ -27,6 +27,7 @@ from vector_platform.sources.base import SourceRow
 from vector_platform.sources.landing.rows import check_row
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, vector_of
+from vector_platform_tests.syncing import index_sync
 
 pytestmark = pytest.mark.integration
 
@@ -61,13 +62,12 @@ class Trip:
         embed(self.lake)
 
     def sync(self, backend: str) -> IndexSync:
-        return IndexSync(
+        return index_sync(
             self.lake,
             self._targets[backend],
+            self._folder,
             index=self.name,
-            spec="{}",
             max_delete_share=0.1,
-            lock_dir=self._folder / "locks",
             run_id="trip",
         )
 

@@ -17,7 +17,6 @@ import pytest
 from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
-from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall.index_queries import NEW, OLD, stored_queries
 from vector_platform.quality.recall.index_recall import IndexRecall, measure
@@ -30,6 +29,7 @@ from vector_platform_tests.lake.building import (
     put,
     register,
 )
+from vector_platform_tests.syncing import index_sync
 
 pytestmark = pytest.mark.integration
 
@@ -83,15 +83,7 @@ def judged(lake: Lake, target: VectorIndex, state: GenerationState) -> IndexReca
 def test_recall_on_what_came_since_the_build_falls_and_a_rebuild_restores_it(
     lake: Lake, target: VectorIndex, tmp_path: Path
 ) -> None:
-    sync = IndexSync(
-        lake,
-        target,
-        index="stale",
-        spec="{}",
-        max_delete_share=0.5,
-        lock_dir=tmp_path / "locks",
-        run_id="run",
-    )
+    sync = index_sync(lake, target, tmp_path, index="stale")
     add(lake, "early", clustered(EARLY, clusters=60, half=0, seed=1), day=0)
     sync.sync(MODEL)
     # After any build that this machine's clock could say.

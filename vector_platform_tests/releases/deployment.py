@@ -27,6 +27,7 @@ from vector_platform.releases.requests.service import ReleaseService
 from vector_platform.settings import BackendName, Releases
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import START, chunk, embed, open_lake, put
+from vector_platform_tests.syncing import index_sync
 
 MODELS = ("old.v1", "new.v1")
 
@@ -69,15 +70,8 @@ class Deployment:
         return self.targets[backend]
 
     def sync(self, backend: BackendName = "milvus") -> IndexSync:
-        return IndexSync(
-            self.lake,
-            self.target(backend),
-            index="documents",
-            spec="{}",
-            max_delete_share=0.5,
-            lock_dir=self._folder / "locks",
-            wait_seconds=self.wait_seconds,
-            run_id="run",
+        return index_sync(
+            self.lake, self.target(backend), self._folder, wait_seconds=self.wait_seconds
         )
 
     def probes(self, model: str) -> list[Probe]:

@@ -11,16 +11,14 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
 
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.plan import Plan, compare, overlooking
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.lake import Lake
+from vector_platform.indexes.sync.context import SyncContext
 from vector_platform.lake.snapshots import Snapshot
 from vector_platform.lake.storage.table_reader import HistoryUnavailable
 
@@ -52,18 +50,11 @@ class Decision:
 
 
 class Decider:
-    """Finds what a sync has to do on one backend. Reads only.
+    """Finds what a sync has to do on one backend. Reads only."""
 
-    Args:
-        lake: Where desired state is.
-        target: The backend.
-        progress: Called with one line now and then.
-    """
-
-    def __init__(self, lake: Lake, target: VectorIndex, *, progress: Callable[[str], None]) -> None:
-        self._lake = lake
-        self._target = target
-        self._progress = progress
+    def __init__(self, context: SyncContext) -> None:
+        self._lake, self._target = context.lake, context.target
+        self._progress = context.progress
 
     def decide(self, state: GenerationState | None, model_version: str) -> Decision:
         """What has to be done, and why; reads only."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vector_platform.indexes.state import IndexStates
+from vector_platform.indexes.sync.context import SyncContext
 from vector_platform.indexes.sync.decision import Decision, Mode
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
@@ -76,14 +76,12 @@ class Forecast:
 
 
 def forecast(
-    lake: Lake,
-    states: IndexStates,
+    context: SyncContext,
     decision: Decision,
     *,
     model_version: str,
     dimension: int,
     generation: str | None,
-    batch_rows: int,
 ) -> Forecast:
     """Count what a decided sync would do. Reads the lake, writes nothing.
 
@@ -91,14 +89,13 @@ def forecast(
     for every chunk, and what a vector weighs follows from its dimension.
 
     Args:
-        lake: Where rows would come from.
-        states: Whose history tells the speed.
+        context: Where rows would come from, and whose history tells the speed.
         decision: What is to be done.
         model_version: Whose index.
         dimension: Length of its vectors.
         generation: Generation that would be touched, if it exists.
-        batch_rows: Rows in one request.
     """
+    lake, batch_rows = context.lake, context.batch_rows
     plan, snapshot = decision.plan, decision.snapshot
     if plan is not None:
         upserts, deletes = _by_tenant([plan.upserts]), _by_tenant([plan.deletes])
@@ -108,7 +105,7 @@ def forecast(
     else:
         upserts, deletes = {}, {}
     writes, removals = sum(upserts.values()), sum(deletes.values())
-    speed = states.speed() if writes or removals else None
+    speed = context.states.speed() if writes or removals else None
     return Forecast(
         model_version=model_version,
         generation=generation,

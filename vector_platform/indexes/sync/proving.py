@@ -16,15 +16,14 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.proof.row_sample import SAMPLED_ROWS, whole_share
 from vector_platform.indexes.proof.verification import Verification
 from vector_platform.indexes.proof.verify import verify, verify_changes
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, DigestTurns, ProofSample
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
+from vector_platform.indexes.sync.context import SyncContext
 from vector_platform.indexes.sync.decision import Decision
-from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
 
 # Rows a proof looks at beside what it has to, however small the share of digests it reads.
@@ -32,30 +31,12 @@ FEWEST_SAMPLED = 64
 
 
 class Prover:
-    """Proves generations of one backend equal to the lake, or finds where they differ.
+    """Proves generations of one backend equal to the lake, or finds where they differ."""
 
-    Args:
-        lake: Where desired state is.
-        target: The backend.
-        full_proof_hours: Age of the last full proof at which a sync of changes reads all back.
-        fetch_share: Share of the digests that a proof of all reads, see `indexes/proof_sample.py`.
-        run_id: Recorded with the rows whose turn it was.
-    """
-
-    def __init__(
-        self,
-        lake: Lake,
-        target: VectorIndex,
-        *,
-        full_proof_hours: float,
-        fetch_share: float,
-        run_id: str,
-    ) -> None:
-        self._lake = lake
-        self._target = target
-        self._full_proof_age = timedelta(hours=full_proof_hours)
-        self._fetch_share = fetch_share
-        self._run_id = run_id
+    def __init__(self, context: SyncContext) -> None:
+        self._lake, self._target = context.lake, context.target
+        self._full_proof_age = timedelta(hours=context.full_proof_hours)
+        self._fetch_share, self._run_id = context.verify_fetch_share, context.run_id
 
     def full_is_due(self, state: GenerationState) -> bool:
         """Whether all of a generation was last read back too long ago."""

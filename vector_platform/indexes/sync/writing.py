@@ -9,18 +9,17 @@ snapshots have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import RowKey, RowsRejected
 from vector_platform.indexes.plan import Plan
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
-from vector_platform.lake.lake import Lake
+from vector_platform.indexes.sync.context import SyncContext
 from vector_platform.lake.snapshots import Snapshot
 
 # Rows that are deleted at once, and of the first request, after which it is looked what happened.
@@ -35,22 +34,11 @@ class DeleteDiverged(TerminalError):
 
 
 class RowWriter:
-    """Writes rows to the generations of one backend.
+    """Writes rows to the generations of one backend."""
 
-    Args:
-        lake: Where the dead-letter table is.
-        target: The backend.
-        run_id: Recorded with refused rows.
-        progress: Called with one line now and then.
-    """
-
-    def __init__(
-        self, lake: Lake, target: VectorIndex, *, run_id: str, progress: Callable[[str], None]
-    ) -> None:
-        self._lake = lake
-        self._target = target
-        self._run_id = run_id
-        self._progress = progress
+    def __init__(self, context: SyncContext) -> None:
+        self._lake, self._target = context.lake, context.target
+        self._run_id, self._progress = context.run_id, context.progress
 
     def write_then_delete(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.indexes.contract import Mirrored
-from vector_platform.indexes.sync.sync import SyncReport
+from vector_platform.indexes.sync.report import SyncReport
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.partitions import model_versions

@@ -141,7 +141,7 @@ class Cutover:
             SyncInProgress: Somebody still writes this generation.
         """
         live, floor = self.pointer.live(), 0
-        share = self.sync.max_delete_share
+        share = self.sync.context.max_delete_share
         if live is not None and not allow_shrink:
             floor = ceil(self.pointer.live_generation().rows * (1 - share))
         spare = max(0, state.rows - floor) if live is not None or allow_shrink else 0

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from vector_platform.indexes.sync.sync import IndexSync, SyncInProgress, SyncReport
+from vector_platform.indexes.lock import SyncInProgress
+from vector_platform.indexes.sync.report import SyncReport
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.releases.pointer.live import LivePointer
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.sync.sync import IndexSync, SyncReport
+from vector_platform.indexes.sync.report import SyncReport
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.evaluations import Measurement, keep
 from vector_platform.quality.recall.shadow import ShadowQuery, ShadowReport, Side, compare_sides
 from vector_platform.releases.pointer.live import LivePointer

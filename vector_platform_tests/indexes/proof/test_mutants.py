@@ -19,6 +19,7 @@ from vector_platform_tests.indexes import mutants
 from vector_platform_tests.indexes.mutants import DELETES, OTHERS, UPSERTS, MutantIndex, Mutation
 from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.lake.building import MODEL, chunk
+from vector_platform_tests.syncing import index_sync
 
 STRANGER = Generation("documents", "g0099", MODEL, 4)
 SIZES = {"large": 300, "small": 12, "alone": 1, "b": 60}
@@ -41,15 +42,7 @@ class MutantWorld(World):
 
     @property
     def sync(self) -> IndexSync:
-        return IndexSync(
-            self.lake,
-            getattr(self, "mutant", self.target),
-            index="documents",
-            spec="{}",
-            max_delete_share=0.5,
-            lock_dir=self.folder / "locks",
-            run_id="run",
-        )
+        return index_sync(self.lake, getattr(self, "mutant", self.target), self.folder)
 
     def change(self) -> None:
         self.put(

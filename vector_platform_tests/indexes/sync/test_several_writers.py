@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vector_platform.indexes.sync.sync import SyncInProgress
+from vector_platform.indexes.lock import SyncInProgress
 from vector_platform_tests.indexes.synced_world import World, ten_rows
 from vector_platform_tests.lake.building import MODEL
 

@@ -14,6 +14,7 @@ from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
+from vector_platform_tests.syncing import index_sync
 
 INDEX_NAMES = (f"owned{number}" for number in itertools.count())
 
@@ -29,15 +30,7 @@ class Deployment:
 
     @property
     def sync(self) -> IndexSync:
-        return IndexSync(
-            self.lake,
-            self.target,
-            index=self.index,
-            spec="{}",
-            max_delete_share=0.5,
-            lock_dir=self.folder / "locks",
-            run_id="run",
-        )
+        return index_sync(self.lake, self.target, self.folder, index=self.index)
 
     def put(self, *names: str, delete: tuple[str, ...] = ()) -> None:
         rows = [chunk(name, f"text of {name}", tenant="ab"[len(name) % 2]) for name in names]

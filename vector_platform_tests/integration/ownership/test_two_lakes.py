@@ -11,6 +11,7 @@ import pytest
 
 from vector_platform.indexes.contract import NotOurs
 from vector_platform.indexes.plan import DeleteGuard
+from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.integration.ownership.deployment import (
     INDEX_NAMES,
@@ -126,8 +127,7 @@ def test_a_lake_that_lost_its_chunks_empties_nothing_until_a_person_says_so(
     ours: Deployment, server: Server
 ) -> None:
     ours.put(delete=tuple(SIX))
-    sync = ours.sync
-    sync.max_delete_share = 1.0
+    sync = IndexSync(replace(ours.sync.context, max_delete_share=1.0))
     with pytest.raises(DeleteGuard, match=r"6 of 6 rows.*the lake is empty"):
         sync.sync(MODEL)
     assert len(ours.holds()) == 6

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 from vector_platform.indexes.contract import Generation, Hit
-from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.contract import GOLDEN_QUERIES, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall import index_queries
@@ -38,6 +37,7 @@ from vector_platform_tests.lake.building import (
     register,
     vector_of,
 )
+from vector_platform_tests.syncing import index_sync
 
 BUILT_AT = START + timedelta(days=1)
 DIMENSION = 8
@@ -83,15 +83,7 @@ def measured(
     floor: float = 0.9,
     built_at: datetime = BUILT_AT,
 ) -> IndexRecall:
-    sync = IndexSync(
-        lake,
-        target,
-        index="documents",
-        spec="{}",
-        max_delete_share=0.5,
-        lock_dir=folder / "locks",
-        run_id="run",
-    )
+    sync = index_sync(lake, target, folder)
     state = sync.sync(MODEL).generation
     assert state.snapshot is not None
     queries = stored_queries(lake, MODEL, state.snapshot, built_at=built_at)
