@@ -89,22 +89,6 @@ def require_own(calls: MilvusCalls, generation: Generation) -> None:
     require_mark(mark_of(calls, name), wanted, f"{calls.where}: collection {name!r}")
 
 
-def require_alias(calls: MilvusCalls, alias: str, generation: Generation) -> None:
-    """See that an alias stands for a collection of the same index and lake, so that it may move.
-
-    Raises:
-        NotOurs: Somebody else put it where it is.
-    """
-    target = calls.call("describe_alias", alias)["collection_name"]
-    whose = {key: collection_mark(generation).get(key, "") for key in ("creator", "index", "lake")}
-    found = mark_of(calls, target)
-    require_mark(
-        None if found is None else {"lake": ""} | found,
-        whose,
-        f"{calls.where}: alias {alias!r} stands for {target!r}, which",
-    )
-
-
 def _schema(generation: Generation) -> Any:
     schema = MilvusClient.create_schema(
         auto_id=False,

@@ -6,34 +6,41 @@ Belongs here: what each promise of `VectorIndex` takes on Milvus.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import SecretStr
 
-from vector_platform.indexes.backends.milvus.calls import Consistency, MilvusCalls, row_reason
+from vector_platform.indexes.backends.milvus.aliases import (
+    alias_mirrors,
+    drop_alias,
+    point_alias,
+)
+from vector_platform.indexes.backends.milvus.calls import MilvusCalls, row_reason
 from vector_platform.indexes.backends.milvus.collections import (
     claims,
     create_collection,
     create_index,
-    require_alias,
     require_own,
     write_mark,
 )
 from vector_platform.indexes.backends.milvus.filters import UNFILTERED, among, of_tenant
-from vector_platform.indexes.backends.milvus.keys import (
+from vector_platform.indexes.backends.milvus.names import collection_name
+from vector_platform.indexes.backends.milvus.reading import (
     IDS_A_QUERY,
     counted,
     found_keys,
+    rows_of,
     scanned_keys,
     stored_keys,
     stored_tenants,
+    whole_rows,
 )
-from vector_platform.indexes.backends.milvus.names import collection_alias, collection_name
-from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES, milvus_rows
+from vector_platform.indexes.backends.milvus.rows import milvus_rows, requests_of
+from vector_platform.indexes.backends.milvus.searching import Searches
 from vector_platform.indexes.backends.milvus.settings import MilvusSettings
-from vector_platform.indexes.backends.milvus.terms import search_params, upsert_keeps_tenants
+from vector_platform.indexes.backends.milvus.terms import upsert_keeps_tenants
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.bisection import write_or_refuse
 from vector_platform.indexes.contract import (
@@ -48,16 +55,7 @@ from vector_platform.indexes.contract import (
 )
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
-from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of, pages
-
-# Rows of a query that carries them whole: 1,000 with 4,096 dimensions and 40 kB of text are 56 MB,
-# below gRPC's 64 MiB. Milvus Lite takes messages of 256 MiB, and looks at all rows for each query.
-WHOLE_ROWS: Final = 1000
-LITE_WHOLE_ROWS: Final = 4096
-# Queries of a search that brings back ids: 100 of 4,096 dimensions are 1.6 MiB.
-SEARCHES_A_REQUEST: Final = 100
-# A server takes messages of up to 64 MiB.
-REQUEST_BYTES: Final = 32 * 2**20
+from vector_platform.indexes.stored_rows import pages
 
 
 class MilvusVectorIndex(VectorIndex):
@@ -92,6 +90,7 @@ class MilvusVectorIndex(VectorIndex):
         self._milvus = MilvusCalls(
             uri=uri, database=settings.database, token=token, timeout_seconds=timeout_seconds
         )
+        self._searches = Searches(self._milvus, settings)
         sound = upsert_keeps_tenants(self._milvus.version)
         self._write = self._milvus.upsert if sound else self._replace
 
@@ -116,12 +115,11 @@ class MilvusVectorIndex(VectorIndex):
 
     def drop(self, generation: Generation) -> None:
         """Drop the collection, and our alias when it still points there."""
-        name, alias = collection_name(generation), collection_alias(generation.index)
+        name = collection_name(generation)
         if not self._milvus.call("has_collection", name):
             return
         require_own(self._milvus, generation)
-        if alias in self._aliases(name):
-            self._milvus.call("drop_alias", alias)
+        drop_alias(self._milvus, generation)
         self._milvus.call_slow("drop_collection", name)
         self._opened.discard(generation)
 
@@ -140,25 +138,11 @@ class MilvusVectorIndex(VectorIndex):
             NotOurs: The alias stands for a collection that is not of this index and lake.
         """
         require_own(self._milvus, generation)
-        name, alias = collection_name(generation), collection_alias(generation.index)
-        if alias in self._aliases(name):
-            return Mirrored(1)
-        if alias not in self._aliases(""):
-            self._milvus.call("create_alias", name, alias)
-            return Mirrored(1)
-        require_alias(self._milvus, alias, generation)
-        self._milvus.call("alter_alias", name, alias)
-        return Mirrored(1)
+        return point_alias(self._milvus, generation)
 
     def mirrored(self, generation: Generation) -> Mirrored:
         """Whether the alias `{index}_live` is there, and what it stands for."""
-        name, alias = collection_name(generation), collection_alias(generation.index)
-        if alias not in self._aliases(""):
-            return Mirrored(0, behind=(f"there is no alias {alias}",))
-        target = self._milvus.call("describe_alias", alias)["collection_name"]
-        if target != name:
-            return Mirrored(0, behind=(f"alias {alias} stands for {target}",))
-        return Mirrored(1)
+        return alias_mirrors(self._milvus, generation)
 
     # -- rows -------------------------------------------------------------------------------
 
@@ -182,7 +166,9 @@ class MilvusVectorIndex(VectorIndex):
             )
 
         refused: dict[str, str] = {}
-        for reasons in self._parallel.each(write, list(_requests(rows, self._settings.batch_rows))):
+        for reasons in self._parallel.each(
+            write, list(requests_of(rows, self._settings.batch_rows))
+        ):
             refused |= reasons
         if refused:
             raise RowsRejected(refused)
@@ -199,11 +185,11 @@ class MilvusVectorIndex(VectorIndex):
         """
         name = self._open(generation)
         for page in pages(rows, IDS_A_QUERY):
-            own = sorted({row["id"] for row in self._rows_of(name, page, [], "Strong")})
+            own = sorted({row["id"] for row in rows_of(self._milvus, name, page, [], "Strong")})
             if not own:
                 continue
             self._milvus.delete(name, among("id", own))
-            left = self._rows_of(name, page, [], "Strong")
+            left = rows_of(self._milvus, name, page, [], "Strong")
             if left:
                 raise IndexRejected(
                     f"{self._milvus.where}: {len(left)} of {len(own)} rows are still there after "
@@ -219,11 +205,12 @@ class MilvusVectorIndex(VectorIndex):
         some fifty times slower; there the fence flushes. A server flushes by itself and limits
         how often it may be asked.
         """
+        name = self._open(generation)
         if self._milvus.is_lite:
-            self._milvus.call_slow("flush", self._open(generation))
+            self._milvus.call_slow("flush", name)
         self.count(generation)
         probe = np.full(generation.dimension, generation.dimension**-0.5, np.float32)
-        self._search(generation, probe, k=1, tenant=None, consistency="Strong")
+        self._searches.hits(name, probe, k=1, tenant=None, consistency="Strong")
 
     def tenants(self, generation: Generation) -> list[str]:
         """Tenants that have rows."""
@@ -250,13 +237,7 @@ class MilvusVectorIndex(VectorIndex):
 
     def whole_rows(self, generation: Generation, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
         """All fields of rows, a filter for many ids at once."""
-        name = self._open(generation)
-        size = LITE_WHOLE_ROWS if self._milvus.is_lite else WHOLE_ROWS
-        return {
-            (row["id"], row["tenant"]): row | {"vector": np.asarray(row["vector"], np.float32)}
-            for page in pages(rows, size)
-            for row in self._rows_of(name, page, [*HIT_FIELDS, "vector"], "Bounded")
-        }
+        return whole_rows(self._milvus, self._open(generation), rows)
 
     def count(self, generation: Generation) -> int:
         """Rows as `count(*)` has them; collection statistics still count deleted ones."""
@@ -281,24 +262,13 @@ class MilvusVectorIndex(VectorIndex):
         self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
     ) -> list[Hit]:
         """The k nearest rows by cosine."""
-        return self._search(generation, vector, k=k, tenant=tenant, consistency="Bounded")
+        return self._searches.hits(self._open(generation), vector, k=k, tenant=tenant)
 
     def nearest(
         self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
     ) -> list[list[str]]:
         """Ids of many searches; a request carries a page of them and brings back no fields."""
-        return [
-            [hit["id"] for hit in found]
-            for start in range(0, len(vectors), SEARCHES_A_REQUEST)
-            for found in self._matches(
-                generation,
-                vectors[start : start + SEARCHES_A_REQUEST],
-                k=k,
-                tenant=tenant,
-                consistency="Bounded",
-                fields=(),
-            )
-        ]
+        return list(self._searches.ids(self._open(generation), vectors, k=k, tenant=tenant))
 
     def close(self) -> None:
         """Finish what is under way and close the connection."""
@@ -318,47 +288,6 @@ class MilvusVectorIndex(VectorIndex):
             self._opened.add(generation)
         return collection_name(generation)
 
-    def _search(
-        self,
-        generation: Generation,
-        vector: np.ndarray,
-        *,
-        k: int,
-        tenant: str | None,
-        consistency: Consistency,
-    ) -> list[Hit]:
-        [found] = self._matches(
-            generation,
-            np.asarray(vector, np.float32)[None, :],
-            k=k,
-            tenant=tenant,
-            consistency=consistency,
-            fields=HIT_FIELDS,
-        )
-        return best((hit_of(hit["id"], hit["distance"], hit["entity"]) for hit in found), k)
-
-    def _matches(
-        self,
-        generation: Generation,
-        vectors: np.ndarray,
-        *,
-        k: int,
-        tenant: str | None,
-        consistency: Consistency,
-        fields: Sequence[str],
-    ) -> Any:
-        """What a search answers, for every vector."""
-        return self._milvus.search(
-            self._open(generation),
-            UNFILTERED if tenant is None else of_tenant(_storable(tenant)),
-            data=list(np.asarray(vectors, np.float32)),
-            anns_field="vector",
-            limit=k,
-            output_fields=list(fields),
-            search_params={"metric_type": "COSINE", "params": search_params(self._settings, k)},
-            consistency=consistency,
-        )
-
     def _replace(self, name: str, entities: list[dict[str, Any]]) -> None:
         """Delete and insert, for servers whose upsert loses rows (see `upsert_keeps_tenants`).
 
@@ -366,40 +295,3 @@ class MilvusVectorIndex(VectorIndex):
         """
         self._milvus.delete(name, among("id", [entity["id"] for entity in entities]))
         self._milvus.insert(name, entities)
-
-    def _rows_of(
-        self,
-        name: str,
-        rows: Sequence[RowKey],
-        fields: Sequence[str],
-        consistency: Consistency,
-    ) -> list[dict[str, Any]]:
-        ids = among("id", sorted({row_id for row_id, _ in rows}))
-        found = self._milvus.query(name, ids, [*{"id", "tenant", *fields}], consistency)
-        wanted = set(rows)
-        return [row for row in found if (row["id"], row["tenant"]) in wanted]
-
-    def _aliases(self, name: str) -> list[str]:
-        return list(self._milvus.call("list_aliases", name)["aliases"])
-
-
-def _requests(rows: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
-    """Cut rows into requests of at most so many, and of no more bytes than a server takes."""
-    for start in range(0, rows.num_rows, most):
-        part = rows.slice(start, most)
-        if part.nbytes > REQUEST_BYTES and part.num_rows > 1:
-            yield from _requests(part, part.num_rows // 2)
-        else:
-            yield part
-
-
-def _storable(tenant: str) -> str:
-    """The tenant of a search.
-
-    Raises:
-        IndexRejected: It is longer than any that a row has.
-    """
-    size, most = len(tenant.encode(errors="surrogatepass")), FIELD_BYTES["tenant"]
-    if size > most:
-        raise IndexRejected(f"tenant {tenant[:40]!r}... has {size} bytes, Milvus takes {most}")
-    return tenant

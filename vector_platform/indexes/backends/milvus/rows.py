@@ -1,12 +1,13 @@
 """Rows as Milvus entities, losing nothing.
 
-Belongs here: the conversion, and Milvus' limits that make a single row impossible.
+Belongs here: the conversion, how many go into a request, and Milvus' limits that make a single row
+impossible.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ from vector_platform.indexes.stored_rows import vectors_of
 # Longest VARCHAR of Milvus, in bytes of UTF-8, and the longest JSON value.
 TEXT_BYTES: Final = 65_535
 JSON_BYTES: Final = 65_535
+# A server takes messages of up to 64 MiB.
+REQUEST_BYTES: Final = 32 * 2**20
 # Bytes of the other VARCHAR fields. Ids and tenants are as long as Pinecone lets them be.
 FIELD_BYTES: Final = {
     "id": 512,
@@ -49,6 +52,16 @@ def milvus_rows(
                 row | {"vector": vector, "attributes": json.loads(row["attributes"])},
             )
     return entities, refused
+
+
+def requests_of(rows: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
+    """Cut rows into requests of at most so many, and of no more bytes than a server takes."""
+    for start in range(0, rows.num_rows, most):
+        part = rows.slice(start, most)
+        if part.nbytes > REQUEST_BYTES and part.num_rows > 1:
+            yield from requests_of(part, part.num_rows // 2)
+        else:
+            yield part
 
 
 def _problem(row: Mapping[str, str]) -> str | None:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import SecretStr
 
+from vector_platform.indexes.backends.pinecone.aliases import alias_mirrors, point_aliases
 from vector_platform.indexes.backends.pinecone.calls import (
     REQUEST_BYTES,
     REQUEST_IDS,
@@ -27,10 +28,10 @@ from vector_platform.indexes.backends.pinecone.indexes import PineconeIndexes
 from vector_platform.indexes.backends.pinecone.names import generation_marker, namespace_name
 from vector_platform.indexes.backends.pinecone.reading import RowReader
 from vector_platform.indexes.backends.pinecone.rows import batches_by_size, pinecone_documents
+from vector_platform.indexes.backends.pinecone.searching import search
 from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.backends.pinecone.terms import (
     RowsAsked,
-    alias_changes,
     generations_in,
     index_name,
     is_ours,
@@ -41,20 +42,17 @@ from vector_platform.indexes.backends.pinecone.waits import GenerationWaits
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.bisection import write_or_refuse
 from vector_platform.indexes.contract import (
-    BoundedHits,
     Claim,
     Generation,
     Hit,
-    IndexRejected,
     Mirrored,
-    NotOurs,
     RowKey,
     RowsRejected,
     StoredRow,
 )
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
-from vector_platform.indexes.stored_rows import HIT_FIELDS, best, by_tenant, hit_of
+from vector_platform.indexes.stored_rows import by_tenant
 
 
 class PineconeVectorIndex(VectorIndex):
@@ -158,34 +156,14 @@ class PineconeVectorIndex(VectorIndex):
             NotOurs: The index is another lake's, or a tenant's alias stands for a namespace the
                 platform did not create.
         """
-        index = self._indexes.own(generation)
-        current = index.aliases()
-        tenants = tenants_in(index.namespaces(), generation)
-        changes = alias_changes(current, tenants, generation)
-        for alias in changes.foreign:
-            raise NotOurs(
-                f"{index.where}: namespace alias {alias!r} stands for {current[alias]!r}, which "
-                "the platform did not create; remove that alias"
-            )
-        self._parallel.each(index.delete_alias, changes.delete)
-        self._parallel.each(lambda item: index.create_alias(*item), list(changes.create.items()))
-        self._parallel.each(lambda item: index.repoint_alias(*item), list(changes.repoint.items()))
-        return Mirrored(changes.aliases, len(changes.without))
+        return point_aliases(self._indexes.own(generation), generation, self._parallel)
 
     def mirrored(self, generation: Generation) -> Mirrored:
         """Aliases of tenants that stand for another generation, are missing, or one too many."""
         index = self._indexes.find(generation)
         if index is None:
             return Mirrored(0, behind=(f"there is no index {index_name(generation)}",))
-        current = index.aliases()
-        changes = alias_changes(current, tenants_in(index.namespaces(), generation), generation)
-        moved = [*changes.repoint, *changes.delete]
-        behind = [
-            *(f"alias {alias!r} stands for {current[alias]}" for alias in moved),
-            *(f"there is no alias {alias!r}" for alias in changes.create),
-        ]
-        aliases = changes.aliases - len(changes.create) - len(changes.repoint)
-        return Mirrored(aliases, len(changes.without), tuple(behind))
+        return alias_mirrors(index, generation)
 
     # -- rows -------------------------------------------------------------------------------
 
@@ -296,33 +274,12 @@ class PineconeVectorIndex(VectorIndex):
     ) -> list[Hit]:
         """The k nearest rows by cosine; over all tenants, the best of every namespace's best.
 
-        A namespace is a request, so of many tenants the largest are asked, as many as the settings
-        say; then the answer is `BoundedHits`.
-
         Raises:
             IndexRejected: The tenant can have no rows here.
         """
+        most = self._settings.search_namespaces
         index = self._indexes.open(generation)
-        values = np.asarray(vector, np.float32).tolist()
-
-        def nearest(namespace: str) -> list[Hit]:
-            matches = index.search(namespace, values, k=k, fields=HIT_FIELDS)
-            return [hit_of(match.id, match.score or 0.0, match.to_dict()) for match in matches]
-
-        if tenant is not None:
-            try:
-                return best(nearest(namespace_name(tenant, generation.name)), k)
-            except ValueError as error:
-                raise IndexRejected(f"{index.where}: {error}") from error
-        counts = index.statistics()
-        own = sorted(
-            tenants_in(counts, generation).values(), key=lambda name: (-counts[name], name)
-        )
-        asked = own[: self._settings.search_namespaces]
-        hits = best((hit for hits in self._parallel.each(nearest, asked) for hit in hits), k)
-        if len(asked) == len(own):
-            return hits
-        return BoundedHits(hits, asked=len(asked), tenants=len(own))
+        return search(index, generation, vector, k=k, tenant=tenant, most=most, pool=self._parallel)
 
     def nearest(
         self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None

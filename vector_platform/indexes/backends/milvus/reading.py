@@ -1,7 +1,7 @@
-"""Reading back what a Milvus collection holds: ids and digests, and copies of one id.
+"""Reading back what a Milvus collection holds: ids and digests, copies of one id, whole rows.
 
-Belongs here: the answers of `MilvusVectorIndex.scan`, `keys`, `find`, `tenants` and `counts`, for
-many tenants in few requests, and naming what a query does not show.
+Belongs here: the answers of `MilvusVectorIndex.scan`, `keys`, `find`, `whole_rows`, `tenants` and
+`counts`, for many tenants in few requests, and naming what a query does not show.
 
 A server stores an id as often as it is inserted, counts every copy and answers one. Milvus Lite
 keeps the newest copy alone, and counts what it answers.
@@ -13,19 +13,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
-from vector_platform.indexes.backends.milvus.calls import MilvusCalls
+from vector_platform.indexes.backends.milvus.calls import Consistency, MilvusCalls
 from vector_platform.indexes.backends.milvus.filters import EVERY_ROW, Filter, among
 from vector_platform.indexes.backends.milvus.terms import partition_of
-from vector_platform.indexes.contract import RowKey
-from vector_platform.indexes.stored_rows import key_batch, pages
+from vector_platform.indexes.contract import RowKey, StoredRow
+from vector_platform.indexes.stored_rows import HIT_FIELDS, key_batch, pages
 
 KEY_FIELDS: Final = ("id", "tenant", "digest")
 # Ids named in one filter: some 100 KiB of text that a server parses.
 IDS_A_QUERY: Final = 2000
 # Tenants that are worth ruling out to look for others; where there are more, all rows are read.
 _FEW_TENANTS: Final = 500
+# Rows of a query that carries them whole: 1,000 with 4,096 dimensions and 40 kB of text are 56 MB,
+# below gRPC's 64 MiB. Milvus Lite takes messages of 256 MiB, and looks at all rows for each query.
+WHOLE_ROWS: Final = 1000
+LITE_WHOLE_ROWS: Final = 4096
 
 
 def stored_tenants(calls: MilvusCalls, name: str) -> list[str]:
@@ -144,3 +149,27 @@ def _surplus(
 
 def _key_batch(rows: Iterable[Mapping[str, str]]) -> pa.RecordBatch:
     return key_batch([(row["id"], row["tenant"], row["digest"]) for row in rows])
+
+
+def rows_of(
+    calls: MilvusCalls,
+    name: str,
+    rows: Sequence[RowKey],
+    fields: Sequence[str],
+    consistency: Consistency,
+) -> list[dict[str, Any]]:
+    """Rows by id and tenant, with some fields."""
+    ids = among("id", sorted({row_id for row_id, _ in rows}))
+    found = calls.query(name, ids, [*{"id", "tenant", *fields}], consistency)
+    wanted = set(rows)
+    return [row for row in found if (row["id"], row["tenant"]) in wanted]
+
+
+def whole_rows(calls: MilvusCalls, name: str, rows: Sequence[RowKey]) -> dict[RowKey, StoredRow]:
+    """All fields of rows, a filter for many ids at once."""
+    size = LITE_WHOLE_ROWS if calls.is_lite else WHOLE_ROWS
+    return {
+        (row["id"], row["tenant"]): row | {"vector": np.asarray(row["vector"], np.float32)}
+        for page in pages(rows, size)
+        for row in rows_of(calls, name, page, [*HIT_FIELDS, "vector"], "Bounded")
+    }

@@ -1,0 +1,91 @@
+"""Searches of one collection: many vectors a request, with or without the rows' fields.
+
+Belongs here: what a search asks and how its answer becomes hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from vector_platform.indexes.backends.milvus.calls import Consistency, MilvusCalls
+from vector_platform.indexes.backends.milvus.filters import UNFILTERED, of_tenant
+from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
+from vector_platform.indexes.backends.milvus.settings import MilvusSettings
+from vector_platform.indexes.backends.milvus.terms import search_params
+from vector_platform.indexes.contract import Hit, IndexRejected
+from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of
+
+# Queries of a search that brings back ids: 100 of 4,096 dimensions are 1.6 MiB.
+SEARCHES_A_REQUEST: Final = 100
+
+
+class Searches:
+    """Searches by cosine, as the settings say.
+
+    Args:
+        calls: Requests to the server.
+        settings: How much a search looks at.
+    """
+
+    def __init__(self, calls: MilvusCalls, settings: MilvusSettings) -> None:
+        self._milvus = calls
+        self._settings = settings
+
+    def hits(
+        self,
+        collection: str,
+        vector: np.ndarray,
+        *,
+        k: int,
+        tenant: str | None,
+        consistency: Consistency = "Bounded",
+    ) -> list[Hit]:
+        """The k nearest rows of one vector, with their fields."""
+        vectors = np.asarray(vector, np.float32)[None, :]
+        [found] = self._matches(collection, vectors, k, tenant, HIT_FIELDS, consistency)
+        return best((hit_of(hit["id"], hit["distance"], hit["entity"]) for hit in found), k)
+
+    def ids(
+        self, collection: str, vectors: np.ndarray, *, k: int, tenant: str | None
+    ) -> Iterator[list[str]]:
+        """Ids of the k nearest rows of each vector."""
+        for start in range(0, len(vectors), SEARCHES_A_REQUEST):
+            page = vectors[start : start + SEARCHES_A_REQUEST]
+            for found in self._matches(collection, page, k, tenant, (), "Bounded"):
+                yield [hit["id"] for hit in found]
+
+    def _matches(
+        self,
+        collection: str,
+        vectors: np.ndarray,
+        k: int,
+        tenant: str | None,
+        fields: Sequence[str],
+        consistency: Consistency,
+    ) -> Any:
+        """What a search answers, for every vector."""
+        return self._milvus.search(
+            collection,
+            UNFILTERED if tenant is None else of_tenant(_storable(tenant)),
+            data=list(np.asarray(vectors, np.float32)),
+            anns_field="vector",
+            limit=k,
+            output_fields=list(fields),
+            search_params={"metric_type": "COSINE", "params": search_params(self._settings, k)},
+            consistency=consistency,
+        )
+
+
+def _storable(tenant: str) -> str:
+    """The tenant of a search.
+
+    Raises:
+        IndexRejected: It is longer than any that a row has.
+    """
+    size, most = len(tenant.encode(errors="surrogatepass")), FIELD_BYTES["tenant"]
+    if size > most:
+        raise IndexRejected(f"tenant {tenant[:40]!r}... has {size} bytes, Milvus takes {most}")
+    return tenant
