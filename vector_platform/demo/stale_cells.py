@@ -40,7 +40,7 @@ STALE_CELLS = Story(
     "an IVF index is older than what it holds",
     {
         "indexes": {"milvus": cells(5)},
-        "releases": {"watch_minutes": 0},
+        "releases": {"bake_minutes": 0},
     },
     _prepare_index,
     _cells_are_stale,

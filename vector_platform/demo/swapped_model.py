@@ -93,7 +93,7 @@ SWAPPED_MODEL = Story(
     {
         "models": {MODEL: {"path": "model", "kind": "static", "max_tokens": 512}},
         "golden_queries": GOLDEN,
-        "releases": {"approvers": ["model-owner"], "watch_minutes": 0},
+        "releases": {"approvers": ["model-owner"], "bake_minutes": 0},
     },
     _prepare_model,
     _model_is_swapped,

@@ -95,7 +95,7 @@ TOPIC_MOVES = Story(
         },
         "golden_queries": GOLDEN,
         "acting": {"accept_reference": {"by": "auto", "cooldown_hours": 0}},
-        "releases": {"watch_minutes": 0},
+        "releases": {"bake_minutes": 0},
     },
     _prepare_days,
     _topic_moves,

@@ -21,7 +21,7 @@ def write_or_refuse(
     key: str,
     reason: Callable[[IndexRejected], str | None],
 ) -> dict[str, str]:
-    """Write rows; those that are refused are found by halving, and the others are written.
+    """Write rows; those that are refused are found by bisection, and the others are written.
 
     A request with one bad row among n costs about 2 log2(n) more.
 

@@ -94,7 +94,7 @@ def kept_details(lake: Lake, evaluation_id: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Past:
+class PastEvaluation:
     """One measurement of a time line.
 
     Attributes:
@@ -112,13 +112,13 @@ class Past:
     run_id: str
 
 
-def measurements_of(lake: Lake, kind: str, model_version: str) -> list[Past]:
+def measurements_of(lake: Lake, kind: str, model_version: str) -> list[PastEvaluation]:
     """Every measurement of a kind for a model version, oldest first."""
     where: list[Condition] = [("kind", "==", kind), ("model_version", "==", model_version)]
     columns = ["evaluated_at", "value", "subject", "details", "run_id"]
     rows = lake.evaluations.read(columns, where=where).to_pylist()
     return [
-        Past(
+        PastEvaluation(
             row["evaluated_at"],
             row["value"],
             row["subject"],
@@ -131,7 +131,7 @@ def measurements_of(lake: Lake, kind: str, model_version: str) -> list[Past]:
 
 def evaluation_history(
     lake: Lake, kind: str, model_version: str, *, subject: str = ""
-) -> list[Past]:
+) -> list[PastEvaluation]:
     """The newest measurements of a kind whose subject begins so, oldest first."""
     return [
         one for one in measurements_of(lake, kind, model_version) if one.subject.startswith(subject)

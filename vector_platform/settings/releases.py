@@ -1,6 +1,6 @@
 """`releases`: what must hold before readers see another generation, and who has a say.
 
-Belongs here: margins, approvers, freezes, the watch.
+Belongs here: margins, approvers, freezes, the bake period.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Releases(Section):
     request_days: int = Field(default=14, ge=1)
     timezone: str = "UTC"
     freezes: list[FreezeWindow] = []
-    watch_minutes: int = Field(default=60, ge=0, description="0: no watch after a release.")
-    watch_every_minutes: int = Field(default=10, ge=1)
-    watch_max_errors: float = Field(default=0.02, ge=0, le=1)
+    bake_minutes: int = Field(default=60, ge=0, description="0: no monitoring after a release.")
+    monitor_every_minutes: int = Field(default=10, ge=1)
+    monitor_max_errors: float = Field(default=0.02, ge=0, le=1)
 
     @field_validator("timezone")
     @classmethod

@@ -126,7 +126,7 @@ def begun(world: World) -> None:
     move(world, "release", MODELS[0])
 
 
-def flip_under_readers(world: World, flips: int) -> None:
+def cut_over_under_readers(world: World, cutovers: int) -> None:
     begun(world)
     plain = PLAIN[world.server.backend](world.server.url)
     beside = world.live().identity
@@ -135,7 +135,7 @@ def flip_under_readers(world: World, flips: int) -> None:
     say_erased(world, erased)
     moves = []
     with readers(world) as found:
-        for number in range(flips):
+        for number in range(cutovers):
             for reader in found:
                 reader.await_generation(world.live().generation)
             before = contents(world)
@@ -151,12 +151,12 @@ def flip_under_readers(world: World, flips: int) -> None:
             world.assert_exact(world.live())
         for reader in found:
             reader.await_generation(world.live().generation)
-    assert len(erased) > 4 * flips
+    assert len(erased) > 4 * cutovers
     for reader in found:
         assert reader.outcome.kind == "done", reader.outcome.facts
         facts = reader.outcome.facts
         print(f"\n{world.server.backend} reader: {facts}")
-        assert facts["reads"] > flips
+        assert facts["reads"] > cutovers
         assert (facts["failed"], facts["empty"], facts["risen"]) == (0, 0, []), facts
     took = sorted(one["pointer_seconds"] for one in moves)
     print(f"{len(took)} moves: median {median(took):.3f} s, longest {took[-1]:.3f} s")
@@ -169,12 +169,12 @@ def flip_under_readers(world: World, flips: int) -> None:
 
 @pytest.mark.integration
 def test_readers_notice_nothing_of_a_few_moves(world: World) -> None:
-    flip_under_readers(world, SAMPLE)
+    cut_over_under_readers(world, SAMPLE)
 
 
 @pytest.mark.deep
 def test_readers_notice_nothing_of_twenty_moves(world: World) -> None:
-    flip_under_readers(world, ALL)
+    cut_over_under_readers(world, ALL)
 
 
 @pytest.mark.integration

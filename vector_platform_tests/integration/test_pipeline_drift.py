@@ -192,5 +192,5 @@ def test_a_person_accepts_what_is_new_and_decides_what_is_asked_of_it(home: Depl
     assert [name for name, stage in stages.items() if stage.changed] == [f"{RETRIEVAL} {WORDS}"]
     rows = home.platform.lake.evaluations.read(where=[("kind", "==", "retrieval")]).to_pylist()
     scores = json.loads(max(rows, key=lambda row: row["evaluated_at"])["details"])["scores"]
-    assert set(scores) == {"known/q1", f"new-mass/{one}"}
-    assert scores[f"new-mass/{one}"] > 0
+    assert set(scores) == {"known/q1", f"novel-share/{one}"}
+    assert scores[f"novel-share/{one}"] > 0

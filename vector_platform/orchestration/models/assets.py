@@ -16,7 +16,7 @@ import pyarrow as pa
 from vector_platform.lake.contract import EMBEDDINGS
 from vector_platform.lake.snapshots import VersionsByDay
 from vector_platform.lake.tables import run_metadata
-from vector_platform.models.canaries.watch import ModelWatch, Verdict
+from vector_platform.models.canaries.monitor import ModelMonitor, Verdict
 from vector_platform.models.derived.aligning import align_missing
 from vector_platform.models.derived.versions import DerivedEmbedder
 from vector_platform.models.embed import EmbedReport, embed_missing
@@ -161,14 +161,14 @@ def _between_probes(
     write: Callable[[], tuple[EmbedReport, int]],
 ) -> EmbedOutcome:
     """Write vectors while the model answers its canaries as registered, and ask once more after."""
-    watch = ModelWatch(platform.lake, platform.embedder(model_version), run_id=run_id)
-    quarantined = watch.carry_out()  # what a killed run has condemned and not moved
-    verdict = watch.probe()
+    monitor = ModelMonitor(platform.lake, platform.embedder(model_version), run_id=run_id)
+    quarantined = monitor.carry_out()  # what a killed run has condemned and not moved
+    verdict = monitor.probe()
     report, aligned = write() if verdict.passed else (NOTHING, 0)
     if report.texts or aligned:
-        verdict = watch.probe()
-    watch.record(verdict)
-    return EmbedOutcome(report, aligned, verdict, quarantined + watch.carry_out())
+        verdict = monitor.probe()
+    monitor.record(verdict)
+    return EmbedOutcome(report, aligned, verdict, quarantined + monitor.carry_out())
 
 
 def _embed(

@@ -12,8 +12,8 @@ import dagster as dg
 
 from vector_platform.lake.evaluations import evaluation_history
 from vector_platform.models.canaries.answers import groups_of
+from vector_platform.models.canaries.monitor import KIND, ModelMonitor, Verdict
 from vector_platform.models.canaries.symptoms import reading
-from vector_platform.models.canaries.watch import KIND, ModelWatch, Verdict
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
@@ -42,15 +42,15 @@ def build_model_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     ) -> dg.AssetCheckResult:
         model_version = context.partition_key
         with retry_by_type():
-            watch = ModelWatch(
+            monitor = ModelMonitor(
                 platform.lake, platform.embedder(model_version), run_id=context.run.run_id
             )
-            verdict = watch.recorded()
+            verdict = monitor.recorded()
             if verdict is None:
                 # The check by itself: it judges, and the next embedding run moves the vectors.
-                verdict = watch.probe()
-                watch.record(verdict)
-            texts = watch.texts(verdict.registered_runtime)
+                verdict = monitor.probe()
+                monitor.record(verdict)
+            texts = monitor.texts(verdict.registered_runtime)
             facts = verdict.facts()
             return dg.AssetCheckResult(
                 passed=verdict.passed,

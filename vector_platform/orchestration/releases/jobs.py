@@ -15,7 +15,7 @@ from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN, retry_by_type
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
-from vector_platform.releases.monitor.monitor import watch_live
+from vector_platform.releases.monitor.monitor import monitor_live
 from vector_platform.releases.requests.gate_records import kept_report
 from vector_platform.releases.requests.policy import overrides_of
 from vector_platform.releases.requests.promotion import promote_model
@@ -96,7 +96,7 @@ class RollbackConfig(dg.Config):
     allow_shrink: bool = False
 
 
-class WatchConfig(dg.Config):
+class MonitorConfig(dg.Config):
     """Which backends' baking releases are looked at; all configured ones when empty."""
 
     backends: list[str] = []
@@ -230,9 +230,9 @@ def roll_back(
     }
 
 
-@one_op_job("watch_op", pool="promote", tags=TRIED_AGAIN)
+@one_op_job("monitor_op", pool="promote", tags=TRIED_AGAIN)
 def monitor_releases(
-    context: dg.OpExecutionContext, config: WatchConfig, platform: dg.ResourceParam[Platform]
+    context: dg.OpExecutionContext, config: MonitorConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, str]:
     """Watch releases in their bake period.
 
@@ -242,7 +242,7 @@ def monitor_releases(
     seen: dict[str, str] = {}
     for backend in chosen_backends(platform.settings, config.backends):
         with retry_by_type():
-            found = watch_live(platform.release_service(backend, run_id=context.run_id))
+            found = monitor_live(platform.release_service(backend, run_id=context.run_id))
         if found is not None:
             seen[backend] = f"{found.action}: {found.why}"
             context.log.info(f"{backend}: {seen[backend]}")

@@ -1,4 +1,4 @@
-"""Sensors of the release service: reconcile what waits, watch what is in its bake period.
+"""Sensors of the release service: reconcile what waits, monitor what is in its bake period.
 
 Belongs here: thin shells that read the lake and name the run.
 """
@@ -11,9 +11,9 @@ from datetime import datetime
 import dagster as dg
 
 from vector_platform.lake.decisions import Decisions, utc_now
-from vector_platform.orchestration.releases.jobs import WatchConfig
+from vector_platform.orchestration.releases.jobs import MonitorConfig
 from vector_platform.releases.gates.freezes import frozen_by
-from vector_platform.releases.monitor.monitor import watched_release
+from vector_platform.releases.monitor.monitor import baking_release
 from vector_platform.releases.requests.requests import ReleaseRequests
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
@@ -46,9 +46,9 @@ def build_release_sensors(
         return [
             dg.RunRequest(
                 run_key=key,
-                run_config=dg.RunConfig({"watch_op": WatchConfig(backends=[backend])}),
+                run_config=dg.RunConfig({"monitor_op": MonitorConfig(backends=[backend])}),
             )
-            for backend, key in watch_keys(platform, utc_now())
+            for backend, key in monitor_keys(platform, utc_now())
         ]
 
     return [reconcile_waiting_releases, monitor_baking_releases]
@@ -79,13 +79,13 @@ def reconcile_keys(platform: Platform, now: datetime) -> Iterator[str]:
     yield "reconcile:" + ":".join(world)
 
 
-def watch_keys(platform: Platform, now: datetime) -> Iterator[tuple[str, str]]:
-    """(backend, run key) of every baking release; a new key each `watch_every_minutes`."""
+def monitor_keys(platform: Platform, now: datetime) -> Iterator[tuple[str, str]]:
+    """(backend, run key) of every baking release; a new key each `monitor_every_minutes`."""
     policy = platform.settings.releases
     for backend in platform.settings.indexes.backends:
         live = platform.live_pointer(backend).live()
-        release = watched_release(live, now, policy.watch_minutes)
+        release = baking_release(live, now, policy.bake_minutes)
         if release is not None:
             minutes = (now - release.released_at).total_seconds() / 60
-            look = int(minutes // policy.watch_every_minutes)
-            yield backend, f"watch:{backend}:{release.sequence}:{look}"
+            look = int(minutes // policy.monitor_every_minutes)
+            yield backend, f"monitor:{backend}:{release.sequence}:{look}"

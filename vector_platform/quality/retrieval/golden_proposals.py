@@ -3,8 +3,8 @@
 Belongs here: the rows of `golden_proposals`, what is decided about them, and forgetting those
 whose text is gone.
 
-A proposal counts nowhere. An accepted one is a golden query of the set `new-mass`, a name that no
-set of `platform.yaml` can have. Its text is a piece of its document's text: it goes, accepted or
+A proposal counts nowhere. An accepted one is a golden query of the set `novel-share`, a name that
+no set of `platform.yaml` can have. Its text is a piece of its document's text: it goes, accepted or
 not, when the document does or no longer holds it. So whatever is erased from the corpus is erased
 from here, with the chunks that follow the same documents.
 """
@@ -29,7 +29,7 @@ from vector_platform.quality.sketches.references import Reference, newest_refere
 
 State = Literal["proposed", "accepted", "rejected"]
 
-ACCEPTED_SET = "new-mass"
+ACCEPTED_SET = "novel-share"
 # What a person reads in a quarter of an hour.
 PROPOSED_AT_ONCE = 30
 

@@ -1,6 +1,6 @@
 """Watching a baking release: ask both generations for real, and go back if the live one is worse.
 
-Belongs here: which release is watched, measuring it, and acting on `watch`.
+Belongs here: which release is monitored, measuring it, and acting on the verdict.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from vector_platform.quality.retrieval.measures import (
 from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.evaluation.measuring import WARM_UP, MeasurementFailed
 from vector_platform.releases.evaluation.probes import Answer, Probe, ask
-from vector_platform.releases.monitor.verdict import Measured, Watched, watch
+from vector_platform.releases.monitor.verdict import BakeVerdict, Measured, judge_release
 from vector_platform.releases.pointer.live import Release
 from vector_platform.releases.requests.rollback import go_back
 from vector_platform.releases.requests.service import ReleaseService
 
 # Who goes back by itself.
-WATCHER = "monitor_releases"
-KIND = "watch"
+ACTOR = "monitor_releases"
+KIND = "post_release"
 
 
-def watched_release(live: Release | None, now: datetime, watch_minutes: int) -> Release | None:
-    """The live release, if it is to be watched now.
+def baking_release(live: Release | None, now: datetime, bake_minutes: int) -> Release | None:
+    """The live release, if it is to be monitored now.
 
     Not when there is nothing to go back to, and not after a rollback: two generations must not
     take turns.
@@ -39,10 +39,10 @@ def watched_release(live: Release | None, now: datetime, watch_minutes: int) -> 
         return None
     if live.known("rolled_back"):
         return None
-    return live if now - live.released_at <= timedelta(minutes=watch_minutes) else None
+    return live if now - live.released_at <= timedelta(minutes=bake_minutes) else None
 
 
-def watch_live(service: ReleaseService) -> Watched | None:
+def monitor_live(service: ReleaseService) -> BakeVerdict | None:
     """Measure the live generation beside the previous one, decide, record, and act.
 
     Returns:
@@ -52,10 +52,10 @@ def watch_live(service: ReleaseService) -> Watched | None:
         MeasurementFailed: Neither generation answers: an outage, which is never a verdict.
     """
     context = service.context
-    release = watched_release(
+    release = baking_release(
         context.pointer.live(),
         context.clock(),
-        context.policy.watch_minutes,
+        context.policy.bake_minutes,
     )
     if release is None:
         return None
@@ -65,12 +65,12 @@ def watch_live(service: ReleaseService) -> Watched | None:
     if previous is None or live is None:
         return None
     before, after = measure(context, previous, live)
-    if before.error_share > context.policy.watch_max_errors:
+    if before.error_share > context.policy.monitor_max_errors:
         raise MeasurementFailed(
             f"{before.errors} of {before.probes} probes of the previous generation "
             f"{previous.generation} got no answer, so nothing is decided about {live.generation}"
         )
-    found = watch(before, after, context.policy)
+    found = judge_release(before, after, context.policy)
     measured = Measurement(
         kind=KIND,
         subject=f"{context.backend}/{context.index}/{live.generation}",
@@ -82,12 +82,12 @@ def watch_live(service: ReleaseService) -> Watched | None:
     )
     kept = keep(context.lake, measured, run_id=context.run_id, now=context.clock())
     if found.action == "return":
-        go_back([service], actor=WATCHER, reason=found.why, automatic=True, evidence_ids=(kept,))
+        go_back([service], actor=ACTOR, reason=found.why, automatic=True, evidence_ids=(kept,))
     else:
         service.store.decisions.record(
             "keep",
             f"{context.backend}/{context.index}/{live.generation}",
-            actor=WATCHER,
+            actor=ACTOR,
             why=found.why,
             evidence=(kept,),
             after=live.generation,

@@ -47,7 +47,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Watched:
+class BakeVerdict:
     """The decision, with everything it rests on."""
 
     action: Action
@@ -55,17 +55,17 @@ class Watched:
     numbers: Mapping[str, float | int]
 
 
-def watch(before: Measured, after: Measured, band: Releases) -> Watched:
+def judge_release(before: Measured, after: Measured, band: Releases) -> BakeVerdict:
     """Decide whether a live generation stays.
 
     It goes back when errors, latency or quality are *proven* to have left the band; few or
     noisy numbers keep it, since it has passed the gates. The checks are repeated while it is
-    young.
+    in its bake period.
 
     Args:
         before: The previous generation, asked the same probes at the same moment.
         after: The live one.
-        band: `watch_max_errors`, `max_latency_ratio` and `quality_margin` of the policy.
+        band: `monitor_max_errors`, `max_latency_ratio` and `quality_margin` of the policy.
     """
     numbers: dict[str, float | int] = {
         "probes": after.probes,
@@ -73,7 +73,7 @@ def watch(before: Measured, after: Measured, band: Releases) -> Watched:
         "error_share_before": round(before.error_share, 4),
     }
     reasons = []
-    if after.error_share - before.error_share > band.watch_max_errors:
+    if after.error_share - before.error_share > band.monitor_max_errors:
         reasons.append(
             f"{after.error_share:.1%} of the probes fail, {before.error_share:.1%} before"
         )
@@ -87,8 +87,8 @@ def watch(before: Measured, after: Measured, band: Releases) -> Watched:
                 f"quality is {-found.difference.mean:.4f} lower on {found.difference.count} queries"
             )
     if reasons:
-        return Watched("return", "; ".join(reasons), numbers)
-    return Watched("keep", "errors, latency and quality stay within their band", numbers)
+        return BakeVerdict("return", "; ".join(reasons), numbers)
+    return BakeVerdict("keep", "errors, latency and quality stay within their band", numbers)
 
 
 def _slower(

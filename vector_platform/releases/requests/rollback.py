@@ -78,7 +78,7 @@ def go_back(
         services: Of the backends.
         actor: Who goes back.
         reason: Why.
-        automatic: Whether the watch goes back, and not a person.
+        automatic: Whether the monitor goes back, and not a person.
         allow_shrink: Let readers lose many rows.
         to: Generation to make live; None for the one before the newest release.
         before: Release request: the generation before what it released.

@@ -154,10 +154,10 @@ def test_accepted_queries_are_golden_beside_those_of_the_sources_and_stay_so(
     before, inputs = moved.golden(), golden_inputs(moved.platform)
     one, two, three, *_ = [each.proposal_id for each in moved.proposals()]
     assert moved.decide(accept=[one, two], reject=[three]) == {"accepted": 2, "rejected": 1}
-    both = sorted([*before, ("new-mass", one), ("new-mass", two)])
+    both = sorted([*before, ("novel-share", one), ("novel-share", two)])
     assert moved.golden() == both
     golden = current_golden(moved.lake)
-    assert golden is not None and f"new-mass/{one}" in golden.query_ids
+    assert golden is not None and f"novel-share/{one}" in golden.query_ids
     # What was made from other choices is out of date; these are followed at once.
     assert inputs != golden_inputs(moved.platform)
     assert recorded(moved.runs.instance, keys.GOLDEN_QUERIES) == golden_inputs(moved.platform)
@@ -166,7 +166,7 @@ def test_accepted_queries_are_golden_beside_those_of_the_sources_and_stay_so(
     assert done.metadata["lake/golden_queries"]["accepted_proposals"] == 2
     assert moved.golden() == both
     assert moved.decide(reject=[one]) == {"accepted": 0, "rejected": 1}
-    assert moved.golden() == sorted([*before, ("new-mass", two)])
+    assert moved.golden() == sorted([*before, ("novel-share", two)])
 
 
 def test_decisions_say_who_and_hold_no_text(moved: Moved) -> None:
@@ -194,7 +194,7 @@ def test_an_erased_document_takes_its_queries_along_with_its_chunks(moved: Moved
     for table in (moved.lake.chunks, moved.lake.golden_proposals, moved.lake.golden_queries):
         assert one.doc_id not in str(table.read().to_pylist()), table.spec.name
         assert one.text not in str(table.read().to_pylist()), table.spec.name
-    assert ("new-mass", two.proposal_id) in moved.golden()
+    assert ("novel-share", two.proposal_id) in moved.golden()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 """Sensors of the release service: what waits is looked at once in each state, what is baking
-watched.
+monitored.
 
 The lake is real, the backends are in memory, the ticks and runs are Dagster's own. Loading the
 deployment again (`Service.policy`) is what a restarted daemon sees.
@@ -178,7 +178,7 @@ def test_a_baking_release_that_fails_goes_back_by_itself_freeze_or_not(
     (look,) = service.tick(WATCH)
     assert (
         service.run("monitor_releases", look)
-        .output_for_node("watch_op")["milvus"]
+        .output_for_node("monitor_op")["milvus"]
         .startswith("keep")
     )
     memory = service.memory["milvus"]
@@ -221,7 +221,7 @@ def test_a_look_that_failed_decides_nothing_and_is_followed_by_the_next_one(
     clock.wait(11)
     (next_look,) = service.tick(WATCH)
     assert next_look.run_key != look.run_key
-    done = service.run("monitor_releases", next_look).output_for_node("watch_op")
+    done = service.run("monitor_releases", next_look).output_for_node("monitor_op")
     assert done["milvus"].startswith("keep")
 
 

@@ -1,4 +1,4 @@
-"""The watch after a cut-over: the pure decision, and going back on a real lake."""
+"""The monitor after a cut-over: the pure decision, and going back on a real lake."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.releases.evaluation.measuring import MeasurementFailed
-from vector_platform.releases.monitor.monitor import watch_live
-from vector_platform.releases.monitor.verdict import Measured, watch
+from vector_platform.releases.monitor.monitor import monitor_live
+from vector_platform.releases.monitor.verdict import Measured, judge_release
 from vector_platform.settings import Releases
 from vector_platform_tests.releases.deployment import Deployment
 
@@ -44,19 +44,19 @@ def measured(
     ],
 )
 def test_only_what_has_left_its_band_goes_back(after: Measured, action: str, why: str) -> None:
-    found = watch(measured(), after, BAND)
+    found = judge_release(measured(), after, BAND)
     assert found.action == action and why in found.why
-    assert watch(measured(), after, BAND) == found
+    assert judge_release(measured(), after, BAND) == found
 
 
 def test_a_few_bad_numbers_prove_nothing() -> None:
     few = {"probes": 5}
-    assert watch(measured(**few), measured(**few, ms=500, score=0.1), BAND).action == "keep"
+    assert judge_release(measured(**few), measured(**few, ms=500, score=0.1), BAND).action == "keep"
 
 
 def test_latency_that_nobody_notices_is_no_reason() -> None:
     quick = Measured((0.1,) * 100)
-    assert watch(quick, Measured((2.0,) * 100), BAND).action == "keep"
+    assert judge_release(quick, Measured((2.0,) * 100), BAND).action == "keep"
 
 
 def test_a_probe_without_an_answer_does_not_unpair_the_others() -> None:
@@ -64,9 +64,9 @@ def test_a_probe_without_an_answer_does_not_unpair_the_others() -> None:
     slower = [2.2 * ms for ms in usual]
     for place in (0, 50, 99):
         before = Measured((*usual[:place], None, *usual[place + 1 :]))
-        found = watch(before, Measured(tuple(slower)), BAND)
+        found = judge_release(before, Measured(tuple(slower)), BAND)
         assert found.action == "return" and "p95 latency is 2.2 times" in found.why
-    nothing = watch(Measured((None,) * 10), Measured((1.0,) * 10), BAND)
+    nothing = judge_release(Measured((None,) * 10), Measured((1.0,) * 10), BAND)
     assert nothing.action == "keep" and "latency_ratio" not in nothing.numbers
 
 
@@ -93,7 +93,7 @@ def break_live(world: Deployment, monkeypatch: pytest.MonkeyPatch, *generations:
 
 
 def test_a_healthy_release_is_kept_and_that_is_recorded(world: Deployment) -> None:
-    found = watch_live(world.service())
+    found = monitor_live(world.service())
     assert found is not None and found.action == "keep"
     assert world.pointer().live_generation().generation == "g0002"
     last = world.service().store.decisions.about()[-1]
@@ -101,20 +101,20 @@ def test_a_healthy_release_is_kept_and_that_is_recorded(world: Deployment) -> No
     (kept,) = world.lake.evaluations.read(
         where=[("evaluation_id", "in", list(last.evidence))]
     ).to_pylist()
-    assert (kept["kind"], kept["sample_size"]) == ("watch", 12)
+    assert (kept["kind"], kept["sample_size"]) == ("post_release", 12)
 
 
 def test_a_release_that_stops_answering_goes_back_and_stays_back(
     world: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_live(world, monkeypatch, "g0002")
-    found = watch_live(world.service())
+    found = monitor_live(world.service())
     assert found is not None and found.action == "return"
     assert world.pointer().live_generation().generation == "g0001"
     (back,) = [d for d in world.service().store.decisions.about() if d.what == "return"]
     assert (back.actor, back.before, back.after) == ("monitor_releases", "g0002", "g0001")
     assert back.evidence
-    assert watch_live(world.service()) is None, "what came back is not watched into a seesaw"
+    assert monitor_live(world.service()) is None, "what came back is not monitored into a seesaw"
     monkeypatch.undo()
     state = next(s for s in world.sync().states.present() if s.generation == "g0002")
     again = world.service().release(state, actor="nightly", reason="r", automatic=True)
@@ -126,14 +126,14 @@ def test_an_outage_is_an_error_and_no_verdict(
 ) -> None:
     break_live(world, monkeypatch, "g0001", "g0002")
     with pytest.raises(MeasurementFailed):
-        watch_live(world.service())
+        monitor_live(world.service())
     assert world.pointer().live_generation().generation == "g0002"
 
 
-def test_an_old_release_and_a_first_one_are_not_watched(world: Deployment, tmp_path: Path) -> None:
+def test_an_old_release_and_a_first_one_are_left_alone(world: Deployment, tmp_path: Path) -> None:
     world.now += timedelta(minutes=61)
-    assert watch_live(world.service()) is None
+    assert monitor_live(world.service()) is None
     first = Deployment(tmp_path / "first")
     first.service().release(first.sync().sync("old.v1").generation, actor="ann", reason="first")
     first.now = first.pointer().history()[-1].released_at
-    assert watch_live(first.service()) is None
+    assert monitor_live(first.service()) is None

@@ -147,7 +147,7 @@ class MilvusVectorIndex(VectorIndex):
     # -- rows -------------------------------------------------------------------------------
 
     def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:
-        """Write rows; one that is refused is found by halving, and the others are written.
+        """Write rows; one that is refused is found by bisection, and the others are written.
 
         Fresh rows are inserted, which saves a request where an upsert is a deletion and an insert.
         pymilvus repeats an insert whose connection is lost, and a server may then hold two copies:

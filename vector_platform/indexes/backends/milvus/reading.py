@@ -136,7 +136,7 @@ def found_keys(calls: MilvusCalls, name: str, rows: Sequence[RowKey]) -> Iterato
 def _surplus(
     calls: MilvusCalls, name: str, condition: Filter, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Rows that are stored more than once, by halving; each once for every further copy."""
+    """Rows that are stored more than once, by bisection; each once for every further copy."""
     these = among("id", [row["id"] for row in rows])
     copies = calls.count(name, condition & these, "Bounded") - len(rows)
     if copies <= 0 or len(rows) == 1:

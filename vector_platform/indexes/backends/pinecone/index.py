@@ -168,7 +168,7 @@ class PineconeVectorIndex(VectorIndex):
     # -- rows -------------------------------------------------------------------------------
 
     def upsert(self, generation: Generation, rows: pa.RecordBatch, *, fresh: bool = False) -> None:
-        """Write rows in parallel requests; one that is refused is found by halving."""
+        """Write rows in parallel requests; one that is refused is found by bisection."""
         index, name = self._indexes.open(generation), index_name(generation)
         namespace_of = partial(namespace_name, generation=generation.name)
 

@@ -10,8 +10,8 @@ import pytest
 from vector_platform.lake.contract import hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.models.base import Embedder
-from vector_platform.models.canaries import watch as watch_module
-from vector_platform.models.canaries.watch import ModelWatch
+from vector_platform.models.canaries import monitor as monitor_module
+from vector_platform.models.canaries.monitor import ModelMonitor
 from vector_platform.models.embed import embed_missing
 from vector_platform_tests.lake.building import append_vectors, chunk, open_lake, put
 from vector_platform_tests.models.canaries.test_answers import Swapped
@@ -37,10 +37,10 @@ def embed_with(lake: Lake, model: Embedder, run_id: str) -> None:
 
 
 def judge(lake: Lake, model: Embedder, run_id: str) -> bool:
-    watch = ModelWatch(lake, model, run_id=run_id)
-    verdict = watch.probe()
-    watch.record(verdict)
-    watch.carry_out()
+    monitor = ModelMonitor(lake, model, run_id=run_id)
+    verdict = monitor.probe()
+    monitor.record(verdict)
+    monitor.carry_out()
     return verdict.passed
 
 
@@ -49,11 +49,11 @@ def runs(lake: Lake) -> set[str]:
 
 
 def test_the_first_probe_registers_texts_of_the_corpus(lake: Lake, wordllama: Embedder) -> None:
-    verdict = ModelWatch(lake, wordllama, run_id="a").probe()
+    verdict = ModelMonitor(lake, wordllama, run_id="a").probe()
     rows = lake.canaries.read().to_pylist()
     assert verdict.passed and verdict.canaries == len(rows) >= 32
     assert sum(row["text"].startswith("a passage about") for row in rows) >= 24
-    assert ModelWatch(lake, wordllama, run_id="b").probe().passed
+    assert ModelMonitor(lake, wordllama, run_id="b").probe().passed
     assert lake.canaries.read().num_rows == len(rows)
 
 
@@ -62,22 +62,22 @@ def test_canaries_are_the_same_texts_of_the_corpus_when_everything_is_embedded_a
 ) -> None:
     longest = "a passage about everything " * 50
     put(lake, chunk("s:long", longest), chunk("s:again", longest))
-    ModelWatch(lake, wordllama, run_id="a").probe()
+    ModelMonitor(lake, wordllama, run_id="a").probe()
     first = lake.canaries.read(["ordinal", "text"]).sort_by("ordinal")
     embed_with(lake, wordllama, "b")
     lake.canaries.replace(lake.canaries.read().slice(0, 0))
-    ModelWatch(lake, wordllama, run_id="c").probe()
+    ModelMonitor(lake, wordllama, run_id="c").probe()
     assert lake.canaries.read(["ordinal", "text"]).sort_by("ordinal") == first
     assert longest in first["text"].to_pylist()
 
 
 def test_a_verdict_is_kept_with_its_numbers(lake: Lake, wordllama: Embedder) -> None:
-    ModelWatch(lake, wordllama, run_id="a").probe()
-    watch = ModelWatch(lake, half(wordllama), run_id="b")
-    assert watch.recorded() is None
-    verdict = watch.probe()
-    watch.record(verdict)
-    assert watch.recorded() == verdict
+    ModelMonitor(lake, wordllama, run_id="a").probe()
+    monitor = ModelMonitor(lake, half(wordllama), run_id="b")
+    assert monitor.recorded() is None
+    verdict = monitor.probe()
+    monitor.record(verdict)
+    assert monitor.recorded() == verdict
     (row,) = lake.evaluations.read().to_pylist()
     assert (row["kind"], row["metric"]) == ("canaries", "max_abs_difference")
     assert row["value"] == verdict.max_abs_difference > verdict.tolerance
@@ -134,7 +134,7 @@ def test_a_restored_model_embeds_again_under_any_run_and_is_believed(
     assert not judge(lake, half(wordllama), "run")
     embed_with(lake, wordllama, "run")
     assert judge(lake, wordllama, "run")
-    assert ModelWatch(lake, wordllama, run_id="later").carry_out() == 0
+    assert ModelMonitor(lake, wordllama, run_id="later").carry_out() == 0
     assert runs(lake) == {"run"}
 
 
@@ -143,12 +143,12 @@ def test_a_move_that_was_cut_off_is_carried_out_later_even_when_the_model_is_bac
 ) -> None:
     judge(lake, wordllama, "first")
     embed_with(lake, half(wordllama), "second")
-    bad = ModelWatch(lake, half(wordllama), run_id="second")
+    bad = ModelMonitor(lake, half(wordllama), run_id="second")
     bad.record(bad.probe())
     assert runs(lake) == {"second"}  # killed here, and the model is restored
-    watch = ModelWatch(lake, wordllama, run_id="third")
-    assert watch.carry_out() == 40
-    watch.record(watch.probe())
+    monitor = ModelMonitor(lake, wordllama, run_id="third")
+    assert monitor.carry_out() == 40
+    monitor.record(monitor.probe())
     assert runs(lake) == set()
 
 
@@ -164,15 +164,15 @@ def test_another_model_version_is_left_alone(lake: Lake, wordllama: Embedder) ->
 def test_a_new_runtime_is_compared_with_the_registration_and_then_has_its_own(
     lake: Lake, wordllama: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = ModelWatch(lake, wordllama, run_id="a").probe()
-    monkeypatch.setattr(watch_module, "runtime_of", lambda embedder: "a new processor")
+    first = ModelMonitor(lake, wordllama, run_id="a").probe()
+    monkeypatch.setattr(monitor_module, "runtime_of", lambda embedder: "a new processor")
     rounded = Swapped(wordllama, answer=lambda v: v + np.float32(3e-5))
     monkeypatch.setattr(
         "vector_platform.models.canaries.answers.runtime_of", lambda _: "a new processor"
     )
-    verdict = ModelWatch(lake, rounded, run_id="b").probe()
+    verdict = ModelMonitor(lake, rounded, run_id="b").probe()
     assert verdict.passed and verdict.registered_runtime == first.runtime
-    again = ModelWatch(lake, rounded, run_id="c").probe()
+    again = ModelMonitor(lake, rounded, run_id="c").probe()
     assert again.passed and again.registered_runtime == "a new processor"
     assert again.max_abs_difference == 0
 
@@ -180,26 +180,26 @@ def test_a_new_runtime_is_compared_with_the_registration_and_then_has_its_own(
 def test_a_new_runtime_with_other_answers_is_refused_and_never_becomes_a_reference(
     lake: Lake, wordllama: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registered = ModelWatch(lake, wordllama, run_id="a").probe().canaries
-    monkeypatch.setattr(watch_module, "runtime_of", lambda embedder: "a new library")
+    registered = ModelMonitor(lake, wordllama, run_id="a").probe().canaries
+    monkeypatch.setattr(monitor_module, "runtime_of", lambda embedder: "a new library")
     monkeypatch.setattr(
         "vector_platform.models.canaries.answers.runtime_of", lambda _: "a new library"
     )
     coarse = Swapped(wordllama, answer=lambda v: np.round(v, 3))
     for run in ("b", "c"):
-        assert not ModelWatch(lake, coarse, run_id=run).probe().passed
+        assert not ModelMonitor(lake, coarse, run_id=run).probe().passed
     assert lake.canaries.read().num_rows == registered
 
 
 def test_another_fingerprint_fails_even_where_the_answers_are_the_same(
     lake: Lake, wordllama: Embedder, tmp_path: Path
 ) -> None:
-    ModelWatch(lake, wordllama, run_id="a").probe()
+    ModelMonitor(lake, wordllama, run_id="a").probe()
     renamed = Swapped(wordllama)
     renamed.fingerprint = type(wordllama.fingerprint)(
         **wordllama.fingerprint.details | {"query_prompt": "query: "}
     )
-    verdict = ModelWatch(lake, renamed, run_id="b").probe()
+    verdict = ModelMonitor(lake, renamed, run_id="b").probe()
     assert (verdict.passed, verdict.fingerprint_matches, verdict.canaries_differing) == (
         False,
         False,

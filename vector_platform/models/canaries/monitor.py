@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.lake.contract import CANARIES
-from vector_platform.lake.evaluations import Measurement, Past, keep, measurements_of
+from vector_platform.lake.evaluations import Measurement, PastEvaluation, keep, measurements_of
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.storage.conditions import Condition
 from vector_platform.lake.tables import run_metadata
@@ -85,7 +85,7 @@ class Verdict:
         }
 
 
-class ModelWatch:
+class ModelMonitor:
     """The canaries of one model version.
 
     Args:
@@ -246,7 +246,7 @@ class ModelWatch:
         rows = self._lake.embeddings.read(["run_id"], where=[self._mine])
         return set(rows.column("run_id").unique().to_pylist())
 
-    def _verdicts(self) -> list[Past]:
+    def _verdicts(self) -> list[PastEvaluation]:
         return measurements_of(self._lake, KIND, self._embedder.name)
 
     def _judged(self) -> dict[str, bool]:
