@@ -35,7 +35,8 @@ from vector_platform.models.derived.versions import DerivedEmbedder
 from vector_platform.models.embed import embed_missing
 from vector_platform.models.identity.fingerprint import Fingerprint
 from vector_platform.models.registry import open_model, registration
-from vector_platform.quality.retrieval.measures import GoldenSet, evaluate, exact_top_k, golden_set
+from vector_platform.quality.exact import exact_top_k
+from vector_platform.quality.retrieval.measures import GoldenSet, evaluate, golden_set
 from vector_platform.settings import Model, Upgrades
 from vector_platform.training.alignment import try_alignment
 from vector_platform.training.alignment_sample import choose_sample

@@ -43,7 +43,8 @@ from vector_platform.models.registry import open_model  # noqa: E402
 from vector_platform.quality.drift.novel_share import novel_share_low  # noqa: E402
 from vector_platform.quality.drift.policy import DriftPolicy  # noqa: E402
 from vector_platform.quality.drift.slice_alarms import SliceAlarm, alarmed_slices  # noqa: E402
-from vector_platform.quality.drift.window_test import YEAR, Calendar, Days  # noqa: E402
+from vector_platform.quality.drift.window_test import Calendar  # noqa: E402
+from vector_platform.quality.sketches.days import YEAR, Days  # noqa: E402
 from vector_platform.quality.sketches.fitting import fit  # noqa: E402
 from vector_platform.quality.sketches.references import Reference  # noqa: E402
 from vector_platform.quality.sketches.series import Series, read_series  # noqa: E402

@@ -31,7 +31,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.drift import MONDAY, REFERENCE_DAYS, ROWS, World, interval, total  # noqa: E402
 from benchmarks.measuring import PrintedTable, note  # noqa: E402 (runs from any folder)
-from vector_platform.quality.drift.window_test import Calendar, Days  # noqa: E402
+from vector_platform.quality.drift.window_test import Calendar  # noqa: E402
+from vector_platform.quality.sketches.days import Days  # noqa: E402
 
 # What pip installs for each peer, in turn; torch first, or alibi-detect brings GPU libraries.
 PEERS = {

@@ -22,12 +22,8 @@ from vector_platform.models.base import Embedder, Vectors
 from vector_platform.models.derived.aligning import matrix_of
 from vector_platform.models.derived.vector_map import VectorMap, agreement, fit_alignment
 from vector_platform.models.local_versions import keep_model, write_card
-from vector_platform.quality.retrieval.measures import (
-    GoldenSet,
-    best_per_document,
-    evaluate,
-    golden_set,
-)
+from vector_platform.quality.exact import best_per_document
+from vector_platform.quality.retrieval.measures import GoldenSet, evaluate, golden_set
 from vector_platform.settings import Alignment
 from vector_platform.training.alignment_sample import AlignmentRefused, Sample, without
 

@@ -21,13 +21,9 @@ from vector_platform.lake.contract import hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.models.base import Embedder, Vectors
 from vector_platform.models.derived.aligning import matrix_of
+from vector_platform.quality.exact import best_per_document
 from vector_platform.quality.retrieval.comparison import Comparison, compare_reports
-from vector_platform.quality.retrieval.measures import (
-    METRICS,
-    GoldenSet,
-    best_per_document,
-    evaluate,
-)
+from vector_platform.quality.retrieval.measures import METRICS, GoldenSet, evaluate
 from vector_platform.training.pairs import Pair
 
 # With fewer, nothing can be learnt that holds beyond them; with fewer to judge, nothing is seen.

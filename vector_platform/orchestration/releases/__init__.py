@@ -1,1 +1,1 @@
-"""The jobs and sensors by which release requests are asked for, decided, watched, taken back."""
+"""The jobs and sensors by which release requests are asked for, decided, monitored, taken back."""

@@ -1,4 +1,4 @@
-"""Jobs of the release service: promote, approve, reject, reconcile, roll back, watch.
+"""Jobs of the release service: promote, approve, reject, reconcile, roll back, monitor.
 
 Belongs here: thin ops around `releases.service`, with the report of the gates as metadata.
 """

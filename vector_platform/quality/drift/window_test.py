@@ -32,9 +32,7 @@ import numpy.typing as npt
 from vector_platform.quality.drift.blocks import fit_blocks, over_windows
 from vector_platform.quality.drift.null_distribution import WINDOWS, NullDistribution, rounded_up
 from vector_platform.quality.sketches.block import Block
-from vector_platform.quality.sketches.days import WEEK, YEAR, Days
-
-__all__ = ["YEAR", "Calendar", "Days", "Looks"]
+from vector_platform.quality.sketches.days import WEEK, Days
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

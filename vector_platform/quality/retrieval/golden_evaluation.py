@@ -16,15 +16,14 @@ from vector_platform.lake.evaluations import Measurement, keep
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
 from vector_platform.models.base import Embedder
+from vector_platform.quality.exact import ScoredDoc, exact_top_k
 from vector_platform.quality.retrieval.measures import (
     NO_GOLDEN,
     GoldenSet,
     NoGoldenQueries,
     QualityReport,
-    ScoredDoc,
     current_golden,
     evaluate,
-    exact_top_k,
 )
 
 # Metrics at 10 need ten documents; more are kept for nobody.

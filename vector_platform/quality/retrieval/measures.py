@@ -16,30 +16,8 @@ from vector_platform.errors import TerminalError
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.slices.quarantine import SliceQuarantine
-from vector_platform.quality.exact import ScoredDoc, best_per_document, exact_top_k
-from vector_platform.quality.retrieval.comparison import (
-    Comparison,
-    IncomparableReports,
-    compare_reports,
-    compare_scores,
-)
+from vector_platform.quality.exact import ScoredDoc
 from vector_platform.quality.statistics import Estimate, bootstrap_mean
-
-__all__ = [
-    "Comparison",
-    "GoldenSet",
-    "IncomparableReports",
-    "NoGoldenQueries",
-    "QualityReport",
-    "ScoredDoc",
-    "best_per_document",
-    "compare_reports",
-    "compare_scores",
-    "current_golden",
-    "evaluate",
-    "exact_top_k",
-    "golden_set",
-]
 
 METRICS = ("nDCG@10", "R@10", "RR@10")
 NO_GOLDEN = "there are no golden queries: name some under golden_queries in platform.yaml"

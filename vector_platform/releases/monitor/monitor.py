@@ -10,12 +10,8 @@ from datetime import datetime, timedelta
 
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import Measurement, keep
-from vector_platform.quality.retrieval.measures import (
-    GoldenSet,
-    best_per_document,
-    current_golden,
-    evaluate,
-)
+from vector_platform.quality.exact import best_per_document
+from vector_platform.quality.retrieval.measures import GoldenSet, current_golden, evaluate
 from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.evaluation.measuring import WARM_UP, MeasurementFailed
 from vector_platform.releases.evaluation.probes import Answer, Probe, ask

@@ -12,7 +12,7 @@ from vector_platform.errors import TerminalError
 from vector_platform.indexes.contract import Mirrored, with_lacking
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import Evaluation, judged_alike, newest_evaluations
-from vector_platform.quality.retrieval.measures import compare_scores
+from vector_platform.quality.retrieval.comparison import compare_scores
 from vector_platform.releases.requests.asking import Asked, ask_together
 from vector_platform.releases.requests.policy import Override
 from vector_platform.releases.requests.reconciliation import Reconciled

@@ -14,14 +14,18 @@ from vector_platform.lake.lake import Lake
 from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.slices.slices import Slice
 from vector_platform.lake.snapshots import SnapshotIncomplete
-from vector_platform.quality.exact import DimensionMismatch, ScoredDoc, best_per_document
+from vector_platform.quality.exact import (
+    DimensionMismatch,
+    ScoredDoc,
+    best_per_document,
+    exact_top_k,
+)
 from vector_platform.quality.retrieval import measures as retrieval
-from vector_platform.quality.retrieval.comparison import compare_scores
+from vector_platform.quality.retrieval.comparison import IncomparableReports, compare_scores
 from vector_platform.quality.retrieval.measures import (
     NoGoldenQueries,
     current_golden,
     evaluate,
-    exact_top_k,
     golden_set,
 )
 from vector_platform.quality.statistics import bootstrap_mean, sign_flip_p_value
@@ -343,5 +347,5 @@ def test_a_comparison_is_the_same_twice_and_mirrors_when_swapped() -> None:
 
 
 def test_scores_of_other_queries_do_not_compare() -> None:
-    with pytest.raises(retrieval.IncomparableReports, match="1 queries"):
+    with pytest.raises(IncomparableReports, match="1 queries"):
         compare_scores({"a": 1.0, "b": 1.0}, {"a": 1.0})
