@@ -44,7 +44,7 @@ def write_notices(root: Path, *rows: dict[str, str]) -> None:
         writer.writerows(rows)
 
 
-def write_guide(root: Path, number: int, text: str = "Ask at the service.") -> None:
+def write_guide(root: Path, number: int, text: str = "Ask at the desk.") -> None:
     subject = SUBJECTS[number % len(SUBJECTS)]
     (root / "guides").mkdir(exist_ok=True)
     (root / "guides" / f"g{number}.md").write_text(
