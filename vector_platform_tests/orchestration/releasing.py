@@ -60,7 +60,7 @@ class Service:
 
     def decide(self, verb: str, request_id: str, actor: str, **config: Any) -> dict[str, Any]:
         asked = DecisionConfig(request_id=request_id, actor=actor, reason="because", **config)
-        done = self.runs.job(f"{verb}_release", dg.RunConfig({f"{verb}_op": asked}))
+        done = self.runs.job(f"{verb}_release", {f"{verb}_op": asked})
         told: dict[str, Any] = done.outputs[f"{verb}_op"][request_id]
         return told
 
