@@ -2,7 +2,7 @@
 
 Belongs here: the records, in the order in which faults are looked for, and the sensors that answer
 them. Diagnosis, sensors, what a failed check says of what follows, and the tables of the operators'
-page are made from these records.
+page are made from these records. It is one table, so it is longer than other files.
 """
 
 from __future__ import annotations
