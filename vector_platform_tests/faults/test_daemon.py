@@ -197,7 +197,9 @@ def _killed_in_a_run(daemon: Daemon, events: int) -> dg.DagsterRun:
     def fresh() -> dg.DagsterRun | None:
         return next((run for run in daemon.ingests() if run.run_id not in known), None)
 
-    daemon.until(lambda: (run := fresh()) is not None and daemon.events(run) >= events)
+    daemon.until(
+        lambda: (run := fresh()) is not None and (daemon.events(run) >= events or run.is_finished)
+    )
     daemon.kill()
     run = fresh()
     assert run is not None

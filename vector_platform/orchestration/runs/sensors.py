@@ -29,6 +29,8 @@ HORIZON = timedelta(hours=6)
 REPORTS = 4
 # What the daemon writes when it could not ask for the retry; it then never tries again.
 _NOT_ASKED = "Failed to retry run"
+# Its error for a run that was killed after its last step.
+_NOTHING_LEFT = "DagsterInvalidSubsetError"
 _LOOKED_AT = 50
 
 
@@ -81,4 +83,10 @@ def _lost(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.DagsterRun
 
 def _not_asked(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     said = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    return any(one.message == _NOT_ASKED for one in said)
+    data = [
+        one.dagster_event.event_specific_data
+        for one in said
+        if one.message == _NOT_ASKED and one.dagster_event is not None
+    ]
+    errors = [error for one in data if (error := getattr(one, "error", None)) is not None]
+    return bool(data) and all(error.cls_name != _NOTHING_LEFT for error in errors)

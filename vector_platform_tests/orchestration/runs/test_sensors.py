@@ -8,6 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
+from dagster._utils.error import SerializableErrorInfo
 
 from vector_platform.orchestration.dagster_internals import (
     AUTO_RETRY_RUN_ID_TAG,
@@ -99,6 +101,16 @@ def test_a_retry_that_could_not_be_asked_for_is_asked_for_again(
     assert looked(instance) == [run.run_id]
     again = instance.get_run_by_id(run.run_id)
     assert again is not None and again.tags[WILL_RETRY_TAG] == "true"
+
+
+def test_a_run_that_was_killed_after_its_last_step_is_left(instance: dg.DagsterInstance) -> None:
+    run = killed(instance)
+    nothing_left = SerializableErrorInfo("no steps", [], "DagsterInvalidSubsetError")
+    instance.report_engine_event(
+        "Failed to retry run", run, engine_event_data=EngineEventData(error=nothing_left)
+    )
+    instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
+    assert looked(instance) == []
 
 
 def test_a_run_that_cannot_be_retried_is_not_reported_for_ever(
