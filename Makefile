@@ -49,7 +49,8 @@ down: install ## Stop the embedded servers
 
 # Three at once on two cores, since many tests wait for servers; the slow ones of both kinds
 # fill each other's gaps. A file's tests stay together: they may share a server or tell one story.
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+# The folder is named, because options of ours are known once its conftest is read.
+PYTEST := $(BIN)/pytest vector_platform_tests -n 3 --dist loadfile --no-loadscope-reorder
 
 test: dev ## Lint, types, contracts and the fast tier of tests: a sample of every suite
 	@$(MAKE) -j 3 lint types milvus-server

@@ -116,3 +116,6 @@ def test_the_targets_of_make_name_the_two_tiers_and_nothing_between() -> None:
     chosen = dict(re.findall(rule, makefile, re.MULTILINE))
     assert chosen["test"] == chosen["test-slow"] == "not deep"
     assert chosen["test-deep"] == "deep"
+    # pytest knows --shard once the conftest of a named folder is read, and not before.
+    (line,) = re.findall(r"^PYTEST := (.*)$", makefile, re.MULTILINE)
+    assert line.split()[1] == "vector_platform_tests"

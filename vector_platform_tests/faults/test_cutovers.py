@@ -24,7 +24,7 @@ from vector_platform_tests.faults.worlds import PATIENCE_SECONDS, Outcome, Runs,
 from vector_platform_tests.lake.building import MODEL
 
 READERS = 2
-SAMPLE, ALL = 3, 20
+SAMPLE, ALL = 2, 20
 # Three moves are two releases of one model and a rollback to the first of them, which follows the
 # lake no more; then the next model has its turn.
 MODELS = [MODEL, "small.v2"]

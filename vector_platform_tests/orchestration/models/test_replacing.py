@@ -217,7 +217,7 @@ def test_a_late_approval_retires_the_provisional_version_at_the_next_look_and_a_
         assert live_models(platform) == {NAME, NEW}
     assert asked(platform, "pinecone").request_id == second, "it is not asked for once more"
     # A person asks for it instead.
-    state = pinecone.sync.states.newest(NEW)
+    state = pinecone.context.sync.states.newest(NEW)
     assert state is not None
     by_hand = pinecone.release(state, actor="bob", reason="it is time")
     pinecone.approve(by_hand.request.request_id, actor="ann", reason="seen")
