@@ -15,9 +15,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import settings
 
-from vector_platform_tests.tiers import TIERS, keep_shard, places
+from vector_platform_tests.tiers import TIERS, keep_shard, load_profile, mark, places
 
 # Models come from installed packages; a test that would ask a hub fails at once instead.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -27,18 +26,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(pool, "1")
 
-# A failure can be run again as it was, and a busy machine fails no test for being slow.
-settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
-settings.load_profile("repeatable")
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shard", type=int, help="run the deep tests of this shard, 1 to 5, alone")
 
 
+def _runs_deep(config: pytest.Config) -> bool:
+    return config.option.markexpr == "deep"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    load_profile(deep=_runs_deep(config))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The slow files first, so that no worker is left with one of them at the end."""
+    mark(items, deep=_runs_deep(config))
     config.stash[TIERS] = places(items)
     shard = config.getoption("--shard")
     if shard is not None:

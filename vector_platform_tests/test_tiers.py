@@ -5,17 +5,32 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-from vector_platform_tests.tiers import MOVED, SHARDS, TIERS, Place
+from vector_platform_tests.tiers import (
+    EXAMPLES,
+    LONG,
+    SHARDS,
+    TIERS,
+    TIMES,
+    Place,
+    examples,
+    load_profile,
+)
 
 ROOT = Path(__file__).parents[1]
 TESTS = Path(__file__).parent
 EXAMPLE = """
 import pytest
+from hypothesis import given, strategies as st
+
+@pytest.fixture(params=["milvus", "pinecone"])
+def server(): pass
 
 def test_fast(): pass
 
@@ -24,8 +39,23 @@ def test_deep(): pass
 
 @pytest.mark.parametrize("case", ["here", pytest.param("there", marks=pytest.mark.deep)])
 def test_of_both_tiers(case): pass
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("case", range(4))
+def test_in_turn(server, case): pass
+
+@given(st.integers())
+def test_property(number): pass
 """
-FILES = ["test_example.py", *MOVED]
+SPREAD = """
+import pytest
+
+pytestmark = [pytest.mark.deep, pytest.mark.spread]
+
+@pytest.mark.parametrize("case", range(7))
+def test_case(case): pass
+"""
+FILES = ["test_example.py", *LONG]
 # Arguments of pytest, with a plus between them.
 CHOICES = [".", "-m+not deep", *(f"-m+deep+--shard+{n}" for n in range(1, SHARDS + 2))]
 
@@ -37,6 +67,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "conftest.py").write_text((TESTS / "conftest.py").read_text())
     for name in FILES:
         (folder / name).write_text(EXAMPLE)
+    (folder / "test_spread.py").write_text(SPREAD)
     code = (
         "import pytest, sys\n"
         "for choice in sys.argv[2:]:\n"
@@ -63,16 +94,51 @@ def names(printed: str) -> list[str]:
 def test_the_fast_tier_and_the_shards_take_every_test_once(runs: dict[str, str]) -> None:
     fast, everything = names(runs["-m+not deep"]), names(runs["."])
     shards = [names(runs[f"-m+deep+--shard+{n + 1}"]) for n in range(SHARDS)]
-    assert {name.split("::")[1] for name in fast} == {"test_fast", "test_of_both_tiers[here]"}
-    for file, shard in MOVED.items():
-        assert {f"{file}::test_deep", f"{file}::test_of_both_tiers[there]"} <= {*shards[shard - 1]}
     taken = [*fast, *(name for shard in shards for name in shard)]
-    assert sorted(taken) == sorted(everything)
-    assert len(everything) == 4 * len(FILES)
+    # A property has few examples in the fast tier, and more in the deep one.
+    twice = [name for name in everything if name.endswith("::test_property")]
+    assert len(twice) == len(FILES)
+    assert sorted(taken) == sorted(everything + twice)
 
 
-def test_a_file_that_is_moved_to_another_shard_is_there() -> None:
-    assert MOVED.keys() <= {path.name for path in TESTS.rglob("test_*.py")}
+def test_a_fast_test_of_two_backends_takes_one_of_them(runs: dict[str, str]) -> None:
+    fast = [name for name in names(runs["-m+not deep"]) if "test_in_turn" in name]
+    cases = re.findall(r"\[(milvus|pinecone)-(\d)\]", "".join(fast))
+    assert sorted(case for _, case in cases) == sorted([*"0123"] * len(FILES))
+    assert {backend for backend, _ in cases} == {"milvus", "pinecone"}
+
+
+def test_a_files_deep_tests_are_in_one_shard_unless_they_are_spread(runs: dict[str, str]) -> None:
+    found: dict[str, list[int]] = {}
+    for shard in range(1, SHARDS + 1):
+        for name in names(runs[f"-m+deep+--shard+{shard}"]):
+            found.setdefault(name.split("::")[0], []).append(shard)
+    spread = Counter(found.pop("test_spread.py"))
+    assert sorted(spread.values()) == [1, 1, 1, 2, 2]
+    assert all(len(set(shards)) == 1 for shards in found.values())
+
+
+def test_long_files_are_dealt_out_evenly(runs: dict[str, str]) -> None:
+    minutes = []
+    for shard in range(1, SHARDS + 1):
+        files = {name.split("::")[0] for name in names(runs[f"-m+deep+--shard+{shard}"])}
+        minutes.append(sum(LONG.get(file, 0) for file in files))
+    assert max(minutes) - min(minutes) <= max(LONG.values()) / 2, minutes
+
+
+def test_a_long_file_is_there_once() -> None:
+    there = Counter(path.name for path in TESTS.rglob("test_*.py"))
+    assert [name for name in LONG if there[name] != 1] == []
+
+
+def test_a_property_has_more_examples_in_the_deep_tier() -> None:
+    was = settings.get_current_profile_name()
+    found = {}
+    for deep in (True, False):
+        load_profile(deep=deep)
+        found[deep] = examples(3).max_examples, settings().max_examples
+    load_profile(deep=was == "deep")
+    assert found == {False: (3, EXAMPLES), True: (3 * TIMES, EXAMPLES * TIMES)}
 
 
 def test_a_shard_that_is_none_is_refused_in_one_line(runs: dict[str, str]) -> None:

@@ -1,21 +1,40 @@
 """The two tiers of tests, and the five shards of the deep one.
 
-Belongs here: which tier and which shard a test is in. The fast tier (`make test`) is every test
-without the marker `deep`: a sample of every suite. The deep tier (`make test-deep`) is the rest.
+Belongs here: which tier and which shard a test is in, and how many examples a property has there.
+The fast tier (`make test`) is every test without the marker `deep`: a sample of every suite. The
+deep tier (`make test-deep`) is the rest, and the properties once more, of more examples.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Container, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
+from hypothesis import settings
 
 SHARDS: Final = 5
-# Files that the checksum would put into a shard that is long without them.
-MOVED: Final = {"test_kills.py": 2, "test_lake_faults.py": 3, "test_server_deaths.py": 3}
+# Minutes of one worker that the deep tests of a file take, where these are more than one: they are
+# dealt out first, the longest one first. The checksum of its name finds the shard of any other.
+LONG: Final[Mapping[str, float]] = {
+    "test_retrieval.py": 3.5,
+    "test_kills.py": 6.0,
+    "test_cutovers.py": 6.0,
+    "test_server_deaths.py": 3.0,
+    "test_lake_faults.py": 2.5,
+    "test_drift_stories.py": 4.0,
+    "test_pinecone_faults.py": 3.0,
+    "test_hostile.py": 3.0,
+    "test_any_order.py": 3.0,
+    "test_pipeline.py": 2.0,
+    "test_pipeline_models.py": 3.0,
+}
+# A deep run has so many times as many examples of each property.
+TIMES: Final = 8
+EXAMPLES: Final = 20
 
 
 @dataclass(frozen=True)
@@ -33,17 +52,30 @@ class Place:
 
 TIERS: Final = pytest.StashKey[dict[str, Place]]()
 
+# A failure can be run again as it was, and a busy machine fails no test for being slow.
+for _name, _times in (("fast", 1), ("deep", TIMES)):
+    settings.register_profile(
+        _name,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        print_blob=True,
+        max_examples=EXAMPLES * _times,
+    )
 
-def shard_of(item: pytest.Item) -> int | None:
-    """The shard of a deep test, None for a fast one.
 
-    The deep tests of a file stay together, since they may share a server or tell one story. The
-    checksum of the file's name chooses their shard, so a new file needs no number.
+def load_profile(*, deep: bool) -> None:
+    """Let properties have the examples of a tier, before the files that have some are read."""
+    settings.load_profile("deep" if deep else "fast")
+
+
+def examples(number: int, **others: Any) -> settings:
+    """Settings of a property of so many examples in the fast tier, and more in the deep one.
+
+    Without it a property has `EXAMPLES`.
     """
-    if item.get_closest_marker("deep") is None:
-        return None
-    name = item.path.name
-    return MOVED.get(name, zlib.crc32(name.encode()) % SHARDS + 1)
+    times = TIMES if settings.get_current_profile_name() == "deep" else 1
+    return settings(max_examples=number * times, **others)
 
 
 def sampled(cases: Iterable[Any], *, fast: Container[Any]) -> list[Any]:
@@ -51,10 +83,64 @@ def sampled(cases: Iterable[Any], *, fast: Container[Any]) -> list[Any]:
     return [case if case in fast else pytest.param(case, marks=pytest.mark.deep) for case in cases]
 
 
+def mark(items: Iterable[pytest.Item], *, deep: bool) -> None:
+    """Mark as deep what is so by its kind: the other backend's turn, and in a deep run properties.
+
+    Args:
+        items: Every test that was collected.
+        deep: Whether the deep tier is run.
+    """
+    turns: dict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if deep and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("deep")
+        params = dict(getattr(getattr(item, "callspec", None), "params", {}))
+        if item.get_closest_marker("one_backend") and params.pop("server", None):
+            turns[item.nodeid.partition("[")[0], repr(sorted(params.items()))].append(item)
+    for turn, both in turns.items():
+        chosen = zlib.crc32(repr(turn).encode()) % len(both)
+        for item in both[:chosen] + both[chosen + 1 :]:
+            item.add_marker("deep")
+
+
+def shards(items: Iterable[pytest.Item]) -> dict[str, int | None]:
+    """The shard of every test, by its id; None for a fast one.
+
+    The deep tests of a file stay together, since they may share a server or tell one story, unless
+    they are marked `spread`: then they take the shards in turn.
+    """
+    dealt = _dealt()
+    spread: Counter[str] = Counter()
+    found: dict[str, int | None] = {}
+    for item in items:
+        name = item.path.name
+        if item.get_closest_marker("deep") is None:
+            found[item.nodeid] = None
+            continue
+        shard = dealt.get(name, zlib.crc32(name.encode()) % SHARDS + 1)
+        if item.get_closest_marker("spread") is not None:
+            shard = (shard - 1 + spread[name]) % SHARDS + 1
+            spread[name] += 1
+        found[item.nodeid] = shard
+    return found
+
+
+def _dealt() -> dict[str, int]:
+    """The shards of the long files: each goes where least is, the longest first."""
+    minutes = dict.fromkeys(range(1, SHARDS + 1), 0.0)
+    found = {}
+    for name, takes in sorted(LONG.items(), key=lambda file: (-file[1], file[0])):
+        found[name] = min(minutes, key=lambda shard: (minutes[shard], shard))
+        minutes[found[name]] += takes
+    return found
+
+
 def places(items: Iterable[pytest.Item]) -> dict[str, Place]:
     """The place of every collected test, by its id."""
+    items = list(items)
+    found = shards(items)
     return {
-        item.nodeid: Place(suite=item.path.parent.as_posix(), shard=shard_of(item))
+        item.nodeid: Place(suite=item.path.parent.as_posix(), shard=found[item.nodeid])
         for item in items
     }
 
@@ -63,6 +149,7 @@ def keep_shard(config: pytest.Config, items: list[pytest.Item], shard: int) -> N
     """Leave the tests of one shard, and say how many were left out."""
     if shard not in range(1, SHARDS + 1):
         raise pytest.UsageError(f"--shard is a number from 1 to {SHARDS}, not {shard}")
-    others = [item for item in items if shard_of(item) != shard]
-    items[:] = [item for item in items if shard_of(item) == shard]
+    places = config.stash[TIERS]
+    others = [item for item in items if places[item.nodeid].shard != shard]
+    items[:] = [item for item in items if places[item.nodeid].shard == shard]
     config.hook.pytest_deselected(items=others)

@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from vector_platform.corpus.chunking import MAX_PASSAGE_BYTES, Chunker, default_tokenizer
 from vector_platform.lake.contract import content_of
+from vector_platform_tests.tiers import examples
 
 WORDS = [
     "alpha",
@@ -48,14 +49,14 @@ def seen_by_a_model(title: str, text: str) -> int:
     return len(tokenizer.encode(content_of(title, text)).ids)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(30)
 @given(body=BODIES, title=TITLES)
 def test_passages_hold_all_the_text_in_order(body: str, title: str) -> None:
     passages = SMALL.chunk(title, body)
     assert squeezed("".join(passages)) == (squeezed(body) or squeezed(title))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(30)
 @given(body=BODIES, title=TITLES)
 def test_no_passage_is_empty_or_over_the_budget(body: str, title: str) -> None:
     for passage in SMALL.chunk(title, body):
@@ -63,7 +64,7 @@ def test_no_passage_is_empty_or_over_the_budget(body: str, title: str) -> None:
         assert SMALL.tokens(passage) <= SMALL.capacity(title)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(5)
 @given(body=PROSE)
 def test_the_budget_is_what_a_model_sees_of_title_and_passage(body: str) -> None:
     title = "A title of a few words"
@@ -71,20 +72,20 @@ def test_the_budget_is_what_a_model_sees_of_title_and_passage(body: str) -> None
         assert seen_by_a_model(title, passage) <= SMALL.max_tokens
 
 
-@settings(max_examples=200, deadline=None)
+@examples(20)
 @given(body=BODIES, title=TITLES)
 def test_a_passage_is_its_own_only_passage(body: str, title: str) -> None:
     for passage in SMALL.chunk(title, body):
         assert SMALL.chunk(title, passage) == [passage]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(8)
 @given(body=BODIES, title=TITLES)
 def test_the_same_document_is_always_cut_the_same(body: str, title: str) -> None:
     assert SMALL.chunk(title, body) == Chunker(max_tokens=32).chunk(title, body)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(10)
 @given(body=PROSE)
 def test_with_overlap_every_passage_is_still_a_piece_of_the_body(body: str) -> None:
     overlapping = Chunker(max_tokens=32, overlap_tokens=8)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -18,7 +18,7 @@ from vector_platform.corpus import chunking
 from vector_platform.corpus.chunking import Chunker, default_tokenizer
 from vector_platform.corpus.counting import PieceCounter
 from vector_platform_tests.growth import BOUND, growth
-from vector_platform_tests.tiers import sampled
+from vector_platform_tests.tiers import examples, sampled
 
 CHUNKER = Chunker(max_tokens=256)
 LETTERS = random.Random(0).choices([chr(code) for code in range(0x4E00, 0x9FA5)], k=60_000)
@@ -56,7 +56,7 @@ PARTS = st.sampled_from(
 TEXTS = st.lists(PARTS, max_size=25).map("".join) | st.text(max_size=60)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(30)
 @given(text=TEXTS, cuts=st.lists(st.integers(0, 200), min_size=2, max_size=8))
 def test_a_piece_has_the_tokens_that_its_tokenizer_gives_it(text: str, cuts: list[int]) -> None:
     counter = PieceCounter(TOKENIZER, text)
@@ -89,7 +89,7 @@ SENTENCES = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@examples(2)
 @given(sentences=SENTENCES, gap=st.sampled_from([" ", "\n", "\n\n", "\n\n## Part\n\n"]))
 def test_windows_cut_a_text_as_it_is_cut_in_one_go(sentences: list[str], gap: str) -> None:
     text = gap.join(sentences)

@@ -23,8 +23,10 @@ from vector_platform_tests.faults.servers import PLAIN
 from vector_platform_tests.faults.worlds import PATIENCE_SECONDS, Outcome, Runs, World
 from vector_platform_tests.lake.building import MODEL
 
+pytestmark = pytest.mark.one_backend
+
 READERS = 2
-SAMPLE, ALL = 2, 20
+SAMPLE, ALL = 1, 20
 # Three moves are two releases of one model and a rollback to the first of them, which follows the
 # lake no more; then the next model has its turn.
 MODELS = [MODEL, "small.v2"]

@@ -17,7 +17,9 @@ from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Outcome, Runs, World
 
-SAMPLE, ALL = 3, 50
+pytestmark = pytest.mark.one_backend
+
+SAMPLE, ALL = 2, 50
 # Every so many runs build a new generation; the run after it continues it, and drops the old one.
 BUILD_EVERY = 6
 # After every so many the corpus is as it was before the killed run.

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vector_platform.indexes.contract import INDEX_KEY
 from vector_platform.indexes.plan import DeleteGuard, Plan, compare, guard_deletes
+from vector_platform_tests.tiers import examples
 
 Keys = dict[tuple[str, str], str]  # (tenant, id) -> digest
 
@@ -51,7 +52,7 @@ lakes = st.dictionaries(_ids, st.tuples(_tenants, _digests), max_size=8).map(
     lambda rows: {(tenant, row_id): digest for row_id, (tenant, digest) in rows.items()}
 )
 indexes = st.dictionaries(st.tuples(_tenants, _ids), _digests, max_size=12)
-quick = settings(max_examples=15, deadline=None)
+quick = examples(8)
 
 
 @quick
@@ -175,7 +176,7 @@ def test_an_empty_lake_deletes_nothing_whatever_the_share() -> None:
     guard_deletes(orphans(3), in_index=3, in_lake=0, max_share=0.0, allowed=3)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(10)
 @given(
     desired=lakes,
     actual=indexes,

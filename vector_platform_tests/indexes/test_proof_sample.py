@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.indexes.plan import Plan, compare
@@ -14,14 +14,15 @@ from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.indexes.test_plan import Keys, batches, indexes, lakes
 from vector_platform_tests.lake.building import MODEL, chunk
 from vector_platform_tests.syncing import index_sync
+from vector_platform_tests.tiers import examples
 
 SHARE = 0.25
 
 shares = st.floats(min_value=0.01, max_value=1)
 ids = st.sets(st.text(max_size=8), max_size=30)
-quick = settings(max_examples=30, deadline=None)
+quick = examples(8)
 # Every comparison is a database of its own.
-few = settings(max_examples=8, deadline=None)
+few = examples(3)
 
 
 def seen_by(sample: ProofSample, desired: Keys, actual: Keys) -> Plan:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +30,7 @@ from vector_platform.indexes.contract import (
 )
 from vector_platform.indexes.plan import compare
 from vector_platform.lake.contract import canonical_json
+from vector_platform_tests.integration.conftest import Server, open_index
 
 DIMENSION: Final = 8
 Row = dict[str, Any]
@@ -172,6 +175,25 @@ def begin(target: VectorIndex, generation: Generation) -> None:
     target.upsert(generation, _batch(bystanders()))
     target.fence(generation)
     assert_holds(target, generation, bystanders())
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A generation in which only the bystanders live yet."""
+
+    index: VectorIndex
+    generation: Generation
+
+
+@contextmanager
+def begun(server: Server) -> Iterator[Hostile]:
+    """An adapter for a server, and a generation of its own there."""
+    index = open_index(server)
+    made = Generation("hostile", "g0001", "tiny-1.0", DIMENSION)
+    begin(index, made)
+    yield Hostile(index, made)
+    index.drop(made)
+    index.close()
 
 
 def live_through(

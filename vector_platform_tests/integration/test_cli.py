@@ -28,7 +28,7 @@ from vector_platform_tests.integration.deployments import (
 )
 from vector_platform_tests.lake.building import chunk, put
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.deep, pytest.mark.integration]
 
 TOPICS = ["keys", "lamps", "chairs", "carpets", "windows", "stairs", "doors", "tables", "shelves"]
 

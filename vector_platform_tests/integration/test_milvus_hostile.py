@@ -5,42 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 
 from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation, IndexRejected
-from vector_platform_tests.integration.conftest import Server, open_index
+from vector_platform_tests.integration.conftest import Server
 from vector_platform_tests.integration.hostile_values import (
     DIMENSION,
     EVERY_KNOWN,
     KNOWN,
+    Hostile,
     Row,
     assert_holds,
     begin,
+    begun,
     bystanders,
     live_through,
     rows,
     vector_of,
     write,
 )
+from vector_platform_tests.tiers import examples
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def index(milvus_server: Server) -> Iterator[VectorIndex]:
-    opened = open_index(milvus_server)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def generation(index: VectorIndex) -> Iterator[Generation]:
-    made = Generation("hostile", "g0001", "tiny-1.0", DIMENSION)
-    begin(index, made)
-    yield made
-    index.drop(made)
+def hostile(milvus_server: Server) -> Iterator[Hostile]:
+    with begun(milvus_server) as made:
+        yield made
 
 
 def admits(row_id: str, tenant: str) -> bool:
@@ -52,25 +45,15 @@ def admits(row_id: str, tenant: str) -> bool:
 
 @example(EVERY_KNOWN)
 @given(rows())
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_value_reaches_further_than_its_row(
-    index: VectorIndex, generation: Generation, drawn: list[Row]
-) -> None:
-    live_through(index, generation, drawn, admits=admits)
-
-
-@pytest.mark.deep
-@given(rows(max_size=40))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_value_of_hundreds_reaches_further_than_its_row(
-    index: VectorIndex, generation: Generation, drawn: list[Row]
-) -> None:
-    live_through(index, generation, drawn, admits=admits)
+@examples(2)
+def test_no_value_reaches_further_than_its_row(hostile: Hostile, drawn: list[Row]) -> None:
+    live_through(hostile.index, hostile.generation, drawn, admits=admits)
 
 
 def test_a_tenant_that_no_row_can_have_is_one_line_and_no_traceback(
-    index: VectorIndex, generation: Generation
+    hostile: Hostile,
 ) -> None:
+    index, generation = hostile.index, hostile.generation
     for tenant, says in (("t" * 1024, "has 1024 bytes, Milvus takes 512"), ("\udcff", "Unicode")):
         with pytest.raises(IndexRejected, match=says) as caught:
             index.search(generation, vector_of("", ""), k=3, tenant=tenant)
@@ -79,16 +62,18 @@ def test_a_tenant_that_no_row_can_have_is_one_line_and_no_traceback(
 
 @pytest.mark.parametrize("name", ["../up", "a b", "", "1st", "x" * 256, 'a"; drop', "é"])
 def test_a_name_that_is_none_is_refused_before_anything_is_asked(
-    index: VectorIndex, name: str
+    hostile: Hostile, name: str
 ) -> None:
+    index = hostile.index
     for refused in (index.create, index.exists, index.drop, index.count, index.point):
         with pytest.raises(IndexRejected, match="names no collection"):
             refused(Generation(f"{name}!", "g0001", "tiny-1.0", DIMENSION))
 
 
 def test_a_scan_of_many_pages_names_every_hostile_id_once(
-    index: VectorIndex, generation: Generation, monkeypatch: pytest.MonkeyPatch
+    hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    index = hostile.index
     made = Generation("paged", "g0001", "tiny-1.0", DIMENSION)
     begin(index, made)
     values = sorted(

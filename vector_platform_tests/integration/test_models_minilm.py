@@ -49,7 +49,7 @@ def docstrings() -> list[str]:
         for module in (argparse, collections, processes, textwrap, inspect)
         for _, member in inspect.getmembers(module)
     ]
-    return sorted({text for text in found if text and text.strip()}, key=hash_free)[:24]
+    return sorted({text for text in found if text and text.strip()}, key=hash_free)[:12]
 
 
 def hash_free(text: str) -> tuple[int, str]:

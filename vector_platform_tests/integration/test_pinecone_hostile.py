@@ -5,38 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 
 from vector_platform.indexes.backends.pinecone.names import document_id_problem, namespace_name
-from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, IndexRejected
-from vector_platform_tests.integration.conftest import Server, open_index
+from vector_platform.indexes.contract import IndexRejected
+from vector_platform_tests.integration.conftest import Server
 from vector_platform_tests.integration.hostile_values import (
-    DIMENSION,
     EVERY_KNOWN,
+    Hostile,
     Row,
-    begin,
+    begun,
     live_through,
     rows,
     vector_of,
 )
+from vector_platform_tests.tiers import examples
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def index(pinecone_server: Server) -> Iterator[VectorIndex]:
-    opened = open_index(pinecone_server)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def generation(index: VectorIndex) -> Iterator[Generation]:
-    made = Generation("hostile", "g0001", "tiny-1.0", DIMENSION)
-    begin(index, made)
-    yield made
-    index.drop(made)
+def hostile(pinecone_server: Server) -> Iterator[Hostile]:
+    with begun(pinecone_server) as made:
+        yield made
 
 
 def admits(row_id: str, tenant: str) -> bool:
@@ -50,20 +41,9 @@ def admits(row_id: str, tenant: str) -> bool:
 
 @example(EVERY_KNOWN)
 @given(rows())
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_value_reaches_further_than_its_row(
-    index: VectorIndex, generation: Generation, drawn: list[Row]
-) -> None:
-    live_through(index, generation, drawn, admits=admits)
-
-
-@pytest.mark.deep
-@given(rows(max_size=40))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_value_of_thousands_reaches_further_than_its_row(
-    index: VectorIndex, generation: Generation, drawn: list[Row]
-) -> None:
-    live_through(index, generation, drawn, admits=admits)
+@examples(2)
+def test_no_value_reaches_further_than_its_row(hostile: Hostile, drawn: list[Row]) -> None:
+    live_through(hostile.index, hostile.generation, drawn, admits=admits)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +55,9 @@ def test_no_value_of_thousands_reaches_further_than_its_row(
     ],
 )
 def test_a_tenant_that_no_row_can_have_is_one_line_and_no_traceback(
-    index: VectorIndex, generation: Generation, tenant: str, says: str
+    hostile: Hostile, tenant: str, says: str
 ) -> None:
+    index, generation = hostile.index, hostile.generation
     with pytest.raises(IndexRejected, match=says) as caught:
         index.search(generation, vector_of("", ""), k=3, tenant=tenant)
     assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from vector_platform.indexes.base import VectorIndex
@@ -28,6 +28,7 @@ from vector_platform.sources.landing.rows import check_row
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put, vector_of
 from vector_platform_tests.syncing import index_sync
+from vector_platform_tests.tiers import examples
 
 pytestmark = pytest.mark.integration
 
@@ -106,7 +107,7 @@ def travelling(targets: tuple[VectorIndex, VectorIndex]) -> Iterator[Trip]:
         yield trip
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(2, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(attributes, min_size=1, max_size=20))
 def test_attributes_come_back_from_both_backends_or_are_refused_by_row_and_field(
     targets: tuple[VectorIndex, VectorIndex], rows: list[dict[str, Any]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from vector_platform.lake.contract import MODEL_VERSIONS, content_of, digest_of, hash_text
@@ -34,6 +34,7 @@ from vector_platform_tests.lake.building import (
     rows_of,
     vector_of,
 )
+from vector_platform_tests.tiers import examples
 
 
 @pytest.fixture
@@ -232,12 +233,7 @@ _commit = st.tuples(
 )
 
 
-@settings(
-    max_examples=20,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@examples(5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(commits=st.lists(_commit, min_size=2, max_size=6), data=st.data())
 def test_changes_between_any_two_snapshots_equal_a_naive_comparison(
     tmp_path_factory: pytest.TempPathFactory, commits: list[Any], data: st.DataObject

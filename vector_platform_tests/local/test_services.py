@@ -24,6 +24,8 @@ from vector_platform.local.service_errors import (
     ServiceRecordError,
     ServiceStartError,
 )
+from vector_platform.local.service_records import ServiceName
+from vector_platform_tests.tiers import sampled
 
 pytestmark = pytest.mark.integration
 
@@ -94,6 +96,7 @@ def test_down_of_a_folder_that_never_ran_anything_does_nothing(tmp_path: Path) -
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.deep
 def test_a_taken_port_is_left_to_its_owner_and_another_is_used(folder: Path) -> None:
     taken = []
     for program in service_processes.PROGRAMS.values():
@@ -128,6 +131,7 @@ def test_a_free_port_is_looked_for_more_than_once(monkeypatch: pytest.MonkeyPatc
     assert service_processes.free_port(0) == 4711
 
 
+@pytest.mark.deep
 def test_deployments_that_start_at_once_have_servers_of_their_own(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys; from vector_platform.local import services;"
@@ -152,6 +156,7 @@ def test_deployments_that_start_at_once_have_servers_of_their_own(tmp_path: Path
             services.down(folder)
 
 
+@pytest.mark.deep
 def test_the_server_of_another_deployment_is_not_taken_for_this_one(folder: Path) -> None:
     endpoints = services.up(folder)
     assert {endpoint.name for endpoint in endpoints} == set(services.SERVICE_NAMES)
@@ -160,9 +165,9 @@ def test_the_server_of_another_deployment_is_not_taken_for_this_one(folder: Path
         assert not service_processes.is_healthy(endpoint.name, endpoint.uri, os.getpid())
 
 
-@pytest.mark.parametrize("name", services.SERVICE_NAMES)
+@pytest.mark.parametrize("name", sampled(services.SERVICE_NAMES, fast=["pinecone"]))
 def test_a_server_that_died_is_reported_with_its_log_and_replaced(
-    folder: Path, name: services.ServiceName
+    folder: Path, name: ServiceName
 ) -> None:
     (endpoint,) = services.up(folder, names=[name])
     kill(endpoint)
@@ -231,6 +236,7 @@ def test_the_key_is_in_no_command_line_and_no_record(folder: Path) -> None:
     assert key not in (folder / "services" / "pinecone.json").read_text()
 
 
+@pytest.mark.deep
 def test_a_second_milvus_server_never_shares_the_port_of_the_first(folder: Path) -> None:
     (endpoint,) = services.up(folder, names=["milvus"])
     port = endpoint.uri.rsplit(":", 1)[1]

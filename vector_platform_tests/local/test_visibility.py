@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.local.pinecone_server.data.filters import parse_filter
@@ -14,6 +14,7 @@ from vector_platform.local.pinecone_server.data.memory.views import View
 from vector_platform.local.pinecone_server.data.records import Record
 from vector_platform.local.pinecone_server.data.search import Reader
 from vector_platform.local.pinecone_server.data.store import IndexStore, ReadKind
+from vector_platform_tests.tiers import examples
 
 names = st.sampled_from(["a", "b", "c", "d"])
 writes = st.lists(
@@ -54,7 +55,7 @@ def test_a_view_shows_a_prefix_of_the_writes_and_never_more(
         assert {k: v for k, v in shown.items() if v is not None} == history[due]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(6)
 @given(writes=writes, seen=st.integers(0, 8))
 def test_search_fetch_list_and_filter_all_show_the_same_delayed_state(
     writes: list[tuple[dict[str, int | None], int, int]], seen: int, tmp_path_factory: object

@@ -159,6 +159,7 @@ def test_large_tenants_are_read_through_an_iterator_without_losing_rows(
     assert len(found) == len(expected) == target.count(generation)
 
 
+@pytest.mark.deep
 def test_requests_stay_below_what_a_server_takes(
     target: VectorIndex,
     generation: Generation,  # noqa: F811
@@ -169,6 +170,7 @@ def test_requests_stay_below_what_a_server_takes(
     assert target.count(generation) == 1200
 
 
+@pytest.mark.deep
 def test_a_search_right_after_the_fence_sees_every_write(
     target: VectorIndex,
     generation: Generation,  # noqa: F811
@@ -198,6 +200,7 @@ def test_a_row_that_only_the_server_refuses_is_named(
     assert target.count(generation) == 2
 
 
+@pytest.mark.deep
 def test_a_released_collection_is_loaded_again(
     target: VectorIndex,
     generation: Generation,  # noqa: F811

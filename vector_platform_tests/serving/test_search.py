@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vector_platform.indexes.contract import BoundedHits
+from vector_platform.lake.rules import hash_text
 from vector_platform.releases.pointer.live import NothingLive
 from vector_platform.serving.search import BadQuery, SearchService
-from vector_platform_tests.lake.building import hash_text
 from vector_platform_tests.releases.deployment import Deployment
 
 

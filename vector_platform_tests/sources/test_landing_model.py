@@ -6,7 +6,7 @@ import json
 import tempfile
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.lake.lake import Lake
@@ -19,6 +19,7 @@ from vector_platform_tests.sources.landings import (
     rejects,
     versions,
 )
+from vector_platform_tests.tiers import examples
 
 KEYS = st.sampled_from("abcde")
 TEXTS = st.sampled_from(["one", "two", "three"])
@@ -30,7 +31,7 @@ def texts(lake: Lake) -> dict[str, str]:
     return {key: json.loads(row["payload"])["text"] for key, row in newest(lake).items()}
 
 
-@settings(max_examples=25, deadline=None)
+@examples(4)
 @given(st.lists(st.tuples(STATES, st.integers(1, 3)), min_size=1, max_size=5))
 def test_a_compared_source_is_mirrored_and_bad_rows_keep_their_last_good_version(
     steps: list[tuple[dict[str, str | None], int]],
@@ -56,7 +57,7 @@ PUT = st.tuples(st.just("put"), KEYS, st.integers(1, 4), TEXTS)
 LAND = st.tuples(st.just("land"), st.integers(1, 4))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(4)
 @given(st.lists(st.one_of(PUT, PUT, LAND), max_size=10))
 def test_an_incremental_source_is_mirrored_whatever_day_lands_when(steps: list[Any]) -> None:
     source: dict[str, dict[str, Any]] = {}

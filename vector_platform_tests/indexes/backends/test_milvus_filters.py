@@ -67,7 +67,7 @@ def _talks_of_rows(tree: ast.AST) -> list[str]:
         elif isinstance(node, ast.Dict):
             named = ARGUMENTS & {key.value for key in node.keys if isinstance(key, ast.Constant)}
         if named:
-            found.append(f"line {node.lineno}: {ast.unparse(node)[:80]}")
+            found.append(f"line {getattr(node, 'lineno', '?')}: {ast.unparse(node)[:80]}")
     return found
 
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from vector_platform.indexes.backends.milvus.names import collection_generation, collection_name
 from vector_platform.indexes.backends.milvus.settings import MilvusSettings
-from vector_platform.indexes.backends.milvus.terms import mark, read_mark, search_params
+from vector_platform.indexes.backends.milvus.terms import read_mark, search_params
 from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.marks import mark
 
 GENERATION = Generation("documents", "g0007", "static-1", 4)
 

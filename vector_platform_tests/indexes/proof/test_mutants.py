@@ -114,10 +114,7 @@ def on(mutation: Mutation) -> list[str]:
 
 
 # The others run with `make test-deep`.
-QUICK = {"delete_everything", "write_another_vector", "swap_vectors_of_some", "delete_one_less"} | {
-    "write_another_text",
-    "write_other_attributes",
-}
+QUICK = {"delete_everything", "write_another_vector", "delete_one_less"}
 ALL = [
     pytest.param(
         mutation,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.indexes.backends.pinecone.rows import pinecone_documents, pinecone_row
@@ -22,6 +22,7 @@ from vector_platform.indexes.sync import proving
 from vector_platform.lake.rules import canonical_json
 from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.lake.building import MODEL, chunk
+from vector_platform_tests.tiers import examples
 
 ROWS = 140
 FORGERIES: dict[str, Any] = {
@@ -32,7 +33,7 @@ FORGERIES: dict[str, Any] = {
     "attributes": '{"clearance":"public"}',
     "vector": np.array([0, 0, 0, 1], np.float32),
 }
-quick = settings(max_examples=60, deadline=None)
+quick = examples(15)
 scalars = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False)
 values = scalars | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=3)
 attributes = st.dictionaries(st.text(min_size=1, max_size=5), values, max_size=4)

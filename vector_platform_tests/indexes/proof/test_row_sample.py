@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.indexes.proof.row_sample import (
@@ -18,8 +18,9 @@ from vector_platform.indexes.proof.row_sample import (
     tenants_to_count,
 )
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
+from vector_platform_tests.tiers import examples
 
-quick = settings(max_examples=60, deadline=None)
+quick = examples(15)
 counts = st.dictionaries(st.text(min_size=1, max_size=4), st.integers(1, 3000), max_size=40)
 
 

@@ -25,10 +25,7 @@ from vector_platform_tests.integration.ownership.deployment import (
 )
 from vector_platform_tests.lake.building import MODEL
 
-pytestmark = pytest.mark.integration
-
-
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.one_backend]
 
 
 def unmark(ours: Deployment, server: Server) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_platform.errors import ContractError
@@ -14,6 +14,7 @@ from vector_platform.models.base import Embedder
 from vector_platform.models.registry import open_model
 from vector_platform.settings import Model
 from vector_platform_tests.models.folders import write_static
+from vector_platform_tests.tiers import examples
 
 readable = st.text(min_size=1, max_size=300).filter(
     lambda text: text.strip() and text.isprintable()
@@ -65,7 +66,7 @@ def test_every_text_that_cannot_be_embedded_is_listed(wordllama: Embedder) -> No
 
 
 @given(st.lists(readable, min_size=1, max_size=8), st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
+@examples(10)
 def test_bits_do_not_depend_on_the_other_texts(
     wordllama: Embedder, texts: list[str], random: object
 ) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from vector_platform.quality.drift.acceptance import NothingMoved, days_to_accept
 from vector_platform.quality.drift.calibration import NotEnoughDays
-from vector_platform.quality.drift.verdict import DriftPolicy, DriftVerdict, judge_drift
+from vector_platform.quality.drift.policy import DriftPolicy
+from vector_platform.quality.drift.verdict import DriftVerdict, judge_drift
 from vector_platform.quality.drift.window_test import Looks
 from vector_platform.quality.sketches.days import WEEK
 from vector_platform_tests.lake.building import MODEL, open_lake

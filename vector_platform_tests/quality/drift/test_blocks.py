@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vector_platform.quality.drift.blocks import LEAST_VARIANCE, Block, fit_blocks, moderated
+from vector_platform.quality.drift.blocks import LEAST_VARIANCE, fit_blocks, moderated
+from vector_platform.quality.sketches.block import Block
 from vector_platform.quality.sketches.days import Days
 
 ROWS, DAYS, FREEDOM = 300, 56, 49

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vector_platform.quality.drift.blocks import Block
 from vector_platform.quality.drift.null_distribution import NullDistribution, score_of, years
 from vector_platform.quality.drift.window_test import Calendar
+from vector_platform.quality.sketches.block import Block
 from vector_platform.quality.sketches.days import YEAR, Days
 
 MONDAY = 20458  # 2026-01-05

@@ -23,7 +23,7 @@ from vector_platform.quality.drift.calibration import (
     first_reference,
     recalibrate_reference,
 )
-from vector_platform.quality.sketches.daily import Sketch, sync_sketches
+from vector_platform.quality.sketches.daily import Sketch, SketchReport, sync_sketches
 from vector_platform.quality.sketches.feature_map import FeatureMap
 from vector_platform.quality.sketches.fitting import fit
 from vector_platform.quality.sketches.references import Reference, newest_reference
@@ -124,7 +124,7 @@ def stream(month: Path, tmp_path: Path) -> Stream:
     return Stream(open_lake(tmp_path), made=(DAYS + 1) * A_DAY)
 
 
-def sync(lake: Lake, *, days: int = DAYS):
+def sync(lake: Lake, *, days: int = DAYS) -> SketchReport:
     versions = lake.versions_by_day()
     reference = first_reference(lake, MODEL, versions, days=days, run_id="r")
     assert reference is not None

@@ -1,0 +1,38 @@
+"""The command line from the first run to a repaired index: a sample of `test_cli.py`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vector_platform_tests.integration.damage import damage_milvus
+from vector_platform_tests.integration.deployments import BACKENDS, Deployment
+from vector_platform_tests.integration.test_cli import ROWS, failed, home, ok
+
+__all__ = ["home"]
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_first_run_is_searched_damaged_and_repaired(home: Deployment) -> None:
+    without = failed(home.cli("run", "--day", "2026-01-05"))
+    assert without.splitlines()[-1].endswith("start it with `vector-platform services up`")
+    ok(home.cli("services", "up"))
+    assert f"{ROWS} rows read" in ok(home.cli("run", "--day", "2026-01-05")).out
+
+    found = json.loads(ok(home.cli("search", "care for carpets in building 12", "--json")).out)
+    assert [result["hits"][0]["id"] for result in found] == ["items:i12#0", "items:i12#0"]
+
+    ours = ("--backend", "milvus")
+    damage_milvus(home)
+    verified = home.cli("index", "verify", *ours)
+    assert verified.code == 2
+    assert "2 missing, 1 stale, 1 orphaned, 1 in the wrong tenant" in verified.out
+    assert "3 rewritten, 2 deleted" in ok(home.cli("index", "repair", *ours)).out
+
+    facts = json.loads(ok(home.cli("index", "sync", "--json")).out)
+    assert [fact["mode"] for fact in facts] == ["none", "none"]
+    for backend in BACKENDS:
+        assert home.stored(backend) == home.desired()
+    assert ok(home.cli("services", "down")).out == "stopped: milvus, pinecone\n"
