@@ -20,6 +20,7 @@ from vector_platform.lake.lake import Lake
 from vector_platform.settings import (
     BackendName,
     BackendSection,
+    Reading,
     Settings,
     read_settings,
     with_local_versions,
@@ -54,6 +55,15 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
 
     Raises:
         SettingsError: Anything in the file or the environment is wrong; all problems at once.
+    """
+    return read_deployment(path, environ).whole()
+
+
+def read_deployment(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Reading:
+    """A deployment as far as its file can be used, and all that is wrong with the file.
+
+    Raises:
+        SettingsError: The file is missing, or no YAML that could be read on.
     """
     return read_settings(settings_model(), path, environ)
 
@@ -252,21 +262,6 @@ class Platform:
             open_index=self.target,
             open_encoder=self.embedder,
         )
-
-    def missing_extras(self) -> list[str]:
-        """A line for everything that the settings name and is not installed, with its extra."""
-        from vector_platform.corpus.chunking import TOKENIZER
-        from vector_platform.indexes import registry
-        from vector_platform.models import extras
-
-        named = {
-            f"model {name}": extras.extra_of(m) for name, m in self.settings.active_models.items()
-        }
-        named |= {
-            f"indexes.{name}": registry.extra_of(name) for name in self.settings.indexes.backends
-        }
-        lines = (extra.missing(what) for what, extra in named.items() if extra is not None)
-        return [line for line in (TOKENIZER.missing("chunking"), *lines) if line is not None]
 
     def close(self) -> None:
         """Close what was opened."""

@@ -45,9 +45,9 @@ def test_a_small_file_is_enough_and_paths_start_at_the_file(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("added", "path", "why"),
     [
-        ("surprise: 1", "surprise", "Extra inputs"),
-        ("root: /somewhere", "root", "Extra inputs"),
-        ("quality: {drift_least_mass: 0.1}", "quality.drift_least_mass", "Extra inputs"),
+        ("surprise: 1", "surprise", "no such setting"),
+        ("root: /somewhere", "root", "no such setting"),
+        ("quality: {drift_least_mass: 0.1}", "quality.drift_least_mass", "no such setting"),
         ("quality: {drift_least_novel_share: 2}", "quality.drift_least_novel_share", "less than 1"),
         ("quality: {evaluation_metric: MAP}", "quality.evaluation_metric", "nDCG@10"),
         ("releases: {keep_generations: 0}", "releases.keep_generations", "greater than or equal"),
@@ -57,7 +57,7 @@ def test_a_small_file_is_enough_and_paths_start_at_the_file(tmp_path: Path) -> N
         ("indexes: {name: Documents}", "indexes.name", "pattern"),
         ("indexes: {milvus: {index_type: MAGIC}}", "indexes.milvus.index_type", "AUTOINDEX"),
         ("indexes: {pinecone: {batch_rows: 0}}", "indexes.pinecone.batch_rows", "greater than"),
-        ("golden_queries: {g: {source: nowhere}}", "(file)", "'nowhere' is not in sources"),
+        ("golden_queries: {g: {source: nowhere}}", "golden_queries.g", "'nowhere' is not in"),
         ("golden_queries: {g: {source: docs, kind: beir}}", "golden_queries.g", "beir needs it"),
         ("golden_queries: {g: {source: docs, path: x}}", "golden_queries.g", "path is for kind"),
     ],
@@ -83,7 +83,7 @@ def test_each_bad_setting_is_refused_with_its_path(
         ("package: wordllama", "description: x", "models.tiny.v1", "exactly one of"),
         ("package: wordllama", "package: x\n    hub: y", "models.tiny.v1", "exactly one of"),
         ("kind: static", "kind: static\n    backend: openvino", "models.tiny.v1", "no other"),
-        ("kind: static", "kind: static\n    retired: true", "(file)", "every model is retired"),
+        ("kind: static", "kind: static\n    retired: true", "models", "every model is retired"),
     ],
 )
 def test_each_bad_source_or_model_is_refused_with_its_path(
@@ -110,7 +110,7 @@ def test_every_duplicate_name_is_listed_with_its_line_beside_the_other_problems(
     assert "line 7: the name 'path' is given twice" in found
     assert "line 12: the name 'tiny.v1' is given twice" in found
     assert "the name 'start_date' is given twice" in found
-    assert "surprise: Extra inputs" in found
+    assert "surprise: there is no such setting" in found
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from vector_platform.cli.output import JsonFlag, say, say_json
@@ -11,34 +13,44 @@ app = typer.Typer(no_args_is_help=True, help="Check and show platform.yaml.")
 
 
 @app.command()
-def check(as_json: JsonFlag = False) -> None:
-    """Validate platform.yaml and the environment's overrides; list every problem.
+def check(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Leave out what asks another machine.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find everything that would make a run fail, in seconds, and list all of it at once.
 
-    Ends with 2 when something that it names is not installed.
+    The file and the environment's overrides; paths, columns, variables, drivers, packages, weights,
+    servers, credentials, space on the disk. `run` and the jobs of the UI start with the same look.
     """
-    from vector_platform.wiring import Platform
+    from vector_platform.preflight import look
+    from vector_platform.wiring import read_deployment
 
-    platform = Platform.load()
-    settings, missing = platform.settings, platform.missing_extras()
-    counts = {
-        "sources": list(settings.sources),
-        "models": list(settings.active_models),
-        "backends": list(settings.indexes.backends),
-        "data": str(settings.data_dir),
-        "lake": masked(settings.lake_uri),
-        "not_installed": missing,
+    reading = read_deployment()
+    problems = look(reading, connect=not offline).problems
+    settings = reading.settings
+    facts = {
+        "problems": [{"place": one.place, "what": one.what} for one in problems],
+        "sources": list(settings.sources) if settings else [],
+        "models": list(settings.active_models) if settings else [],
+        "backends": list(settings.indexes.backends) if settings else [],
+        "data": str(settings.data_dir) if settings else None,
+        "lake": masked(settings.lake_uri) if settings else None,
     }
     if as_json:
-        say_json(counts)
-    else:
+        say_json(facts)
+    elif settings is not None and not problems:
         say(
             f"ok: {len(settings.sources)} source(s), {len(settings.active_models)} active model "
-            f"version(s), backends {', '.join(settings.indexes.backends)}; lake {counts['lake']}"
+            f"version(s), backends {', '.join(settings.indexes.backends)}; lake {facts['lake']}"
         )
-        for line in missing:
-            say(line)
-    if missing:
-        raise typer.Exit(2)
+    else:
+        say(f"{reading.origin}: {len(problems)} problem(s)")
+        for one in problems:
+            say(f"  - {one}")
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -7,7 +7,7 @@ tells the registry.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -214,6 +214,10 @@ class LocalServer(Protocol):
 FindLocal = Callable[[], LocalServer]
 
 
+def _no_problems(section: BackendSection) -> Iterable[tuple[str, str]]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Backend(Generic[Section]):
     """What the folder of a backend tells the registry, as `BACKEND`.
@@ -222,10 +226,15 @@ class Backend(Generic[Section]):
         section: Its settings. All have defaults.
         open: Connects, from the settings and the embedded server. It alone imports the client.
         packages: What is imported of its client library; the extra of the backend's name brings it.
+        embedded_packages: What its embedded server runs on; the same extra brings it.
+        problems: What is wrong with a section on this machine, told without connecting: which
+            setting, and why. What a value alone shows, the section's own validation refuses.
         on_by_default: Whether a deployment that says nothing of the backend has it.
     """
 
     section: type[Section]
     open: Callable[[Section, FindLocal], VectorIndex]
     packages: tuple[str, ...]
+    embedded_packages: tuple[str, ...] = ()
+    problems: Callable[[Section], Iterable[tuple[str, str]]] = _no_problems
     on_by_default: bool = False

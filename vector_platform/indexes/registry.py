@@ -6,6 +6,7 @@ backend is stands in its own folder, `backends/<name>/`; no other room knows one
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -14,6 +15,7 @@ from pydantic import create_model
 
 from vector_platform.faults import Extra
 from vector_platform.indexes.base import Backend, FindLocal, VectorIndex
+from vector_platform.problems import Problem
 from vector_platform.settings import BackendName, BackendSection, Indexes, Settings
 
 # A backend is a folder of `backends/` and a line here.
@@ -65,6 +67,18 @@ def open_index(backend: BackendName, section: BackendSection, *, local: FindLoca
     """
     extra_of(backend).require(f"indexes.{backend}")
     return registered(backend).open(section, local)
+
+
+def problems_at_rest(backend: BackendName, section: BackendSection) -> Iterator[Problem]:
+    """What would keep a backend from being opened, as far as it shows without connecting."""
+    known = registered(backend)
+    packages = known.packages + (known.embedded_packages if section.is_embedded else ())
+    line = Extra(backend, packages).missing("this backend")
+    if line is not None:
+        yield Problem(("indexes", backend), line)
+        return
+    for setting, what in known.problems(section):
+        yield Problem(("indexes", backend, setting), what)
 
 
 def stored_of(backend: BackendName, recorded: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -155,6 +155,24 @@ def down(data_dir: Path, *, names: Sequence[ServiceName] = SERVICE_NAMES) -> lis
 def status(data_dir: Path) -> list[ServiceStatus]:
     """Report every embedded server."""
     return [_status(data_dir.resolve(), name) for name in SERVICE_NAMES]
+
+
+def is_running(data_dir: Path, name: str) -> bool:
+    """Whether the embedded server of a backend answers."""
+    return any(one.name == name and one.state == "running" for one in status(data_dir))
+
+
+def up_for(data_dir: Path, backends: Iterable[str]) -> list[Endpoint]:
+    """Start the embedded servers of these backends that are not running; stop none.
+
+    Returns:
+        Those that were started now.
+    """
+    wanted = set(backends)
+    resting = [
+        one.name for one in status(data_dir) if one.name in wanted and one.state != "running"
+    ]
+    return up(data_dir, names=resting) if resting else []
 
 
 def endpoint(data_dir: Path, name: str) -> Endpoint:

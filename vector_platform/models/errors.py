@@ -9,10 +9,16 @@ from vector_platform.errors import TerminalError, TransientError
 
 
 class ModelError(TerminalError):
-    """A model version cannot be used as configured. Names the model and the way out."""
+    """A model version cannot be used as configured. Names the model and the way out.
+
+    Attributes:
+        name: The model version.
+        why: What is wrong, without the rest of the message.
+    """
 
     def __init__(self, name: str, problem: str) -> None:
         self.name = name
+        self.why = problem
         super().__init__(f"model {name}: {problem}")
 
 

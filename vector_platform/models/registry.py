@@ -59,7 +59,7 @@ def open_model(
             raise ModelError(name, f"made from {', '.join(spec.bases)}, which nobody opens here")
         return open_derived(name, spec, weights, cache_dir=cache_dir, open_base=open_base)
     folder = read_folder(name, weights)
-    _check(name, spec, folder)
+    require_fit(name, spec, folder)
     fingerprint = fingerprint_of(name, spec, folder, cache_dir=cache_dir)
     if spec.kind == "static":
         return StaticEmbedder(name, fingerprint, folder)
@@ -68,7 +68,12 @@ def open_model(
     return embedder(name, fingerprint, folder, batch_tokens=spec.batch_tokens, cache_dir=cache_dir)
 
 
-def _check(name: str, spec: Model, folder: ModelFolder) -> None:
+def require_fit(name: str, spec: Model, folder: ModelFolder) -> None:
+    """See that a model version's settings fit the folder with its weights.
+
+    Raises:
+        ModelError: They do not.
+    """
     if spec.kind != folder.kind:
         raise ModelError(
             name,

@@ -29,6 +29,7 @@ from vector_platform.settings.quality import Acting, ActionPolicy, Quality
 from vector_platform.settings.reading import (
     CONFIG_VARIABLE,
     PREFIX,
+    Reading,
     read_settings,
     with_local_versions,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "PythonSource",
     "Quality",
     "ReadLimits",
+    "Reading",
     "Releases",
     "Retraining",
     "Schedules",

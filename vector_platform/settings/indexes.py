@@ -28,6 +28,11 @@ class BackendSection(Section):
     batch_rows: Annotated[int, TUNING]
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether the embedded server of this backend serves it."""
+        return False
+
+    @property
     def proof_share(self) -> float:
         """Share of the digests that a full proof reads; below 1 only where reading costs."""
         return 1.0

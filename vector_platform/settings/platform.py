@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
-from vector_platform.settings.base import ModelVersion, Section, SourceName
+from vector_platform.problems import nearest
+from vector_platform.settings.base import BackendName, ModelVersion, Section, SourceName
 from vector_platform.settings.indexes import Guard, Indexes
 from vector_platform.settings.models import Chunking, Model, Retraining, Upgrades
 from vector_platform.settings.quality import Acting, Quality
@@ -21,6 +22,8 @@ from vector_platform.settings.sources import GoldenQueries, PackageName, SourceS
 
 # Folder of the data folder with the model versions that the platform made itself.
 OWN_MODELS = "model_versions"
+# Context of a validation that takes what is left of a file with problems (`usable.py`).
+PARTIAL = "partial"
 
 
 class Lake(Section):
@@ -60,14 +63,14 @@ class Settings(Section):
     lake: Lake = Lake()
     owner: str = Field(default="platform-team", description="Team that owns what no source owns.")
     start_date: date = Field(description="First daily partition of the raw sources.")
-    sources: dict[SourceName, SourceSettings] = Field(min_length=1)
+    sources: dict[SourceName, SourceSettings]
     source_packages: tuple[PackageName, ...] = Field(
         default=(),
         description="Installed packages that `class` of a source may name, besides what lies "
         "beside the file.",
     )
     chunking: Chunking = Chunking()
-    models: dict[ModelVersion, Model] = Field(min_length=1)
+    models: dict[ModelVersion, Model]
     indexes: Indexes = Indexes()
     guard: Guard = Guard()
     golden_queries: dict[SourceName, GoldenQueries] = {}
@@ -82,18 +85,24 @@ class Settings(Section):
     _own: frozenset[str] = PrivateAttr(default=frozenset())
 
     @model_validator(mode="after")
-    def _references_exist(self) -> Settings:
-        unknown = [
-            f"golden_queries.{name}: source {golden.source!r} is not in sources"
-            for name, golden in self.golden_queries.items()
-            if golden.source not in self.sources
-        ]
-        unknown += list(_misnamed_models(self.models))
-        if unknown:
-            raise ValueError("; ".join(unknown))
-        if all(model.retired for model in self.models.values()):
-            raise ValueError("every model is retired; at least one must be active")
+    def _sections_fit(self, info: ValidationInfo) -> Settings:
+        misfits = list(self.misfits()) if not (info.context or {}).get(PARTIAL) else []
+        if misfits:
+            raise ValueError("; ".join(f"{'.'.join(part)}: {what}" for part, what in misfits))
         return self
+
+    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What does not fit between sections: where, and why."""
+        for name, section in (("sources", self.sources), ("models", self.models)):
+            if not section:
+                yield (name,), "at least one is needed"
+        for name, golden in self.golden_queries.items():
+            if golden.source not in self.sources:
+                near = nearest(golden.source, self.sources)
+                yield ("golden_queries", name), f"source {golden.source!r} is not in sources{near}"
+        yield from _misnamed_models(self.models)
+        if self.models and all(model.retired for model in self.models.values()):
+            yield ("models",), "every model is retired; at least one must be active"
 
     @property
     def root(self) -> Path:
@@ -121,21 +130,29 @@ class Settings(Section):
         return spec.owner if spec is not None and spec.owner else self.owner
 
     @property
+    def embedded_backends(self) -> tuple[BackendName, ...]:
+        """Backends in use that an embedded server serves."""
+        sections = {name: self.indexes.section(name) for name in self.indexes.backends}
+        return tuple(name for name, one in sections.items() if one is not None and one.is_embedded)
+
+    @property
     def local_versions_dir(self) -> Path:
         """Folder of the model versions that the platform made itself, one folder each."""
         return self.data_dir / OWN_MODELS
 
 
-def _misnamed_models(models: Mapping[str, Model]) -> Iterator[str]:
+def _misnamed_models(models: Mapping[str, Model]) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, model in models.items():
+        part = ("models", name)
         expected = model.aligned.name if model.aligned else name
         if ("~" in name) != (model.aligned is not None) or name != expected:
             yield (
-                f"models.{name}: a aligned model version is called NEW~from-OLD, "
-                "and no other one has a ~ in its name"
+                part,
+                "an aligned version is called NEW~from-OLD, and no other has a ~ in its name",
             )
         for base in model.bases if not model.retired else ():
             if base not in models:
-                yield f"models.{name}: made from {base!r}, which is not in models; retire it"
+                near = nearest(base, models)
+                yield part, f"made from {base!r}, which is not in models{near}; retire it"
             elif models[base].bases:
-                yield f"models.{name}: made from {base!r}, which is made from another one itself"
+                yield part, f"made from {base!r}, which is made from another one itself"

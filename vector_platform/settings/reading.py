@@ -1,7 +1,7 @@
 """How `platform.yaml` and the environment become one validated value.
 
 Belongs here: the file, the overrides, the model versions that the platform made itself, and every
-problem in one error.
+problem in one error. What is wrong with a value is told in `usable.py`.
 
 `VECTOR_PLATFORM_CONFIG` names the file; any other `VECTOR_PLATFORM_A__B__C=value` overrides the
 key `a.b.c` (value parsed as YAML). Model versions that the platform made itself
@@ -12,23 +12,52 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
+from vector_platform.problems import Problem
 from vector_platform.settings.base import SettingsError
 from vector_platform.settings.platform import OWN_MODELS, Settings
+from vector_platform.settings.usable import usable
 
 PREFIX = "VECTOR_PLATFORM_"
 CONFIG_VARIABLE = "VECTOR_PLATFORM_CONFIG"
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A file as far as it can be used.
+
+    Attributes:
+        origin: Name of the file.
+        settings: Without the values that have a problem; None when too little is left.
+        problems: All of them; without any, the settings are those of the file.
+        taken_out: Places of the file whose values the settings do not have, or have as a guess.
+    """
+
+    origin: str
+    settings: Settings | None
+    problems: tuple[Problem, ...] = ()
+    taken_out: frozenset[tuple[str, ...]] = frozenset()
+
+    def whole(self) -> Settings:
+        """The settings of the file.
+
+        Raises:
+            SettingsError: Anything is wrong; all problems at once.
+        """
+        if self.problems or self.settings is None:
+            raise SettingsError(self.origin, [str(problem) for problem in self.problems])
+        return self.settings
+
+
 def read_settings(
     model: type[Settings], path: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Settings:
-    """Read `platform.yaml` and the environment into one validated value.
+) -> Reading:
+    """Read `platform.yaml` and the environment.
 
     Args:
         model: `Settings` with the sections of the backends (`indexes/registry.py`).
@@ -37,7 +66,7 @@ def read_settings(
         environ: The environment; `os.environ` when not given.
 
     Raises:
-        SettingsError: The file is missing or anything in it is wrong; all problems at once.
+        SettingsError: The file is missing, or no YAML that could be read on.
     """
     environ = os.environ if environ is None else environ
     path = path or Path(environ.get(CONFIG_VARIABLE, "platform.yaml"))
@@ -51,10 +80,12 @@ def read_settings(
     except OSError as error:
         raise SettingsError(str(path), [f"cannot be read: {error.strerror}"]) from error
     raw = _override(_parse(text, path.name, model), environ)
-    problems = _problems(raw, model)
-    if problems:
-        raise SettingsError(path.name, problems)
-    return with_local_versions(model.model_validate(raw), root=path.parent)
+    settings, problems, taken_out = usable(raw, model)
+    if settings is None or problems:
+        if settings is not None:
+            settings._root = path.parent
+        return Reading(path.name, settings, problems, taken_out)
+    return Reading(path.name, with_local_versions(settings, root=path.parent))
 
 
 def with_local_versions(settings: Settings, *, root: Path | None = None) -> Settings:
@@ -145,11 +176,4 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]
 
 
 def _problems(raw: dict[str, Any], model: type[Settings]) -> list[str]:
-    try:
-        model.model_validate(raw)
-    except ValidationError as error:
-        return [
-            f"{'.'.join(str(part) for part in item['loc']) or '(file)'}: {item['msg']}"
-            for item in error.errors(include_url=False)
-        ]
-    return []
+    return [str(problem) for problem in usable(raw, model)[1]]

@@ -19,10 +19,12 @@ class SourceUnreachable(TransientError):
 
     Attributes:
         source: Name of the source in `platform.yaml`.
+        why: What is wrong, without the rest of the message.
     """
 
     def __init__(self, source: str, why: str) -> None:
         self.source = source
+        self.why = why
         super().__init__(
             f"source {source!r} cannot be reached: {why}. Nothing was landed; check the source "
             f"and run the same day again."
@@ -34,10 +36,12 @@ class SourceInvalid(TerminalError):
 
     Attributes:
         source: Name of the source in `platform.yaml`.
+        why: What is wrong, without the rest of the message.
     """
 
     def __init__(self, source: str, why: str) -> None:
         self.source = source
+        self.why = why
         super().__init__(f"source {source!r}: {why}")
 
 
@@ -109,6 +113,21 @@ class GoldenQuery:
     tenant: str | None = None
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a source shows of itself in a moment, before anything is read.
+
+    Attributes:
+        columns: Names of the columns that were seen; empty when they show in a reading only.
+        every_column: Whether there are no others.
+        size_bytes: How much there is to read; None when nobody knows.
+    """
+
+    columns: tuple[str, ...] = ()
+    every_column: bool = False
+    size_bytes: int | None = None
+
+
 class Source(ABC):
     """A system that rows are read from. Subclass it for `kind: python`.
 
@@ -132,6 +151,18 @@ class Source(ABC):
         Raises:
             SourceUnreachable: The source does not answer. `OSError` is taken as the same.
         """
+
+    def look(self, *, connect: bool) -> Look:
+        """Look without reading: a second or two, whatever the size. A class may leave it out.
+
+        Args:
+            connect: Whether other machines may be asked.
+
+        Raises:
+            SourceInvalid: The source cannot work as it is: a driver or a service is missing.
+            SourceUnreachable: As in `read`.
+        """
+        return Look()
 
     def golden_queries(self) -> Iterator[GoldenQuery]:
         """Queries with known answers, where the source has any."""

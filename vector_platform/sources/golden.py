@@ -23,6 +23,9 @@ from vector_platform.lake.contract import (
 from vector_platform.settings import GoldenQueries, Settings
 from vector_platform.sources.base import GoldenQuery, Source, SourceUnreachable
 
+# Of a BEIR folder.
+QUERIES_FILE, JUDGEMENTS_FILE = "queries.jsonl", "qrels.tsv"
+
 
 def read_golden_queries(settings: Settings, *, open_source: Callable[[str], Source]) -> pa.Table:
     """Queries with known answers, one row a judged document, in the order of the settings.
@@ -92,9 +95,9 @@ def _queries_of(
 def _read_beir(set_name: str, source: str, folder: Path) -> Iterator[GoldenQuery]:
     problems: list[str] = []
     try:
-        with (folder / "queries.jsonl").open(encoding="utf-8-sig") as lines:
+        with (folder / QUERIES_FILE).open(encoding="utf-8-sig") as lines:
             queries = _queries(lines, problems)
-        with (folder / "qrels.tsv").open(encoding="utf-8-sig", newline="") as lines:
+        with (folder / JUDGEMENTS_FILE).open(encoding="utf-8-sig", newline="") as lines:
             judged = _judgements(lines, queries, problems)
     except (OSError, UnicodeDecodeError) as error:
         raise SourceUnreachable(source, f"golden queries {set_name!r}: {error}") from error
@@ -115,12 +118,12 @@ def _queries(lines: Iterable[str], problems: list[str]) -> dict[str, tuple[str, 
             query_id, text = entry["_id"], entry["text"]
             tenant = (entry.get("metadata") or {}).get("tenant")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            problems.append(f"queries.jsonl:{number}: not an object with _id and text ({error})")
+            problems.append(f"{QUERIES_FILE}:{number}: not an object with _id and text ({error})")
             continue
         if not isinstance(text, str) or not text.strip():
-            problems.append(f"queries.jsonl:{number}: query {query_id!r} has no text")
+            problems.append(f"{QUERIES_FILE}:{number}: query {query_id!r} has no text")
         elif str(query_id) in queries:
-            problems.append(f"queries.jsonl:{number}: query {query_id!r} is there twice")
+            problems.append(f"{QUERIES_FILE}:{number}: query {query_id!r} is there twice")
         queries.setdefault(str(query_id), (str(text), None if tenant is None else str(tenant)))
     return queries
 
@@ -133,9 +136,13 @@ def _judgements(
         if not record or (number == 1 and record[-1] == "score"):
             continue
         if len(record) != 3 or not record[2].lstrip("-").isdigit():
-            problems.append(f"qrels.tsv:{number}: not query, document and a whole-number gain")
+            problems.append(
+                f"{JUDGEMENTS_FILE}:{number}: not query, document and a whole-number gain"
+            )
         elif record[0] not in queries:
-            problems.append(f"qrels.tsv:{number}: query {record[0]!r} is not in queries.jsonl")
+            problems.append(
+                f"{JUDGEMENTS_FILE}:{number}: query {record[0]!r} is not in {QUERIES_FILE}"
+            )
         else:
             judged.setdefault(record[0], {})[record[1]] = int(record[2])
     return judged

@@ -7,6 +7,8 @@ never imported: importing one may pull in torch.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from vector_platform.settings import Model
 
 # What a folder needs; exports for other runtimes and training data stay on the hub.
 _HUB_FILES = ["*.json", "*.txt", "*.model"]
+_ASKING_SECONDS = 5.0
 _HUB_IGNORED = ["onnx/*", "openvino/*", "data_config.json", "train_script.py"]
 
 
@@ -44,6 +47,22 @@ def find_weights(name: str, spec: Model, *, cache_dir: Path, root: Path) -> Path
     return _on_hub(name, str(spec.hub), spec.revision)
 
 
+def require_on_hub(name: str, hub: str, revision: str | None) -> None:
+    """See that a hub has a model, or that its cache on this machine does; nothing is downloaded.
+
+    Raises:
+        ModelError: As in `find_weights`.
+        ModelDownloadError: As in `find_weights`.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    with _hub_errors(name, hub, revision):
+        if _offline():
+            snapshot_download(hub, revision=revision, local_files_only=True)
+        else:
+            HfApi().model_info(hub, revision=revision, timeout=_ASKING_SECONDS)
+
+
 def _in_package(name: str, package: str, cache_dir: Path) -> Path:
     module = package.replace("-", "_")
     if not module.isidentifier():
@@ -69,6 +88,23 @@ def _in_package(name: str, package: str, cache_dir: Path) -> Path:
 
 def _on_hub(name: str, hub: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
+
+    def download(patterns: list[str]) -> Path:
+        return Path(
+            snapshot_download(
+                hub, revision=revision, allow_patterns=patterns, ignore_patterns=_HUB_IGNORED
+            )
+        )
+
+    with _hub_errors(name, hub, revision):
+        folder = download([*_HUB_FILES, "*.safetensors"])
+        if not any(folder.rglob("*.safetensors")):
+            folder = download([*_HUB_FILES, "pytorch_model*.bin"])
+    return folder
+
+
+@contextmanager
+def _hub_errors(name: str, hub: str, revision: str | None) -> Iterator[None]:
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -78,18 +114,8 @@ def _on_hub(name: str, hub: str, revision: str | None) -> Path:
     )
 
     what = f"hub model {hub!r}" + (f" at revision {revision!r}" if revision else "")
-
-    def download(patterns: list[str]) -> Path:
-        return Path(
-            snapshot_download(
-                hub, revision=revision, allow_patterns=patterns, ignore_patterns=_HUB_IGNORED
-            )
-        )
-
     try:
-        folder = download([*_HUB_FILES, "*.safetensors"])
-        if not any(folder.rglob("*.safetensors")):
-            folder = download([*_HUB_FILES, "pytorch_model*.bin"])
+        yield
     except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ModelUnavailableError(name, f"{what} does not exist or is not open to you") from error
     except HFValidationError as error:
@@ -104,7 +130,6 @@ def _on_hub(name: str, hub: str, revision: str | None) -> Path:
         raise ModelDownloadError(f"model {name}: {what} cannot be reached: {error}") from error
     except OSError as error:
         raise ModelDownloadError(f"model {name}: {what} cannot be downloaded: {error}") from error
-    return folder
 
 
 def _offline() -> bool:

@@ -30,6 +30,8 @@ _MIME = {
     ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
 DOCUMENT_SUFFIXES = tuple(_MIME)
+# Of every row that is a whole document.
+DOCUMENT_COLUMNS = ("path", "title", "text", "modified", "mime")
 
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+")
@@ -48,7 +50,7 @@ def read_document(
     limits: ReadLimits,
     converter: Converter,
 ) -> SourceRow | Reject:
-    """One file as a row with the columns path, title, text, modified and mime.
+    """One file as a row with `DOCUMENT_COLUMNS`.
 
     The title is the first heading (`<title>` in HTML), else the file's name. A heading that opens
     the text is not repeated in it.

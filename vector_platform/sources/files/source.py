@@ -13,12 +13,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from vector_platform.settings import FilesSource
 from vector_platform.sources.base import (
     DayWindow,
+    Look,
     Reject,
     Source,
     SourceInvalid,
@@ -26,7 +28,13 @@ from vector_platform.sources.base import (
     SourceUnreachable,
 )
 from vector_platform.sources.files.conversion import Converter
-from vector_platform.sources.files.documents import DOCUMENT_SUFFIXES, modified_at, read_document
+from vector_platform.sources.files.documents import (
+    DOCUMENT_COLUMNS,
+    DOCUMENT_SUFFIXES,
+    modified_at,
+    read_document,
+)
+from vector_platform.sources.files.look import FILES, look_at
 from vector_platform.sources.files.tabular import read_csv, read_jsonl, read_parquet
 from vector_platform.sources.limits import OverLimit, open_bounded
 
@@ -99,17 +107,53 @@ class FilesReader(Source):
         system, files = self._find()
         with Converter(self._spec.limits) as converter:
             for file in files:
-                try:
-                    yield from self._read_file(system, file, converter)
-                except OverLimit as error:
-                    yield self._refuse(file, str(error))
-                except (*_FILE_ERRORS, OSError) as error:
-                    # An error of the system has a number; a damaged archive's, and Arrow's, none.
-                    if not isinstance(error, _FILE_ERRORS) and getattr(error, "errno", None):
-                        raise
-                    said = error.strerror if isinstance(error, OSError) else None
-                    what = f"unreadable file: {type(error).__name__}: {said or error}"
-                    yield self._refuse(file, what)
+                yield from self._read_or_refuse(system, file, converter)
+
+    def _read_or_refuse(
+        self, system: Any, file: FoundFile, converter: Converter
+    ) -> Iterator[SourceRow | Reject]:
+        try:
+            yield from self._read_file(system, file, converter)
+        except OverLimit as error:
+            yield self._refuse(file, str(error))
+        except (*_FILE_ERRORS, OSError) as error:
+            # An error of the system has a number; a damaged archive's, and Arrow's, none.
+            if not isinstance(error, _FILE_ERRORS) and getattr(error, "errno", None):
+                raise
+            said = error.strerror if isinstance(error, OSError) else None
+            what = f"unreadable file: {type(error).__name__}: {said or error}"
+            yield self._refuse(file, what)
+
+    def look(self, *, connect: bool) -> Look:
+        """The columns of the first rows of the first files, and the size of all.
+
+        Another file system than that of this machine is asked with `connect` only.
+        """
+        if not connect and self._is_remote():
+            return Look()
+        system, files = self._find()
+        with Converter(self._spec.limits) as converter:
+            seen = ((self._rows(system, file, converter), self._is_uniform(file)) for file in files)
+            return look_at(
+                islice(seen, FILES),
+                every_file=len(files) <= FILES,
+                size_bytes=sum(file.info.get("size") or 0 for file in files),
+            )
+
+    def _rows(
+        self, system: Any, file: FoundFile, converter: Converter
+    ) -> Iterator[SourceRow | Reject]:
+        """The rows of a file; of a whole document, only its columns are of interest."""
+        if self._format(file) == "document":
+            return iter([SourceRow(dict.fromkeys(DOCUMENT_COLUMNS), file.uri, file.uri)])
+        return self._read_or_refuse(system, file, converter)
+
+    def _is_uniform(self, file: FoundFile) -> bool:
+        return self._format(file) != "jsonl"
+
+    def _is_remote(self) -> bool:
+        path = self._spec.path
+        return "://" in path and not path.startswith(("file://", "local://"))
 
     def _refuse(self, file: FoundFile, reason: str) -> Reject:
         """A reject of a whole file, or of what is left of it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vector_platform.settings import SqlSource, expand_secrets
 from vector_platform.sources.base import (
     DayWindow,
+    Look,
     Source,
     SourceInvalid,
     SourceRow,
@@ -23,7 +25,7 @@ from vector_platform.sources.base import (
 from vector_platform.sources.sql.read_only import begin_reading, query_problem, reading_url
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Executable
+    from sqlalchemy import URL, Connection, Executable, TextClause
     from sqlalchemy.exc import SQLAlchemyError
 
 # Rows fetched from the server at a time.
@@ -64,32 +66,19 @@ class SqlReader(Source):
         """
         from sqlalchemy.exc import SQLAlchemyError
 
-        failure: Exception
         try:
             yield from self._stream(window)
             return
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, ImportError) as error:
             failure = self._explain(error)
-        except ImportError as error:
-            failure = SourceInvalid(
-                self.name, f"{self.uri} needs a driver that is not installed: {error}"
-            )
         # Raised here and not above: the original error, whose text may hold the URL, must not
         # travel along as the context of this one.
         raise failure
 
     def _stream(self, window: DayWindow) -> Iterator[SourceRow]:
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import NullPool
-
-        if self._file is not None and not self._file.is_file():
-            # SQLite would make an empty database of it.
-            raise SourceUnreachable(self.name, f"{self.uri}: no such file")
-        engine = create_engine(self._url, poolclass=NullPool)
-        with engine.connect() as connection:
+        with self._reading() as connection:
             options = {"stream_results": True, "yield_per": _FETCH_ROWS}
-            begin_reading(connection, engine.dialect.name)
-            statement = self._statement(window, engine.dialect.name)
+            statement = self._statement(window, connection.dialect.name)
             result = connection.execution_options(**options).execute(statement)
             columns = list(result.keys())
             twice = sorted({column for column in columns if columns.count(column) > 1})
@@ -101,12 +90,58 @@ class SqlReader(Source):
                 values = dict(zip(columns, row, strict=True))
                 yield SourceRow(values, f"row {number} of the query", self.uri)
 
-    def _statement(self, window: DayWindow, dialect: str) -> Executable:
-        from sqlalchemy import Date, bindparam, column, func, literal_column, or_, select, text
+    def look(self, *, connect: bool) -> Look:
+        """The columns of the query, by asking for none of its rows; without `connect`, the driver.
+
+        A file of SQLite is looked into in any case.
+        """
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return self._look(connect=connect)
+        except (SQLAlchemyError, ImportError) as error:
+            failure = self._explain(error)
+        raise failure  # see `read`
+
+    def _look(self, *, connect: bool) -> Look:
+        from sqlalchemy import literal_column, select
+
+        self._url.get_dialect().import_dbapi()
+        if not connect and self._file is None:
+            return Look()
+        with self._reading() as connection:
+            rows = self._query().columns().subquery("landing")
+            no_row: Executable = (
+                select(literal_column("*")).select_from(rows).where(literal_column("1 = 0"))
+            )
+            columns = tuple(connection.execute(no_row).keys())
+        size = self._file.stat().st_size if self._file is not None else None
+        return Look(columns, every_column=True, size_bytes=size)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        if self._file is not None and not self._file.is_file():
+            # SQLite would make an empty database of it.
+            raise SourceUnreachable(self.name, f"{self.uri}: no such file")
+        engine = create_engine(self._url, poolclass=NullPool)
+        with engine.connect() as connection:
+            begin_reading(connection, engine.dialect.name)
+            yield connection
+
+    def _query(self) -> TextClause:
+        from sqlalchemy import text
 
         # A colon in a query is a colon: no parameter of ours is in the user's text.
         # The line break ends a comment on the query's last line.
-        query = text(self._spec.query.strip().rstrip(";").replace(":", "\\:") + "\n")
+        return text(self._spec.query.strip().rstrip(";").replace(":", "\\:") + "\n")
+
+    def _statement(self, window: DayWindow, dialect: str) -> Executable:
+        from sqlalchemy import Date, bindparam, column, func, literal_column, or_, select
+
+        query = self._query()
         cursor = self._spec.cursor or self._spec.fields.time
         if self._spec.fields.time is None or cursor is None:
             return query
@@ -123,9 +158,13 @@ class SqlReader(Source):
             unreadable.append(func.typeof(arrived).in_(["integer", "real", "blob"]))
         return select(literal_column("*")).select_from(rows).where(or_(wanted, *unreadable))
 
-    def _explain(self, error: SQLAlchemyError) -> Exception:
+    def _explain(self, error: SQLAlchemyError | ImportError) -> Exception:
         from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+        if isinstance(error, ImportError):
+            return SourceInvalid(
+                self.name, f"{self.uri} needs a driver that is not installed: {error}"
+            )
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         said = str(cause)
         for secret in sorted(self._secrets, key=len, reverse=True):
@@ -142,6 +181,7 @@ def _open_url(name: str, configured: str) -> tuple[URL, set[str]]:
     from sqlalchemy.exc import ArgumentError
 
     problem = ""
+    expand_secrets(configured)  # names every variable that is not set, not only the first
     try:
         # Secrets are put into the parts, not into the text: a password may hold `@` or `/`.
         url = _expand_parts(make_url(configured))

@@ -8,5 +8,9 @@ from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.base import Backend
 
 BACKEND = Backend(
-    section=MilvusSettings, open=open_index, packages=("pymilvus",), on_by_default=True
+    section=MilvusSettings,
+    open=open_index,
+    packages=("pymilvus",),
+    embedded_packages=("milvus_lite",),
+    on_by_default=True,
 )

@@ -11,28 +11,15 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from vector_platform.indexes.backends.milvus.settings import MilvusSettings
+from vector_platform.indexes.backends.milvus.settings import (
+    BUILD,
+    SEARCH,
+    MilvusSettings,
+    Parameter,
+)
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.marks import CREATOR, mark
 
-# Graph and cell sizes that reach .95 recall@10 on sentence vectors of 256 to 1,024 dimensions.
-_BUILD: Final[dict[str, dict[str, int]]] = {
-    "AUTOINDEX": {},
-    "FLAT": {},
-    "HNSW": {"M": 16, "efConstruction": 200},
-    "IVF_FLAT": {"nlist": 128},
-    "IVF_SQ8": {"nlist": 128},
-}
-# A filter by tenant throws away rows that the graph visits: with `ef` 64, searches confined to a
-# third of 3,862 advisories lost .0074 nDCG@10 against exact search, with 256 .0019, and took
-# 3.1 and 3.5 ms.
-_SEARCH: Final[dict[str, dict[str, int]]] = {
-    "AUTOINDEX": {},
-    "FLAT": {},
-    "HNSW": {"ef": 256},
-    "IVF_FLAT": {"nprobe": 32},
-    "IVF_SQ8": {"nprobe": 32},
-}
 # The first version whose upsert puts rows where the tenant's filter looks.
 _SOUND_UPSERT: Final = (2, 4)
 _HASHED_BYTES: Final = 100
@@ -40,13 +27,17 @@ _HASHED_BYTES: Final = 100
 
 def build_params(settings: MilvusSettings) -> dict[str, int]:
     """Parameters an index is built with: the type's defaults, then the settings."""
-    return _BUILD[settings.index_type] | settings.index_params
+    return _defaults(BUILD[settings.index_type]) | settings.index_params
 
 
 def search_params(settings: MilvusSettings, k: int) -> dict[str, int]:
     """Parameters of a search for k rows. HNSW finds no more rows than it visits: `ef` >= k."""
-    params = _SEARCH[settings.index_type] | settings.search_params
+    params = _defaults(SEARCH[settings.index_type]) | settings.search_params
     return params | {"ef": max(params["ef"], k)} if "ef" in params else params
+
+
+def _defaults(parameters: Mapping[str, Parameter]) -> dict[str, int]:
+    return {name: one.default for name, one in parameters.items() if one.default is not None}
 
 
 def upsert_keeps_tenants(version: str) -> bool:

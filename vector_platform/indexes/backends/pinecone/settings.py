@@ -38,6 +38,11 @@ class PineconeSettings(BackendSection):
     )
 
     @property
+    def is_embedded(self) -> bool:
+        """See `host`."""
+        return self.host == "local"
+
+    @property
     def proof_share(self) -> float:
         """See `verify_fetch_share`."""
         return self.verify_fetch_share

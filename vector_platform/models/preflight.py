@@ -1,0 +1,50 @@
+"""What would keep a model version from embedding, told before anything is loaded.
+
+Belongs here: packages, weights and settings of a version, held against each other. No library of
+inference is imported, and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vector_platform.models.errors import ModelDownloadError, ModelError
+from vector_platform.models.extras import extra_of
+from vector_platform.models.identity.folder import read_folder
+from vector_platform.models.identity.origins import find_weights, require_on_hub
+from vector_platform.models.registry import require_fit
+from vector_platform.problems import Problem
+from vector_platform.settings import Model
+
+
+def look_at_model(
+    name: str, spec: Model, *, cache_dir: Path, root: Path, connect: bool
+) -> tuple[int | None, list[Problem]]:
+    """The length of a version's vectors, where its folder is on this machine; and what is wrong.
+
+    Args:
+        name: The model version.
+        spec: Its settings.
+        cache_dir: Where conversions are kept.
+        root: Folder of `platform.yaml`.
+        connect: Whether a hub may be asked.
+    """
+    extra = extra_of(spec)
+    line = extra.missing("this model") if extra is not None else None
+    problems = [Problem(("models", name), line)] if line is not None else []
+    dimension: int | None = None
+    try:
+        if spec.hub is not None:
+            if connect:
+                require_on_hub(name, spec.hub, spec.revision)
+        else:
+            weights = find_weights(name, spec, cache_dir=cache_dir, root=root)
+            if not spec.bases:
+                folder = read_folder(name, weights)
+                dimension = folder.dimension
+                require_fit(name, spec, folder)
+    except ModelError as error:
+        problems.append(Problem(("models", name), error.why))
+    except ModelDownloadError as error:
+        problems.append(Problem(("models", name), str(error)))
+    return dimension, problems
