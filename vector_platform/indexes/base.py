@@ -16,6 +16,7 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from vector_platform.indexes.contract import Claim, Generation, Hit, Mirrored, RowKey, StoredRow
+from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.settings import BackendName, BackendSection
 
@@ -168,11 +169,19 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def search(
-        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+        self,
+        generation: Generation,
+        vector: np.ndarray,
+        *,
+        k: int,
+        tenant: str | None = None,
+        where: Condition | None = None,
     ) -> list[Hit]:
         """The k most similar rows, best first, ties by id; of one tenant, or of all.
 
-        A backend that cannot ask all of many tenants asks some, and answers with `BoundedHits`.
+        Every hit meets the condition, as `filtering/conditions.py` means it. A backend that
+        cannot ask all of many tenants asks some; one that cannot narrow to the condition looks at
+        so many of the nearest: where that is not all, the answer is `BoundedHits`.
         """
 
     def nearest(

@@ -106,17 +106,27 @@ class Hit:
 
 
 class BoundedHits(list[Hit]):
-    """Hits of a search over many tenants that asked some of them: nobody knows of the others.
+    """Hits of a search that did not look at every row that it may find: more may be there.
 
     Attributes:
-        asked: Tenants whose rows were searched.
-        tenants: Tenants that have rows.
+        asked: Tenants whose rows were searched, where not all of them were; else None.
+        tenants: Tenants that have rows, where not all of them were searched; else None.
+        looked_at: Nearest rows among which those that meet the search's condition were found,
+            where they were fewer than asked for; else None.
     """
 
-    def __init__(self, hits: Iterable[Hit], *, asked: int, tenants: int) -> None:
+    def __init__(
+        self,
+        hits: Iterable[Hit],
+        *,
+        asked: int | None = None,
+        tenants: int | None = None,
+        looked_at: int | None = None,
+    ) -> None:
         super().__init__(hits)
         self.asked = asked
         self.tenants = tenants
+        self.looked_at = looked_at
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import BoundedHits, Hit
+from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.ownership.claims import Ownership
 from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.lake.contract import MAX_TENANT_BYTES, identity_problem
@@ -106,7 +107,13 @@ class SearchService:
         self._objections: dict[tuple[str, str, tuple[str, ...]], str | None] = {}
 
     def search(
-        self, text: str, *, backend: BackendName, tenant: str | None = None, k: int = 10
+        self,
+        text: str,
+        *,
+        backend: BackendName,
+        tenant: str | None = None,
+        k: int = 10,
+        where: Condition | None = None,
     ) -> SearchResult:
         """The k chunks most similar to a text.
 
@@ -115,6 +122,7 @@ class SearchService:
             backend: Whom to ask.
             tenant: Whose rows, exactly as the tenant is named; None for all.
             k: Number of hits.
+            where: The condition that hits meet; None for every row.
 
         Raises:
             BadQuery: The text is empty, k is not in 1..1000, or nobody can be called
@@ -132,17 +140,22 @@ class SearchService:
         (vector,) = self._open_encoder(live.model_version).encode_queries([text])
         target = self._open_index(backend)
         started = time.perf_counter()
-        hits = target.search(live.identity, vector, k=k, tenant=tenant)
+        hits = target.search(live.identity, vector, k=k, tenant=tenant, where=where)
         seconds = time.perf_counter() - started
         unknown = (
             tenant is not None and not hits and not target.counts(live.identity, [tenant])[tenant]
         )
         notice = f"no row is of tenant {tenant!r}" if unknown else ""
-        bounded = hits if isinstance(hits, BoundedHits) else None
-        if bounded is not None:
+        bounded = hits if isinstance(hits, BoundedHits) else BoundedHits(())
+        if bounded.asked is not None:
             notice = (
                 f"only the {bounded.asked} largest of {bounded.tenants} tenants were asked; a "
                 "search that names its tenant finds all of that tenant's rows"
+            )
+        elif bounded.looked_at is not None:
+            notice = (
+                f"only the {bounded.looked_at} nearest rows were looked at for those that pass "
+                "the filter; a filter without `not` around a comparison finds all"
             )
         return SearchResult(
             backend=backend,
@@ -152,8 +165,8 @@ class SearchService:
             hits=hits,
             seconds=seconds,
             notice=notice,
-            tenants_asked=bounded.asked if bounded is not None else None,
-            tenants=bounded.tenants if bounded is not None else None,
+            tenants_asked=bounded.asked,
+            tenants=bounded.tenants,
             doubt=live.doubt or self._objection(target, live),
         )
 

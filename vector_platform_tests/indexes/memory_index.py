@@ -27,6 +27,7 @@ from vector_platform.indexes.contract import (
     RowsRejected,
     StoredRow,
 )
+from vector_platform.indexes.filtering.conditions import Condition, matches
 from vector_platform.indexes.marks import mark, require_mark
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.settings import BackendName
@@ -210,13 +211,20 @@ class MemoryIndex(VectorIndex):
         return {tenant: held[tenant] for tenant in tenants}
 
     def search(
-        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+        self,
+        generation: Generation,
+        vector: np.ndarray,
+        *,
+        k: int,
+        tenant: str | None = None,
+        where: Condition | None = None,
     ) -> list[Hit]:
         self.fuse.burn("search")
         scored = [
             (float(row["vector"] @ vector), owner, row)
             for (owner, _), row in self._visible[_place(generation)].items()
             if tenant in (None, owner)
+            and (where is None or matches(where, json.loads(row["attributes"])))
         ]
         return [
             Hit(

@@ -53,6 +53,7 @@ from vector_platform.indexes.contract import (
     RowsRejected,
     StoredRow,
 )
+from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.stored_rows import pages
@@ -259,10 +260,17 @@ class MilvusVectorIndex(VectorIndex):
         return max(0.0, 1 - self.count(generation) / stored) if stored else 0.0
 
     def search(
-        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+        self,
+        generation: Generation,
+        vector: np.ndarray,
+        *,
+        k: int,
+        tenant: str | None = None,
+        where: Condition | None = None,
     ) -> list[Hit]:
-        """The k nearest rows by cosine."""
-        return self._searches.hits(self._open(generation), vector, k=k, tenant=tenant)
+        """The k nearest rows by cosine that meet a condition."""
+        collection = self._open(generation)
+        return self._searches.hits(collection, vector, k=k, tenant=tenant, where=where)
 
     def nearest(
         self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None

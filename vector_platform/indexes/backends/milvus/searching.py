@@ -11,15 +11,24 @@ from typing import Any, Final
 import numpy as np
 
 from vector_platform.indexes.backends.milvus.calls import Consistency, MilvusCalls
-from vector_platform.indexes.backends.milvus.filters import UNFILTERED, of_tenant
+from vector_platform.indexes.backends.milvus.filters import (
+    UNFILTERED,
+    Filter,
+    meeting,
+    of_tenant,
+)
 from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
 from vector_platform.indexes.backends.milvus.settings import MilvusSettings
-from vector_platform.indexes.backends.milvus.terms import search_params
+from vector_platform.indexes.backends.milvus.terms import negates_ranges, search_params
 from vector_platform.indexes.contract import Hit, IndexRejected
+from vector_platform.indexes.filtering.conditions import Condition
+from vector_platform.indexes.filtering.narrowing import narrowed
 from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of
 
 # Queries of a search that brings back ids: 100 of 4,096 dimensions are 1.6 MiB.
 SEARCHES_A_REQUEST: Final = 100
+# Rows that Milvus gives for one vector at most.
+HITS_A_SEARCH: Final = 16_384
 
 
 class Searches:
@@ -41,20 +50,29 @@ class Searches:
         *,
         k: int,
         tenant: str | None,
+        where: Condition | None = None,
         consistency: Consistency = "Bounded",
     ) -> list[Hit]:
-        """The k nearest rows of one vector, with their fields."""
+        """The k nearest rows of one vector that meet a condition, with their fields."""
         vectors = np.asarray(vector, np.float32)[None, :]
-        [found] = self._matches(collection, vectors, k, tenant, HIT_FIELDS, consistency)
-        return best((hit_of(hit["id"], hit["distance"], hit["entity"]) for hit in found), k)
+        meant = UNFILTERED if tenant is None else of_tenant(_storable(tenant))
+        if where is not None:
+            meant &= meeting(where, negates_ranges=negates_ranges(self._milvus.version))
+
+        def nearest(most: int) -> list[Hit]:
+            [found] = self._matches(collection, vectors, most, meant, HIT_FIELDS, consistency)
+            return best((hit_of(hit["id"], hit["distance"], hit["entity"]) for hit in found), most)
+
+        return narrowed(nearest, where, k=k, most=HITS_A_SEARCH)
 
     def ids(
         self, collection: str, vectors: np.ndarray, *, k: int, tenant: str | None
     ) -> Iterator[list[str]]:
         """Ids of the k nearest rows of each vector."""
+        meant = UNFILTERED if tenant is None else of_tenant(_storable(tenant))
         for start in range(0, len(vectors), SEARCHES_A_REQUEST):
             page = vectors[start : start + SEARCHES_A_REQUEST]
-            for found in self._matches(collection, page, k, tenant, (), "Bounded"):
+            for found in self._matches(collection, page, k, meant, (), "Bounded"):
                 yield [hit["id"] for hit in found]
 
     def _matches(
@@ -62,14 +80,14 @@ class Searches:
         collection: str,
         vectors: np.ndarray,
         k: int,
-        tenant: str | None,
+        meant: Filter,
         fields: Sequence[str],
         consistency: Consistency,
     ) -> Any:
         """What a search answers, for every vector."""
         return self._milvus.search(
             collection,
-            UNFILTERED if tenant is None else of_tenant(_storable(tenant)),
+            meant,
             data=list(np.asarray(vectors, np.float32)),
             anns_field="vector",
             limit=k,

@@ -51,6 +51,15 @@ def upsert_keeps_tenants(version: str) -> bool:
     return numbers is None or (int(numbers[1]), int(numbers[2])) >= _SOUND_UPSERT
 
 
+def negates_ranges(version: str) -> bool:
+    """Whether `not (x > 1)` holds for a row without a number `x`.
+
+    It does on server 2.3, and not on Milvus Lite 3.2; of versions that were not asked, the wider
+    answer is taken.
+    """
+    return re.match(r"v?2\.3\.", version) is not None
+
+
 def collection_mark(generation: Generation) -> dict[str, str]:
     """What a collection says of who made it and for what.
 

@@ -197,14 +197,24 @@ class IndexCalls:
         return None if more else answer.documents
 
     def search(
-        self, namespace: str, vector: list[float], *, k: int, fields: Sequence[str]
+        self,
+        namespace: str,
+        vector: list[float],
+        *,
+        k: int,
+        fields: Sequence[str],
+        where: Mapping[str, Any] | None = None,
     ) -> Sequence[Any]:
-        """The k nearest documents of a namespace, as the SDK has them."""
+        """The k nearest documents of a namespace that pass a filter, as the SDK has them."""
         query = DenseVectorQuery(field="vector", values=vector)
         answer: Any = None
         with self.if_there("search"):
             answer = self._index.documents.search(
-                namespace=namespace, score_by=[query], top_k=k, include_fields=list(fields)
+                namespace=namespace,
+                score_by=[query],
+                top_k=k,
+                include_fields=list(fields),
+                filter=where,
             )
         return [] if answer is None else answer.matches
 

@@ -50,6 +50,7 @@ from vector_platform.indexes.contract import (
     RowsRejected,
     StoredRow,
 )
+from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.indexes.stored_rows import by_tenant
@@ -270,16 +271,31 @@ class PineconeVectorIndex(VectorIndex):
         return GenerationWaits(index, generation, self._last_writes, self._fence_seconds)
 
     def search(
-        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+        self,
+        generation: Generation,
+        vector: np.ndarray,
+        *,
+        k: int,
+        tenant: str | None = None,
+        where: Condition | None = None,
     ) -> list[Hit]:
-        """The k nearest rows by cosine; over all tenants, the best of every namespace's best.
+        """The k nearest rows by cosine that meet a condition; of all tenants, the best of all.
 
         Raises:
             IndexRejected: The tenant can have no rows here.
         """
         most = self._settings.search_namespaces
         index = self._indexes.open(generation)
-        return search(index, generation, vector, k=k, tenant=tenant, most=most, pool=self._parallel)
+        return search(
+            index,
+            generation,
+            vector,
+            k=k,
+            tenant=tenant,
+            where=where,
+            most=most,
+            pool=self._parallel,
+        )
 
     def nearest(
         self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None

@@ -5,14 +5,23 @@ Belongs here: which namespaces a search asks, and the best of their answers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 
 from vector_platform.indexes.backends.pinecone.calls import IndexCalls
+from vector_platform.indexes.backends.pinecone.filters import document_filter
 from vector_platform.indexes.backends.pinecone.names import namespace_name
 from vector_platform.indexes.backends.pinecone.terms import tenants_in
 from vector_platform.indexes.contract import BoundedHits, Generation, Hit, IndexRejected
+from vector_platform.indexes.filtering.conditions import Condition
+from vector_platform.indexes.filtering.narrowing import narrowed
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of
+
+# Documents that Pinecone gives in one answer at most.
+HITS_A_SEARCH: Final = 10_000
 
 
 def search(
@@ -22,6 +31,7 @@ def search(
     *,
     k: int,
     tenant: str | None,
+    where: Condition | None,
     most: int,
     pool: Parallel,
 ) -> list[Hit]:
@@ -36,6 +46,7 @@ def search(
         vector: The query.
         k: Rows at most.
         tenant: Whose; None for all.
+        where: The condition that hits meet; None for every row.
         most: Namespaces that are asked at most.
         pool: The pool that requests are made from.
 
@@ -44,19 +55,36 @@ def search(
     """
     values = np.asarray(vector, np.float32).tolist()
 
+    meant = None if where is None else document_filter(where)
+
     def nearest(namespace: str) -> list[Hit]:
-        matches = index.search(namespace, values, k=k, fields=HIT_FIELDS)
-        return [hit_of(match.id, match.score or 0.0, match.to_dict()) for match in matches]
+        def hits(most: int) -> list[Hit]:
+            found = index.search(namespace, values, k=most, fields=HIT_FIELDS, where=meant)
+            return [hit_of(match.id, match.score or 0.0, match.to_dict()) for match in found]
+
+        return narrowed(hits, where, k=k, most=HITS_A_SEARCH)
 
     if tenant is not None:
         try:
-            return best(nearest(namespace_name(tenant, generation.name)), k)
+            namespace = namespace_name(tenant, generation.name)
         except ValueError as error:
             raise IndexRejected(f"{index.where}: {error}") from error
+        return _best([nearest(namespace)], k)
     counts = index.statistics()
     own = sorted(tenants_in(counts, generation).values(), key=lambda name: (-counts[name], name))
     asked = own[:most]
-    hits = best((hit for hits in pool.each(nearest, asked) for hit in hits), k)
+    hits = _best(pool.each(nearest, asked), k)
     if len(asked) == len(own):
         return hits
-    return BoundedHits(hits, asked=len(asked), tenants=len(own))
+    return BoundedHits(hits, asked=len(asked), tenants=len(own), looked_at=_looked_at(hits))
+
+
+def _best(found: Sequence[list[Hit]], k: int) -> list[Hit]:
+    """The best hits of several namespaces, bounded where one of them is."""
+    hits = best((hit for part in found for hit in part), k)
+    looked_at = [at for part in found if (at := _looked_at(part)) is not None]
+    return BoundedHits(hits, looked_at=max(looked_at)) if looked_at else hits
+
+
+def _looked_at(hits: list[Hit]) -> int | None:
+    return hits.looked_at if isinstance(hits, BoundedHits) else None

@@ -1,0 +1,9 @@
+"""Filters on the full server: the suite of the embedded one, run once more."""
+
+from __future__ import annotations
+
+import pytest
+
+from vector_platform_tests.integration.test_filter_parity import *  # noqa: F403
+
+pytestmark = [pytest.mark.deep, pytest.mark.integration, pytest.mark.milvus_server]
