@@ -251,6 +251,12 @@ class Platform:
 
         return probes_of(self.lake, model_version, self.embedder)
 
+    @property
+    def attribute_names(self) -> frozenset[str]:
+        """Attributes that a row can have: what filters may ask for."""
+        sources = self.settings.sources.values()
+        return frozenset(name for source in sources for name in source.fields.attributes)
+
     @cached_property
     def search_service(self) -> SearchService:
         """Search over the live generations."""

@@ -20,19 +20,33 @@ def search(
     backend: BackendOption = "both",
     tenant: Annotated[str | None, typer.Option(help="Only this tenant; default all.")] = None,
     k: Annotated[int, typer.Option("-k", help="Number of hits.")] = 10,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            metavar="JSON",
+            help="Only rows whose attributes meet this, as "
+            '{"type": "eq", "key": "severity", "value": "high"}.',
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Search the live generations, side by side.
 
     The query is embedded by the model that each live generation names. An answer is `degraded`
     while the generation that gives it is known to be broken, until it is proven again.
+
+    A filter compares attributes (eq, ne, in, nin, gt, gte, lt, lte, exists) and joins filters (and,
+    or, not); docs/search.md says what each means.
     """
+    from vector_platform.indexes.filtering.language import parse_filter
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
+    condition = None if where is None else parse_filter(where, keys=platform.attribute_names)
     try:
         results = [
-            platform.search_service.search(text, backend=name, tenant=tenant, k=k)
+            platform.search_service.search(text, backend=name, tenant=tenant, k=k, where=condition)
             for name in chosen_backends(platform.settings, backend)
         ]
     finally:

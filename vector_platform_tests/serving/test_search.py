@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vector_platform.indexes.contract import BoundedHits
+from vector_platform.indexes.filtering.conditions import Exists, Not
 from vector_platform.lake.rules import hash_text
 from vector_platform.releases.pointer.live import NothingLive
 from vector_platform.serving.search import BadQuery, SearchService
@@ -81,6 +82,20 @@ def test_an_answer_that_not_all_tenants_were_asked_for_says_so(
     assert "only the 2 largest of 5 tenants were asked" in answer.notice
     told = answer.as_json()
     assert (told["tenants_asked"], told["tenants"]) == (2, 5)
+
+
+def test_a_filter_confines_the_hits_and_says_when_not_every_row_was_looked_at(
+    world: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_live(world, "old.v1")
+    search = service(world, []).search
+    hits = search("x", backend="milvus", k=50).hits
+    assert len(hits) == 12 and not any(hit.attributes for hit in hits)
+    assert search("x", backend="milvus", where=Exists("severity")).hits == []
+    assert search("x", backend="milvus", where=Not(Exists("severity")), k=50).hits == hits
+    target = world.target("milvus")
+    monkeypatch.setattr(target, "search", lambda *a, **k: BoundedHits((), looked_at=16))
+    assert "only the 16 nearest rows were looked at" in search("x", backend="milvus").notice
 
 
 def test_readers_are_told_while_the_live_generation_is_known_to_be_broken(

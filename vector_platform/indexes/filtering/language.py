@@ -12,6 +12,7 @@ condition means is said in `conditions.py`.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -54,6 +55,15 @@ class BadFilter(TerminalError):
     def __init__(self, at: str, problem: str) -> None:
         self.at = at
         super().__init__(f"{at}: {problem}")
+
+
+def parse_filter(text: str, *, keys: Collection[str]) -> Condition:
+    """The condition that a filter asks for, from the text of its JSON (see `read_filter`)."""
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadFilter("filter", f"is no JSON ({str(error)[:80]})") from None
+    return read_filter(raw, keys=keys)
 
 
 def read_filter(raw: Any, *, keys: Collection[str]) -> Condition:
