@@ -1,43 +1,34 @@
--- Expressions over one raw row. `payload` is the source's row as JSON; a column of the source is
--- addressed by JSON pointer, so any column name works.
+-- Expressions over one raw row. `payload` is the source's row as JSON; a column of it is named by a
+-- text, so any name works. What a value means is said once, in Python (`lake/values.py` and
+-- `lake/identities.py`): landing has checked the row by the same functions.
 
 {% macro literal(value) -%}
     '{{ value | replace("'", "''") }}'
 {%- endmacro %}
 
-{% macro pointer(column) -%}
-    {{ literal("/" ~ (column | replace("~", "~0") | replace("/", "~1"))) }}
-{%- endmacro %}
-
--- Text (never an identity) without NUL, with \n line ends, in NFC, without white space (Unicode's) at either end.
+-- Text (never an identity) without NUL, with \n line ends, in NFC, without white space (Unicode's)
+-- at either end; empty when nothing of it can be seen.
 {% macro clean(expression) -%}
-    trim(
-        nfc_normalize(
-            replace(replace({{ expression }}, chr(0), ''), chr(13) || chr(10), chr(10))
-        ),
-        {% for code in [9, 10, 11, 12, 13, 32, 133, 160, 5760, 8192, 8193, 8194, 8195, 8196,
-                        8197, 8198, 8199, 8200, 8201, 8202, 8232, 8233, 8239, 8287, 12288, 65279] -%}
-            chr({{ code }}){{ " || " if not loop.last }}
-        {%- endfor %}
-    )
+    clean_text({{ expression }})
 {%- endmacro %}
 
 -- A column as clean text: strings as they are, other values as JSON, null when missing.
 {% macro text_of(column) -%}
-    {{ clean("json_extract_string(payload, " ~ pointer(column) ~ ")") }}
+    text_of(payload, {{ literal(column) }})
 {%- endmacro %}
 
+-- The same on one line.
 {% macro line_of(column) -%}
-    regexp_replace({{ text_of(column) }}, '\s+', ' ', 'g')
+    line_of(payload, {{ literal(column) }})
 {%- endmacro %}
 
--- A column as a point in time; without an offset it is UTC.
+-- A column as a point in time; without an offset it is UTC, null when it is none.
 {% macro time_of(column) -%}
-    try_cast({{ text_of(column) }} as timestamptz)
+    time_of(payload, {{ literal(column) }})
 {%- endmacro %}
 
 {% macro truth_of(column) -%}
-    coalesce(lower({{ text_of(column) }}) in ('true', 't', '1', 'yes', 'y'), false)
+    coalesce(truth_of(payload, {{ literal(column) }}), false)
 {%- endmacro %}
 
 -- A column as an identity: a text exactly as it is, an integer by its digits, else empty. Never

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from vector_platform.corpus.counting import PieceCounter
 from vector_platform.faults import Extra
+from vector_platform.lake.contract import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 # Raise it when a change of this module cuts the same text differently: it is part of the version.
-_RULES = 1
+_RULES = 2
 # A word without spaces may be a single unknown token however long it is, so tokens alone bound
 # nothing. Text and attributes together must fit Pinecone's 40 KiB of metadata a record.
 MAX_PASSAGE_BYTES = 16 * 1024
@@ -99,12 +100,14 @@ class Chunker:
 
         Without overlap their text is the body's, only white space at the cuts is left out. A
         document that fits is one passage. A document without a body is its title, so that it
-        can be found; without either it has no passage.
+        can be found; without either it has no passage. What cannot be seen is not there.
         """
-        text = body.strip() or title.strip()
+        text = title.strip() if is_blank(body) else body.strip()
+        if is_blank(text):
+            return []
         capacity = self.capacity(title)
         if len(text.encode()) <= MAX_PASSAGE_BYTES and self.tokens(text) <= capacity:
-            return [text] if text else []
+            return [text]
         pieces = self._windows(text, capacity) if _is_long(text) else self._split(text, capacity)
         return [piece for piece in (raw.strip() for _, raw in pieces) if piece]
 

@@ -53,6 +53,8 @@ class ChunkReport:
         documents: Documents in the corpus.
         chunked: Documents that were cut in this run.
         quarantined: Documents looked at in this run that a quarantine holds: they have no chunks.
+        without_text: Documents that were cut and have no chunk, because nothing of their text can
+            be seen. Landing refuses them; a staging model of one's own may make some.
         chunks: Chunks afterwards.
         inserted: New chunks.
         changed: Chunks written again under the same id.
@@ -63,6 +65,7 @@ class ChunkReport:
     documents: int
     chunked: int
     quarantined: int
+    without_text: int
     chunks: int
     inserted: int
     changed: int
@@ -129,19 +132,21 @@ def sync_chunks(
             raise DocumentsMissing(
                 "the lake has chunks but no documents table: publish the documents first"
             )
-        return ChunkReport(0, 0, 0, 0, 0, 0, 0, 0)
+        return ChunkReport(0, 0, 0, 0, 0, 0, 0, 0, 0)
     origin = _Origin(documents_id, version, chunker.version, name_slices(quarantined))
     changed_ids = _changed_since(_Origin.newest(chunks), origin, documents)
 
     stored = _stored(chunks, changed_ids)
     upserts: list[Row] = []
-    chunked = inserted = held = 0
+    chunked = inserted = held = without_text = 0
     for document in _documents(documents, version, changed_ids):
         if any(one.holds(document) for one in quarantined):
             held += 1
             continue
         chunked += 1
-        for row in _rows(document, chunker):
+        rows = list(_rows(document, chunker))
+        without_text += not rows
+        for row in rows:
             before = stored.pop(row["chunk_id"], None)
             if before == _state(row):
                 continue
@@ -159,6 +164,7 @@ def sync_chunks(
         documents=documents.rows(version),
         chunked=chunked,
         quarantined=held,
+        without_text=without_text,
         chunks=total,
         inserted=inserted,
         changed=len(upserts) - inserted,

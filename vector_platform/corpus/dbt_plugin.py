@@ -1,8 +1,8 @@
 """What dbt's DuckDB knows of the platform: raw tables as sources, and the contract's functions.
 
-Belongs here: the dbt-duckdb plugin that the profile names. Document ids, identities and attributes
-come from the contract's own Python functions, so that SQL cannot drift from it by a byte;
-everything else is SQL.
+Belongs here: the dbt-duckdb plugin that the profile names. What a value of a row means comes from
+the contract's own Python functions, so that SQL cannot drift from it by a byte: ids, identities,
+attributes, texts, flags and times. Everything else is SQL.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from vector_platform.lake.contract import (
     MAX_ID_BYTES,
     MAX_TENANT_BYTES,
-    attribute_problem,
+    TIMESTAMP,
+    attributes_problems,
     canonical_json,
+    clean_text,
     doc_id_of,
     identity_of,
     identity_problem,
+    line_of,
+    moment_of,
     raw_spec,
+    text_of,
+    truth_of,
 )
 from vector_platform.lake.storage.tables import Table
 
@@ -52,13 +58,21 @@ def attribute_problems(attributes: str) -> str:
         return f"not JSON ({error})"
     if not isinstance(values, dict):
         return "not a JSON object"
-    found = {name: attribute_problem(value) for name, value in values.items()}
-    return "; ".join(f"{name}: {problem}" for name, problem in found.items() if problem)
+    return "; ".join(attributes_problems(values))
 
 
 def identity_in(payload: str, column: str) -> str:
     """The identity that a column of a raw row names, exactly; empty when it names none."""
     return identity_of(json.loads(payload).get(column)) or ""
+
+
+def _in_column(meaning: Callable[[Any], Any]) -> Callable[[str, str], Any]:
+    """What a function of a value says of a column of a raw row; None when it is missing."""
+
+    def found(payload: str, column: str) -> Any:
+        return meaning(json.loads(payload).get(column))
+
+    return found
 
 
 def relations_in(payload: str, mapping: str) -> list[dict[str, str]]:
@@ -99,11 +113,16 @@ _RELATIONS = pa.list_(pa.struct([("predicate", pa.string()), ("value", pa.string
 
 def register_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the contract's functions callable in SQL; null in, null out."""
-    from duckdb.func import PythonUDFType
+    from duckdb.func import FunctionNullHandling, PythonUDFType
 
     functions: list[tuple[str, int, Callable[..., Any], str, pa.DataType]] = [
         ("doc_id_of", 2, doc_id_of, "VARCHAR", pa.string()),
         ("identity_of", 2, identity_in, "VARCHAR", pa.string()),
+        ("text_of", 2, _in_column(text_of), "VARCHAR", pa.string()),
+        ("line_of", 2, _in_column(line_of), "VARCHAR", pa.string()),
+        ("truth_of", 2, _in_column(truth_of), "BOOLEAN", pa.bool_()),
+        ("time_of", 2, _in_column(moment_of), "TIMESTAMPTZ", TIMESTAMP),
+        ("clean_text", 1, clean_text, "VARCHAR", pa.string()),
         ("relations_of", 2, relations_in, _RELATIONS_SQL, _RELATIONS),
         ("canonical_attributes", 2, canonical_attributes, "VARCHAR", pa.string()),
         ("attribute_problems", 1, attribute_problems, "VARCHAR", pa.string()),
@@ -117,18 +136,22 @@ def register_functions(connection: duckdb.DuckDBPyConnection) -> None:
             ["VARCHAR"] * arity,
             kind,
             type=PythonUDFType.ARROW,
+            # By default a function may not find nothing in a value that is there.
+            null_handling=FunctionNullHandling.SPECIAL,
         )
 
 
 def _over_columns(function: Callable[..., Any], kind: pa.DataType) -> Callable[..., pa.Array]:
     """A function of texts as one of Arrow columns of texts."""
 
+    def call(*values: str | None) -> Any:
+        return None if None in values else function(*values)
+
     def one(a: Any) -> pa.Array:
-        return pa.array((function(x) for x in a.to_pylist()), kind)
+        return pa.array(map(call, a.to_pylist()), kind)
 
     def two(a: Any, b: Any) -> pa.Array:
-        pairs = zip(a.to_pylist(), b.to_pylist(), strict=True)
-        return pa.array((function(x, y) for x, y in pairs), kind)
+        return pa.array(map(call, a.to_pylist(), b.to_pylist()), kind)
 
     return one if len(inspect.signature(function).parameters) == 1 else two
 

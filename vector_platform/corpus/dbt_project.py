@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from vector_platform.corpus.quoting import inert, inside_quotes, jinja_dict, jinja_string
 from vector_platform.errors import TerminalError
 from vector_platform.settings import Constant, FieldMapping, Settings
 
@@ -134,8 +135,7 @@ def _generated(settings: Settings, template: Path, project: Path) -> dict[str, b
     }
     profiles = (template / "profiles.yml").read_text(encoding="utf-8")
     for name, path in paths.items():
-        # Inside a double-quoted YAML scalar, a JSON string's escapes are YAML's.
-        profiles = profiles.replace(f"{{{{ env_var('{name}') }}}}", json.dumps(path)[1:-1])
+        profiles = profiles.replace(f"{{{{ env_var('{name}') }}}}", inside_quotes(path))
     own = {path.stem for path in (template / _STAGING).rglob("stg_*.sql")}
     missing = [name for name in settings.sources if f"stg_{name}" not in own]
     texts = {
@@ -153,7 +153,7 @@ def _sources(settings: Settings) -> dict[str, Any]:
     tables = [
         {
             "name": name,
-            "description": source.description or f"Raw rows of source {name}.",
+            "description": inert(source.description) or f"Raw rows of source {name}.",
             "config": {"meta": {"dagster": {"asset_key": ["raw", name]}}},
         }
         for name, source in settings.sources.items()
@@ -162,7 +162,7 @@ def _sources(settings: Settings) -> dict[str, Any]:
         "name": "raw",
         "description": "Rows as they landed in the lake, append-only.",
         "schema": "raw",
-        "config": {"meta": {"plugin": "lake", "lake_uri": settings.lake_uri}},
+        "config": {"meta": {"plugin": "lake", "lake_uri": inert(settings.lake_uri)}},
         "tables": tables,
     }
     return {"sources": [raw]}
@@ -178,8 +178,8 @@ def _described(name: str) -> dict[str, str]:
 def staging_sql(name: str, fields: FieldMapping) -> str:
     """The staging model that a field mapping means: one call of the macro `standardise`."""
     arguments = [
-        json.dumps(name),
-        f'source("raw", {json.dumps(name)})',
+        jinja_string(name),
+        f'source("raw", {jinja_string(name)})',
         f"body={_call('text_of', fields.text)}",
     ]
     if fields.title is not None:
@@ -194,8 +194,8 @@ def staging_sql(name: str, fields: FieldMapping) -> str:
     if fields.deleted is not None:
         arguments.append(f"deleted={_call('truth_of', fields.deleted)}")
     arguments += [
-        f"attributes={json.dumps(fields.attributes, sort_keys=True, ensure_ascii=False)}",
-        f"relations={json.dumps(fields.relations, sort_keys=True, ensure_ascii=False)}",
+        f"attributes={jinja_dict(fields.attributes)}",
+        f"relations={jinja_dict(fields.relations)}",
     ]
     listed = ",\n    ".join(arguments)
     return (
@@ -206,12 +206,7 @@ def staging_sql(name: str, fields: FieldMapping) -> str:
 
 
 def _call(macro: str, column: str) -> str:
-    return f"{macro}({_quoted(column)})"
-
-
-def _quoted(text: str) -> str:
-    # Jinja reads a character beyond U+FFFF as it is, but not as JSON's pair of surrogates.
-    return json.dumps(text, ensure_ascii=False)
+    return f"{macro}({jinja_string(column)})"
 
 
 def _expression(field: str | Constant) -> str:
@@ -221,7 +216,7 @@ def _expression(field: str | Constant) -> str:
 
 
 def _yaml(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(value, sort_keys=False)
 
 
 def _recorded(project: Path) -> set[str]:

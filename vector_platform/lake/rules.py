@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 # Both backends hold integers as JSON numbers or float64: exact up to 2^53.
@@ -67,6 +68,18 @@ def canonical_json(value: Any) -> str:
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
+
+
+def attributes_problems(values: Mapping[str, Any]) -> list[str]:
+    """Why values cannot be the attributes of a document, `name: reason` each; empty if they can."""
+    found = [
+        f"{name}: {problem}"
+        for name, value in values.items()
+        if (problem := attribute_problem(value))
+    ]
+    if not found and (size := len(canonical_json(values).encode())) > MAX_ATTRIBUTES_BYTES:
+        found.append(f"all together take {size} bytes, at most {MAX_ATTRIBUTES_BYTES} fit")
+    return found
 
 
 def attribute_problem(value: Any) -> str | None:

@@ -80,7 +80,7 @@ def converge(runs: Runs, day: date) -> Iterator[StageResult]:
         "chunks",
         recorded(runs.instance, keys.CHUNKS) == chunk_inputs(platform),
         lambda: runs.materialize([keys.CHUNKS]),
-        lambda done: _counts(done, "lake/chunks", "chunks", "inserted", "changed", "deleted"),
+        _chunk_counts,
     )
     if settings.golden_queries:
         yield _stage(
@@ -208,6 +208,14 @@ def _stage(
         return StageResult(name, ran=False, changed=False, summary="up to date")
     done = run()
     return StageResult(name, True, True, summary(done), done.run_id, done.failed_checks)
+
+
+def _chunk_counts(done: RunOutcome) -> str:
+    counts = _counts(done, "lake/chunks", "chunks", "inserted", "changed", "deleted")
+    empty = done.metadata.get("lake/chunks", {}).get("without_text", 0)
+    return (
+        f"{counts}; {empty:,} documents without a visible text have no chunk" if empty else counts
+    )
 
 
 def _counts(done: RunOutcome, asset: str, *facts: str) -> str:

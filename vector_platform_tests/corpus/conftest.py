@@ -189,11 +189,66 @@ def land_look_alikes(lake: Lake) -> None:
     land_rows(lake, rows, fields=FieldMapping.model_validate(LOOK_ALIKE_FIELDS), name="alike")
 
 
+# Names that a template, YAML or SQL would take for something else; each is a column of a source.
+ODD_NAMES = (
+    *("{{ ref('x') }}", "{{#each items}}", "{% if x %}", "{# note #}", "}}", "%}", 'a"b', "a'b"),
+    *(
+        "back\\slash",
+        "\\n",
+        "line\nbreak",
+        "\x00",
+        "\u2028",
+        "\U0001f4dd Notes",
+        "a: b",
+        "- a",
+        "# c",
+    ),
+    *(
+        "$.a[0]",
+        "/~0",
+        "a.b",
+        "null",
+        "42",
+        " ",
+        "%20",
+        "'; drop table x; --",
+        "e\u0301",
+        "\ufeffa",
+    ),
+)
+ODD: dict[str, Any] = {
+    "kind": "files",
+    "path": "odd.jsonl",
+    "description": f"Mustache: {' '.join(ODD_NAMES)}",
+    "owner": "odd-team",
+    "fields": {
+        "key": "\U0001f4dd key",
+        "text": "{{#each body}}",
+        "title": "{% title",
+        "tenant": "{# tenant'\" #}",
+        "region": {"value": "{{ 'eu' }} \\ \U0001f30d '"},
+        "deleted": "gone\n}}",
+        "attributes": {f"odd_{number}": name for number, name in enumerate(ODD_NAMES)},
+        "relations": {"cites": "cites {{ 1 }}"},
+    },
+}
+ODD_ROW = {
+    "\U0001f4dd key": "one",
+    "{{#each body}}": "The {{ body }} {% of %} it",
+    "{% title": "A {# title",
+    "{# tenant'\" #}": "{{ tenant }}'\"",
+    "gone\n}}": False,
+    "cites {{ 1 }}": ["{{ two }}"],
+    **{name: f"value of {name}" for name in ODD_NAMES},
+}
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One dbt build for all tests that only read."""
-    root = tmp_path_factory.mktemp("deployment")
+    root = tmp_path_factory.mktemp("{{ deployment }} {% 'of' \U0001f4dd")
     sources = {
+        "odd": ODD,
         "tickets": {"kind": "files", "path": "tickets.jsonl", "fields": TICKETS},
         "alike": {"kind": "files", "path": "alike.jsonl", "fields": LOOK_ALIKE_FIELDS},
         "never_landed": {"kind": "files", "path": "docs/*.md"},
@@ -206,6 +261,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     deployment = Deployment(root, settings_in(root, sources))
     _ticket_rows(deployment)
     land_look_alikes(deployment.lake)
+    land_rows(
+        deployment.lake,
+        [ODD_ROW],
+        fields=FieldMapping.model_validate(ODD["fields"]),
+        name="odd",
+    )
     deployment.land(
         "prices",
         ("1", {"sku": "1", 'it\'s a "name"': "A chair", "price": "9.90"}, None),

@@ -1,9 +1,9 @@
 """The data contract: every table of the lake, its columns, keys, and what a row must satisfy.
 
 Belongs here: names, schemas and keys of tables, a file for each stage of the data's way; the rules
-of single values are in `rules.py` and `identities.py`, and importable from here. Does not belong
-here: reading or writing (`tables.py`, `lake.py`). Delta enforces neither uniqueness, nor vector
-dimension, nor norm; `audit.py` checks them.
+of single values are in `rules.py`, `values.py` and `identities.py`, and importable from here. Does
+not belong here: reading or writing (`tables.py`, `lake.py`). Delta enforces neither uniqueness, nor
+vector dimension, nor norm; `audit.py` checks them.
 """
 
 from vector_platform.lake.contract.corpus import (
@@ -46,11 +46,22 @@ from vector_platform.lake.rules import (
     MAX_EXACT_INT,
     UNIT_NORM_TOLERANCE,
     attribute_problem,
+    attributes_problems,
     canonical_json,
     content_of,
     digest_of,
     doc_id_of,
     hash_text,
+)
+from vector_platform.lake.values import (
+    as_utc,
+    clean_line,
+    clean_text,
+    is_blank,
+    line_of,
+    moment_of,
+    text_of,
+    truth_of,
 )
 
 __all__ = [
@@ -82,13 +93,22 @@ __all__ = [
     "TIMESTAMP",
     "UNIT_NORM_TOLERANCE",
     "TableSpec",
+    "as_utc",
     "attribute_problem",
+    "attributes_problems",
     "canonical_json",
+    "clean_line",
+    "clean_text",
     "content_of",
     "digest_of",
     "doc_id_of",
     "hash_text",
     "identity_of",
     "identity_problem",
+    "is_blank",
+    "line_of",
+    "moment_of",
     "raw_spec",
+    "text_of",
+    "truth_of",
 ]

@@ -12,12 +12,12 @@ from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
 from typing import IO, Any
 
+from vector_platform.lake.contract import as_utc
 from vector_platform.lake.storage.scratch import ScratchFolder
 from vector_platform.settings import ReadLimits
 from vector_platform.sources.base import Reject, SourceRow
 from vector_platform.sources.files.conversion import ConversionFailed, Converter
 from vector_platform.sources.files.markup import UnknownEncoding, read_html
-from vector_platform.sources.landing.payload import as_utc
 from vector_platform.sources.limits import too_long
 
 _MIME = {

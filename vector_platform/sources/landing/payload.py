@@ -6,10 +6,12 @@ Belongs here: which Python values have a lossless JSON form.
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+from vector_platform.lake.contract import as_utc
 
 
 class NotJson(ValueError):
@@ -34,11 +36,6 @@ def jsonable(values: dict[str, Any]) -> dict[str, Any]:
         except RecursionError:
             raise NotJson(f"column {column!r} is nested too deeply") from None
     return converted
-
-
-def as_utc(moment: datetime) -> datetime:
-    """The same instant in UTC; a time without a zone is taken as UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _convert(value: Any) -> Any:

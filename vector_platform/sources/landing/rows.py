@@ -8,30 +8,30 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Any
 
 from vector_platform.lake.contract import (
-    MAX_ATTRIBUTES_BYTES,
     MAX_ID_BYTES,
     MAX_TENANT_BYTES,
-    attribute_problem,
+    attributes_problems,
     canonical_json,
+    clean_line,
+    clean_text,
     doc_id_of,
     hash_text,
     identity_of,
     identity_problem,
+    moment_of,
+    truth_of,
 )
 from vector_platform.settings import Constant, FieldMapping, ReadLimits
 from vector_platform.sources.base import SourceRow
-from vector_platform.sources.landing.payload import NotJson, as_utc, jsonable
+from vector_platform.sources.landing.payload import NotJson, jsonable
 from vector_platform.sources.limits import too_long
 
 # A chunk's id is the document's id with `#{ordinal}` after it, and has the same limit.
 MAX_DOC_ID_BYTES = MAX_ID_BYTES - len("#9999999")
-
-_TRUE = {"true", "t", "yes", "y", "1"}
-_FALSE = {"false", "f", "no", "n", "0", ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,7 @@ def check_row(
         )
     key = _key(values, source, fields, found)
     gone = _is_deleted(values, fields.deleted, found) if fields.deleted else False
-    _check_text(values, fields, found, gone)
-    _check_length(values, fields, found, limits or ReadLimits())
+    _check_text(values, fields, found, gone, limits or ReadLimits())
     _check_tenant(values, fields, found)
     _check_attributes(row.values, values, fields, found)
     _check_relations(values, fields, found)
@@ -135,15 +134,8 @@ def _moment(values: dict[str, Any], column: str, found: list[str]) -> datetime |
     if value is None or value == "":
         found.append(f"missing time: column {column!r} is empty")
         return None
-    try:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value.strip())
-        if isinstance(value, datetime):
-            return as_utc(value)
-        if isinstance(value, date):
-            return datetime.combine(value, time(), tzinfo=UTC)
-    except (ValueError, OverflowError):
-        pass
+    if (moment := moment_of(value)) is not None:
+        return moment
     shown = repr(value)[:60]
     found.append(f"unreadable time: column {column!r} holds {shown}, not an ISO 8601 date or time")
     return None
@@ -151,37 +143,38 @@ def _moment(values: dict[str, Any], column: str, found: list[str]) -> datetime |
 
 def _is_deleted(values: dict[str, Any], column: str, found: list[str]) -> bool:
     value = values.get(column)
-    text = str(value).strip().lower() if isinstance(value, (bool, int, str)) else None
-    if value is None or text in _FALSE:
-        return False
-    if text not in _TRUE:
+    truth = truth_of(value)
+    if truth is None:
         found.append(f"wrong type: deleted {column!r} holds {value!r:.60}, not true or false")
-    return True
+    return truth is not False
 
 
-def _check_text(values: dict[str, Any], fields: FieldMapping, found: list[str], gone: bool) -> None:
+def _check_text(
+    values: dict[str, Any],
+    fields: FieldMapping,
+    found: list[str],
+    gone: bool,
+    limits: ReadLimits,
+) -> None:
+    """Text and title as they will be stored: what is blank or too long then, is so here."""
     text = values.get(fields.text)
     title = values.get(fields.title) if fields.title else None
+    line = clean_line(title) if isinstance(title, str) else ""
+    body = clean_text(text) if isinstance(text, str) else ""
     if title is not None and not isinstance(title, str):
         found.append(f"wrong type: title {fields.title!r} is {_kind(title)}, not a string")
-    if gone:
-        return
-    if text is None:
+    if text is None and not gone:
         absent = "is empty" if fields.text in values else "is not in the row"
         found.append(f"missing text: column {fields.text!r} {absent}")
-    elif not isinstance(text, str):
+    elif not isinstance(text, str) and not gone:
         found.append(f"wrong type: text {fields.text!r} is {_kind(text)}, not a string")
-    elif not text.strip() and not (isinstance(title, str) and title.strip()):
+    elif not body and not line and not gone:
         found.append(f"missing text: column {fields.text!r} is blank and there is no title")
-
-
-def _check_length(
-    values: dict[str, Any], fields: FieldMapping, found: list[str], limits: ReadLimits
-) -> None:
-    for column in filter(None, (fields.text, fields.title)):
-        value = values.get(column)
-        if isinstance(value, str) and len(value) > limits.document_characters:
-            found.append(str(too_long(f"column {column!r}", limits)))
+    found += [
+        str(too_long(f"column {column!r}", limits))
+        for column, cleaned in ((fields.text, body), (fields.title, line))
+        if len(cleaned) > limits.document_characters
+    ]
 
 
 def _check_tenant(values: dict[str, Any], fields: FieldMapping, found: list[str]) -> None:
@@ -205,15 +198,7 @@ def _check_attributes(
         for name, column in fields.attributes.items()
         if read.get(column) is not None
     }
-    problems = {name: attribute_problem(value) for name, value in given.items()}
-    found += [f"bad attribute: {name}: {problem}" for name, problem in problems.items() if problem]
-    if any(problems.values()):
-        return
-    size = len(canonical_json(given).encode())
-    if size > MAX_ATTRIBUTES_BYTES:
-        found.append(
-            f"bad attribute: all together take {size} bytes, at most {MAX_ATTRIBUTES_BYTES} fit"
-        )
+    found += [f"bad attribute: {problem}" for problem in attributes_problems(given)]
 
 
 def _check_relations(values: dict[str, Any], fields: FieldMapping, found: list[str]) -> None:
