@@ -84,7 +84,7 @@ JOBS = {
     "recall_lost": "reindex",
     "index_churned": "reindex",
     "quality_fell": "retrain",
-    "index_diverged": "repair_index",
+    "index_diverged": "repair_<backend>",
 }
 # Checks that must have been run for the right answer to be known, beside the one that fails.
 # A repair is right whatever else is the case: the lake is what the index must equal.

@@ -16,7 +16,7 @@ from vector_platform.orchestration.corpus.marts import build_staging_assets
 from vector_platform.orchestration.corpus.quarantine_jobs import replay_slice
 from vector_platform.orchestration.indexes.assets import build_index_assets
 from vector_platform.orchestration.indexes.checks import build_parity_checks
-from vector_platform.orchestration.indexes.jobs import build_ingest_job, build_repair_job
+from vector_platform.orchestration.indexes.jobs import build_ingest_job, build_repair_jobs
 from vector_platform.orchestration.ingest.assets import build_raw_assets
 from vector_platform.orchestration.ingest.sensors import build_arrival_sensors
 from vector_platform.orchestration.models.assets import build_embeddings_asset
@@ -57,7 +57,7 @@ def build_definitions(
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     settings = settings or load_settings()
     ingest_day = build_ingest_job(settings)
-    repair_index = build_repair_job(settings)
+    repairs = build_repair_jobs(settings)
     return dg.Definitions(
         assets=[
             *build_raw_assets(settings),
@@ -77,8 +77,8 @@ def build_definitions(
         ],
         jobs=[
             ingest_day,
-            repair_index,
-            *(answer.job for answer in ANSWERS),
+            *repairs,
+            *(job for answer in ANSWERS for job in answer.jobs),
             *RELEASE_JOBS,
             reconcile_releases,
             monitor_releases,
@@ -89,7 +89,7 @@ def build_definitions(
         ],
         schedules=build_schedules(settings, ingest_day),
         sensors=[
-            *build_sensors(repair_index, every_seconds=settings.schedules.sensor_seconds),
+            *build_sensors(repairs, every_seconds=settings.schedules.sensor_seconds),
             *build_run_sensors(every_seconds=settings.schedules.sensor_seconds),
             *build_arrival_sensors(settings, ingest_day),
             *build_release_sensors(settings, reconcile_releases, monitor_releases),

@@ -110,7 +110,7 @@ CHECKS: Mapping[str, Check] = {
             "through the path queries use, equals the lake; some rows whole. After a sync of "
             "changes, what it touched.",
             "Somebody wrote to the index, or lost part of it. `vector-platform index repair`, or "
-            "the job `repair_index`, rewrites exactly what differs.",
+            "the job `repair_<backend>`, rewrites exactly what differs.",
         ),
         Check(
             RECALL,

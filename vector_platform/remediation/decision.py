@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from vector_platform.remediation.faults import Action, Diagnosis, Kind, Scope
+from vector_platform.remediation.faults import Action, Apart, Diagnosis, Kind, Scope
 from vector_platform.settings import Acting, ActionPolicy
 
 BUDGET_PERIOD = timedelta(days=30)
@@ -125,9 +125,7 @@ def decide(
     return decisions
 
 
-def planned_runs(
-    decisions: Iterable[ActionDecision], *, per_model: bool = False
-) -> list[PlannedRun]:
+def planned_runs(decisions: Iterable[ActionDecision], *, apart: Apart = None) -> list[PlannedRun]:
     """The run for the decisions on one action that act: a storm becomes one run.
 
     Its key is that of the first decision: each attempt on a measurement is part of one run only, so
@@ -135,14 +133,13 @@ def planned_runs(
 
     Args:
         decisions: Of one action.
-        per_model: One run for each model version, for jobs that take only one.
+        apart: Part of a scope: one run for each, for jobs that take only one.
     """
     acting = sorted((d for d in decisions if d.acts), key=lambda decision: decision.key)
     runs: dict[str, list[ActionDecision]] = {}
     for decision in acting:
-        runs.setdefault(decision.diagnosis.scope.model_version if per_model else "", []).append(
-            decision
-        )
+        of = getattr(decision.diagnosis.scope, apart) if apart else ""
+        runs.setdefault(of, []).append(decision)
     return [
         PlannedRun(
             parts[0].diagnosis.action,

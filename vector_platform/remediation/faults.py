@@ -81,6 +81,10 @@ class Scope:
         return " ".join(part for part in (self.model_version, self.backend, named) if part)
 
 
+# Part of a scope by which a storm is parted, where one run cannot answer all of it.
+Apart = Literal["model_version", "backend"] | None
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """One thing that is wrong, and what fits it.

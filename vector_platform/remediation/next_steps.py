@@ -43,7 +43,8 @@ def what_happens(
         limits=limits_of(settings.acting),
     )
     return " ".join(
-        _what_happens(kind, settings.acting) for kind in dict.fromkeys(one.kind for one in alone)
+        _what_happens(kind, settings.acting, backend or "")
+        for kind in dict.fromkeys(one.kind for one in alone)
     )
 
 
@@ -52,7 +53,7 @@ def limits_of(acting: Acting) -> Limits:
     return Limits(acting.max_deleted_share, acting.max_p95_latency_ms)
 
 
-def _what_happens(kind: Kind, policy: Acting) -> str:
+def _what_happens(kind: Kind, policy: Acting, backend: str) -> str:
     action, sensor = BY_KIND[kind].action, BY_KIND[kind].sensor
     if sensor.job is None:
         return (
@@ -62,14 +63,14 @@ def _what_happens(kind: Kind, policy: Acting) -> str:
     if rules.by == "person":
         return (
             f"The sensor {sensor.name} records it and starts nothing, because acting.{action}.by "
-            f"is person. By hand: the job {sensor.job}."
+            f"is person. By hand: the job {sensor.job_of(backend)}."
         )
     first = ruled_out_before(kind)
     waits = f", as soon as these are known to hold: {', '.join(first)}" if first else ""
     return (
-        f"The sensor {sensor.name} starts the job {sensor.job}, once for this measurement"
-        f"{waits} (acting.{action}: at most {rules.monthly_budget} runs in {BUDGET_PERIOD.days} "
-        f"days, at least {rules.cooldown_hours:g} hours apart)."
+        f"The sensor {sensor.name} starts the job {sensor.job_of(backend)}, once for this "
+        f"measurement{waits} (acting.{action}: at most {rules.monthly_budget} runs in "
+        f"{BUDGET_PERIOD.days} days, at least {rules.cooldown_hours:g} hours apart)."
     )
 
 

@@ -24,7 +24,7 @@ from vector_platform.remediation.checks import (
     VECTORS,
 )
 from vector_platform.remediation.evidence import Finder, number
-from vector_platform.remediation.faults import Action, Kind
+from vector_platform.remediation.faults import Action, Apart, Kind
 
 CONTRACT = (CHUNKS, VECTORS, COMPLETE)
 
@@ -41,15 +41,20 @@ class Sensor:
 
     Attributes:
         name: Event, then action.
-        job: Name of the job it starts; None when only people can mend what is wrong.
+        job: Name of the job it starts; None when only people can mend what is wrong. A backend's
+            own job has `<backend>` in its name.
         description: For the UI and the operators' page.
-        per_model: One run for each model version, for jobs that take only one.
+        apart: Part of a scope: one run for each, for jobs that take only one.
     """
 
     name: str
     job: str | None
     description: str
-    per_model: bool = False
+    apart: Apart = None
+
+    def job_of(self, backend: str) -> str:
+        """Name of the job for an index on a backend."""
+        return (self.job or "").replace("<backend>", backend)
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,9 @@ REEMBED = Sensor(
 )
 REPAIR = Sensor(
     "repair_on_divergence",
-    "repair_index",
+    "repair_<backend>",
     "Rewrites what differs when an index no longer equals the lake.",
+    apart="backend",
 )
 REINDEX = Sensor(
     "reindex_on_lost_recall",
@@ -108,14 +114,14 @@ RETRAIN = Sensor(
     "retrain",
     "Trains a challenger when the champion finds less than at its release, although model and "
     "index are as they were.",
-    per_model=True,
+    apart="model_version",
 )
 RECALIBRATE = Sensor(
     "recalibrate_on_drift",
     "recalibrate_reference",
     "Accepts a moved distribution as the new reference when everything else holds, if the policy "
     "says that no person has to.",
-    per_model=True,
+    apart="model_version",
 )
 QUARANTINE = Sensor(
     "quarantine_on_moved_slice",

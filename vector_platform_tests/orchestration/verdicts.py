@@ -232,7 +232,7 @@ class Sensor:
 
     def start(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         """Execute a request as the daemon does: under its key."""
-        job = self._definitions.resolve_job_def(self._sensor.job_name)
+        job = self._definitions.resolve_job_def(request.job_name or self._sensor.job_name)
         return job.execute_in_process(
             instance=self.instance,
             run_config=request.run_config,

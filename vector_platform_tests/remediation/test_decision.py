@@ -173,7 +173,7 @@ def test_a_job_that_takes_one_model_gets_a_run_for_each() -> None:
         for model in ("words.v1", "words.v2")
         for backend in ("milvus", "pinecone")
     ]
-    runs = planned_runs(decide(storm, past=[], policy=POLICY, now=NOON), per_model=True)
+    runs = planned_runs(decide(storm, past=[], policy=POLICY, now=NOON), apart="model_version")
     assert [{scope.model_version for scope in run.scopes} for run in runs] == [
         {"words.v1"},
         {"words.v2"},

@@ -200,27 +200,32 @@ def repair(
 ) -> None:
     """Rewrite exactly what differs from the lake, then verify again.
 
-    A run of the job repair_index, so the check that failed is green afterwards.
+    A run of the job repair_<backend> for each, so the check that failed is green afterwards.
     """
-    from vector_platform.orchestration.indexes.jobs import RepairConfig
-    from vector_platform.orchestration.launch import Runs
+    from vector_platform.orchestration.indexes.jobs import RepairConfig, repair_op
+    from vector_platform.orchestration.launch import RunFailed, Runs
     from vector_platform.wiring import Platform
 
     runs = Runs(Platform.load())
     settings = runs.platform.settings
     config = RepairConfig(
         model_version=chosen_models(settings, model)[0] if model else "",
-        backends=list(chosen_backends(settings, backend)),
         allow_delete=allow_delete,
     )
-    done = runs.job("repair_index", {"repair": config}).outputs
-    reported = {k: v for name in config.backends for k, v in done[f"repair_{name}"].items()}
-    for place, reports in reported.items():
-        name, _, model_version = place.partition("/")
-        for facts in reports:
-            written = f"{facts['rows_upserted']} rewritten, {facts['rows_deleted']} deleted"
-            where = f"{name} {model_version} {facts['generation']}"
-            say(f"{where}: {written}, equal to {facts['snapshot']}")
+    failed = []
+    for name in chosen_backends(settings, backend):
+        try:
+            done = runs.job(f"repair_{name}", {repair_op(name): config}).outputs[repair_op(name)]
+        except RunFailed as error:
+            failed.append(str(error))  # of one backend; another's is repaired all the same
+            continue
+        for model_version, reports in done.items():
+            for facts in reports:
+                written = f"{facts['rows_upserted']} rewritten, {facts['rows_deleted']} deleted"
+                where = f"{name} {model_version} {facts['generation']}"
+                say(f"{where}: {written}, equal to {facts['snapshot']}")
+    if failed:
+        raise RunFailed("\n".join(failed))
 
 
 @app.command()

@@ -73,7 +73,8 @@ def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
                     checks.PARITY, clean, platform.settings, model_version, backend
                 ),
                 "what_to_do": f"vector-platform index repair --backend {backend} "
-                f"--model {model_version}, or the job repair_index, rewrites exactly what differs.",
+                f"--model {model_version}, or the job repair_{backend}, rewrites exactly what "
+                "differs.",
             },
         )
 

@@ -13,6 +13,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.orchestration.indexes.checks import proof_metadata
 from vector_platform.orchestration.partitions import daily
+from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.remediation.checks import PARITY
 from vector_platform.settings import BackendName, Settings
@@ -24,12 +25,10 @@ class RepairConfig(dg.Config):
 
     Attributes:
         model_version: Whose indexes; every active model version when empty.
-        backends: Which backends; all configured ones when empty.
         allow_delete: Deletes let through the guard this once, in each index.
     """
 
     model_version: str = ""
-    backends: list[str] = []
     allow_delete: int = 0
 
 
@@ -43,45 +42,33 @@ def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
     )
 
 
-def build_repair_job(settings: Settings) -> dg.JobDefinition:
-    """`repair_index`: what differs from the lake is rewritten, nothing else, and proven."""
+def build_repair_jobs(settings: Settings) -> list[dg.JobDefinition]:
+    """`repair_<backend>`: a job for each backend, in the pool of that backend alone.
 
-    @dg.op
-    def repair(config: RepairConfig) -> dict[str, Any]:
-        return config.model_dump() | {"backends": chosen_backends(settings, config.backends)}
-
-    on_backends = [_repair_op(settings, backend) for backend in settings.indexes.backends]
-
-    @dg.job(
-        name="repair_index",
-        description="Read indexes back, rewrite exactly what differs from the lake, and prove them "
-        f"equal to it. The way out of a failed check {PARITY}.",
-    )
-    def repair_index() -> None:
-        asked = repair()
-        for repair_one in on_backends:
-            repair_one(asked)
-
-    return repair_index
+    A run holds the pools of all its steps from its start to its end.
+    """
+    return [_repair_job(settings, backend) for backend in settings.indexes.backends]
 
 
-def _repair_op(settings: Settings, backend: BackendName) -> dg.OpDefinition:
-    """The repair of one backend, in the pool that its syncs are in: they would wait for it."""
+def repair_op(backend: BackendName) -> str:
+    """The op of a backend's repair; its name is its own, as Dagster wants it."""
+    return f"repair_{backend}_op"
 
-    @dg.op(name=f"repair_{backend}", pool=keys.index_pool(backend))
-    def repair_one(
-        context: dg.OpExecutionContext, asked: dict[str, Any], platform: dg.ResourceParam[Platform]
+
+def _repair_job(settings: Settings, backend: BackendName) -> dg.JobDefinition:
+    @one_op_job(repair_op(backend), job=f"repair_{backend}", pool=keys.index_pool(backend))
+    def repair(
+        context: dg.OpExecutionContext, config: RepairConfig, platform: dg.ResourceParam[Platform]
     ) -> dict[str, Any]:
+        """Read indexes back, rewrite exactly what differs from the lake, and prove them equal."""
         done: dict[str, Any] = {}
-        if backend not in asked["backends"]:
-            return done
         platform.follow_local_versions()
-        only = asked["model_version"]
+        only = config.model_version
         sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
         for model_version in [only] if only else list(platform.settings.active_models):
             with retry_by_type():
                 reports = [
-                    sync.repair(state, allow_delete=asked["allow_delete"])
+                    sync.repair(state, allow_delete=config.allow_delete)
                     for state in platform.live_pointer(backend).following(model_version)
                 ]
             if not reports:
@@ -105,10 +92,10 @@ def _repair_op(settings: Settings, backend: BackendName) -> dg.OpDefinition:
                     metadata=proof_metadata(proof),
                 )
             )
-            done[f"{backend}/{model_version}"] = [report.facts() for report in reports]
+            done[model_version] = [report.facts() for report in reports]
         return done
 
-    return repair_one
+    return repair
 
 
 def chosen_backends(settings: Settings, asked: list[str]) -> list[Any]:

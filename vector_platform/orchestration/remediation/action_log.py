@@ -8,7 +8,7 @@ asks again under the same key.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.dagster_internals import RUN_KEY_TAG, WILL_RETRY_TAG
 from vector_platform.orchestration.runs.retries import needs_a_person
 from vector_platform.remediation.decision import ActionDecision, Outcome, PastAction, PlannedRun
-from vector_platform.remediation.faults import Scope
+from vector_platform.remediation.faults import Diagnosis, Scope
 
 # Run keys in one question: databases take some thousand parameters.
 KEYS_AT_ONCE = 500
@@ -51,10 +51,20 @@ class ActionLog:
         self._actor = actor
         self._known = self._decisions.about(actor=actor)
 
-    def past(self) -> list[PastAction]:
-        """Every action of this sensor, one for each fault that a run was started for."""
+    def past(self, found: Iterable[Diagnosis]) -> list[PastAction]:
+        """Every action of this sensor, one for each fault that a run was started for.
+
+        Why a run failed matters to what it was measured by, and is asked of no other run: that is
+        one question each.
+
+        Args:
+            found: What is wrong now.
+        """
+        now = {one for diagnosis in found for one in diagnosis.evaluation_ids}
         acted = [(decision, _after(decision)) for decision in self._known if decision.what == "act"]
-        outcomes = self._outcomes([after["run_key"] for _, after in acted])
+        outcomes = self._outcomes(
+            {after["run_key"]: not now.isdisjoint(decision.evidence) for decision, after in acted}
+        )
         return [
             PastAction(
                 run_key=after["run_key"],
@@ -110,23 +120,26 @@ class ActionLog:
             after=after,
         )
 
-    def _outcomes(self, run_keys: Sequence[str]) -> dict[str, Outcome]:
-        """What became of runs: one question for hundreds of them, and one more a failed run."""
+    def _outcomes(self, run_keys: Mapping[str, bool]) -> dict[str, Outcome]:
+        """What became of runs, by key: one question for hundreds of them.
+
+        Of those with True it is told, too, whether a failure needs a person.
+        """
         runs: dict[str, dg.DagsterRun] = {}
-        keys = sorted(set(run_keys))
+        keys = sorted(run_keys)
         for start in range(0, len(keys), KEYS_AT_ONCE):
             of = dg.RunsFilter(tags={RUN_KEY_TAG: keys[start : start + KEYS_AT_ONCE]})
             for run in self._instance.get_runs(of):
                 runs.setdefault(run.tags[RUN_KEY_TAG], run)  # the newest comes first
-        return {key: self._outcome(runs.get(key)) for key in keys}
+        return {key: self._outcome(runs.get(key), ask_why=run_keys[key]) for key in keys}
 
-    def _outcome(self, run: dg.DagsterRun | None) -> Outcome:
+    def _outcome(self, run: dg.DagsterRun | None, *, ask_why: bool) -> Outcome:
         if run is None:
             return "asked"
         outcome = _OUTCOMES.get(run.status, "running")
         if outcome == "failed" and run.tags.get(WILL_RETRY_TAG) == "true":
             return "running"  # Dagster asks for it once more, under the same key
-        if outcome == "failed" and needs_a_person(self._instance, run.run_id):
+        if outcome == "failed" and ask_why and needs_a_person(self._instance, run.run_id):
             return "refused"
         return outcome
 

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.indexes.jobs import RepairConfig, chosen_backends
+from vector_platform.orchestration.indexes.jobs import RepairConfig, chosen_backends, repair_op
 from vector_platform.orchestration.runs.jobs import one_op_job
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.releases.evaluation.changed_answers import names_of
@@ -71,14 +71,14 @@ def reindex_config(run: PlannedRun, actor: str) -> dg.RunConfig:
 
 
 def repair_config(run: PlannedRun, actor: str) -> dg.RunConfig:
-    """The configuration of `repair_index` for a planned run.
+    """The configuration of `repair_<backend>` for a planned run.
 
     An index that is faithful is only read by a repair, so a storm may name all models at once.
     """
     models = {scope.model_version for scope in run.scopes}
-    backends = sorted({scope.backend for scope in run.scopes})
     only = models.pop() if len(models) == 1 else ""
-    return dg.RunConfig({"repair": RepairConfig(model_version=only, backends=backends)})
+    (backend,) = {scope.backend for scope in run.scopes}
+    return dg.RunConfig({repair_op(backend): RepairConfig(model_version=only)})
 
 
 @one_op_job("rebuild", pool="reindex")

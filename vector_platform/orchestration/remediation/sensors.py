@@ -4,7 +4,7 @@ Belongs here: the automation sensor, and one sensor for each action that answers
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -21,7 +21,7 @@ from vector_platform.orchestration.remediation.reembedding import reembed, reemb
 from vector_platform.orchestration.remediation.retraining import retrain, retrain_config
 from vector_platform.orchestration.remediation.ticks import react
 from vector_platform.remediation.decision import PlannedRun
-from vector_platform.remediation.reactions import SENSORS, Sensor, answered_by
+from vector_platform.remediation.reactions import REPAIR, SENSORS, Sensor, answered_by
 from vector_platform.wiring import Platform
 
 # Run tags are short: of a storm, the first measurements are named, and all of them in `decisions`.
@@ -30,34 +30,34 @@ _TAGGED_EVALUATIONS = 5
 
 @dataclass(frozen=True)
 class Answer:
-    """A job that sensors may start.
+    """The jobs by which sensors may answer.
 
     Attributes:
-        job: The job.
+        jobs: One, or one for each backend.
         config: What it is told of a planned run, and by which sensor.
     """
 
-    job: dg.JobDefinition
+    jobs: Sequence[dg.JobDefinition]
     config: Callable[[PlannedRun, str], dg.RunConfig]
 
 
-# Those of one op. A repair has an op for each backend.
+# Those of any deployment. A repair has a job for each backend.
 ANSWERS = (
-    Answer(reembed, reembed_config),
-    Answer(reindex, reindex_config),
-    Answer(retrain, retrain_config),
-    Answer(recalibrate_reference, recalibrate_config),
-    Answer(quarantine_slice, quarantine_config),
+    Answer([reembed], reembed_config),
+    Answer([reindex], reindex_config),
+    Answer([retrain], retrain_config),
+    Answer([recalibrate_reference], recalibrate_config),
+    Answer([quarantine_slice], quarantine_config),
 )
 
 
 def build_sensors(
-    repair_index: dg.JobDefinition, *, every_seconds: int
+    repairs: Sequence[dg.JobDefinition], *, every_seconds: int
 ) -> list[dg.SensorDefinition]:
     """All sensors, running by default: a platform that must be switched on does not follow.
 
     Args:
-        repair_index: Rewrites what differs in an index.
+        repairs: Of each backend, what rewrites what differs in its indexes.
         every_seconds: How often they look.
     """
     automation = dg.AutomationConditionSensorDefinition(
@@ -67,7 +67,8 @@ def build_sensors(
         minimum_interval_seconds=every_seconds,
         description="Runs every asset whose automation condition holds.",
     )
-    answers = {one.job.name: one for one in (Answer(repair_index, repair_config), *ANSWERS)}
+    answers = {one.jobs[0].name: one for one in ANSWERS}
+    answers[REPAIR.job or ""] = Answer(repairs, repair_config)
     reactions = (
         _reaction_sensor(one, answers[one.job] if one.job else None, every_seconds)
         for one in SENSORS
@@ -78,7 +79,7 @@ def build_sensors(
 def _reaction_sensor(one: Sensor, answer: Answer | None, every_seconds: int) -> dg.SensorDefinition:
     @dg.sensor(
         name=one.name,
-        job=answer.job if answer else None,
+        jobs=answer.jobs if answer else None,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=every_seconds,
         description=one.description,
@@ -92,9 +93,9 @@ def _reaction_sensor(one: Sensor, answer: Answer | None, every_seconds: int) -> 
             platform=platform,
             instance=context.instance,
             now=get_current_datetime(),
-            per_model=one.per_model,
+            apart=one.apart,
         )
-        requests = [_request(run, answer, one.name) for run in tick.runs if answer]
+        requests = [_request(run, answer, one) for run in tick.runs if answer]
         if requests:
             if tick.left:
                 context.log.info(f"left as they are: {tick.describe_left()}")
@@ -104,10 +105,11 @@ def _reaction_sensor(one: Sensor, answer: Answer | None, every_seconds: int) -> 
     return sensor
 
 
-def _request(run: PlannedRun, answer: Answer, sensor: str) -> dg.RunRequest:
+def _request(run: PlannedRun, answer: Answer, sensor: Sensor) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=run.run_key,
-        run_config=answer.config(run, sensor),
+        job_name=sensor.job_of(run.scopes[0].backend),
+        run_config=answer.config(run, sensor.name),
         tags={
             keys.EVALUATION_TAG: ", ".join(run.evaluation_ids[:_TAGGED_EVALUATIONS]),
             keys.REASON_TAG: run.why,

@@ -22,7 +22,7 @@ from vector_platform.remediation.decision import (
     planned_runs,
 )
 from vector_platform.remediation.diagnosis import diagnose
-from vector_platform.remediation.faults import Diagnosis, Kind, Scope
+from vector_platform.remediation.faults import Apart, Diagnosis, Kind, Scope
 from vector_platform.remediation.next_steps import limits_of, with_owner
 from vector_platform.remediation.suppression import suppressed
 from vector_platform.settings import Settings
@@ -56,7 +56,7 @@ def react(
     platform: Platform,
     instance: dg.DagsterInstance,
     now: datetime,
-    per_model: bool = False,
+    apart: Apart = None,
 ) -> Tick:
     """Rule on every fault of some kinds, and record it.
 
@@ -66,7 +66,7 @@ def react(
         platform: The deployment.
         instance: Its history of checks and runs.
         now: The time, with its zone.
-        per_model: One run for each model version, for jobs that take only one.
+        apart: Part of a scope: one run for each, for jobs that take only one.
     """
     # Versions may have been made since the code location was loaded.
     platform.follow_local_versions()
@@ -77,7 +77,7 @@ def react(
     for action in {one.action for one in found}:
         held |= suppressed(platform.lake, platform.settings, action, now)
     log = ActionLog(platform.lake, instance, actor=actor, now=now)
-    past = log.past()
+    past = log.past(found)
     decisions = decide(
         found,
         past=past,
@@ -86,7 +86,7 @@ def react(
         holds=held,
     )
     runs = lost_runs(past, now)
-    for planned in planned_runs(decisions, per_model=per_model):
+    for planned in planned_runs(decisions, apart=apart):
         log.act(planned, decisions)
         runs.append(planned)
     left = tuple(decision for decision in decisions if not decision.acts)

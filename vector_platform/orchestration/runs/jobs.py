@@ -14,15 +14,20 @@ import dagster as dg
 
 
 def one_op_job(
-    op: str, *, pool: str | None = None, tags: Mapping[str, str] | None = None
+    op: str,
+    *,
+    job: str | None = None,
+    pool: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.JobDefinition]:
-    """Make a function the only op of a job of its name, described in the UI by its docstring.
+    """Make a function the only op of a job, described in the UI by its docstring.
 
     Dagster reads its parameters as they are written: `context`, `config` of a `dg.Config`, and
     `platform` as a resource. So its module must not postpone annotations.
 
     Args:
         op: Name of the op, under which its configuration and its output are.
+        job: Name of the job; that of the function by default.
         pool: Runs of ops in one pool wait for each other.
         tags: Of every run of the job.
     """
@@ -31,7 +36,7 @@ def one_op_job(
         said = " ".join((inspect.getdoc(function) or "").split())
         step = dg.op(name=op, pool=pool, description=said)(function)
 
-        @dg.job(name=function.__name__, description=said, tags=dict(tags or {}))
+        @dg.job(name=job or function.__name__, description=said, tags=dict(tags or {}))
         def shell() -> None:
             step()
 

@@ -17,7 +17,7 @@ from vector_platform.indexes import lock
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.check_results import newest_results
-from vector_platform.orchestration.indexes.jobs import RepairConfig
+from vector_platform.orchestration.indexes.jobs import RepairConfig, repair_op
 from vector_platform.orchestration.launch import RunFailed, Runs
 from vector_platform.orchestration.releases.jobs import PromoteConfig
 from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
@@ -208,17 +208,18 @@ def check(
     return evaluation.passed
 
 
-def repair(runs: Runs, **config: Any) -> Any:
-    done = runs.job("repair_index", {"repair": RepairConfig(**config)})
-    return done.outputs["repair_milvus"] | done.outputs["repair_pinecone"]
+def repair(runs: Runs, backend: str = "milvus", **config: Any) -> dict[str, list[int]]:
+    """Model version -> rows rewritten, of each generation."""
+    op = repair_op(backend)
+    done = runs.job(f"repair_{backend}", {op: RepairConfig(**config)}).outputs[op]
+    return {model: [facts["rows_upserted"] for facts in each] for model, each in done.items()}
 
 
 def test_a_repair_job_mends_what_a_check_has_found_and_nothing_else(runs: Runs) -> None:
     runs.materialize([MILVUS], partition=OLD)
     lose_rows(runs, _generation(runs), 3)
     assert not check(runs)
-    done = repair(runs, model_version=OLD, backends=["milvus"])
-    assert [facts["rows_upserted"] for facts in done["milvus/words.v1"]] == [3]
+    assert repair(runs, model_version=OLD) == {OLD: [3]}
     key = dg.AssetCheckKey(MILVUS, checks.PARITY)
     newest = newest_results(runs.instance, [key], partition=OLD)[key]
     assert (newest.passed, newest.partition, newest.metadata["rows_actual"]) == (True, OLD, CHUNKS)
@@ -227,28 +228,22 @@ def test_a_repair_job_mends_what_a_check_has_found_and_nothing_else(runs: Runs) 
 
 
 @pytest.mark.deep
-def test_a_repair_of_everything_takes_every_backend_and_model(runs: Runs) -> None:
+def test_a_repair_takes_every_model_of_its_backend(runs: Runs) -> None:
     both = [keys.index(name, runs.platform.settings) for name in ("milvus", "pinecone")]
     for model_version in (OLD, NEW):
         runs.materialize(both, partition=model_version)
     lose_rows(runs, _generation(runs), 1)
-    done = repair(runs)
-    written = {name: [f["rows_upserted"] for f in facts] for name, facts in done.items()}
-    assert written == {
-        "milvus/words.v1": [1],
-        "milvus/words.v2": [0],
-        "pinecone/words.v1": [0],
-        "pinecone/words.v2": [0],
-    }
+    assert repair(runs, "pinecone") == {OLD: [0], NEW: [0]}
+    assert repair(runs) == {OLD: [1], NEW: [0]}
 
 
 def test_a_repair_deletes_no_more_than_it_may(runs: Runs) -> None:
     runs.materialize([MILVUS], partition=OLD)
     add_rows(runs, _generation(runs), 4)
     with pytest.raises(RunFailed, match="--allow-delete 4"):
-        repair(runs, model_version=OLD, backends=["milvus"])
+        repair(runs, model_version=OLD)
     assert memory(runs).count(_generation(runs)) == CHUNKS + 4
-    repair(runs, model_version=OLD, backends=["milvus"], allow_delete=4)
+    repair(runs, model_version=OLD, allow_delete=4)
     assert check(runs)
 
 
@@ -263,8 +258,7 @@ def test_damage_of_the_generation_readers_see_is_found_while_a_newer_one_waits(
     assert (live(runs), _generation(runs).name) == ("g0001", "g0002")
     lose_rows(runs, seen_by_readers, 2)
     assert not check(runs)
-    done = repair(runs, model_version=OLD, backends=["milvus"])
-    assert [facts["rows_upserted"] for facts in done["milvus/words.v1"]] == [2, 0]
+    assert repair(runs, model_version=OLD) == {OLD: [2, 0]}
     assert check(runs)
 
 
@@ -371,7 +365,7 @@ def test_a_damaged_index_is_shown_by_tenant_and_kind_and_says_who_mends_it(runs:
     assert [size[0] for size in pictures_of(damaged).values()] == [640]
     assert "3 rows missing in the index; 2 rows unknown to the lake" in damaged["diagnosis"]
     assert damaged["diagnosis"].endswith("Tenants: acme.")
-    assert "repair_on_divergence starts the job repair_index" in damaged["what_happens"]
+    assert "repair_on_divergence starts the job repair_milvus," in damaged["what_happens"]
 
 
 def _generation(runs: Runs) -> Any:
@@ -391,9 +385,7 @@ def test_a_repair_that_is_started_while_a_sync_is_running_waits_for_it_and_ends_
     index = memory(runs)
     upsert, holder = index.upsert, lock.WaitingLock._holder
     done: list[Any] = []
-    beside = threading.Thread(
-        target=lambda: done.append(repair(runs, model_version=OLD, backends=["milvus"]))
-    )
+    beside = threading.Thread(target=lambda: done.append(repair(runs, model_version=OLD)))
 
     def asked_for(self: lock.WaitingLock) -> str:
         waiting.set()
@@ -409,11 +401,11 @@ def test_a_repair_that_is_started_while_a_sync_is_running_waits_for_it_and_ends_
     monkeypatch.setattr(index, "upsert", held)
     runs.materialize([MILVUS], partition=OLD)
     beside.join(60)
-    assert [facts["rows_upserted"] for facts in done[0]["milvus/words.v1"]] == [0]
+    assert done == [{OLD: [0]}]
     assert check(runs)
 
 
-def test_syncs_and_repairs_of_a_backend_are_in_one_pool_and_a_rollback_is_in_none(
+def test_syncs_and_repairs_of_a_backend_are_in_its_pool_alone_and_a_rollback_is_in_none(
     runs: Runs,
 ) -> None:
     def pools(job: str) -> set[str]:
@@ -423,10 +415,11 @@ def test_syncs_and_repairs_of_a_backend_are_in_one_pool_and_a_rollback_is_in_non
     graph = runs.definitions.resolve_asset_graph()
     for backend in ("milvus", "pinecone"):
         key = dg.AssetKey([backend, "documents"])
-        assert keys.index_pool(backend) in graph.get(key).pools
-    assert {"index_milvus", "index_pinecone"} <= pools("repair_index")
+        pool = keys.index_pool(backend)
+        assert pool in graph.get(key).pools
+        assert pools(f"repair_{backend}") == {pool}
+        assert pool not in pools("promote")
     assert pools("roll_back") == set()
-    assert not pools("promote") & pools("repair_index")
 
 
 @pytest.mark.deep

@@ -12,6 +12,8 @@ import dagster as dg
 import pytest
 
 from vector_platform.indexes.state import IndexStates
+from vector_platform.orchestration.dagster_internals import RUN_KEY_TAG
+from vector_platform.orchestration.indexes.jobs import repair_op
 from vector_platform.orchestration.remediation.action_log import ActionLog
 from vector_platform.orchestration.remediation.recalibration import (
     RecalibrateConfig,
@@ -76,16 +78,18 @@ def test_a_storm_of_lost_recall_is_every_index_built_once_by_one_run(
     assert [generations(platform, b, m) for b in BACKENDS for m in (OLD, NEW)] == [2] * 4
 
 
-def test_a_storm_of_damage_is_one_repair(
+def test_a_storm_of_damage_is_one_repair_of_each_backend(
     platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
     for model in (OLD, NEW):
         record_checks(instance, model, *(Says(checks.PARITY, False, b) for b in BACKENDS))
     sensor = Sensor(REPAIR, platform, instance)
-    (request,) = sensor.tick()
-    done = sensor.start(request)
-    assert done.success
-    assert [len(done.output_for_node(f"repair_{backend}")) for backend in BACKENDS] == [2, 2]
+    requests = sensor.tick()
+    assert [request.job_name for request in requests] == [f"repair_{one}" for one in BACKENDS]
+    for backend, request in zip(BACKENDS, requests, strict=True):
+        done = sensor.start(request)
+        assert done.success
+        assert done.output_for_node(repair_op(backend)).keys() == {OLD, NEW}
     # The repair has compared again, and says so in the checks.
     assert sensor.tick() == []
     assert sensor.skipped == "no check says that anything is wrong"
@@ -291,23 +295,40 @@ def test_after_a_rejection_nothing_is_built_for_a_while(
     assert len(sensor.tick(at=rejected + HOUR)) == 1
 
 
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
 def test_what_became_of_many_actions_is_asked_once(
-    platform: MemoryPlatform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    platform: MemoryPlatform,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    status: dg.DagsterRunStatus,
 ) -> None:
+    """Also where all have failed: why is asked of those that answered the measurement at hand."""
     now = datetime(2026, 1, 10, tzinfo=UTC)
     log = ActionLog(platform.lake, instance, actor=REPAIR, now=now)
-    for number in range(20):
-        found = Diagnosis("index_diverged", "repair", Scope(OLD, "milvus"), "differs", ("e",))
-        run = PlannedRun("repair", f"key {number}", (found.scope,), ("e",), "differs")
+    scope = Scope(OLD, "milvus")
+    faults = [
+        Diagnosis("index_diverged", "repair", scope, "differs", (f"e{n}",)) for n in range(20)
+    ]
+    for found in faults:
+        [measured] = found.evaluation_ids
+        run = PlannedRun("repair", f"key {measured}", (scope,), (measured,), "differs")
         log.act(run, [ActionDecision(found, "differs", attempt=1)])
-    asked: list[dg.RunsFilter | None] = []
-    get_runs = instance.get_runs
+        tags = {RUN_KEY_TAG: run.run_key}
+        instance.add_run(dg.DagsterRun(job_name="job", tags=tags, status=status))
+    asked: list[str] = []
 
-    def counted(filters: dg.RunsFilter | None = None, **options: Any) -> Any:
-        asked.append(filters)
-        return get_runs(filters, **options)
+    def count(name: str) -> None:
+        ask = getattr(instance, name)
 
-    monkeypatch.setattr(instance, "get_runs", counted)
-    past = ActionLog(platform.lake, instance, actor=REPAIR, now=now).past()
-    assert [one.outcome for one in past] == ["asked"] * 20
-    assert len(asked) == 1
+        def counted(*args: Any, **options: Any) -> Any:
+            asked.append(name)
+            return ask(*args, **options)
+
+        monkeypatch.setattr(instance, name, counted)
+
+    count("get_runs")
+    count("all_logs")
+    past = ActionLog(platform.lake, instance, actor=REPAIR, now=now).past(faults[3:4])
+    failed = status is dg.DagsterRunStatus.FAILURE
+    assert [one.outcome for one in past] == ["failed" if failed else "succeeded"] * 20
+    assert asked == ["get_runs"] + ["all_logs"] * failed
