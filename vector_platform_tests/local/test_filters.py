@@ -169,7 +169,8 @@ def test_text_match_compares_words(operator: str, argument: str, expected: bool)
 
 @given(updates=st.lists(st.tuples(st.integers(0, 5), st.one_of(st.none(), values))))
 def test_a_column_holds_the_last_value_of_every_slot(updates: list[tuple[int, Any]]) -> None:
-    column, expected = Column(), [None] * 6
+    column = Column()
+    expected = [None] * 6
     for slot, value in updates:
         column.set(slot, value)
         expected[slot] = value

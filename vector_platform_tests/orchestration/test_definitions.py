@@ -13,6 +13,7 @@ import pytest
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.remediation.checks import CHECKS
 from vector_platform.wiring import load_settings
+from vector_platform_tests.some import some
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
@@ -54,7 +55,7 @@ def test_every_asset_is_described_grouped_and_versioned(shipped: dg.Definitions)
 
 def test_everything_but_raw_assets_follows_by_itself(shipped: dg.Definitions) -> None:
     graph = shipped.resolve_asset_graph()
-    for key in graph.get_all_asset_keys():
+    for key in some(graph.get_all_asset_keys()):
         assert (graph.get(key).automation_condition is None) == (key.path[0] == "raw"), key
 
 
@@ -98,12 +99,15 @@ def test_contract_checks_block_and_drift_and_parity_do_not(shipped: dg.Definitio
 
 def test_partitions_that_differ_have_a_mapping_that_fires(shipped: dg.Definitions) -> None:
     graph = shipped.resolve_asset_graph()
-    for key in graph.get_all_asset_keys():
-        for parent in graph.get(key).parent_keys:
-            if graph.get(parent).partitions_def == graph.get(key).partitions_def:
-                continue
-            mapping = graph.get_partition_mapping(key, parent)
-            assert isinstance(mapping, dg.AllPartitionMapping), (key, parent)
+    differing = [
+        (key, parent)
+        for key in graph.get_all_asset_keys()
+        for parent in graph.get(key).parent_keys
+        if graph.get(parent).partitions_def != graph.get(key).partitions_def
+    ]
+    for key, parent in some(differing):
+        mapping = graph.get_partition_mapping(key, parent)
+        assert isinstance(mapping, dg.AllPartitionMapping), (key, parent)
 
 
 def test_loading_the_code_location_imports_no_model_and_no_backend(

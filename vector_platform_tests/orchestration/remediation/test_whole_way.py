@@ -37,6 +37,7 @@ from vector_platform_tests.orchestration.harness import (
     write_deployment,
 )
 from vector_platform_tests.orchestration.test_definitions import HEAVY, PROJECT
+from vector_platform_tests.some import some
 
 pytestmark = [pytest.mark.deep, pytest.mark.integration]
 
@@ -114,7 +115,7 @@ def test_a_fresh_deployment_converges_to_proven_live_indexes(runs: Runs, sensor:
     assert sensor.tick() == []
     stages = converged(runs, FIRST_DAY)
     assert not [stage.failed_checks for stage in stages.values() if stage.failed_checks]
-    assert all(stage.ran for stage in stages.values())
+    assert all(stage.ran for stage in some(stages.values()))
     documents = {"notices:p1", "notices:p2", "guides:doors.md", "guides:printers.md"}
     for backend in ("milvus", "pinecone"):
         for model_version in (OLD, NEW):
