@@ -5,7 +5,7 @@ process of its own; prints one table. No index is asked: the answers that are ju
 ones with a known share replaced, so the recall that has to come out is known, and another one
 ends the script.
 
-    python benchmarks/index_recall.py [--quick] [--rows N ...]
+    python benchmarks/index_recall.py [--quick] [--rows N ...] [--dimension N]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from measuring import PrintedTable, clean_up_when_told_to_stop, measured, note
-from synthetic import MODEL, build_lake
+from synthetic import DIMENSION, MODEL, TENANTS, build_lake
 
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.exact import exact_top_k
@@ -61,11 +61,11 @@ def judged(folder: str, queries: IndexQueries, answers: Answers) -> list[float]:
     return recall_of(lake, MODEL, lake.snapshot(), queries, answers, k=TOP_K)[:, -1].tolist()
 
 
-def measure(table: PrintedTable, rows: int) -> None:
+def measure(table: PrintedTable, rows: int, dimension: int) -> None:
     """The steps on a lake of so many rows."""
     with tempfile.TemporaryDirectory() as folder:
         note(f"building a lake of {rows:,} rows")
-        build_lake(Path(folder), rows)
+        build_lake(Path(folder), rows, TENANTS, dimension)
         chosen = measured(choose, folder)
         queries: IndexQueries = chosen.result
         exact = measured(neighbours, folder, queries)
@@ -93,10 +93,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS[0]:,} rows")
     parser.add_argument("--rows", type=int, nargs="+", help="sizes of the lake")
+    parser.add_argument("--dimension", type=int, default=DIMENSION, help="of the vectors")
     options = parser.parse_args()
     table = PrintedTable(HEADER, first_width=28)
     for rows in options.rows or (QUICK_ROWS if options.quick else ROWS):
-        measure(table, rows)
+        measure(table, rows, options.dimension)
 
 
 if __name__ == "__main__":

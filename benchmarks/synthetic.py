@@ -66,13 +66,13 @@ def chunk_rows(
     )
 
 
-def vector_rows(hashes: list[str]) -> pa.Table:
+def vector_rows(hashes: list[str], dimension: int = DIMENSION) -> pa.Table:
     """A unit vector for each content hash; depends on the hashes of the call alone."""
     seed = int.from_bytes(hashlib.sha256("".join(hashes).encode()).digest()[:8])
-    matrix = np.random.default_rng(seed).standard_normal((len(hashes), DIMENSION), np.float32)
+    matrix = np.random.default_rng(seed).standard_normal((len(hashes), dimension), np.float32)
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     count = len(hashes)
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * DIMENSION)
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * dimension)
     return pa.table(
         {
             "model_version": [MODEL] * count,
@@ -86,7 +86,7 @@ def vector_rows(hashes: list[str]) -> pa.Table:
     )
 
 
-def register(lake: Lake) -> None:
+def register(lake: Lake, dimension: int = DIMENSION) -> None:
     """Bind the synthetic model version."""
     lake.register_model(
         pa.Table.from_pylist(
@@ -94,7 +94,7 @@ def register(lake: Lake) -> None:
                 {
                     "model_version": MODEL,
                     "fingerprint": FINGERPRINT,
-                    "dimension": DIMENSION,
+                    "dimension": dimension,
                     "details": "{}",
                     "registered_at": _START,
                     "run_id": "synthetic",
@@ -105,24 +105,24 @@ def register(lake: Lake) -> None:
     )
 
 
-def missing_vectors(lake: Lake) -> Iterator[pa.Table]:
+def missing_vectors(lake: Lake, dimension: int = DIMENSION) -> Iterator[pa.Table]:
     """Vectors of the contents that have none, in commits' worth, ordered by content hash."""
     hashes: list[str] = []
     for batch in lake.missing_contents(MODEL, chunks_version=lake.chunks.version()):
         hashes += batch.column("content_hash").to_pylist()
         while len(hashes) >= VECTORS_A_COMMIT:
-            yield vector_rows(hashes[:VECTORS_A_COMMIT])
+            yield vector_rows(hashes[:VECTORS_A_COMMIT], dimension)
             del hashes[:VECTORS_A_COMMIT]
     if hashes:
-        yield vector_rows(hashes)
+        yield vector_rows(hashes, dimension)
 
 
-def build_lake(folder: Path, rows: int, tenants: int = TENANTS) -> Lake:
+def build_lake(folder: Path, rows: int, tenants: int = TENANTS, dimension: int = DIMENSION) -> Lake:
     """A lake of so many chunks of so many tenants, all embedded."""
     lake = Lake(str(folder))
-    register(lake)
+    register(lake, dimension)
     lake.chunks.merge(chunk_rows(range(rows), tenants=tenants))
-    for vectors in missing_vectors(lake):
+    for vectors in missing_vectors(lake, dimension):
         lake.embeddings.append(vectors)
     return lake
 

@@ -5,14 +5,14 @@ Belongs here: brute-force cosine over a snapshot's vectors in bounded memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vector_platform.errors import TerminalError
 from vector_platform.lake.lake import Lake
@@ -92,15 +92,15 @@ def exact_top_k(
     tops = [_Top(k) for _ in range(len(queries))]
     for batch in lake.index_rows(model_version, snapshot):
         vectors = vectors_of(batch, dimension)
-        doc_ids = np.asarray(batch.column("doc_id").to_pylist(), dtype=object)
-        owners = np.asarray(batch.column("tenant").to_pylist(), dtype=object)
-        for tenant, members in groups:
-            rows = slice(None) if tenant is None else np.flatnonzero(owners == tenant)
-            some, ids = vectors[rows], doc_ids[rows]
-            if len(some):
-                for start in range(0, len(members), QUERY_BLOCK):
-                    block = members[start : start + QUERY_BLOCK]
-                    _offer(queries, block, some, ids, tops)
+        documents = batch.column("doc_id").dictionary_encode()
+        codes = documents.indices.to_numpy()
+        for rows, members in rows_of(batch, groups):
+            # The rows of a document side by side.
+            rows = rows[np.argsort(codes[rows], kind="stable")]
+            own, some = codes[rows], vectors[rows]
+            for start in range(0, len(members), QUERY_BLOCK):
+                block = members[start : start + QUERY_BLOCK]
+                _offer(queries, block, some, own, documents.dictionary, tops)
     return [top.ranking() for top in tops]
 
 
@@ -134,6 +134,20 @@ def by_tenant(tenants: list[str | None]) -> list[tuple[str | None, npt.NDArray[n
     ]
 
 
+def rows_of(
+    batch: pa.RecordBatch, groups: Sequence[tuple[str | None, npt.NDArray[np.intp]]]
+) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """For each group of `by_tenant` that a batch has rows for: places of rows, and of queries."""
+    named = pa.array([tenant for tenant, _ in groups if tenant is not None], pa.string())
+    codes = pc.index_in(batch.column("tenant"), named).fill_null(-1).to_numpy()
+    code = 0
+    for tenant, members in groups:
+        rows = np.arange(batch.num_rows) if tenant is None else np.flatnonzero(codes == code)
+        code += tenant is not None
+        if len(rows):
+            yield rows, members
+
+
 def vectors_of(batch: pa.RecordBatch, dimension: int) -> Floats:
     """The vectors of a batch of index rows as one float32 array."""
     flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
@@ -144,14 +158,16 @@ def _offer(
     queries: Floats,
     members: npt.NDArray[np.intp],
     vectors: Floats,
-    doc_ids: npt.NDArray[Any],
+    codes: npt.NDArray[np.int32],
+    documents: pa.Array,
     tops: list[_Top],
 ) -> None:
-    """Let the rows of a batch compete for the places of some queries."""
-    documents, code = np.unique(doc_ids, return_inverse=True)
-    order = np.argsort(code, kind="stable")
-    starts = np.searchsorted(code[order], np.arange(len(documents)))
-    scores = queries[members] @ vectors[order].T
+    """Let the rows of a batch compete for the places of some queries.
+
+    `codes` tell the document of each row, in order; names are read of those that win a place.
+    """
+    starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
+    scores = queries[members] @ vectors.T
     best = np.maximum.reduceat(scores, starts, axis=1)
     k = tops[members[0]].k
     if best.shape[1] > k:
@@ -161,8 +177,8 @@ def _offer(
     floors = np.array([tops[member].floor for member in members])
     bars = np.maximum(cut, floors) - PRODUCT_ERROR
     for place, column in zip(*np.nonzero(scores >= bars[:, None]), strict=True):
-        query, row = members[place], order[column]
-        exact = np.multiply(queries[query], vectors[row], dtype=np.float64).sum()
-        tops[query].offer(str(doc_ids[row]), float(np.float32(exact)))
+        query = members[place]
+        exact = np.multiply(queries[query], vectors[column], dtype=np.float64).sum()
+        tops[query].offer(documents[int(codes[column])].as_py(), float(np.float32(exact)))
     for member in members:
         tops[member].settle()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
@@ -177,17 +178,19 @@ def _exact_rows(
     best: list[list[tuple[float, str]]] = [[] for _ in places]
     dimension = lake.model_version(model_version).dimension
     for batch in lake.index_rows(model_version, snapshot):
-        ids = batch.column("id").to_pylist()
-        owners = np.asarray(batch.column("tenant").to_pylist(), dtype=object)
+        ids, owners = batch.column("id"), batch.column("tenant")
         scores = vectors @ vectors_of(batch, dimension).T
         for line, place in enumerate(places):
             tenant = queries.tenants[place]
-            there = np.ones(len(ids), bool) if tenant is None else owners == tenant
+            there = np.ones(len(ids), bool)
+            if tenant is not None:
+                there = pc.equal(owners, tenant).to_numpy(zero_copy_only=False)
             mine = np.where(there, scores[line], -np.inf)
             # One more than asked for, since the query's own row is no neighbour of it.
             for row in np.argsort(-mine, kind="stable")[: k + 1]:
-                if there[row] and ids[row] != queries.own_ids[place]:
-                    best[line].append((float(mine[row]), ids[row]))
+                row_id = ids[int(row)].as_py()
+                if there[row] and row_id != queries.own_ids[place]:
+                    best[line].append((float(mine[row]), row_id))
             best[line] = heapq.nsmallest(k, best[line], key=lambda each: (-each[0], each[1]))
     return best
 

@@ -14,10 +14,12 @@ from collections import defaultdict
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
-from vector_platform.quality.exact import QUERY_BLOCK, by_tenant, vectors_of
+from vector_platform.quality.exact import QUERY_BLOCK, by_tenant, rows_of, vectors_of
 from vector_platform.quality.recall.index_queries import IndexQueries
 
 # Two float32 products of the same unit vectors differ by less than this, in any block.
@@ -52,27 +54,29 @@ def recall_of(
         if own_id is not None:
             own[own_id].append(query)
     groups = by_tenant(list(queries.tenants))
+    named = pa.array(sorted({*returned, *own}), pa.string())
     for batch in lake.index_rows(model_version, snapshot, batch_rows=ROWS):
         vectors = vectors_of(batch, dimension)
-        ids = batch.column("id").to_pylist()
-        owners = np.asarray(batch.column("tenant").to_pylist(), dtype=object)
-        for tenant, members in groups:
-            rows = np.arange(len(ids)) if tenant is None else np.flatnonzero(owners == tenant)
-            if not len(rows):
-                continue
-            column_of = {ids[row]: column for column, row in enumerate(rows)}
+        # Of the ids of the lake, those alone that a query or an answer names are looked at.
+        here = np.flatnonzero(pc.is_in(batch.column("id"), named).to_numpy(zero_copy_only=False))
+        row_of = dict(zip(batch.column("id").take(here).to_pylist(), here, strict=True))
+        for rows, members in rows_of(batch, groups):
+            columns = np.searchsorted(rows, here)
+            inside = rows[np.minimum(columns, len(rows) - 1)] == here
+            column_of = dict(zip(row_of, columns, strict=True))
+            mine = [row_id for row_id, there in zip(row_of, inside, strict=True) if there]
             for start in range(0, len(members), QUERY_BLOCK):
                 block = members[start : start + QUERY_BLOCK]
                 scores = queries.vectors[block] @ vectors[rows].T
                 line_of = {int(member): line for line, member in enumerate(block)}
-                for row_id in own.keys() & column_of.keys():
-                    for query in own[row_id]:
+                for row_id in mine:
+                    for query in own.get(row_id, ()):
                         if query in line_of:
                             scores[line_of[query], column_of[row_id]] = -np.inf
                 both = np.concatenate([best[block], scores], axis=1)
                 best[block] = np.partition(both, both.shape[1] - k, axis=1)[:, -k:]
-                for row_id in returned.keys() & column_of.keys():
-                    for query, place in returned[row_id]:
+                for row_id in mine:
+                    for query, place in returned.get(row_id, ()):
                         if query in line_of:
                             found[query, place] = scores[line_of[query], column_of[row_id]]
     best = -np.sort(-best, axis=1)
