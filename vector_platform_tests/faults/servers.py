@@ -131,7 +131,9 @@ class PlainMilvus:
         return [dict(row) for row in found]
 
     def write(self, generation: Generation, rows: list[Row]) -> None:
-        self._client.upsert(collection_name(generation), rows)
+        # Not upsert: that of a full server hides rows from their tenants (milvus_server/).
+        self.remove(generation, rows)
+        self._client.insert(collection_name(generation), rows)
 
     def remove(self, generation: Generation, rows: list[Row]) -> None:
         self._client.delete(collection_name(generation), ids=[row["id"] for row in rows])
