@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from vector_platform.indexes.contract import Claim, Generation, Hit, Mirrored, RowKey, StoredRow
 from vector_platform.indexes.filtering.conditions import Condition
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform.settings import BackendName, BackendSection
 
 Section = TypeVar("Section", bound=BackendSection)
@@ -124,13 +124,21 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def scan(
-        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
+        self,
+        generation: Generation,
+        *,
+        sample: ProofSample = EVERY_DIGEST,
+        whole: WholeRows | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Every row as `INDEX_KEY` batches, with the tenant it is served to.
 
-        In as few requests as the backend allows, however many tenants there are. Digests of rows
-        that the sample has not may be null, where reading them costs; a row that is stored more
-        than once is named once for each copy.
+        In as few requests as the backend allows, however many tenants there are. A row that is
+        stored more than once is named once for each copy.
+
+        Args:
+            generation: Which.
+            sample: Digests of rows that it has not may be null, where reading them costs.
+            whole: Rows that are read whole next; some may be brought.
         """
 
     @abstractmethod

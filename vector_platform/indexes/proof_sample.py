@@ -11,9 +11,13 @@ from __future__ import annotations
 import hashlib
 import math
 import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
+from vector_platform.indexes.contract import RowKey, StoredRow
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import Measurement, keep, times_measured
 from vector_platform.lake.lake import Lake
@@ -22,6 +26,8 @@ from vector_platform.lake.snapshots import Snapshot
 # Ids are spread over a circle of so many places by their hashes.
 _CIRCLE = 2**64
 KIND = "verification"
+# Rows that a scan brings are in memory until they are compared: so many bytes, then no more.
+BROUGHT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,48 @@ class ProofSample:
 
 
 EVERY_DIGEST = ProofSample()
+
+
+class WholeRows:
+    """Rows that are read whole after a scan, and those of them that the scan could bring.
+
+    Where a request shows all of a small tenant, it may as well show its rows whole: then nobody
+    asks for them once more. What it does not bring is asked for, so a backend may leave it alone.
+
+    Attributes:
+        brought: Rows as `VectorIndex.whole_rows` has them.
+    """
+
+    def __init__(self) -> None:
+        self.brought: dict[RowKey, StoredRow] = {}
+        self._wanted: set[RowKey] = set()
+        self._tenants: set[str] = set()
+        self._all = False
+        self._room = BROUGHT_BYTES
+
+    def want(self, rows: Iterable[RowKey]) -> None:
+        """Some more rows are read."""
+        for key in rows:
+            self._wanted.add(key)
+            self._tenants.add(key[1])
+
+    def want_all(self) -> None:
+        """All rows are read."""
+        self._all = True
+
+    def wants(self, tenant: str) -> bool:
+        """Whether rows of a tenant are worth bringing: some are read, and there is room."""
+        return self._room > 0 and (self._all or tenant in self._tenants)
+
+    def bring(self, rows: Mapping[RowKey, StoredRow]) -> None:
+        """Keep those that are wanted."""
+        for key, row in rows.items():
+            if self._all or key in self._wanted:
+                self.brought[key] = row
+                self._room -= sum(
+                    one.nbytes if isinstance(one, np.ndarray) else len(str(one))
+                    for one in row.values()
+                )
 
 
 class DigestTurns:

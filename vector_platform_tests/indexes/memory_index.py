@@ -29,7 +29,7 @@ from vector_platform.indexes.contract import (
 )
 from vector_platform.indexes.filtering.conditions import Condition, matches
 from vector_platform.indexes.marks import mark, require_mark
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform.settings import BackendName
 
 Key = tuple[str, str]
@@ -174,7 +174,11 @@ class MemoryIndex(VectorIndex):
         return sorted({tenant for tenant, _ in self._visible[_place(generation)]})
 
     def scan(
-        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
+        self,
+        generation: Generation,
+        *,
+        sample: ProofSample = EVERY_DIGEST,
+        whole: WholeRows | None = None,
     ) -> Iterator[pa.RecordBatch]:
         self.fuse.burn("scan")
         yield _keys(self._visible[_place(generation)], sample)

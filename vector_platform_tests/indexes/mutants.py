@@ -30,7 +30,7 @@ from vector_platform.indexes.contract import (
     RowKey,
     StoredRow,
 )
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform.lake.rules import canonical_json
 
 Rows = list[dict[str, Any]]
@@ -397,9 +397,13 @@ class MutantIndex(VectorIndex):
         return self.target.tenants(generation)
 
     def scan(
-        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
+        self,
+        generation: Generation,
+        *,
+        sample: ProofSample = EVERY_DIGEST,
+        whole: WholeRows | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        return self.target.scan(generation, sample=sample)
+        return self.target.scan(generation, sample=sample, whole=whole)
 
     def keys(
         self, generation: Generation, tenant: str, *, sample: ProofSample = EVERY_DIGEST

@@ -123,11 +123,16 @@ def test_requests_of_a_build_a_sync_and_a_proof_follow_the_tenants_and_not_the_b
     # A batch begins with the tenant that the one before it ends with.
     assert tenants <= asked["upsert"] <= tenants + batches
     assert asked["search"] == tenants
-    assert asked["fetch"] == 2 * tenants + COUNTED_TENANTS  # rows, their vectors, some counts
+    # What they are and all that they hold in one, and some counts.
+    assert asked["fetch"] == tenants + COUNTED_TENANTS
     with counting(server) as asked:
         sync.verify(built)
     assert "upsert" not in asked
-    assert asked["fetch"] == 2 * tenants + COUNTED_TENANTS
+    assert asked["fetch"] == tenants + COUNTED_TENANTS
+    monkeypatch.setattr("vector_platform.indexes.proof_sample.BROUGHT_BYTES", 0)
+    with counting(server) as asked:
+        assert sync.verify(built).rows_compared == 3 * tenants
+    assert asked["fetch"] == 2 * tenants + COUNTED_TENANTS  # what there is no room for is asked for
 
     changed = 5
     put(lake, *(chunk(f"s:{n}", f"new {n}", tenant=f"tenant {n}") for n in range(changed)))

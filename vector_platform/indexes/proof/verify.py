@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, RowKey
+from vector_platform.indexes.contract import Generation, RowKey, StoredRow
 from vector_platform.indexes.plan import Plan, compare
 from vector_platform.indexes.proof.row_contents import differing_fields, wanted_rows
 from vector_platform.indexes.proof.row_sample import SAMPLED_ROWS, sample_sizes, tenants_to_count
 from vector_platform.indexes.proof.verification import Verification
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform.indexes.rejected import without
 from vector_platform.lake.derive import NO_KEYS
 from vector_platform.lake.lake import Lake
@@ -70,20 +70,27 @@ def verify(
     expected = _expected_counts(lake, snapshot, excused)
     counted = tenants_to_count(expected, changed=(), seed=seed)
     in_turn: list[str] = []
-    desired = lake.index_keys(generation.model_version, snapshot)
-    plan = compare(
-        without(desired if whole.everything else _noting(desired, whole, in_turn), excused),
-        _as_readers_see(target, generation, sample, expected, counted),
-    )
+    read, desired = WholeRows(), lake.index_keys(generation.model_version, snapshot)
     rows = None
-    if not whole.everything:
+    if whole.everything:
+        read.want_all()
+    else:
         sizes = sample_sizes(expected, first=(), seed=seed, budget=others)
-        sampled = lake.sample_keys(
+        rows = lake.sample_keys(
             generation.model_version, snapshot, sizes, besides=NO_KEYS, seed=seed
         )
-        ids = [*in_turn, *sampled.column("id").to_pylist()]
-        rows = pa.table({"id": pa.array(ids, pa.string())})
-    compared, differing = _contents(lake, target, generation, snapshot, rows, excused, plan)
+        read.want(_names(rows))
+        desired = _noting(desired, whole, in_turn, read)
+    # The desired side is read first: by the time of the scan all is known that is to be read whole.
+    plan = compare(
+        without(desired, excused),
+        _as_readers_see(target, generation, sample, expected, counted, read),
+    )
+    if rows is not None:
+        rows = pa.table({"id": pa.array([*in_turn, *rows.column("id").to_pylist()], pa.string())})
+    compared, differing = _contents(
+        lake, target, generation, snapshot, rows, excused, plan, read.brought
+    )
     return Verification(plan, snapshot, compared, differing, len(excused))
 
 
@@ -123,7 +130,7 @@ def verify_changes(
     desired = pa.concat_tables([now.select(NO_KEYS.column_names), sampled])
     asked = [*_names(touched), *_names(sampled)]
     plan = compare(without(iter(desired.to_batches()), excused), target.find(generation, asked))
-    compared, differing = _contents(lake, target, generation, snapshot, desired, excused, plan)
+    compared, differing = _contents(lake, target, generation, snapshot, desired, excused, plan, {})
     counted = tenants_to_count(expected, changed=changed, seed=seed)
     return Verification(
         plan,
@@ -169,23 +176,26 @@ def _as_readers_see(
     sample: ProofSample,
     expected: Mapping[str, int],
     counted: Collection[str],
+    read: WholeRows,
 ) -> Iterator[pa.RecordBatch]:
     """All rows in one scan; of tenants whose filter shows another number, what the filter shows."""
     counts = target.counts(generation, sorted(counted))
     odd = sorted(tenant for tenant in counted if counts.get(tenant, 0) != expected[tenant])
     names = pa.array(odd, pa.string())
-    for batch in target.scan(generation, sample=sample):
+    for batch in target.scan(generation, sample=sample, whole=read):
         yield batch.filter(pc.invert(pc.is_in(batch.column("tenant"), names))) if odd else batch
     for tenant in odd:
         yield from target.keys(generation, tenant, sample=sample)
 
 
 def _noting(
-    keys: Iterable[pa.RecordBatch], sample: ProofSample, noted: list[str]
+    keys: Iterable[pa.RecordBatch], sample: ProofSample, noted: list[str], read: WholeRows
 ) -> Iterator[pa.RecordBatch]:
-    """The same batches; ids that the sample has are noted in passing."""
+    """The same batches; rows that the sample has are noted in passing."""
     for batch in keys:
-        noted += [row_id for row_id in batch.column("id").to_pylist() if sample.has(row_id)]
+        names = [key for key in _names(batch) if sample.has(key[0])]
+        noted += [row_id for row_id, _ in names]
+        read.want(names)
         yield batch
 
 
@@ -197,8 +207,11 @@ def _contents(
     rows: pa.Table | None,
     excused: Mapping[RowKey, str],
     plan: Plan,
+    brought: Mapping[RowKey, StoredRow],
 ) -> tuple[int, dict[str, str]]:
     """Read some rows (a column `id`) whole, or all, and compare them with the lake's.
+
+    Those that are `brought` have been read.
 
     Returns:
         Rows compared; and id -> differing fields, of those that the plan does not write anyway.
@@ -218,10 +231,11 @@ def _contents(
             wanted = {
                 key: row for key, row in wanted_rows(part) if excused.get(key) != row["digest"]
             }
-            stored = target.whole_rows(generation, list(wanted))
+            missing = [key for key in wanted if key not in brought]
+            stored = target.whole_rows(generation, missing) if missing else {}
             compared += len(wanted)
             for key, row in wanted.items():
-                fields = differing_fields(row, stored.get(key))
+                fields = differing_fields(row, brought.get(key) or stored.get(key))
                 if fields and key not in planned:
                     differing[key[0]] = ", ".join(fields)
     return compared, dict(sorted(differing.items()))

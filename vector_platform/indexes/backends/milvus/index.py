@@ -55,7 +55,7 @@ from vector_platform.indexes.contract import (
 )
 from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.parallel import Parallel
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform.indexes.stored_rows import pages
 
 
@@ -218,12 +218,13 @@ class MilvusVectorIndex(VectorIndex):
         return stored_tenants(self._milvus, self._open(generation))
 
     def scan(
-        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
+        self,
+        generation: Generation,
+        *,
+        sample: ProofSample = EVERY_DIGEST,
+        whole: WholeRows | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Ids, tenants and all digests, which cost nothing, as tenants' filters find them.
-
-        An id that is stored more than once is named once for each copy.
-        """
+        """Ids, tenants and all digests, as tenants' filters find them; each copy of an id."""
         return scanned_keys(self._milvus, self._open(generation))
 
     def keys(

@@ -52,7 +52,7 @@ from vector_platform.indexes.contract import (
 )
 from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.parallel import Parallel
-from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
+from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform.indexes.stored_rows import by_tenant
 
 
@@ -161,8 +161,7 @@ class PineconeVectorIndex(VectorIndex):
 
     def mirrored(self, generation: Generation) -> Mirrored:
         """Aliases of tenants that stand for another generation, are missing, or one too many."""
-        index = self._indexes.find(generation)
-        if index is None:
+        if (index := self._indexes.find(generation)) is None:
             return Mirrored(0, behind=(f"there is no index {index_name(generation)}",))
         return alias_mirrors(index, generation)
 
@@ -220,24 +219,24 @@ class PineconeVectorIndex(VectorIndex):
     def fence(
         self, generation: Generation, *, others: bool = True, proof_follows: bool = False
     ) -> None:
-        """Wait until searches and fetches show every acknowledged write.
-
-        What a proof fetches it waits for itself: then that is not asked for twice.
-        """
+        """Wait until searches and fetches show every acknowledged write; a proof's wait itself."""
         self._waits(generation).fence(self._parallel, others=others, searches_only=proof_follows)
 
     def tenants(self, generation: Generation) -> list[str]:
         """Tenants with rows; a namespace counted as empty is looked into, counts may lag."""
         index = self._indexes.open(generation)
-        counts = index.namespaces()
-        found = tenants_in(counts, generation).items()
+        found = tenants_in(counts := index.namespaces(), generation).items()
         return sorted(tenant for tenant, name in found if counts[name] or index.has_documents(name))
 
     def scan(
-        self, generation: Generation, *, sample: ProofSample = EVERY_DIGEST
+        self,
+        generation: Generation,
+        *,
+        sample: ProofSample = EVERY_DIGEST,
+        whole: WholeRows | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Every namespace, a small one by one request."""
-        return self._reader(generation).scan(sample)
+        """Every namespace, a small one by one request, whole where its rows are read next."""
+        return self._reader(generation).scan(sample, whole or WholeRows())
 
     def keys(
         self, generation: Generation, tenant: str, *, sample: ProofSample = EVERY_DIGEST

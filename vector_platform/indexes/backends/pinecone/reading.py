@@ -23,7 +23,7 @@ from vector_platform.indexes.backends.pinecone.terms import (
 from vector_platform.indexes.backends.pinecone.waits import GenerationWaits
 from vector_platform.indexes.contract import Generation, RowKey, StoredRow
 from vector_platform.indexes.parallel import Parallel
-from vector_platform.indexes.proof_sample import ProofSample
+from vector_platform.indexes.proof_sample import ProofSample, WholeRows
 from vector_platform.indexes.stored_rows import key_batch
 
 # An answer may be 4 MB; 50 rows with 40 KiB of metadata and 3,072 dimensions are below it.
@@ -59,7 +59,7 @@ class RowReader:
         self._parallel = parallel
         self._waits = waits
 
-    def scan(self, sample: ProofSample) -> Iterator[pa.RecordBatch]:
+    def scan(self, sample: ProofSample, whole: WholeRows) -> Iterator[pa.RecordBatch]:
         """Every namespace: a small one by one fetch, if that shows as many rows as are counted.
 
         All others, and all where only a sample's digests are wanted, as `keys` has them.
@@ -71,9 +71,12 @@ class RowReader:
             tenant, namespace = item
             if not sample.everything or counts[namespace] > SMALL_NAMESPACE:
                 return None
-            stored = self._few(namespace)
+            as_whole = counts[namespace] <= ROWS_A_FETCH and whole.wants(tenant)
+            stored = self._few(namespace, ("*",) if as_whole else KEY_FIELDS)
             if stored is None or len(stored) != counts[namespace]:
                 return None
+            if as_whole:
+                whole.bring(_rows(stored, tenant))
             return _keys(stored, tenant)
 
         rows: list[Key] = []
@@ -130,11 +133,7 @@ class RowReader:
         """All fields of rows, whatever their names are."""
 
         def fetch(asked: RowsAsked) -> dict[RowKey, StoredRow]:
-            stored = self._named(asked, ("*",), "rows")
-            return {
-                (row_id, asked.tenant): pinecone_row(row.to_dict())
-                for row_id, row in stored.items()
-            }
+            return _rows(self._named(asked, ("*",), "rows"), asked.tenant)
 
         requests = rows_asked(rows, self._generation, ROWS_A_FETCH)
         found: dict[RowKey, StoredRow] = {}
@@ -157,11 +156,11 @@ class RowReader:
 
         return dict(zip(tenants, self._parallel.each(of, tenants), strict=True))
 
-    def _few(self, namespace: str) -> Mapping[str, Any] | None:
+    def _few(self, namespace: str, fields: Sequence[str] = KEY_FIELDS) -> Mapping[str, Any] | None:
         """What says of all rows of a namespace what they are; None when there are too many."""
         return self._waits.fetched(
             namespace,
-            lambda: self._index.fetch_few(namespace, KEY_FIELDS, most=SMALL_NAMESPACE),
+            lambda: self._index.fetch_few(namespace, fields, most=SMALL_NAMESPACE),
         )
 
     def _named(self, asked: RowsAsked, fields: Sequence[str], what: str) -> Mapping[str, Any]:
@@ -173,6 +172,11 @@ class RowReader:
             )
             or {}
         )
+
+
+def _rows(stored: Mapping[str, Any], tenant: str) -> dict[RowKey, StoredRow]:
+    """Fetched rows as they are served."""
+    return {(row_id, tenant): pinecone_row(row.to_dict()) for row_id, row in stored.items()}
 
 
 def _keys(stored: Mapping[str, Any], tenant: str) -> list[Key]:
