@@ -175,6 +175,7 @@ LOOK_ALIKE_FIELDS = {
     "text": "text",
     "tenant": "who \U0001f600",
     "region": {"value": "\u00a0\U0001f30d"},
+    "attributes": {"digest": "of '{{ it }}\"", "attr_x": "all"},
     "relations": {"cites": "cites"},
 }
 
@@ -183,6 +184,7 @@ def land_look_alikes(lake: Lake) -> None:
     """A document of every tenant, whose key and relation are that name too, through landing."""
     rows: list[Any] = [
         {"id": name, "text": "the same text", "who \U0001f600": name, "cites": [f"{name}?", name]}
+        | {"of '{{ it }}\"": name, "all": [name, ""]}
         for name in sorted(LOOK_ALIKES)
     ]
     rows += [{"id": f"bad {n}", "text": "t", "who \U0001f600": v} for n, v in enumerate(NO_TENANTS)]

@@ -84,6 +84,9 @@ def test_chunks_and_index_rows_keep_the_tenants_apart(served: tuple[Lake, Memory
         row for row in rows_of(lake.index_rows(MODEL, lake.snapshot())) if row["doc_id"] in _ours()
     ]
     assert {row["tenant"] for row in rows} == LOOK_ALIKES
+    for row in rows:
+        wanted = {"digest": row["tenant"], "attr_x": [row["tenant"], ""]}
+        assert json.loads(row["attributes"]) == wanted
     assert len({row["digest"] for row in rows}) == len({row["id"] for row in rows}) == len(rows)
     assert audit_chunks(lake) and not any(finding.rows for finding in audit_chunks(lake))
 

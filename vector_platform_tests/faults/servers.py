@@ -168,8 +168,8 @@ class PlainMilvus:
 class PlainPinecone:
     """The rows of a generation through the pinecone SDK alone."""
 
-    def __init__(self, url: str) -> None:
-        self._client = Pinecone(api_key=API_KEY, host=url)
+    def __init__(self, url: str, key: str = API_KEY) -> None:
+        self._client = Pinecone(api_key=key, host=url)
 
     def close(self) -> None:
         self._client.close()
