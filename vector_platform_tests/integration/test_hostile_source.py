@@ -122,11 +122,11 @@ def before(home: Deployment) -> dict[str, Any]:
     return {backend: whole(home, backend) for backend in BACKENDS}
 
 
-def plain(home: Deployment, backend: str) -> Any:
-    return servers.PLAIN[backend](
-        services.endpoint(home.data_dir, backend).uri,
-        **({"key": services.pinecone_api_key(home.data_dir)} if backend == "pinecone" else {}),
-    )
+def plain(home: Deployment, backend: str) -> servers.Plain:
+    url = services.endpoint(home.data_dir, backend).uri
+    if backend == "milvus":
+        return servers.PlainMilvus(url)
+    return servers.PlainPinecone(url, services.pinecone_api_key(home.data_dir))
 
 
 def test_every_value_lands_exactly_or_is_a_reject_and_both_backends_hold_the_rest(
