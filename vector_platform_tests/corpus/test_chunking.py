@@ -62,7 +62,7 @@ def test_passages_hold_all_the_text_in_order(body: str, title: str) -> None:
 @given(body=BODIES, title=TITLES)
 def test_no_passage_is_empty_or_over_the_budget(body: str, title: str) -> None:
     passages = SMALL.chunk(title, body)
-    assert bool(passages) == bool(squeezed(body) or squeezed(title))
+    assert bool(passages) == (not is_blank(body) or not is_blank(title))
     for passage in passages:
         assert passage == passage.strip() != ""
         assert SMALL.tokens(passage) <= SMALL.capacity(title)
