@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from vector_platform.cli import config, lake, model, search
+from vector_platform.cli import config, init, lake, model, search
 from vector_platform.cli.indexes import index, migrate
 from vector_platform.cli.output import harmless
 from vector_platform.cli.quality import drift, golden, quarantine
@@ -38,6 +38,7 @@ app.add_typer(release.app, name="release")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(drift.app, name="drift")
 app.add_typer(golden.app, name="golden")
+init.register(app)
 pipeline.register(app)
 drift_demo.register(app)
 search.register(app)

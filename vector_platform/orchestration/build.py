@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 
 import dagster as dg
 
@@ -44,18 +45,22 @@ from vector_platform.wiring import Platform, load_settings
 
 
 def build_definitions(
-    *, settings: Settings | None = None, resources: Mapping[str, object] | None = None
+    config: Path | None = None,
+    *,
+    settings: Settings | None = None,
+    resources: Mapping[str, object] | None = None,
 ) -> dg.Definitions:
     """A fresh `Definitions` of a deployment.
 
     Args:
-        settings: The deployment; read from `platform.yaml` when not given.
+        config: Its `platform.yaml`. Default: see `wiring.load_settings`.
+        settings: The deployment, where it has been read already.
         resources: Replacements by name; `platform` is the only one the project uses.
     """
     # Partitioned checks are a preview feature that the tests hold to what is needed of it.
     warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
-    settings = settings or load_settings()
+    settings = settings or load_settings(config)
     ingest_day = build_ingest_job(settings)
     repairs = build_repair_jobs(settings)
     return dg.Definitions(

@@ -1,0 +1,1 @@
+"""Your own assets, checks, jobs and components: a file or folder each, found by Dagster."""
