@@ -95,7 +95,7 @@ def build_definitions(
         schedules=build_schedules(settings, ingest_day),
         sensors=[
             *build_sensors(repairs, every_seconds=settings.schedules.sensor_seconds),
-            *build_run_sensors(every_seconds=settings.schedules.sensor_seconds),
+            *build_run_sensors(),
             *build_arrival_sensors(settings, ingest_day),
             *build_release_sensors(settings, reconcile_releases, monitor_releases),
             *build_model_sensors(

@@ -17,8 +17,12 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 # Asking the history of checks for one partition.
 from dagster._core.event_api import PartitionKeyFilter
 
-# What a run launcher answers to the daemon's question whether the process of a run is there.
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+# Why a run failed, as its tag says.
+from dagster._core.events import RunFailureReason
+
+# What a run launcher is given to start, and what it answers to the daemon's question whether the
+# process of a run is there.
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 
 # One evaluation of a check, as the instance keeps it.
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
@@ -26,8 +30,10 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 # Tags that Dagster puts on runs.
 from dagster._core.storage.tags import (
     AUTO_RETRY_RUN_ID_TAG,
+    GRPC_INFO_TAG,
     MAX_RETRIES_TAG,
     RETRY_ON_ASSET_OR_OP_FAILURE_TAG,
+    RUN_FAILURE_REASON_TAG,
     RUN_KEY_TAG,
     SENSOR_NAME_TAG,
     WILL_RETRY_TAG,
@@ -38,15 +44,19 @@ from dagster._time import get_current_datetime
 
 __all__ = [
     "AUTO_RETRY_RUN_ID_TAG",
+    "GRPC_INFO_TAG",
     "MAX_RETRIES_TAG",
     "RETRY_ON_ASSET_OR_OP_FAILURE_TAG",
+    "RUN_FAILURE_REASON_TAG",
     "RUN_KEY_TAG",
     "SENSOR_NAME_TAG",
     "WILL_RETRY_TAG",
     "AndAutomationCondition",
     "AssetCheckExecutionRecord",
     "CheckRunHealthResult",
+    "LaunchRunContext",
     "PartitionKeyFilter",
+    "RunFailureReason",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
     "get_current_datetime",

@@ -9,6 +9,7 @@ daemon marks such a run as failed and asks for it once more.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -18,8 +19,18 @@ from typing import Any
 import dagster as dg
 import psutil
 
-from vector_platform.orchestration.dagster_internals import CheckRunHealthResult, WorkerStatus
-from vector_platform.orchestration.runs.liveness import hold, is_gone, is_held
+from vector_platform.orchestration.dagster_internals import (
+    CheckRunHealthResult,
+    LaunchRunContext,
+    WorkerStatus,
+)
+from vector_platform.orchestration.runs.liveness import (
+    LAUNCHED_ON_TAG,
+    RunIsTaken,
+    hold,
+    is_gone,
+    is_held,
+)
 
 # Tag of a run: host and id of the process that executes it.
 PROCESS_TAG = "vector_platform/process"
@@ -46,6 +57,12 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of the run is gone")
 
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start a run, and say on which host."""
+        run_id = context.dagster_run.run_id
+        self._instance.add_run_tags(run_id, {LAUNCHED_ON_TAG: socket.gethostname()})
+        super().launch_run(context)
+
     def terminate(self, run_id: str) -> bool:
         """Tell a run to end, and end its process when it does not, or cannot be told."""
         try:
@@ -56,19 +73,26 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         patience = time.monotonic() + (ENDING_SECONDS if told else 0.0)
         while is_held(self._instance, run_id) and time.monotonic() < patience:
             time.sleep(0.1)
-        return _end_process(self._instance, run_id) or told
+        return end_process(self._instance, run_id) or told
 
 
-def _end_process(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """End the process that executes a run, if it is one of this host."""
+def end_process(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """End the process that executes a run, and all that it has started, if it is of this host."""
     run = instance.get_run_by_id(run_id)
     host, _, pid = (run.tags.get(PROCESS_TAG, "") if run else "").rpartition(":")
     # While the lock is held, its process is there, and the id is no other one's.
-    if host != socket.gethostname() or not is_held(instance, run_id):
+    is_ours = host == socket.gethostname() and pid != str(os.getpid())
+    if not is_ours or not is_held(instance, run_id):
         return False
-    process = psutil.Process(int(pid))
-    process.kill()
-    process.wait(ENDING_SECONDS)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int(pid))
+        # So that it starts nothing more meanwhile.
+        process.suspend()
+        tree = [process, *process.children(recursive=True)]
+        for one in tree:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(tree, ENDING_SECONDS)
     return True
 
 
@@ -87,10 +111,17 @@ class _HoldingExecutor(dg.Executor):
         return self._inner.step_dependency_config
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
-        """Execute the plan. The lock ends with the process, after the run's end is recorded."""
+        """Execute the plan. The lock ends with the process, after the run's end is recorded.
+
+        Raises:
+            RunIsTaken: Another process has executed this run, or it was given up while this one
+                was still loading: another run does its work.
+        """
         run, instance = plan_context.dagster_run, plan_context.instance
-        instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
         hold(instance, run.run_id)
+        if instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
+            raise RunIsTaken(f"run {run.run_id} was given up before its process was ready")
+        instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
         yield from self._inner.execute(plan_context, execution_plan)
 
 

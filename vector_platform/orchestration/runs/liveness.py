@@ -1,6 +1,7 @@
 """Whether the process that executes a run is still there: a lock that ends with its process.
 
-Belongs here: taking that lock, and asking for it.
+Belongs here: taking that lock, and asking for it; and, of a run that is only being started,
+whether who starts it is there.
 
 The operating system lets go of a lock when its holder ends, however it ends. So there is no
 process id that another process could have been given since, no start time that moves with the
@@ -10,29 +11,75 @@ folder of the instance, where process ids mean nothing.
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from filelock import FileLock, Timeout
 
-# A run is started a moment before its process has the lock. Whoever has none after that is gone.
-TAKING_SECONDS = 30.0
+from vector_platform.errors import TerminalError
+from vector_platform.orchestration.dagster_internals import GRPC_INFO_TAG
+
+# Tag of a run: the host that starts it.
+LAUNCHED_ON_TAG = "vector_platform/launched_on"
+
+# A run is started a moment before its process has the lock, and starting a moment before it is
+# known who starts it. Between them are writes to Dagster's database, which may be busy and is
+# waited for as long as 30 seconds. Whoever has said nothing after twice that is gone.
+TAKING_SECONDS = 60.0
+
+# Of a run that a process is to go on with. One of the command line has its lock before it is
+# recorded at all, so it may be gone before it is started.
+UNDER_WAY = (
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+
+# A code server of this host, or one beside it, takes a connection within this long, or is busy.
+_CONNECTING_SECONDS = 1.0
 
 # Locks of this process: let go of when it ends, so that a run is alive until its end is recorded.
 _held: dict[str, FileLock] = {}
 
 
+class RunIsTaken(TerminalError):
+    """A process executes this run, or did: no run is executed twice."""
+
+
 def hold(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Say that this process executes a run, until `let_go` or the end of the process."""
+    """Say that this process executes a run, until `let_go` or the end of the process.
+
+    Raises:
+        RunIsTaken: Another process executes this run, or did.
+    """
     file = _file(instance, run_id)
     file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file, thread_local=False)
-    lock.acquire(timeout=TAKING_SECONDS)  # somebody may just be asking for it
+    # It has its name only once it is locked: a file of that name that is free was let go of.
+    unnamed = file.with_name(f".{run_id}")
+    lock = FileLock(unnamed, thread_local=False)
+    taken = RunIsTaken(f"run {run_id} is executed by another process, or was")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise taken from error
+    try:
+        os.link(unnamed, file)
+    except FileExistsError as error:
+        lock.release()
+        raise taken from error
+    finally:
+        unnamed.unlink()
     _held[run_id] = lock
     for other in file.parent.iterdir():
-        run = instance.get_run_by_id(other.name)
-        if run is not None and run.is_finished:
+        other_id = other.name.removeprefix(".")
+        run = instance.get_run_by_id(other_id)
+        if (run is None or run.is_finished) and not is_held(instance, other_id):
             other.unlink(missing_ok=True)
 
 
@@ -56,16 +103,57 @@ def is_held(instance: dg.DagsterInstance, run_id: str) -> bool:
         return True
 
 
+def held_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Ids of the runs that a process says it executes."""
+    folder = _file(instance, "any").parent
+    names = [file.name for file in folder.iterdir()] if folder.exists() else []
+    return [name for name in sorted(names) if is_held(instance, name)]
+
+
 def is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a run is started and no process executes it."""
+    """Whether a run is starting or started, and nothing that could go on with it is there."""
     record = instance.get_run_record_by_id(run_id)
-    if record is None or record.dagster_run.status is not dg.DagsterRunStatus.STARTED:
+    if record is None:
         return False
-    if is_held(instance, run_id):
-        return False
+    status = record.dagster_run.status
     if _file(instance, run_id).exists():
+        return status in UNDER_WAY and not is_held(instance, run_id)
+    if status is dg.DagsterRunStatus.STARTED:
+        return time.time() - (record.start_time or 0.0) > TAKING_SECONDS
+    return status is dg.DagsterRunStatus.STARTING and _is_start_lost(instance, record.dagster_run)
+
+
+def _is_start_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the code server that was to start the process of a run is gone.
+
+    One that is there says itself when a process it has started ends. The process of one that is
+    gone may still be loading: Dagster lets it do nothing when its run has ended by then.
+    """
+    server = run.tags.get(GRPC_INFO_TAG)
+    if server is None:
+        launched = instance.get_run_stats(run.run_id).launch_time or 0.0
+        return time.time() - launched > TAKING_SECONDS
+    # The name of a socket means nothing on another host.
+    return run.tags.get(LAUNCHED_ON_TAG) == socket.gethostname() and not _listens(
+        json.loads(server)
+    )
+
+
+def _listens(address: Mapping[str, Any]) -> bool:
+    """Whether a server is there. Only a refusal says no: a busy one may not answer for long."""
+    try:
+        if path := address.get("socket"):
+            with socket.socket(socket.AF_UNIX) as asked:
+                asked.settimeout(_CONNECTING_SECONDS)
+                asked.connect(path)
+        else:
+            there = (address["host"], address["port"])
+            socket.create_connection(there, _CONNECTING_SECONDS).close()
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except OSError:
         return True
-    return time.time() - (record.start_time or 0.0) > TAKING_SECONDS
+    return True
 
 
 def _file(instance: dg.DagsterInstance, run_id: str) -> Path:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
+import psutil
 import pytest
 import yaml
 
+from vector_platform.orchestration.dagster_internals import GRPC_INFO_TAG
 from vector_platform.orchestration.runs import liveness
 from vector_platform.orchestration.runs.instance import dagster_yaml, open_instance
-from vector_platform.orchestration.runs.launcher import WatchedRunLauncher
-from vector_platform.orchestration.runs.recovery import end_abandoned_runs
+from vector_platform.orchestration.runs.launcher import WatchedRunLauncher, _HoldingExecutor
+from vector_platform.orchestration.runs.liveness import LAUNCHED_ON_TAG
+from vector_platform.orchestration.runs.recovery import (
+    LEAVING_SECONDS,
+    end_abandoned_runs,
+    end_stray_processes,
+)
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import settings_of, write_deployment
@@ -24,15 +38,23 @@ CHECKOUT = Path(__file__).parents[3]
 
 # A process that executes a run as the command line does, and stays in its step until it is killed.
 WORKER = """
+import os
+import socket
+import subprocess
 import sys
 from pathlib import Path
 import dagster as dg
 from vector_platform.orchestration.runs.instance import open_instance
+from vector_platform.orchestration.runs.launcher import PROCESS_TAG
 from vector_platform.orchestration.runs.liveness import hold
 from vector_platform.wiring import load_settings
 
 @dg.op
-def stays():
+def stays(context):
+    here = f"{socket.gethostname()}:{os.getpid()}"
+    context.instance.add_run_tags(context.run_id, {PROCESS_TAG: here})
+    # It ends with the standard input that both have, should it not be ended before.
+    subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"])
     print("in the step", flush=True)
     sys.stdin.read()
 
@@ -109,6 +131,118 @@ def test_a_run_that_says_nothing_of_its_process_is_ended_after_the_time_of_a_sta
         assert end_abandoned_runs(instance) == []
         monkeypatch.setattr(liveness, "TAKING_SECONDS", 0.0)
         assert end_abandoned_runs(instance) == [RUN]
+
+
+@dg.job
+def starting() -> None:
+    pass
+
+
+def launched(instance: dg.DagsterInstance, **tags: str) -> str:
+    """A run that the daemon has begun to start."""
+    run = instance.create_run_for_job(starting, tags=tags)
+    event = dg.DagsterEvent(
+        event_type_value=dg.DagsterEventType.PIPELINE_STARTING.value, job_name="starting"
+    )
+    instance.report_dagster_event(event, run_id=run.run_id)
+    return str(run.run_id)
+
+
+def by(address: dict[str, Any], host: str = socket.gethostname()) -> dict[str, str]:
+    """Tags of a run that the code server of an address was asked to start."""
+    return {GRPC_INFO_TAG: json.dumps(address), LAUNCHED_ON_TAG: host}
+
+
+def test_a_run_whose_start_died_with_its_code_server_is_ended_at_once(
+    instance: dg.DagsterInstance,
+) -> None:
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as local:
+        name = str(Path(short) / "s")
+        local.bind(name)
+        local.listen()
+        with socket.create_server(("127.0.0.1", 0)) as remote:
+            port = remote.getsockname()[1]
+            on_socket = launched(instance, **by({"host": "localhost", "socket": name}))
+            on_port = launched(instance, **by({"host": "127.0.0.1", "port": port}))
+            elsewhere = launched(instance, **by({"socket": "/none"}, host="another"))
+            # Servers that take a connection and answer nothing are busy.
+            assert end_abandoned_runs(instance) == []
+        local.close()
+        assert sorted(end_abandoned_runs(instance)) == sorted([on_socket, on_port])
+        removed = launched(instance, **by({"host": "localhost", "socket": "/none"}))
+        assert end_abandoned_runs(instance) == [removed]
+    left = instance.get_run_by_id(elsewhere)
+    assert left is not None and left.status is dg.DagsterRunStatus.STARTING
+
+
+def test_a_run_that_nobody_was_asked_to_start_is_ended_after_the_time_of_a_start(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = launched(instance)
+    assert end_abandoned_runs(instance) == []
+    monkeypatch.setattr(liveness, "TAKING_SECONDS", -1.0)
+    assert end_abandoned_runs(instance) == [run_id]
+
+
+def test_a_lock_has_its_name_only_once_it_is_held_and_is_taken_once(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look between the making of a file and its locking would take a living run for dead."""
+    held = []
+    link = os.link
+
+    def looked_at(source: Path, target: Path) -> None:
+        held.append(liveness.is_held(instance, RUN))
+        link(source, target)
+        held.append(liveness.is_held(instance, RUN))
+
+    monkeypatch.setattr(os, "link", looked_at)
+    liveness.hold(instance, RUN)
+    try:
+        assert held == [False, True]
+        assert liveness.held_runs(instance) == [RUN]
+        with pytest.raises(liveness.RunIsTaken):
+            liveness.hold(instance, RUN)
+        assert liveness.is_held(instance, RUN)
+    finally:
+        liveness.let_go(RUN)
+    # Nor after its holder has ended: its run was given up, and is another one's now.
+    with pytest.raises(liveness.RunIsTaken):
+        liveness.hold(instance, RUN)
+    assert [file.name for file in liveness._file(instance, RUN).parent.iterdir()] == [RUN]
+
+
+def test_a_run_that_was_given_up_while_its_process_was_loading_is_not_executed(
+    instance: dg.DagsterInstance,
+) -> None:
+    run = instance.create_run_for_job(starting, status=dg.DagsterRunStatus.STARTING)
+    instance.report_run_failed(run, "given up")
+    inner: Any = SimpleNamespace(execute=lambda *_: iter(["executed"]))
+    executor = _HoldingExecutor(inner)
+    context = SimpleNamespace(dagster_run=run, instance=instance)
+    with pytest.raises(liveness.RunIsTaken, match="given up"):
+        list(executor.execute(context, None))
+    liveness.let_go(run.run_id)
+
+
+def test_a_process_that_goes_on_after_its_run_has_ended_is_ended_with_all_it_started(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    with executing(settings) as process:
+        top = psutil.Process(process.pid)
+        tree = [top, *top.children(recursive=True)]
+        assert len(tree) > 1
+        run = instance.get_run_by_id(RUN)
+        assert run is not None
+        later = time.time() + 2 * LEAVING_SECONDS
+        assert end_stray_processes(instance, later) == []
+        instance.report_run_failed(run, "given up")
+        assert end_stray_processes(instance) == []
+        assert end_stray_processes(instance, later) == [RUN]
+        process.wait()
+        _, alive = psutil.wait_procs(tree, timeout=10)
+        assert alive == []
+        assert end_stray_processes(instance, later) == []
 
 
 def test_the_instance_watches_runs_bounds_them_and_tries_killed_ones_again(
