@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 from filelock import FileLock
 
+from vector_platform.local import supervisor as supervisor_module
 from vector_platform.local.supervisor import AlreadyRunning, Supervisor
 
 # Two children, each of which says its name and its process, and stays.
 SCRIPT = """
 import sys
 from pathlib import Path
+from vector_platform.local import supervisor as supervisor_module
 from vector_platform.local.supervisor import Supervisor
 
 child = (
@@ -78,3 +82,76 @@ def test_a_second_supervisor_of_the_same_folder_is_refused(tmp_path: Path) -> No
 def test_a_record_that_was_half_written_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "processes.json").write_text(json.dumps([[1, ["x"]]])[:5], encoding="utf-8")
     Supervisor({}, folder=tmp_path, say=print).run()
+
+
+def test_a_process_that_has_lost_its_own_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a web server whose code server was killed: it answers, and starts no run."""
+    monkeypatch.setattr(supervisor_module, "BEREFT_SECONDS", 0.5)
+    program = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "time.sleep(600)"
+    )
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        supervisor.stop()
+
+    supervisor = Supervisor(
+        {"one": [sys.executable, "-c", program]}, folder=tmp_path, say=say, parents={"one"}
+    )
+
+    watches = []
+
+    class Watch(supervisor_module._Children):
+        def __init__(self, pid: int) -> None:
+            super().__init__(pid)
+            watches.append(self)
+
+    monkeypatch.setattr(supervisor_module, "_Children", Watch)
+
+    def kill_the_child() -> None:
+        while not (watches and watches[0]._had_any):
+            time.sleep(0.05)
+        (child,) = watches[0]._parent.children()
+        child.kill()
+
+    killer = threading.Thread(target=kill_the_child)
+    killer.start()
+    supervisor.run()
+    killer.join()
+    assert said == ["one ended (its own process was killed); it is started again"]
+    assert psutil.Process().children() == []
+
+
+@pytest.mark.parametrize("fails", ["the program", "the record"])
+def test_what_cannot_be_started_for_a_while_is_started_when_it_can(
+    tmp_path: Path, fails: str
+) -> None:
+    """A machine that is out of processes or of disk for a moment must not end the daemon."""
+    program, record = tmp_path / "program", tmp_path / "processes.new"
+    command = [str(program), "-c", f"open({str(tmp_path / 'started')!r}, 'w')"]
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if not program.exists():
+            program.symlink_to(sys.executable)
+        if record.is_dir():
+            record.rmdir()
+        if (tmp_path / "started").exists():
+            supervisor.stop()
+
+    if fails == "the program":
+        assert not program.exists()
+    else:
+        program.symlink_to(sys.executable)
+        record.mkdir()
+    supervisor = Supervisor({"one": command}, folder=tmp_path, say=say)
+    supervisor.run()
+    assert (tmp_path / "started").exists()
+    assert ("No such file" if fails == "the program" else "Is a directory") in said[0]
+    assert psutil.Process().children() == []

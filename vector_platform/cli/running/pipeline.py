@@ -80,6 +80,9 @@ def ui(
         },
         folder=settings.data_dir / "ui",
         say=say,
+        # The web server answers without its code server, and starts no run. The daemon gets
+        # another one by itself.
+        parents={"web server"},
     ).run()
 
 

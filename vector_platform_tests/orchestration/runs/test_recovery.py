@@ -24,7 +24,8 @@ from vector_platform.orchestration.dagster_internals import GRPC_INFO_TAG
 from vector_platform.orchestration.runs import liveness
 from vector_platform.orchestration.runs.instance import dagster_yaml, open_instance
 from vector_platform.orchestration.runs.launcher import WatchedRunLauncher, _HoldingExecutor
-from vector_platform.orchestration.runs.liveness import LAUNCHED_ON_TAG
+from vector_platform.orchestration.runs.liveness import LAUNCHER_TAG, launcher_tags
+from vector_platform.orchestration.runs.processes import started_by_runs
 from vector_platform.orchestration.runs.recovery import (
     LEAVING_SECONDS,
     end_abandoned_runs,
@@ -38,23 +39,18 @@ CHECKOUT = Path(__file__).parents[3]
 
 # A process that executes a run as the command line does, and stays in its step until it is killed.
 WORKER = """
-import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 import dagster as dg
 from vector_platform.orchestration.runs.instance import open_instance
-from vector_platform.orchestration.runs.launcher import PROCESS_TAG
 from vector_platform.orchestration.runs.liveness import hold
 from vector_platform.wiring import load_settings
 
 @dg.op
-def stays(context):
-    here = f"{socket.gethostname()}:{os.getpid()}"
-    context.instance.add_run_tags(context.run_id, {PROCESS_TAG: here})
-    # It ends with the standard input that both have, should it not be ended before.
-    subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"])
+def stays():
+    # Should nobody end it, it ends by itself.
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     print("in the step", flush=True)
     sys.stdin.read()
 
@@ -114,10 +110,15 @@ def test_a_run_whose_process_was_killed_is_ended_by_the_next_command_and_by_the_
         assert run.status is dg.DagsterRunStatus.STARTED
         assert end_abandoned_runs(instance) == []
         assert launcher.check_run_worker_health(run).status.value == "RUNNING"
+        children = started_by_runs()[RUN]
         process.kill()
         process.wait()
         assert launcher.check_run_worker_health(run).status.value == "NOT_FOUND"
+        assert end_stray_processes(instance) == []
         assert end_abandoned_runs(instance) == [RUN]
+        # What it had started, such as a dbt build, is not in the way of the run that follows.
+        assert end_stray_processes(instance) == [RUN]
+        assert psutil.wait_procs(children, timeout=10)[1] == []
     ended = instance.get_run_by_id(RUN)
     assert ended is not None
     assert ended.status is dg.DagsterRunStatus.FAILURE
@@ -148,9 +149,14 @@ def launched(instance: dg.DagsterInstance, **tags: str) -> str:
     return str(run.run_id)
 
 
-def by(address: dict[str, Any], host: str = socket.gethostname()) -> dict[str, str]:
-    """Tags of a run that the code server of an address was asked to start."""
-    return {GRPC_INFO_TAG: json.dumps(address), LAUNCHED_ON_TAG: host}
+def asked(
+    instance: dg.DagsterInstance, address: dict[str, Any], host: str = socket.gethostname()
+) -> str:
+    """A run that the code server of an address was asked to start."""
+    run_id = launched(instance)
+    tags = {LAUNCHER_TAG: f"{host}:{run_id}", GRPC_INFO_TAG: json.dumps(address)}
+    instance.add_run_tags(run_id, tags)
+    return run_id
 
 
 def test_a_run_whose_start_died_with_its_code_server_is_ended_at_once(
@@ -162,17 +168,30 @@ def test_a_run_whose_start_died_with_its_code_server_is_ended_at_once(
         local.listen()
         with socket.create_server(("127.0.0.1", 0)) as remote:
             port = remote.getsockname()[1]
-            on_socket = launched(instance, **by({"host": "localhost", "socket": name}))
-            on_port = launched(instance, **by({"host": "127.0.0.1", "port": port}))
-            elsewhere = launched(instance, **by({"socket": "/none"}, host="another"))
+            on_socket = asked(instance, {"host": "localhost", "socket": name})
+            on_port = asked(instance, {"host": "127.0.0.1", "port": port})
+            elsewhere = asked(instance, {"socket": "/none"}, host="another")
             # Servers that take a connection and answer nothing are busy.
             assert end_abandoned_runs(instance) == []
         local.close()
         assert sorted(end_abandoned_runs(instance)) == sorted([on_socket, on_port])
-        removed = launched(instance, **by({"host": "localhost", "socket": "/none"}))
+        removed = asked(instance, {"host": "localhost", "socket": "/none"})
         assert end_abandoned_runs(instance) == [removed]
     left = instance.get_run_by_id(elsewhere)
     assert left is not None and left.status is dg.DagsterRunStatus.STARTING
+
+
+def test_a_retry_is_not_taken_for_the_run_that_died_before_it(
+    instance: dg.DagsterInstance,
+) -> None:
+    """Dagster gives it the tags of that run, which name a code server that is gone."""
+    dead = asked(instance, {"host": "localhost", "socket": "/none"})
+    before = instance.get_run_by_id(dead)
+    assert before is not None
+    retry = launched(instance, **before.tags)
+    assert end_abandoned_runs(instance) == [dead]
+    instance.add_run_tags(retry, launcher_tags(retry))
+    assert end_abandoned_runs(instance) == []
 
 
 def test_a_run_that_nobody_was_asked_to_start_is_ended_after_the_time_of_a_start(
