@@ -8,6 +8,8 @@ Run it:
 The first table is judged twice: by the trial, as the job `align_model` sees it (a sample,
 held-out contents), and on the whole corpus, which only a benchmark can afford. The corpora lie
 beside the repository (`../shared/data`); one that is not there is left out.
+
+Long, since both tables are made from the same lakes and fits.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Belongs here: the proof of the canaries; prints two tables and fails where a bar
 model is MiniLM, registered once; every mutation is asked once, and every benign run is asked in
 other conditions: threads, texts embedded before, another process's load, a model loaded anew.
 
+Long, since a mutation is a function of three lines, and there are 29 ways to change a model.
+
     python benchmarks/canaries.py [--quick] [--benign N]
 """
 

@@ -29,7 +29,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.drift import MONDAY, REFERENCE_DAYS, ROWS, World, interval, total  # noqa: E402
+from benchmarks.drift_world import MONDAY, REFERENCE_DAYS, ROWS, World, interval, total  # noqa: E402
 from benchmarks.measuring import PrintedTable, note  # noqa: E402 (runs from any folder)
 from vector_platform.quality.drift.window_test import Calendar  # noqa: E402
 from vector_platform.quality.sketches.days import Days  # noqa: E402

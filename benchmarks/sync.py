@@ -13,14 +13,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow as pa
 from measuring import (
     MIB,
@@ -31,32 +27,19 @@ from measuring import (
     measured,
     note,
 )
-from pydantic import SecretStr
-from synthetic import DIMENSION, MODEL, TENANTS, build_lake, change
+from sync_raw import INDEX, raw_step
+from sync_servers import BACKENDS, open_index, serving
+from synthetic import MODEL, build_lake, change
 
-from vector_platform.indexes.backends.milvus.rows import milvus_rows
-from vector_platform.indexes.backends.milvus.settings import MilvusSettings
-from vector_platform.indexes.backends.pinecone.rows import pinecone_documents
-from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
-from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.sync.context import SyncContext
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
-from vector_platform.local import services
 
-INDEX = "benchmark"
-BACKENDS = ("milvus", "milvus-server", "pinecone")
-# Rows each way of writing is tried with before the best one writes everything.
-TRIAL_ROWS = 8_000
-# Rows handed to the raw client at once.
-RAW_BATCH = 8_000
 # Rows that the best way writes before the full build; after it, all of them once more.
 RAW_ROWS = 100_000
 CHURN = (0.0, 0.001, 0.01)
-# Writes a batch of rows that are ready; returns the seconds that took.
-Way = Callable[[Generation, pa.RecordBatch], float]
 HEADER = (
     "lake, backend, step",
     "seconds",
@@ -101,177 +84,12 @@ class CountingLake(Lake):
 # -- steps, each run in a process of its own ----------------------------------------------------
 
 
-def open_index(folder: Path, backend: str) -> VectorIndex:
-    if backend != "pinecone":
-        from vector_platform.indexes.backends.milvus.index import MilvusVectorIndex
-
-        return MilvusVectorIndex(
-            uri=address(folder, backend), settings=MilvusSettings(), timeout_seconds=120
-        )
-    from vector_platform.indexes.backends.pinecone.index import PineconeVectorIndex
-
-    return PineconeVectorIndex(
-        host=address(folder, backend),
-        api_key=SecretStr(services.pinecone_api_key(folder)),
-        settings=PineconeSettings(),
-        timeout_seconds=120,
-    )
-
-
-def address(folder: Path, backend: str) -> str:
-    if backend == "milvus-server":
-        return (folder / backend / "url").read_text()
-    return str(services.endpoint(folder, backend).uri)
-
-
-def server_cpu(folder: Path, backend: str) -> float:
-    """CPU seconds that a server has used so far, with its child processes."""
-    if backend == "milvus-server":
-        pid = int((folder / backend / "pid").read_text())
-    else:
-        pid = services.endpoint(folder, backend).pid
-    server = psutil.Process(pid)
-    times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
-    return float(sum(one.user + one.system for one in times))
-
-
-@contextmanager
-def serving(folder: Path, backend: str) -> Iterator[None]:
-    """A server of the backend, with its data in the folder."""
-    if backend != "milvus-server":
-        try:
-            services.up(folder, names=[backend])
-            yield
-        finally:
-            services.down(folder)
-        return
-    from vector_platform_tests.milvus_server.process import MilvusServerProcess
-
-    server = MilvusServerProcess(folder / backend)
-    try:
-        server.start()
-        (folder / backend / "url").write_text(server.url)
-        (folder / backend / "pid").write_text(str(server.pid))
-        yield
-    finally:
-        server.kill()
-
-
 def lake_step(folder: Path, rows: int) -> None:
     build_lake(folder / "lake", rows)
 
 
 def change_step(folder: Path, rows: int, share: float, edition: int) -> int:
     return change(Lake(str(folder / "lake")), rows, share, edition=edition)
-
-
-def raw_step(folder: Path, backend: str, rows: int, known: str | None) -> dict[str, Any]:
-    """The client alone, with rows that are ready: its best way, unless known, with so many rows.
-
-    Only the client's calls are timed, not making its rows.
-    """
-    lake, target = Lake(str(folder / "lake")), open_index(folder, backend)
-    ways = _pinecone_ways(folder) if backend == "pinecone" else _milvus_ways(folder, backend)
-
-    def rates(name: str, way: Way, limit: int) -> tuple[float, float]:
-        """Rows a second, written and written until they can be searched."""
-        generation = Generation(INDEX, name, "raw.v1", DIMENSION)
-        target.create(generation)
-        seconds, done = 0.0, 0
-        batches = lake.index_rows(MODEL, lake.snapshot(), batch_rows=RAW_BATCH)
-        for batch in batches:
-            seconds += way(generation, batch)
-            done += batch.num_rows
-            if done >= limit:
-                break
-        batches.close()  # type: ignore[attr-defined]
-        started = time.perf_counter()
-        target.fence(generation)
-        fence = time.perf_counter() - started
-        target.drop(generation)
-        return done / seconds, done / (seconds + fence)
-
-    trials = {
-        name: rates(f"g{number:04d}", way, min(rows, TRIAL_ROWS))[0]
-        for number, (name, way) in enumerate(ways.items(), start=1)
-        if known is None
-    }
-    best = known or max(trials, key=lambda name: trials[name])
-    rate, searchable = rates("g1000", ways[best], rows)
-    return {"best": best, "trials": trials, "rate": rate, "searchable": searchable}
-
-
-def _milvus_ways(folder: Path, backend: str) -> dict[str, Way]:
-    from pymilvus import MilvusClient
-
-    from vector_platform.indexes.backends.milvus.names import collection_name
-
-    client = MilvusClient(address(folder, backend))
-    pool = ThreadPoolExecutor(2)
-
-    def way(method: str, size: int, requests: int) -> Way:
-        def write(generation: Generation, rows: pa.RecordBatch) -> float:
-            entities, _ = milvus_rows(rows, DIMENSION)
-            parts = [entities[start : start + size] for start in range(0, len(entities), size)]
-            name = collection_name(generation)
-            started = time.perf_counter()
-            send = getattr(client, method)
-            if requests == 1:
-                for part in parts:
-                    send(name, part)
-            else:
-                list(pool.map(lambda part: send(name, part), parts))
-            return time.perf_counter() - started
-
-        return write
-
-    return {
-        f"{method} {size}, {requests} at once": way(method, size, requests)
-        for method in ("insert", "upsert")
-        for size in (1000, 2000)
-        for requests in (1, 2)
-    }
-
-
-def _pinecone_ways(folder: Path) -> dict[str, Way]:
-    from pinecone import Pinecone
-
-    from vector_platform.indexes.backends.pinecone.names import namespace_name
-    from vector_platform.indexes.backends.pinecone.terms import index_name
-
-    client = Pinecone(
-        api_key=services.pinecone_api_key(folder), host=services.endpoint(folder, "pinecone").uri
-    )
-    opened: dict[str, Any] = {}
-    batches = count()
-
-    def way(size: int, requests: int) -> Way:
-        def write(generation: Generation, rows: pa.RecordBatch) -> float:
-            name = index_name(generation)
-            index = opened[name] = opened.get(name) or client.index(name)
-            # All rows of a batch to one namespace: whoever writes raw sorts by namespace first.
-            namespace = namespace_name(f"tenant-{next(batches) % TENANTS:02d}", generation.name)
-            documents, _ = pinecone_documents(rows, DIMENSION, lambda tenant: namespace)
-            started = time.perf_counter()
-            result = index.documents.batch_upsert(
-                namespace=namespace,
-                documents=documents[namespace],
-                batch_size=size,
-                max_concurrency=requests,
-                show_progress=False,
-            )
-            seconds = time.perf_counter() - started
-            if result.failed_items:
-                raise SystemExit(f"the raw client failed to write: {result.errors[:1]}")
-            return seconds
-
-        return write
-
-    return {
-        f"batch_upsert {size}, {requests} at once": way(size, requests)
-        for size in (200, 400)
-        for requests in (1, 4)
-    }
 
 
 def sync_step(folder: Path, backend: str, expect: str) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 from measuring import Cost, PrintedTable, clean_up_when_told_to_stop, measured, note
-from sync import BACKENDS, INDEX, address, open_index, server_cpu, serving, sync_step, verify_step
+from sync import sync_step, verify_step
+from sync_raw import INDEX
+from sync_servers import BACKENDS, address, open_index, server_cpu, serving
 from synthetic import DIMENSION, MODEL, build_lake, change
 
 from vector_platform.indexes.backends.pinecone.names import namespace_name

@@ -14,12 +14,12 @@ class BadChoice(TerminalError):
 
 
 def chosen_backends(settings: Settings, text: str) -> list[BackendName]:
-    """`both` (or `all`): every configured backend; otherwise the one that is named."""
+    """`all`: every configured backend; otherwise the one that is named."""
     known = list(settings.indexes.backends)
-    if text in ("both", "all"):
+    if text == "all":
         return known
     if text not in known:
-        raise BadChoice(f"--backend {text!r} is not one of {', '.join([*known, 'both'])}")
+        raise BadChoice(f"--backend {text!r} is not one of {', '.join([*known, 'all'])}")
     return [name for name in known if name == text]
 
 

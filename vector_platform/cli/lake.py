@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
 from vector_platform.masking import masked
 
@@ -50,22 +51,23 @@ def status(as_json: JsonFlag = False) -> None:
 
 
 @app.command()
+@launches("optimize_lake")
 def optimize() -> None:
     """Compact small files of every table."""
-    from vector_platform.wiring import Platform
-
-    for name, files in Platform.load().lake.optimize().items():
+    for name, files in launch(open_runs()).output.items():
         say(f"{name}: {files} small file(s) compacted")
 
 
 @app.command()
+@launches("vacuum_lake")
 def vacuum(
     retention_hours: Annotated[int, typer.Option(help="Keep what is younger.")] = 168,
 ) -> None:
     """Delete files nobody needs; snapshots that an index is built from stay readable."""
-    from vector_platform.wiring import Platform
+    from vector_platform.orchestration.lake.jobs import VacuumConfig
 
-    for name, files in Platform.load().lake.vacuum(retention_hours).items():
+    config = VacuumConfig(retention_hours=retention_hours)
+    for name, files in launch(open_runs(), config).output.items():
         say(f"{name}: {files} file(s) deleted")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Annotated
 
 import typer
 
 from vector_platform.cli.choices import chosen_models
+from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="See, make and retire model versions.")
@@ -57,25 +59,23 @@ def list_models(as_json: JsonFlag = False) -> None:
 
 
 @app.command()
+@launches("align_model")
 def align(
     source: Annotated[str, typer.Option("--from", help="Model version whose vectors are there.")],
     to: Annotated[str, typer.Option("--to", help="Model version to be served.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a provisional version of a new model from stored vectors, as a Dagster run.
+    """Make a provisional version of a new model from stored vectors.
 
     A map is fitted on contents embedded with both models and judged on others. Below
     upgrades.alignment_floor it is refused. No pointer moves.
     """
-    from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.models.jobs import AlignConfig
-    from vector_platform.wiring import Platform
 
-    runs = Runs(Platform.load())
+    runs = open_runs()
     settings = runs.platform.settings
     config = AlignConfig(old=chosen_models(settings, source)[0], new=chosen_models(settings, to)[0])
-    outcome = runs.job("align_model", {"align": config})
-    made = outcome.outputs["align"]
+    made = launch(runs, config).output
     if as_json:
         say_json(made)
         return
@@ -85,6 +85,7 @@ def align(
 
 
 @app.command()
+@launches("retrain")
 def retrain(
     model: Annotated[
         str | None, typer.Argument(help="Model version to improve; default: the live one.")
@@ -92,25 +93,21 @@ def retrain(
     reason: Annotated[str, typer.Option(help="Recorded with the run.")] = "asked for by hand",
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a new model version from golden queries and feedback, as a Dagster run.
+    """Train a new model version from golden queries and feedback.
 
     It must be better than its base on every gated metric, on queries whose documents were held
     out; else it is refused. The winner is embedded, indexed and proven, and its release asked for.
     """
-    import getpass
-
-    from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.remediation.retraining import RetrainConfig
-    from vector_platform.wiring import Platform
 
-    runs = Runs(Platform.load())
+    runs = open_runs()
     settings = runs.platform.settings
     config = RetrainConfig(
         model_version=chosen_models(settings, model)[0] if model else "",
         reason=reason,
         actor=getpass.getuser(),
     )
-    made = runs.job("retrain", {"train": config}).outputs["train"]
+    made = launch(runs, config).output
     if as_json:
         say_json(made)
         return
@@ -121,12 +118,12 @@ def retrain(
 
 
 @app.command()
+@launches("retire_model")
 def retire(
     model: Annotated[str, typer.Argument(help="A model version that the platform made.")],
 ) -> None:
     """Stop embedding and indexing a model version that the platform made itself."""
-    from vector_platform.models.local_versions import retire_model
-    from vector_platform.wiring import load_settings
+    from vector_platform.orchestration.models.jobs import RetireConfig
 
-    retire_model(load_settings().data_dir, model)
+    launch(open_runs(), RetireConfig(model_version=model))
     say(f"{model} is retired; its vectors stay in the lake")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-BackendOption = Annotated[str, typer.Option("--backend", help="A backend in use, or both.")]
+BackendOption = Annotated[str, typer.Option("--backend", help="A backend in use, or all.")]
 OverrideFreeze = Annotated[
     str, typer.Option("--override-freeze", help="Reason to release during a freeze; it is kept.")
 ]
@@ -28,11 +28,6 @@ ModelOption = Annotated[
 def say(line: str = "") -> None:
     """Print one line for people."""
     typer.echo(harmless(line))
-
-
-def say_aside(line: str) -> None:
-    """Print one line about what goes on, beside the output: on standard error."""
-    typer.echo(harmless(line), err=True)
 
 
 def say_json(value: Any) -> None:

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def search(
     text: Annotated[str, typer.Argument(help="What to look for.")],
-    backend: BackendOption = "both",
+    backend: BackendOption = "all",
     tenant: Annotated[str | None, typer.Option(help="Only this tenant; default all.")] = None,
     k: Annotated[int, typer.Option("-k", help="Number of hits.")] = 10,
     where: Annotated[

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError, TransientError
 
-Metric = Literal["cosine"]
 # Names of generations, as an expression: `g0001`.
 GENERATION_NAME: Final = r"g\d{4,}"
 # Who a row is and whom it is served to: (id, tenant).

@@ -74,11 +74,10 @@ class LakeTables:
         chunks_id, chunks = self.chunks.identity()
         return Snapshot(chunks, self.embeddings.version(), chunks_id)
 
-    def versions_by_day(self, chunks_version: int | None = None) -> VersionsByDay:
-        """The newest chunks (or a version of them), with the newest documents."""
-        chunks_id, newest = self.chunks.identity()
+    def versions_by_day(self) -> VersionsByDay:
+        """The newest chunks, with the newest documents."""
+        chunks_id, chunks = self.chunks.identity()
         documents_id, documents = self.documents.identity()
-        chunks = newest if chunks_version is None else chunks_version
         return VersionsByDay(chunks_id, chunks, documents_id, documents)
 
     # -- models -----------------------------------------------------------------------------

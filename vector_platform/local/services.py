@@ -69,11 +69,6 @@ class Endpoint:
     log: Path
     api_key: SecretStr | None
 
-    @property
-    def alive(self) -> bool:
-        """Whether the server answers now."""
-        return service_processes.is_healthy(self.name, self.uri, self.pid)
-
 
 @dataclass(frozen=True)
 class ServiceStatus:

@@ -6,9 +6,8 @@ Belongs here: the abstract base, and the path that all texts take (checks, promp
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +17,6 @@ from vector_platform.models.checks import text_problem, vector_problems
 from vector_platform.models.identity.fingerprint import Fingerprint
 
 Vectors = npt.NDArray[np.float32]
-
-# Texts sorted and batched together by `encode_stream`: enough that batches are full at every
-# length (16 lengths of up to 256 tokens), few enough to be a few MB.
-WINDOW = 4096
 
 
 @dataclass(frozen=True)
@@ -85,16 +80,6 @@ class Embedder(ABC):
         self._check_texts(texts)
         prompted = [self.fingerprint.query_prompt + text for text in texts]
         return self._checked(self._encode(prompted, stable=False, on_batch=None).vectors)
-
-    def encode_stream(self, texts: Iterable[str], *, window: int = WINDOW) -> Iterator[Vectors]:
-        """Vectors of documents without end: arrays of up to `window` rows, in order.
-
-        Memory is bounded by the window: inside it texts are sorted by length so that batches
-        hold little padding.
-        """
-        iterator = iter(texts)
-        while chunk := list(islice(iterator, window)):
-            yield self.encode_documents(chunk)
 
     def embed_documents(
         self, texts: Sequence[str], *, on_batch: Callable[[int], None] | None = None

@@ -15,14 +15,20 @@ from vector_platform.orchestration.corpus.checks import build_contract_checks
 from vector_platform.orchestration.corpus.chunks import build_chunks_asset
 from vector_platform.orchestration.corpus.marts import build_staging_assets
 from vector_platform.orchestration.corpus.quarantine_jobs import replay_slice
+from vector_platform.orchestration.indexes.adoption_jobs import adopt_index
 from vector_platform.orchestration.indexes.assets import build_index_assets
 from vector_platform.orchestration.indexes.checks import build_parity_checks
-from vector_platform.orchestration.indexes.jobs import build_ingest_job, build_repair_jobs
+from vector_platform.orchestration.indexes.jobs import (
+    build_ingest_job,
+    build_repair_jobs,
+    verify_index,
+)
 from vector_platform.orchestration.ingest.assets import build_raw_assets
 from vector_platform.orchestration.ingest.sensors import build_arrival_sensors
+from vector_platform.orchestration.lake.jobs import optimize_lake, vacuum_lake
 from vector_platform.orchestration.models.assets import build_embeddings_asset
 from vector_platform.orchestration.models.checks import build_model_checks
-from vector_platform.orchestration.models.jobs import align_model, replace_alignment
+from vector_platform.orchestration.models.jobs import align_model, replace_alignment, retire_model
 from vector_platform.orchestration.models.sensors import build_model_sensors
 from vector_platform.orchestration.quality.assets import build_quality_assets
 from vector_platform.orchestration.quality.drift_checks import build_drift_checks
@@ -34,6 +40,7 @@ from vector_platform.orchestration.releases.jobs import (
     monitor_releases,
     reconcile_releases,
 )
+from vector_platform.orchestration.releases.migration_jobs import migrate_index
 from vector_platform.orchestration.releases.sensors import build_release_sensors
 from vector_platform.orchestration.remediation.sensors import ANSWERS, build_sensors
 from vector_platform.orchestration.runs.launcher import holding_executor
@@ -83,6 +90,11 @@ def build_definitions(
         jobs=[
             ingest_day,
             *repairs,
+            verify_index,
+            adopt_index,
+            migrate_index,
+            optimize_lake,
+            vacuum_lake,
             *(job for answer in ANSWERS for job in answer.jobs),
             *RELEASE_JOBS,
             reconcile_releases,
@@ -91,6 +103,7 @@ def build_definitions(
             decide_golden_queries,
             align_model,
             replace_alignment,
+            retire_model,
         ],
         schedules=build_schedules(settings, ingest_day),
         sensors=[

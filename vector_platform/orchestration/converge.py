@@ -174,13 +174,13 @@ def _indexed(platform: Platform, model_version: str) -> bool:
 def _replace(runs: Runs, model_version: str) -> StageResult:
     """Give a provisional version's place to the true one as soon as that is complete."""
     config = ReplaceConfig(model_version=model_version)
-    done = runs.job("replace_alignment", {"replace": config})
+    done = runs.job("replace_alignment", config)
     settings = runs.platform.settings
     return StageResult(
         f"alignment {model_version}",
         True,
         settings.models[model_version].retired,
-        done.outputs["replace"],
+        done.output,
         done.run_id,
     )
 
@@ -189,8 +189,8 @@ def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:
     config = PromoteConfig(
         model_version=model_version or "", reason=reason, actor=ASKER, automatic=True
     )
-    done = runs.job("promote", {"promote_op": config})
-    outcomes = done.outputs["promote_op"]
+    done = runs.job("promote", config)
+    outcomes = done.output
     return StageResult(
         "release",
         True,

@@ -46,6 +46,12 @@ class RunOutcome:
     failed_checks: tuple[str, ...]
     outputs: Mapping[str, Any]
 
+    @property
+    def output(self) -> Any:
+        """What the only op of a job returned."""
+        (value,) = self.outputs.values()
+        return value
+
 
 class Runs:
     """Launches runs of one deployment."""
@@ -79,27 +85,24 @@ class Runs:
         )
 
     def job(
-        self,
-        name: str,
-        ops: Mapping[str, dg.Config] | None = None,
-        *,
-        partition: str | None = None,
+        self, name: str, config: dg.Config | None = None, *, partition: str | None = None
     ) -> RunOutcome:
         """Execute a job by name.
 
         Args:
             name: The job.
-            ops: Op name -> its configuration.
+            config: Of its first op.
             partition: Of a partitioned job.
 
         Raises:
             RunFailed: A step failed.
         """
-        return self._execute(
-            self.definitions.resolve_job_def(name),
-            run_config=dg.RunConfig(ops).to_config_dict() if ops else None,  # type: ignore[no-untyped-call, arg-type]
-            partition_key=partition,
-        )
+        job = self.definitions.resolve_job_def(name)
+        run_config = None
+        if config is not None:
+            first = job.nodes_in_topological_order[0].name
+            run_config = dg.RunConfig({first: config}).to_config_dict()  # type: ignore[no-untyped-call]
+        return self._execute(job, run_config=run_config, partition_key=partition)
 
     def _execute(
         self, job: dg.JobDefinition, *, run_config: Mapping[str, Any] | None, **options: Any

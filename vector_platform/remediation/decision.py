@@ -178,7 +178,7 @@ def _decide(
     holds: Mapping[Scope, str],
 ) -> ActionDecision:
     rules: ActionPolicy | None = getattr(policy, diagnosis.action, None)
-    if diagnosis.action in ("await_evidence", "watch"):
+    if diagnosis.action in ("await_evidence", "observe"):
         return ActionDecision(diagnosis, diagnosis.why)
     if rules is None or rules.by == "person":
         return ActionDecision(diagnosis, f"{diagnosis.why}; a person decides on {diagnosis.action}")

@@ -117,19 +117,19 @@ def distribution_moved(verdicts: Sequence[Verdict], limits: Limits) -> Iterator[
         if facts.get("global_alarm") is True:
             moved = _whole_moved(alarm)
             # A slice that is new for the most part may move the whole as well, if only a little.
-            if moved.instead != "watch" or not any(map(_acts, _slices(alarm))):
+            if moved.instead != "observe" or not any(map(_acts, _slices(alarm))):
                 yield moved
         elif facts.get("global_alarm") is not False or not _slices(alarm):
             yield Evidence(
                 f"the check failed ({facts.get('outcome', 'no outcome')}) but names neither the "
                 "whole nor a slice",
                 (alarm,),
-                "watch",
+                "observe",
             )
 
 
 def slice_moved(verdicts: Sequence[Verdict], limits: Limits) -> Iterator[Evidence]:
-    """Slices that alarm while the whole does not act; what has hardly changed is watched."""
+    """Slices that alarm while the whole does not act; what has hardly changed is only observed."""
     for alarm in _failed(verdicts)[:1]:
         whole_alarms = alarm.facts.get("global_alarm") is True
         whole = "has hardly changed" if whole_alarms else "is quiet"
@@ -146,7 +146,7 @@ def slice_moved(verdicts: Sequence[Verdict], limits: Limits) -> Iterator[Evidenc
             if not _acts(one):
                 why += ", which is below what acts"
             parts = {part: str(one.get(part, "")) for part in ("tenant", "source", "since")}
-            yield Evidence(why, (alarm,), None if _acts(one) else "watch", parts)
+            yield Evidence(why, (alarm,), None if _acts(one) else "observe", parts)
 
 
 def rules_out(verdict: Verdict) -> bool:
@@ -163,7 +163,7 @@ def number(facts: Mapping[str, Any], name: str) -> str:
 def _whole_moved(alarm: Verdict) -> Evidence:
     why = f"the distribution moved: at least {number(alarm.facts, 'novel_share_low')} of it is new"
     if alarm.facts.get("acts") is not True:
-        return Evidence(f"{why}, which is below what acts", (alarm,), "watch")
+        return Evidence(f"{why}, which is below what acts", (alarm,), "observe")
     missing = int(alarm.facts.get("days_missing") or 0)
     if missing:
         why += f"; {missing} more day(s) of it must come before they can be a reference"

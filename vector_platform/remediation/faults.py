@@ -26,7 +26,7 @@ Action = Literal[
     "accept_reference",
     "quarantine_slice",
     "await_evidence",
-    "watch",
+    "observe",
 ]
 
 
@@ -91,7 +91,7 @@ class Diagnosis:
 
     Attributes:
         kind: What is wrong.
-        action: What to do about it. `await_evidence` and `watch` do nothing.
+        action: What to do about it. `await_evidence` and `observe` do nothing.
         scope: What is affected, and nothing beyond it.
         why: The evidence in words.
         evaluation_ids: Measurements that prove it.

@@ -75,8 +75,8 @@ def _what_happens(kind: Kind, policy: Acting, backend: str) -> str:
 
 
 def with_owner(found: Diagnosis, settings: Settings) -> Diagnosis:
-    """A fault of one source names whom to tell; of what is only watched nobody is told."""
+    """A fault of one source names whom to tell; of what is only observed nobody is told."""
     source = found.scope.source
-    if source not in settings.sources or found.action == "watch":
+    if source not in settings.sources or found.action == "observe":
         return found
     return replace(found, why=f"{found.why}; owner: {settings.owner_of(source)}")

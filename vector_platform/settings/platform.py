@@ -135,11 +135,6 @@ class Settings(Section):
         sections = {name: self.indexes.section(name) for name in self.indexes.backends}
         return tuple(name for name, one in sections.items() if one is not None and one.is_embedded)
 
-    @property
-    def local_versions_dir(self) -> Path:
-        """Folder of the model versions that the platform made itself, one folder each."""
-        return self.data_dir / OWN_MODELS
-
 
 def _misnamed_models(models: Mapping[str, Model]) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, model in models.items():

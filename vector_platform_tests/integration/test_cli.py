@@ -18,6 +18,8 @@ from vector_platform.indexes.backends.milvus.names import collection_name
 from vector_platform.orchestration.check_results import CheckResult, newest_results
 from vector_platform.remediation.checks import PARITY
 from vector_platform.settings import BackendName
+from vector_platform_tests.cli.verbs import verbs
+from vector_platform_tests.integration.audit import Audit
 from vector_platform_tests.integration.damage import damage_milvus, damage_pinecone
 from vector_platform_tests.integration.deployments import (
     BACKENDS,
@@ -38,6 +40,13 @@ FROZEN = [{"name": "audit", "first_day": "2020-01-01"}]
 
 
 @pytest.fixture(scope="module")
+def audit(home: Deployment) -> Audit:
+    """What every command so far has launched; each is looked at when it ends."""
+    found: Audit = home.__dict__["audit"]
+    return found
+
+
+@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     root = tmp_path_factory.mktemp("cli")
     rows = [
@@ -55,6 +64,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with running(root, sources={"items": source}) as deployment:
         # The story begins before anything runs.
         assert deployment.cli("services", "down").code == 0
+        deployment.__dict__["audit"] = audit = Audit(deployment)
+        deployment.__dict__["cli"] = audit.cli
         yield deployment
 
 
@@ -138,7 +149,7 @@ def test_a_search_answers_from_both_backends_side_by_side(home: Deployment) -> N
     assert [result["hits"] for result in nobody] == [[], []]
     assert "the query is empty" in failed(home.cli("search", " "))
     assert "between 1 and 1000" in failed(home.cli("search", "x", "-k", "0"))
-    assert "milvus, pinecone, both" in failed(home.cli("search", "x", "--backend", "oracle"))
+    assert "milvus, pinecone, all" in failed(home.cli("search", "x", "--backend", "oracle"))
 
 
 def test_status_verbs_speak_to_people_and_machines(home: Deployment) -> None:
@@ -361,6 +372,34 @@ def test_care_of_the_lake_breaks_no_snapshot_in_use(home: Deployment) -> None:
         assert home.stored(backend) == home.desired()
 
 
+def test_the_live_model_is_built_on_another_backend_and_compared(home: Deployment) -> None:
+    moving = ("migrate", "--from", "milvus", "--to", "pinecone", "-k", "3")
+    told = ok(home.cli(*moving)).out
+    assert f": {ROWS} rows from the lake" in told and "equal to chunks@" in told
+    assert "no pointer has moved (--release asks for it)" in told
+    report = json.loads(ok(home.cli(*moving, "--json")).out)
+    assert (report["shadow"]["overlap"], report["request"]) == (1.0, None)
+    assert "name the same backend" in failed(
+        home.cli("migrate", "--from", "milvus", "--to", "milvus")
+    )
+
+
+def test_verbs_say_why_there_is_nothing_to_decide_or_to_make_here(home: Deployment) -> None:
+    assert "nothing to write" in ok(home.cli("index", "plan")).out
+    assert "no tenant or region was changed" in ok(home.cli("lake", "audit-tenants")).out
+    assert WORDS in ok(home.cli("model", "list")).out
+    assert json.loads(ok(home.cli("golden", "proposals", "--json")).out) == []
+    assert json.loads(ok(home.cli("golden", "health", "--json")).out) == {"queries": 0, "ill": []}
+    assert "without golden_queries" in failed(home.cli("golden", "accept", "p-none"))
+    assert "p-none" in failed(home.cli("golden", "reject", "p-none"))
+    assert "set retired: true in platform.yaml" in failed(home.cli("model", "retire", WORDS))
+    failed(home.cli("model", "align", "--from", WORDS, "--to", WORDS))
+    failed(home.cli("model", "retrain"))
+    failed(home.cli("drift", "accept", WORDS, "--reason", "as it is"))
+    failed(home.cli("release", "request", "other"))
+    assert "stays live" in ok(home.cli("release", "request", WORDS, "--backend", "milvus")).out
+
+
 def test_a_server_that_died_is_said_to_have_died(home: Deployment) -> None:
     import psutil
 
@@ -412,3 +451,7 @@ def test_an_index_that_another_hand_wrote_is_adopted_by_a_named_person(home: Dep
     ]
     assert "0 written, 0 deleted" in ok(home.cli("index", "sync", "--backend", "milvus")).out
     assert home.generation("milvus").status == "proven"
+
+
+def test_every_verb_that_changes_anything_has_launched_its_jobs(audit: Audit) -> None:
+    assert [verb for verb, jobs in verbs().items() if jobs and not audit.launched[verb]] == []

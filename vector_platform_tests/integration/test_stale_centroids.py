@@ -19,7 +19,7 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall.index_queries import NEW, OLD, stored_queries
-from vector_platform.quality.recall.index_recall import IndexRecall, measure
+from vector_platform.quality.recall.index_recall import IndexRecall, examine, judge
 from vector_platform_tests.integration.conftest import Server, open_index
 from vector_platform_tests.lake.building import (
     MODEL,
@@ -77,7 +77,7 @@ def add(lake: Lake, name: str, vectors: np.ndarray, *, day: int) -> None:
 def judged(lake: Lake, target: VectorIndex, state: GenerationState) -> IndexRecall:
     assert state.snapshot is not None
     queries = stored_queries(lake, MODEL, state.snapshot, built_at=state.created_at)
-    return measure(lake, target, state.identity, state.snapshot, queries, floor=FLOOR)
+    return judge(examine(lake, target, state.identity, state.snapshot, queries), floor=FLOOR)
 
 
 def test_recall_on_what_came_since_the_build_falls_and_a_rebuild_restores_it(

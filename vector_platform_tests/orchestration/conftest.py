@@ -16,7 +16,7 @@ import pytest
 
 from vector_platform.orchestration.runs import retries
 from vector_platform.remediation import checks
-from vector_platform.settings import Settings
+from vector_platform.settings import OWN_MODELS, Settings
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.acting import World
 from vector_platform_tests.orchestration.harness import (
@@ -53,7 +53,7 @@ def local_versions(root: Path) -> Iterator[None]:
     The data folder is that of all tests, so that the dbt project is parsed once.
     """
     yield
-    shutil.rmtree(settings_of(root).local_versions_dir, ignore_errors=True)
+    shutil.rmtree(settings_of(root).data_dir / OWN_MODELS, ignore_errors=True)
 
 
 @pytest.fixture

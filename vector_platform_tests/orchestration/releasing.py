@@ -54,14 +54,14 @@ class Service:
 
     def promote(self, model: str, **config: Any) -> dict[str, Any]:
         asked = PromoteConfig(model_version=model, **{"actor": "dan", **config})
-        done = self.runs.job("promote", {"promote_op": asked})
-        told: dict[str, Any] = done.outputs["promote_op"]["milvus"]
+        done = self.runs.job("promote", asked)
+        told: dict[str, Any] = done.output["milvus"]
         return told
 
     def decide(self, verb: str, request_id: str, actor: str, **config: Any) -> dict[str, Any]:
         asked = DecisionConfig(request_id=request_id, actor=actor, reason="because", **config)
-        done = self.runs.job(f"{verb}_release", {f"{verb}_op": asked})
-        told: dict[str, Any] = done.outputs[f"{verb}_op"][request_id]
+        done = self.runs.job(f"{verb}_release", asked)
+        told: dict[str, Any] = done.output[request_id]
         return told
 
     def shown(self, request_id: str = "") -> tuple[dict[str, Any], dict[str, str]]:
@@ -95,7 +95,7 @@ class Service:
             actor="reindex_on_lost_recall",
             automatic=True,
         )
-        self.runs.job("reindex", {"rebuild": config})
+        self.runs.job("reindex", config)
 
     def move_on(self) -> None:
         """One more content in the lake, under both model versions."""

@@ -30,7 +30,7 @@ from vector_platform_tests.some import some
 MODEL = "words.v1"
 BACKENDS = ("milvus", "pinecone")
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
-IDLE = ("await_evidence", "watch")
+IDLE = ("await_evidence", "observe")
 
 MOVED = {"global_alarm": True, "acts": True, "novel_share_low": 0.2, "slices_alarmed": []}
 SLIGHTLY = MOVED | {"acts": False, "novel_share_low": 0.01}
@@ -292,7 +292,7 @@ def test_a_slice_of_which_little_is_new_is_watched_beside_one_that_acts() -> Non
     found = look(but(verdict(DRIFT, False, **facts)))
     assert [(d.kind, d.action, d.scope.tenant) for d in found] == [
         ("slice_moved", "quarantine_slice", "iam"),
-        ("slice_moved", "watch", "s3"),
+        ("slice_moved", "observe", "s3"),
     ]
     assert "at least 0.01 of it is new, which is below what acts" in found[1].why
 
@@ -307,14 +307,14 @@ def test_a_slice_full_of_debris_is_called_that() -> None:
 def test_a_slice_without_a_bound_is_watched() -> None:
     facts = ONE_SLICE | {"slices_alarmed": [{"tenant": "iam", "source": "aws_api"}]}
     (found,) = look(but(verdict(DRIFT, False, **facts)))
-    assert (found.kind, found.action) == ("slice_moved", "watch")
+    assert (found.kind, found.action) == ("slice_moved", "observe")
 
 
 def test_a_slice_acts_where_the_whole_moves_too_little_to_act() -> None:
     (found,) = look(but(verdict(DRIFT, False, **SLIGHTLY | {"slices_alarmed": [IAM]})))
     assert (found.action, found.scope.tenant) == ("quarantine_slice", "iam")
     (found,) = look(but(verdict(DRIFT, False, **SLIGHTLY | {"slices_alarmed": [IAM | HARDLY]})))
-    assert (found.kind, found.action) == ("distribution_moved", "watch")
+    assert (found.kind, found.action) == ("distribution_moved", "observe")
     (found,) = look(but(verdict(DRIFT, False, **MOVED | {"slices_alarmed": [IAM]})))
     assert found.action == "accept_reference"
 
@@ -329,7 +329,7 @@ def test_a_moved_distribution_is_not_accepted_before_its_days_are_enough() -> No
 
 def test_an_alarm_whose_effect_is_below_policy_is_watched() -> None:
     (found,) = look(but(verdict(DRIFT, False, **SLIGHTLY)))
-    assert found.action == "watch"
+    assert found.action == "observe"
 
 
 @pytest.mark.parametrize("check", [CANARY, VECTORS, PARITY, RECALL, QUALITY])

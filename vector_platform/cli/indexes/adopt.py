@@ -1,27 +1,26 @@
 """`vector-platform index adopt`, and whose the generations of `index status` are.
 
-Belongs here: showing what adopting would change, and recording who decided it.
+Belongs here: showing what adopting would change.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vector_platform.cli.choices import chosen_backends
+from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import BackendOption, say
 
 if TYPE_CHECKING:
-    from vector_platform.indexes.ownership.adoption import Proposal
     from vector_platform.settings import BackendName
     from vector_platform.wiring import Platform
 
 
+@launches("adopt_index")
 def adopt(
-    backend: BackendOption = "both",
+    backend: BackendOption = "all",
     by: Annotated[str, typer.Option(help="Who decides it; recorded. Without it, only say.")] = "",
     reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
     accept_differences: Annotated[
@@ -29,48 +28,26 @@ def adopt(
     ] = 0,
 ) -> None:
     """Compare an index that is not this lake's with it; with --by and --reason, take it over."""
-    from vector_platform.indexes.ownership.adoption import Adopter
-    from vector_platform.lake.decisions import Decisions
-    from vector_platform.wiring import Platform
+    from vector_platform.orchestration.indexes.adoption_jobs import AdoptConfig
 
     if by and not reason:
         raise typer.BadParameter("--by needs --reason, which is recorded beside it")
-    platform = Platform.load()
-    for name in chosen_backends(platform.settings, backend):
-        sync = platform.index_sync(name, run_id="cli")
-        adopter = Adopter(
-            platform.lake,
-            platform.target(name),
-            sync.states,
-            spec=platform.index_spec(name),
-            run_id="cli",
-        )
-        with ExitStack() as locks:
-            for claim, _ in sync.ownership.looked_at():
-                held = sync.locks.writing(claim.generation.name).held(wait_seconds=0)
-                locks.enter_context(held)
-            proposals = adopter.proposals(datetime.now(UTC))
-            if not proposals:
-                say(f"{name}: everything of {sync.states.index} is this lake's")
-                continue
-            _say_proposals(name, proposals)
-            if not by:
-                say("  To take it over: --by NAME --reason WHY")
-                continue
-            adopter.require_accepted(proposals, accept_differences)
-            decisions = Decisions(platform.lake, run_id="cli")
-            for proposal in proposals:
-                theirs = proposal.claim.generation
-                decisions.record(
-                    "adopt",
-                    f"{name}/{theirs.index}/{theirs.name}",
-                    actor=by,
-                    why=reason,
-                    before=theirs.lake or "no lake",
-                    after=f"{proposal.differences} rows differ",
-                )
-            for state in adopter.adopt(proposals, now=datetime.now(UTC)):
-                say(f"{name} {state.generation}: this lake's; the next sync compares all of it")
+    runs = open_runs()
+    config = AdoptConfig(
+        backends=list(chosen_backends(runs.platform.settings, backend)),
+        actor=by,
+        reason=reason,
+        accept_differences=accept_differences,
+    )
+    for name, found in launch(runs, config).output.items():
+        for told in found["differs"]:
+            say(told)
+        if not found["differs"]:
+            say(f"{name}: everything of {found['index']} is this lake's")
+        elif not by:
+            say("  To take it over: --by NAME --reason WHY")
+        for generation in found["adopted"]:
+            say(f"{name} {generation}: this lake's; the next sync compares all of it")
 
 
 def whose(platform: Platform, backend: BackendName) -> dict[str, str]:
@@ -85,14 +62,3 @@ def whose(platform: Platform, backend: BackendName) -> dict[str, str]:
         claim.generation.name: "this lake" if objection is None else objection.partition(". ")[0]
         for claim, objection in found
     }
-
-
-def _say_proposals(backend: str, proposals: list[Proposal]) -> None:
-    for proposal in proposals:
-        theirs = proposal.claim.generation
-        name = f"{backend} {theirs.model_version} {theirs.name}"
-        say(f"{name} {proposal.objection.partition('. ')[0]}")
-        say(f"  against {proposal.proof.snapshot} of this lake: {proposal.proof.describe()}")
-        for kind, rows in proposal.proof.plan.samples().items():
-            if rows:
-                say(f"  {kind.replace('_', ' ')}: {', '.join(rows)}")

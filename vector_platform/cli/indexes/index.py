@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from vector_platform.cli.choices import chosen_backends, chosen_models
 from vector_platform.cli.indexes.adopt import adopt, whose
 from vector_platform.cli.indexes.plan import plan
+from vector_platform.cli.launching import ASSETS, launch, launches, open_runs
 from vector_platform.cli.output import (
     BackendOption,
     JsonFlag,
@@ -18,10 +19,6 @@ from vector_platform.cli.output import (
     say_json,
     say_table,
 )
-
-if TYPE_CHECKING:
-    from vector_platform.indexes.proof.verification import Verification
-    from vector_platform.indexes.sync.lag import Lag
 
 # Exit codes of `verify`, beside 0.
 DIFFERS = 2
@@ -93,18 +90,17 @@ def status(as_json: JsonFlag = False) -> None:
 
 
 @app.command()
+@launches(ASSETS)
 def sync(
-    backend: BackendOption = "both",
+    backend: BackendOption = "all",
     model: ModelOption = None,
     allow_delete: AllowDelete = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Bring indexes to the lake's newest snapshot, as a Dagster run."""
     from vector_platform.orchestration import keys
-    from vector_platform.orchestration.launch import Runs
-    from vector_platform.wiring import Platform
 
-    runs = Runs(Platform.load())
+    runs = open_runs()
     settings = runs.platform.settings
     facts = []
     for name in chosen_backends(settings, backend):
@@ -132,8 +128,9 @@ app.command()(plan)
 
 
 @app.command()
+@launches("verify_index")
 def verify(
-    backend: BackendOption = "both",
+    backend: BackendOption = "all",
     model: ModelOption = None,
     every_row: Annotated[
         bool,
@@ -155,58 +152,43 @@ def verify(
     searches say `degraded`, and the next sync or a repair compares all of it. 6: all are equal, and
     one to an older snapshot than the lake's newest; a sync brings it on.
     """
-    from vector_platform.indexes.sync.lag import lag_behind
-    from vector_platform.wiring import Platform
+    from vector_platform.orchestration.indexes.jobs import VerifyConfig
 
-    platform = Platform.load()
-    facts = []
-    for name in chosen_backends(platform.settings, backend):
-        checker = platform.index_sync(name, run_id="cli")
-        for model_version in chosen_models(platform.settings, model):
-            for state in platform.live_pointer(name).following(model_version):
-                proof = checker.verify(state, every_row=every_row)
-                lag = lag_behind(platform.lake, model_version, proof.snapshot)
-                facts.append(
-                    {
-                        "backend": name,
-                        "generation": state.generation,
-                        "model_version": model_version,
-                        "clean": proof.clean,
-                        **proof.facts(),
-                        **lag.facts(),
-                    }
-                )
-                if not as_json:
-                    _say_proof(f"{name} {model_version} {state.generation}", proof, lag)
+    runs = open_runs()
+    settings = runs.platform.settings
+    config = VerifyConfig(
+        model_version=chosen_models(settings, model)[0] if model else "",
+        backends=list(chosen_backends(settings, backend)),
+        every_row=every_row,
+    )
+    facts = launch(runs, config).output
     if as_json:
         say_json(facts)
+    else:
+        for fact in facts:
+            say(fact["summary"])
+            for kind, names in fact["samples"].items():
+                if names:
+                    say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
     if not all(fact["clean"] for fact in facts):
         raise typer.Exit(DIFFERS)
     if any(fact["behind"] for fact in facts):
         raise typer.Exit(EQUAL_TO_AN_OLDER_SNAPSHOT)
 
 
-def _say_proof(name: str, proof: Verification, lag: Lag) -> None:
-    verdict = "equal to" if proof.clean else "DIFFERS from"
-    say(f"{name}: {verdict} {proof.snapshot} ({proof.describe()}); {lag.describe()}")
-    for kind, names in proof.facts()["samples"].items():
-        if names:
-            say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
-
-
 @app.command()
+@launches("repair_*")
 def repair(
-    backend: BackendOption = "both", model: ModelOption = None, allow_delete: AllowDelete = 0
+    backend: BackendOption = "all", model: ModelOption = None, allow_delete: AllowDelete = 0
 ) -> None:
     """Rewrite exactly what differs from the lake, then verify again.
 
-    A run of the job repair_<backend> for each, so the check that failed is green afterwards.
+    The check that failed is green afterwards. Each backend is repaired by a run of its own job.
     """
-    from vector_platform.orchestration.indexes.jobs import RepairConfig, repair_op
-    from vector_platform.orchestration.launch import RunFailed, Runs
-    from vector_platform.wiring import Platform
+    from vector_platform.orchestration.indexes.jobs import RepairConfig
+    from vector_platform.orchestration.launch import RunFailed
 
-    runs = Runs(Platform.load())
+    runs = open_runs()
     settings = runs.platform.settings
     config = RepairConfig(
         model_version=chosen_models(settings, model)[0] if model else "",
@@ -215,7 +197,7 @@ def repair(
     failed = []
     for name in chosen_backends(settings, backend):
         try:
-            done = runs.job(f"repair_{name}", {repair_op(name): config}).outputs[repair_op(name)]
+            done = launch(runs, config, f"repair_{name}").output
         except RunFailed as error:
             failed.append(str(error))  # of one backend; another's is repaired all the same
             continue
@@ -229,20 +211,19 @@ def repair(
 
 
 @app.command()
+@launches("reindex")
 def rebuild(
     model: Annotated[str, typer.Option("--model", help="Model version to rebuild.")],
-    backend: BackendOption = "both",
+    backend: BackendOption = "all",
     reason: Annotated[str, typer.Option(help="Recorded with the release.")] = "asked for by hand",
     allow_shrink: Annotated[
         bool, typer.Option("--allow-shrink", help="Let a release take many rows from readers.")
     ] = False,
 ) -> None:
     """Build a new generation from the lake and release it where its model is live."""
-    from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
-    from vector_platform.wiring import Platform
 
-    runs = Runs(Platform.load())
+    runs = open_runs()
     settings = runs.platform.settings
     (model_version,) = chosen_models(settings, model)
     target = IndexTarget(
@@ -254,5 +235,5 @@ def rebuild(
         actor=getpass.getuser(),
         allow_shrink=allow_shrink,
     )
-    outcome = runs.job("reindex", {"rebuild": config})
-    say(f"run {outcome.run_id} built {outcome.outputs['rebuild']}")
+    outcome = launch(runs, config)
+    say(f"run {outcome.run_id} built {outcome.output}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    backend: BackendOption = "both", model: ModelOption = None, as_json: JsonFlag = False
+    backend: BackendOption = "all", model: ModelOption = None, as_json: JsonFlag = False
 ) -> None:
     """Say what a sync would write and delete, and what it would cost. Writes nothing."""
     from vector_platform.wiring import Platform

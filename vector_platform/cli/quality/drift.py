@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from vector_platform.cli.choices import chosen_models
+from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import JsonFlag, say, say_json
 
 app = typer.Typer(no_args_is_help=True, help="Say what counts as normal.")
 
 
 @app.command()
+@launches("recalibrate_reference")
 def accept(
     model: Annotated[str, typer.Argument(help="Model version whose stream has moved.")],
     reason: Annotated[str, typer.Option(help="Why; kept for good.")],
@@ -32,15 +34,13 @@ def accept(
 ) -> None:
     """Accept what is new: later days are compared with these, and not with those of before.
 
-    A run of the job recalibrate_reference. Without --from and --to the days are the newest since
+    Without --from and --to the days are the newest since
     the move, at most quality.drift_reference_days; fewer than 28 are refused. Golden queries are
     proposed for what the old reference does not explain: vector-platform golden proposals.
     """
-    from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.remediation.recalibration import RecalibrateConfig
-    from vector_platform.wiring import Platform
 
-    runs = Runs(Platform.load())
+    runs = open_runs()
     (model_version,) = chosen_models(runs.platform.settings, model)
     config = RecalibrateConfig(
         model_versions=[model_version],
@@ -49,8 +49,7 @@ def accept(
         reason=reason,
         actor=getpass.getuser(),
     )
-    done = runs.job("recalibrate_reference", {"recalibrate": config})
-    accepted = done.outputs["recalibrate"][model_version]
+    accepted = launch(runs, config).output[model_version]
     if as_json:
         say_json(accepted)
         return

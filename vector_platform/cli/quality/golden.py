@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Golden queries: their health, and proposed ones.")
@@ -72,35 +73,28 @@ def health(as_json: JsonFlag = False) -> None:
 
 
 @app.command()
+@launches("decide_golden_queries")
 def accept(
     proposal_ids: Ids, reason: Reason = "asked for by hand", as_json: JsonFlag = False
 ) -> None:
-    """Make proposals golden queries. What asks with golden queries asks with them from then on.
-
-    A run of the job decide_golden_queries.
-    """
+    """Make proposals golden queries. What asks with golden queries asks with them from then on."""
     _decide({"accept": proposal_ids}, reason, as_json=as_json)
 
 
 @app.command()
+@launches("decide_golden_queries")
 def reject(
     proposal_ids: Ids, reason: Reason = "asked for by hand", as_json: JsonFlag = False
 ) -> None:
-    """Refuse proposals, or take back accepted ones. Their documents are not proposed again.
-
-    A run of the job decide_golden_queries.
-    """
+    """Refuse proposals, or take back accepted ones. Their documents are not proposed again."""
     _decide({"reject": proposal_ids}, reason, as_json=as_json)
 
 
 def _decide(decided: dict[str, list[str]], reason: str, *, as_json: bool) -> None:
-    from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.quality.golden_jobs import GoldenConfig
-    from vector_platform.wiring import Platform
 
     config = GoldenConfig(**decided, reason=reason, actor=getpass.getuser())
-    runs = Runs(Platform.load())
-    done = runs.job("decide_golden_queries", {"decide": config}).outputs["decide"]
+    done = launch(open_runs(), config).output
     if as_json:
         say_json(done)
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Keep bad documents from readers until mended.")
@@ -45,6 +46,7 @@ def list_(
 
 
 @app.command()
+@launches("quarantine_slice")
 def add(
     reason: Why,
     source: Annotated[str, typer.Option(help="Documents of this source.")] = "",
@@ -57,12 +59,10 @@ def add(
 ) -> None:
     """Keep documents from readers: they stay in the lake, and have no chunks.
 
-    A run of the job quarantine_slice. An index deletes them with its next sync; more than
+    An index deletes them with its next sync; more than
     guard.max_delete_share of it has to be let through with --allow-delete.
     """
     from vector_platform.orchestration.corpus.quarantine_jobs import QuarantineConfig, SliceConfig
-    from vector_platform.orchestration.launch import Runs
-    from vector_platform.wiring import Platform
 
     day = since.date().isoformat() if since else ""
     config = QuarantineConfig(
@@ -70,9 +70,7 @@ def add(
         reason=reason,
         actor=getpass.getuser(),
     )
-    runs = Runs(Platform.load())
-    done = runs.job("quarantine_slice", {"quarantine": config})
-    (held,) = done.outputs["quarantine"]
+    (held,) = launch(open_runs(), config).output
     if as_json:
         say_json(held)
         return
@@ -80,6 +78,7 @@ def add(
 
 
 @app.command()
+@launches("replay_slice")
 def replay(
     quarantine_ids: Annotated[list[str], typer.Argument(help="From `quarantine list`.")],
     reason: Why,
@@ -90,18 +89,15 @@ def replay(
 ) -> None:
     """End quarantines: their documents are cut and embedded as they have been landed by now.
 
-    A run of the job replay_slice. Mend the source first, and land it again with `vector-platform
+    Mend the source first, and land it again with `vector-platform
     run`: documents in quarantine follow their source, too.
     """
     from vector_platform.orchestration.corpus.quarantine_jobs import ReplayConfig
-    from vector_platform.orchestration.launch import Runs
-    from vector_platform.wiring import Platform
 
     config = ReplayConfig(
         quarantines=quarantine_ids, reason=reason, actor=getpass.getuser(), as_is=as_is
     )
-    runs = Runs(Platform.load())
-    done = runs.job("replay_slice", {"replay": config}).outputs["replay"]
+    done = launch(open_runs(), config).output
     if as_json:
         say_json(done)
         return

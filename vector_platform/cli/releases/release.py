@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_models
+from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import (
     AllowShrink,
     BackendOption,
     JsonFlag,
     OverrideFreeze,
     say,
-    say_aside,
     say_json,
     say_table,
 )
@@ -92,27 +92,26 @@ def _mirrored(platform: Platform, backend: BackendName) -> Mirrored:
 
 
 @app.command()
+@launches("promote")
 def promote(
     model: Annotated[
         str | None, typer.Argument(help="Model version; default: the best by its evaluations.")
     ] = None,
-    backend: BackendOption = "both",
+    backend: BackendOption = "all",
     reason: Reason = "asked for by hand",
     override_freeze: OverrideFreeze = "",
     allow_shrink: AllowShrink = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask for a model version to go live, as a Dagster run; exit 2 when it may not yet.
+    """Ask for a model version to go live; exit 2 when it may not yet.
 
     What the policy lets through is live afterwards. Where no approvers are named, a gate that
     cannot tell is yours to decide, and asking says yes. Over several backends it is one request;
     asking again completes what is missing.
     """
-    from vector_platform.orchestration.launch import Runs
     from vector_platform.orchestration.releases.jobs import PromoteConfig
-    from vector_platform.wiring import Platform
 
-    runs = Runs(Platform.load())
+    runs = open_runs()
     settings = runs.platform.settings
     config = PromoteConfig(
         model_version=chosen_models(settings, model)[0] if model else "",
@@ -122,7 +121,7 @@ def promote(
         override_freeze=override_freeze,
         allow_shrink=allow_shrink,
     )
-    outcomes = runs.job("promote", {"promote_op": config}).outputs["promote_op"]
+    outcomes = launch(runs, config).output
     if as_json:
         say_json(outcomes)
     else:
@@ -133,8 +132,9 @@ def promote(
 
 
 @app.command()
+@launches("roll_back")
 def rollback(
-    backend: BackendOption = "both",
+    backend: BackendOption = "all",
     to: Annotated[
         str,
         typer.Option(help="Generation to make live; default: the one before the newest release."),
@@ -151,28 +151,22 @@ def rollback(
     Over several backends it is one request. Repeating it completes what is missing, and never turns
     forward again. It waits for no build.
     """
-    from vector_platform.releases.requests.rollback import go_back
-    from vector_platform.wiring import Platform
+    from vector_platform.orchestration.releases.jobs import RollbackConfig
 
     if to and before:
         raise BadChoice("--to and --before both name where to go: give one")
-    platform = Platform.load()
-    try:
-        outcomes = go_back(
-            [
-                platform.release_service(name, run_id="cli", progress=say_aside)
-                for name in chosen_backends(platform.settings, backend)
-            ],
-            actor=getpass.getuser(),
-            reason=reason,
-            allow_shrink=allow_shrink,
-            to=to or None,
-            before=before or None,
-        )
-    finally:
-        platform.close()
+    runs = open_runs()
+    config = RollbackConfig(
+        actor=getpass.getuser(),
+        reason=reason,
+        backends=list(chosen_backends(runs.platform.settings, backend)),
+        to=to,
+        before=before,
+        allow_shrink=allow_shrink,
+    )
+    outcomes = launch(runs, config).output
     if as_json:
-        say_json([outcome.facts() for outcome in outcomes])
+        say_json(list(outcomes.values()))
         return
-    for outcome in outcomes:
-        say(f"{outcome.backend}: {outcome.describe()}: {reason}")
+    for name, outcome in outcomes.items():
+        say(f"{name}: {outcome['summary']}: {reason}")

@@ -1,32 +1,29 @@
 """`vector-platform release requests|show|request|approve|reject`, and `decisions`.
 
-Belongs here: the verbs of the release service. They act directly, not as Dagster runs: a decision
-must not wait for a queue. The same verbs are jobs for people in the UI.
+Belongs here: the verbs of the release service, and the record of what was decided.
 """
 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_models
+from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import (
     AllowShrink,
     BackendOption,
     JsonFlag,
     OverrideFreeze,
     say,
-    say_aside,
     say_json,
     say_table,
 )
 
 if TYPE_CHECKING:
     from vector_platform.releases.requests.requests import ReleaseRequest
-    from vector_platform.releases.requests.service import ReleaseService
     from vector_platform.wiring import Platform
 
 RequestId = Annotated[
@@ -137,39 +134,33 @@ def _show_part(platform: Platform, part: ReleaseRequest, *, as_html: bool) -> No
         say(f"{when} {decision.actor}: {decision.what}, {decision.why}")
 
 
+@launches("promote")
 def request(
     model: Annotated[str, typer.Argument(help="Model version whose newest generation to release.")],
-    backend: BackendOption = "both",
+    backend: BackendOption = "all",
     reason: Why = "asked for by hand",
     override_freeze: OverrideFreeze = "",
     allow_shrink: AllowShrink = False,
 ) -> None:
     """Ask for a release; what the policy lets through is live afterwards."""
-    from vector_platform.releases.requests.policy import overrides_of
-    from vector_platform.releases.requests.promotion import promote_model
-    from vector_platform.wiring import Platform
+    from vector_platform.orchestration.releases.jobs import PromoteConfig
 
-    platform = Platform.load()
-    (model_version,) = chosen_models(platform.settings, model)
-    try:
-        outcomes = promote_model(
-            [
-                platform.release_service(name, run_id="cli", progress=say_aside)
-                for name in chosen_backends(platform.settings, backend)
-            ],
-            model_version=model_version,
-            candidates=list(platform.settings.active_models),
-            actor=getpass.getuser(),
-            reason=reason,
-            accept_undecided=False,
-            overrides=overrides_of(override_freeze, reason if allow_shrink else ""),
-        )
-        for outcome in outcomes:
-            say(f"{outcome.backend}: {outcome.describe()}")
-    finally:
-        platform.close()
+    runs = open_runs()
+    settings = runs.platform.settings
+    config = PromoteConfig(
+        model_version=chosen_models(settings, model)[0],
+        backends=list(chosen_backends(settings, backend)),
+        reason=reason,
+        actor=getpass.getuser(),
+        accept_undecided=False,
+        override_freeze=override_freeze,
+        allow_shrink=allow_shrink,
+    )
+    for name, outcome in launch(runs, config).output.items():
+        say(f"{name}: {outcome['summary']}")
 
 
+@launches("approve_release")
 def approve(
     request_id: RequestId,
     reason: Why = "approved by hand",
@@ -177,30 +168,33 @@ def approve(
     allow_shrink: AllowShrink = False,
 ) -> None:
     """Approve a request; it is released when nothing else is in its way. Exit 2 while it waits."""
-    from vector_platform.releases.requests.policy import overrides_of
-    from vector_platform.wiring import Platform
-
-    platform = Platform.load()
-    me = getpass.getuser()
-    reconciled = []
-    for part, service in _parts(platform, request_id):
-        for what, why in overrides_of(override_freeze, reason if allow_shrink else "").items():
-            service.override(part, what, actor=me, reason=why)
-        reconciled.append(service.approve(part, actor=me, reason=reason))
-        say(reconciled[-1].describe())
-    platform.close()
-    if any(one.request.open for one in reconciled):
+    if any(told["waits"] for told in _decide(request_id, reason, override_freeze, allow_shrink)):
         raise typer.Exit(2)
 
 
+@launches("reject_release")
 def reject(request_id: RequestId, reason: Why) -> None:
     """Reject a request, or withdraw your own."""
-    from vector_platform.wiring import Platform
+    _decide(request_id, reason)
 
-    platform = Platform.load()
-    for part, service in _parts(platform, request_id):
-        say(service.reject(part, actor=getpass.getuser(), reason=reason).describe())
-    platform.close()
+
+def _decide(
+    request_id: str, reason: str, override_freeze: str = "", allow_shrink: bool = False
+) -> list[dict[str, Any]]:
+    """Launch the verb's job; says and returns what became of the parts."""
+    from vector_platform.orchestration.releases.jobs import DecisionConfig
+
+    config = DecisionConfig(
+        request_id=request_id,
+        actor=getpass.getuser(),
+        reason=reason,
+        override_freeze=override_freeze,
+        allow_shrink=allow_shrink,
+    )
+    parts = list(launch(open_runs(), config).output.values())
+    for told in parts:
+        say(told["summary"])
+    return parts
 
 
 def decisions(
@@ -245,13 +239,3 @@ def decisions(
             for decision in found
         ],
     )
-
-
-def _parts(platform: Platform, request_id: str) -> Iterator[tuple[str, ReleaseService]]:
-    """The parts of a request, each with its release service; of several, those that are open."""
-    from vector_platform.releases.requests.requests import ReleaseRequests
-
-    parts = ReleaseRequests(platform.lake).parts(request_id)
-    for part in [one for one in parts if one.open] or parts:
-        (backend,) = chosen_backends(platform.settings, part.backend)
-        yield part.request_id, platform.release_service(backend, run_id="cli", progress=say_aside)

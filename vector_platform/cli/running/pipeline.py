@@ -12,9 +12,11 @@ from typing import Annotated
 
 import typer
 
-from vector_platform.cli.choices import chosen_backends
+from vector_platform.cli.launching import ASSETS, launch, launches, open_runs
 from vector_platform.cli.output import say
 
+# Jobs of the stages that bring everything up to date.
+STAGES = ("ingest_day", ASSETS, "promote", "replace_alignment")
 DEMO_QUESTION = "rotate the encryption key of a secret"
 
 
@@ -25,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command()(ui)
 
 
+@launches(*STAGES)
 def run(
     day: Annotated[
         str | None, typer.Option(help="Partition to land, YYYY-MM-DD; default today (UTC).")
@@ -34,6 +37,7 @@ def run(
     _converge(_parse_day(day))
 
 
+@launches(*STAGES, "approve_release")
 def demo() -> None:
     """The main job on embedded servers: from sources to a search that answers from both."""
     from vector_platform.cli.search import search
@@ -47,7 +51,7 @@ def demo() -> None:
     _approve_waiting()
     if not changed:
         say("nothing to do: sources, lake and both indexes are as the last run left them")
-    search(DEMO_QUESTION, backend="both", tenant=None, k=5, as_json=False)
+    search(DEMO_QUESTION, backend="all", tenant=None, k=5, as_json=False)
     say(f"demo done in {time.monotonic() - started:.0f} s; `make ui` shows these runs")
 
 
@@ -89,17 +93,15 @@ def ui(
 def _converge(day: date) -> bool:
     """Print every stage as it ends; True when any of them changed something."""
     from vector_platform.orchestration.converge import converge
-    from vector_platform.orchestration.launch import Runs
-    from vector_platform.wiring import Platform
 
-    platform = Platform.load()
-    changed = False
+    runs = open_runs()
+    platform, changed = runs.platform, False
     try:
         # Before anything is done: the backends are needed last, long after sources have landed.
         for backend in platform.settings.indexes.backends:
             platform.target(backend)
         started = time.monotonic()
-        for stage in converge(Runs(platform), day):
+        for stage in converge(runs, day):
             seconds = time.monotonic() - started
             say(f"[{seconds:5.1f} s] {stage.name}: {stage.summary}")
             for check in stage.failed_checks:
@@ -116,22 +118,22 @@ def _approve_waiting() -> None:
     Outside a demo such a request waits for somebody to look at the report of its gates.
     """
     from vector_platform.orchestration.converge import ASKER
+    from vector_platform.orchestration.releases.jobs import DecisionConfig
     from vector_platform.releases.requests.requests import ReleaseRequests
-    from vector_platform.wiring import Platform
 
-    platform = Platform.load()
+    runs = open_runs()
     try:
-        for request in ReleaseRequests(platform.lake).all():
+        for request in ReleaseRequests(runs.platform.lake).all():
             if request.open and request.requester == ASKER:
-                (backend,) = chosen_backends(platform.settings, request.backend)
-                reconciled = platform.release_service(backend, run_id="cli").approve(
-                    request.request_id, actor=getpass.getuser(), reason="seen in the demo"
+                config = DecisionConfig(
+                    request_id=request.request_id,
+                    actor=getpass.getuser(),
+                    reason="seen in the demo",
                 )
-                say(
-                    f"approved in your name on {backend}: {reconciled.describe()}, {request.reason}"
-                )
+                (told,) = launch(runs, config, "approve_release").output.values()
+                say(f"approved in your name: {told['summary']}, {request.reason}")
     finally:
-        platform.close()
+        runs.platform.close()
 
 
 def _parse_day(text: str | None) -> date:

@@ -52,6 +52,21 @@ class Proposal:
         altered = sum(row_id not in written for row_id in self.proof.rows_differing)
         return len(written) + int(plan.deletes.num_rows) + plan.duplicated + altered
 
+    def describe(self) -> str:
+        """What it is and how it differs, in lines."""
+        theirs, plan = self.claim.generation, self.proof.plan
+        name = f"{self.state.backend} {theirs.model_version} {theirs.name}"
+        lines = [
+            f"{name} {self.objection.partition('. ')[0]}",
+            f"  against {self.proof.snapshot} of this lake: {self.proof.describe()}",
+        ]
+        lines += [
+            f"  {kind.replace('_', ' ')}: {', '.join(rows)}"
+            for kind, rows in plan.samples().items()
+            if rows
+        ]
+        return "\n".join(lines)
+
 
 class Adopter:
     """Adopts the generations of one index on one backend.

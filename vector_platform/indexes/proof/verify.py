@@ -27,7 +27,7 @@ from vector_platform.indexes.proof.row_sample import SAMPLED_ROWS, sample_sizes,
 from vector_platform.indexes.proof.verification import Verification
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform.indexes.rejected import without
-from vector_platform.lake.derive import NO_KEYS
+from vector_platform.lake.derived.index_rows import NO_KEYS
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
 

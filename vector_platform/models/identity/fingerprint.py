@@ -113,18 +113,3 @@ def _runtime(library: str) -> str:
     major = version("transformers").split(".")[0]
     export = f", {OPENVINO_EXPORT}" if library == "openvino" else ""
     return f"{library} {release}, transformers {major}{export}"
-
-
-def differences(a_details: dict[str, Any], b_details: dict[str, Any]) -> list[str]:
-    """What differs between two fingerprints' details: one `field: old -> new` line each."""
-    return [
-        f"{field}: {_shown(a_details, field)} -> {_shown(b_details, field)}"
-        for field in sorted(a_details.keys() | b_details.keys())
-        if a_details.get(field) != b_details.get(field)
-    ]
-
-
-def _shown(details: dict[str, Any], field: str) -> str:
-    value = details.get(field, "(absent)")
-    is_hash = isinstance(value, str) and len(value) == 64
-    return f"{value[:12]}..." if is_hash else repr(value)

@@ -11,7 +11,7 @@ import dagster as dg
 from vector_platform.lake.audit import Finding, audit_chunks, audit_vectors
 from vector_platform.lake.snapshots import Snapshot
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.partitions import model_versions
+from vector_platform.orchestration.runs.checks import model_check
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.orchestration.showing import picture, shown_table
 from vector_platform.quality.pictures.check_pictures import stacked_counts
@@ -36,56 +36,41 @@ def build_contract_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
         with retry_by_type():
             return audited_chunks(platform)
 
-    @dg.asset_check(
-        asset=keys.EMBEDDINGS,
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.COMPLETE),
-    )
-    def complete(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        model_version = context.partition_key
-        with retry_by_type():
-            snapshot = platform.lake.snapshot()
-            missing = platform.lake.count_missing(model_version, snapshot)
-            return dg.AssetCheckResult(
-                passed=missing == 0,
-                metadata={
-                    "contents_missing": missing,
-                    **(_missing(platform, model_version, snapshot) if missing else {}),
-                    "diagnosis": f"{missing} contents of the chunks have no vector."
-                    if missing
-                    else "Every content of the chunks has a vector.",
-                    "what_happens": "Nothing downstream of it runs. "
-                    + what_happens(
-                        checks.COMPLETE,
-                        platform.settings,
-                        passed=False,
-                        model_version=model_version,
-                    )
-                    if missing
-                    else "Nothing: none is missing.",
-                    "what_to_do": f"Materialise lake/embeddings for {model_version}; it embeds "
-                    "only what is missing.",
-                },
-            )
+    @model_check(settings, keys.EMBEDDINGS, checks.COMPLETE)
+    def complete(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
+        snapshot = platform.lake.snapshot()
+        missing = platform.lake.count_missing(model_version, snapshot)
+        return dg.AssetCheckResult(
+            passed=missing == 0,
+            metadata={
+                "contents_missing": missing,
+                **(_missing(platform, model_version, snapshot) if missing else {}),
+                "diagnosis": f"{missing} contents of the chunks have no vector."
+                if missing
+                else "Every content of the chunks has a vector.",
+                "what_happens": "Nothing downstream of it runs. "
+                + what_happens(
+                    checks.COMPLETE,
+                    platform.settings,
+                    passed=False,
+                    model_version=model_version,
+                )
+                if missing
+                else "Nothing: none is missing.",
+                "what_to_do": f"Materialise lake/embeddings for {model_version}; it embeds "
+                "only what is missing.",
+            },
+        )
 
-    @dg.asset_check(
-        asset=keys.EMBEDDINGS,
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.VECTORS),
-    )
-    def vectors(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        with retry_by_type():
-            vectors_of = platform.lake.model_version(context.partition_key).vectors_of
-            return _result(
-                audit_vectors(platform.lake, vectors_of),
-                platform.settings,
-                checks.VECTORS,
-                context.partition_key,
-            )
+    @model_check(settings, keys.EMBEDDINGS, checks.VECTORS)
+    def vectors(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
+        vectors_of = platform.lake.model_version(model_version).vectors_of
+        return _result(
+            audit_vectors(platform.lake, vectors_of),
+            platform.settings,
+            checks.VECTORS,
+            model_version,
+        )
 
     return [chunks, complete, vectors]
 

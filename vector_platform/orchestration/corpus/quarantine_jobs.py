@@ -18,8 +18,7 @@ from vector_platform.lake.slices.slices import Slice
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.checks import audited_chunks
 from vector_platform.orchestration.corpus.chunks import cut_documents
-from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
 from vector_platform.remediation.checks import CHUNKS
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.wiring import Platform
@@ -39,35 +38,27 @@ class SliceConfig(dg.Config):
     since: str = ""
 
 
-class QuarantineConfig(dg.Config):
+class QuarantineConfig(AskedFor):
     """What is kept from readers, and who says so.
 
     Attributes:
         slices: Which documents.
-        reason: Recorded with each quarantine.
-        actor: Who decides.
         evaluation: The measurement that asked for it; empty for none.
     """
 
     slices: list[SliceConfig]
-    reason: str = "asked for by hand"
-    actor: str = "person"
     evaluation: str = ""
 
 
-class ReplayConfig(dg.Config):
+class ReplayConfig(AskedFor):
     """What is given back to readers, and who says so.
 
     Attributes:
         quarantines: Their ids.
-        reason: Recorded.
-        actor: Who decides.
         as_is: Also when no document of a slice is known to have changed since.
     """
 
     quarantines: list[str]
-    reason: str = "asked for by hand"
-    actor: str = "person"
     as_is: bool = False
 
 
@@ -102,21 +93,20 @@ def quarantine_slice(
         for one in config.slices
     ]
     quarantined = SliceQuarantine(platform.lake)
-    with retry_by_type():
-        held = [
-            quarantined.add(
-                slice_,
-                actor=config.actor,
-                reason=config.reason,
-                evaluation_id=config.evaluation or None,
-                run_id=context.run_id,
-                now=utc_now(),
-            )
-            for slice_ in slices
-        ]
-        for one in held:
-            _record(platform, "quarantine", one, one.actor, one.reason, context.run_id)
-        _follow(context, platform)
+    held = [
+        quarantined.add(
+            slice_,
+            actor=config.actor,
+            reason=config.reason,
+            evaluation_id=config.evaluation or None,
+            run_id=context.run_id,
+            now=utc_now(),
+        )
+        for slice_ in slices
+    ]
+    for one in held:
+        _record(platform, "quarantine", one, one.actor, one.reason, context.run_id)
+    _follow(context, platform)
     return _facts(quarantined, held)
 
 
@@ -129,21 +119,20 @@ def replay_slice(
     Refused while none of them has changed, unless it is to be given back as it is.
     """
     quarantined = SliceQuarantine(platform.lake)
-    with retry_by_type():
-        lifted = [
-            quarantined.lift(
-                quarantine_id,
-                actor=config.actor,
-                reason=config.reason,
-                now=utc_now(),
-                as_is=config.as_is,
-            )
-            for quarantine_id in config.quarantines
-        ]
-        for one in lifted:
-            actor, reason = one.lifted_by or config.actor, one.lift_reason or config.reason
-            _record(platform, "replay", one, actor, reason, context.run_id)
-        _follow(context, platform)
+    lifted = [
+        quarantined.lift(
+            quarantine_id,
+            actor=config.actor,
+            reason=config.reason,
+            now=utc_now(),
+            as_is=config.as_is,
+        )
+        for quarantine_id in config.quarantines
+    ]
+    for one in lifted:
+        actor, reason = one.lifted_by or config.actor, one.lift_reason or config.reason
+        _record(platform, "replay", one, actor, reason, context.run_id)
+    _follow(context, platform)
     return _facts(quarantined, lifted)
 
 

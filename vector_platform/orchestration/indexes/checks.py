@@ -16,8 +16,7 @@ from vector_platform.indexes.proof.verification import Verification
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.partitions import model_versions
-from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.runs.checks import model_check
 from vector_platform.orchestration.showing import picture
 from vector_platform.quality.pictures.check_pictures import stacked_counts
 from vector_platform.remediation import checks
@@ -39,26 +38,16 @@ def build_parity_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 
 
 def _parity_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=keys.index(backend, settings),
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.PARITY),
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        model_version = context.partition_key
-        with retry_by_type():
-            sync = platform.index_sync(backend, run_id=context.run.run_id)
-            states = _following(platform, backend, model_version)
-            unread = [
-                state
-                for state in states
-                if state.run_id != context.run.run_id or sync.prover.full_is_due(state)
-            ]
-            if not unread:
-                return _proven_by_its_sync(states[-1], platform.settings, backend)
-            proofs = {state.generation: sync.verify(state) for state in unread}
+    @model_check(settings, keys.index(backend, settings), checks.PARITY)
+    def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
+        sync = platform.index_sync(backend, run_id=run_id)
+        states = _following(platform, backend, model_version)
+        unread = [
+            state for state in states if state.run_id != run_id or sync.prover.full_is_due(state)
+        ]
+        if not unread:
+            return _proven_by_its_sync(states[-1], platform.settings, backend)
+        proofs = {state.generation: sync.verify(state) for state in unread}
         # Of several generations, the numbers are those of the first that differs.
         shown = min(proofs, key=lambda name: proofs[name].clean)
         clean = all(proof.clean for proof in proofs.values())
@@ -112,18 +101,10 @@ def _proven_by_its_sync(
 
 
 def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=keys.index(backend, settings),
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.REFUSED),
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        with retry_by_type():
-            model_version = context.partition_key
-            states = _following(platform, backend, model_version)
-            rows = [row for state in states for row in RejectedRows(platform.lake, state).rows()]
+    @model_check(settings, keys.index(backend, settings), checks.REFUSED)
+    def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
+        states = _following(platform, backend, model_version)
+        rows = [row for state in states for row in RejectedRows(platform.lake, state).rows()]
         return dg.AssetCheckResult(
             passed=not rows,
             metadata={
@@ -148,22 +129,14 @@ def _refused_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDe
 
 
 def _mirror_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=keys.index(backend, settings),
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.MIRROR),
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        model_version = context.partition_key
+    @model_check(settings, keys.index(backend, settings), checks.MIRROR)
+    def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
         mirrored = None
-        with retry_by_type():
-            live = platform.live_pointer(backend).live()
-            serves = live is not None and live.model_version == model_version
-            if serves:
-                state = platform.live_pointer(backend).live_generation()
-                mirrored = platform.target(backend).mirrored(state.identity)
+        live = platform.live_pointer(backend).live()
+        serves = live is not None and live.model_version == model_version
+        if serves:
+            state = platform.live_pointer(backend).live_generation()
+            mirrored = platform.target(backend).mirrored(state.identity)
         behind = mirrored.behind if mirrored is not None else ()
         return dg.AssetCheckResult(
             passed=not behind,

@@ -9,27 +9,48 @@ from typing import Any
 
 import dagster as dg
 
+from vector_platform.indexes.proof.verification import Verification
+from vector_platform.indexes.sync.lag import lag_behind
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.orchestration.indexes.checks import proof_metadata
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.remediation.checks import PARITY
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
 
 
-class RepairConfig(dg.Config):
-    """What to repair.
+class IndexesConfig(dg.Config):
+    """Which indexes.
 
     Attributes:
         model_version: Whose indexes; every active model version when empty.
-        allow_delete: Deletes let through the guard this once, in each index.
     """
 
     model_version: str = ""
+
+
+class RepairConfig(IndexesConfig):
+    """What to repair.
+
+    Attributes:
+        allow_delete: Deletes let through the guard this once, in each index.
+    """
+
     allow_delete: int = 0
+
+
+class VerifyConfig(IndexesConfig):
+    """What to verify.
+
+    Attributes:
+        backends: Which backends; all configured ones when empty.
+        every_row: Read all rows whole now, and not only those whose turn it is.
+    """
+
+    backends: list[str] = []
+    every_row: bool = False
 
 
 def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
@@ -40,6 +61,44 @@ def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
         partitions_def=daily(settings),
         description="Land one day of every source. What depends on it follows by itself.",
     )
+
+
+@one_op_job("verify")
+def verify_index(
+    context: dg.OpExecutionContext, config: VerifyConfig, platform: dg.ResourceParam[Platform]
+) -> list[dict[str, Any]]:
+    """Read indexes back, and compare every id and digest with the lake, and some rows whole.
+
+    One that differs is not proven any more: searches say so until it is repaired.
+    """
+    settings, facts = platform.settings, []
+    for backend in chosen_backends(settings, config.backends):
+        sync = platform.index_sync(backend, run_id=context.run_id)
+        for model_version in _chosen_models(settings, config):
+            proofs = []
+            for state in platform.live_pointer(backend).following(model_version):
+                proof = sync.verify(state, every_row=config.every_row)
+                lag = lag_behind(platform.lake, model_version, proof.snapshot)
+                verdict = "equal to" if proof.clean else "DIFFERS from"
+                proofs.append(proof)
+                facts.append(
+                    {
+                        "backend": backend,
+                        "generation": state.generation,
+                        "model_version": model_version,
+                        "clean": proof.clean,
+                        **proof.facts(),
+                        **lag.facts(),
+                        "summary": f"{backend} {model_version} {state.generation}: {verdict} "
+                        f"{proof.snapshot} ({proof.describe()}); {lag.describe()}",
+                    }
+                )
+            if proofs:
+                shown = min(proofs, key=lambda one: one.clean)
+                _log_parity(context, settings, backend, model_version, shown)
+    for one in facts:
+        context.log.info(one["summary"])
+    return facts
 
 
 def build_repair_jobs(settings: Settings) -> list[dg.JobDefinition]:
@@ -63,14 +122,12 @@ def _repair_job(settings: Settings, backend: BackendName) -> dg.JobDefinition:
         """Read indexes back, rewrite exactly what differs from the lake, and prove them equal."""
         done: dict[str, Any] = {}
         platform.follow_local_versions()
-        only = config.model_version
         sync = platform.index_sync(backend, run_id=context.run_id, progress=context.log.info)
-        for model_version in [only] if only else list(platform.settings.active_models):
-            with retry_by_type():
-                reports = [
-                    sync.repair(state, allow_delete=config.allow_delete)
-                    for state in platform.live_pointer(backend).following(model_version)
-                ]
+        for model_version in _chosen_models(platform.settings, config):
+            reports = [
+                sync.repair(state, allow_delete=config.allow_delete)
+                for state in platform.live_pointer(backend).following(model_version)
+            ]
             if not reports:
                 continue
             proof = reports[-1].verification
@@ -82,20 +139,35 @@ def _repair_job(settings: Settings, backend: BackendName) -> dg.JobDefinition:
                     metadata=reports[-1].facts(),
                 )
             )
-            # Dagster takes it at any time; its annotation names only the other events.
-            context.log_event(
-                dg.AssetCheckEvaluation(  # type: ignore[arg-type]
-                    asset_key=keys.index(backend, settings),
-                    check_name=PARITY,
-                    passed=True,
-                    partition=model_version,
-                    metadata=proof_metadata(proof),
-                )
-            )
+            _log_parity(context, settings, backend, model_version, proof)
             done[model_version] = [report.facts() for report in reports]
         return done
 
     return repair
+
+
+def _log_parity(
+    context: dg.OpExecutionContext,
+    settings: Settings,
+    backend: BackendName,
+    model_version: str,
+    proof: Verification,
+) -> None:
+    """What a proof outside the check says of the index: the check shows it, too."""
+    # Dagster takes it at any time; its annotation names only the other events.
+    context.log_event(
+        dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+            asset_key=keys.index(backend, settings),
+            check_name=PARITY,
+            passed=proof.clean,
+            partition=model_version,
+            metadata=proof_metadata(proof),
+        )
+    )
+
+
+def _chosen_models(settings: Settings, config: IndexesConfig) -> list[str]:
+    return [config.model_version] if config.model_version else list(settings.active_models)
 
 
 def chosen_backends(settings: Settings, asked: list[str]) -> list[Any]:

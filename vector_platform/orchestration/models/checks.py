@@ -15,8 +15,7 @@ from vector_platform.models.canaries.answers import groups_of
 from vector_platform.models.canaries.monitor import KIND, ModelMonitor, Verdict
 from vector_platform.models.canaries.symptoms import reading
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.partitions import model_versions
-from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.runs.checks import model_check
 from vector_platform.orchestration.showing import picture, shown_table
 from vector_platform.quality.pictures.check_pictures import canary_distances, time_line
 from vector_platform.quality.pictures.markdown import quote
@@ -32,42 +31,32 @@ SHOWN = 8
 def build_model_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     """The canary check of `lake/embeddings`."""
 
-    @dg.asset_check(
-        asset=keys.EMBEDDINGS,
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.CANARY),
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        model_version = context.partition_key
-        with retry_by_type():
-            monitor = ModelMonitor(
-                platform.lake, platform.embedder(model_version), run_id=context.run.run_id
-            )
-            verdict = monitor.recorded()
-            if verdict is None:
-                # The check by itself: it judges, and the next embedding run moves the vectors.
-                verdict = monitor.probe()
-                monitor.record(verdict)
-            texts = monitor.texts(verdict.registered_runtime)
-            facts = verdict.facts()
-            return dg.AssetCheckResult(
-                passed=verdict.passed,
-                metadata={
-                    **{name: fact for name, fact in facts.items() if name != "distances"},
-                    **_pictures(platform, verdict, model_version),
-                    **({} if verdict.passed else {"canary_texts": _table(verdict, texts)}),
-                    "diagnosis": reading(
-                        texts,
-                        verdict.distances,
-                        tolerance=verdict.tolerance,
-                        least_cosine=verdict.least_cosine,
-                        fingerprint_matches=verdict.fingerprint_matches,
-                    ),
-                    "what_happens": _what_happens(verdict, model_version, platform.settings),
-                },
-            )
+    @model_check(settings, keys.EMBEDDINGS, checks.CANARY)
+    def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
+        monitor = ModelMonitor(platform.lake, platform.embedder(model_version), run_id=run_id)
+        verdict = monitor.recorded()
+        if verdict is None:
+            # The check by itself: it judges, and the next embedding run moves the vectors.
+            verdict = monitor.probe()
+            monitor.record(verdict)
+        texts = monitor.texts(verdict.registered_runtime)
+        facts = verdict.facts()
+        return dg.AssetCheckResult(
+            passed=verdict.passed,
+            metadata={
+                **{name: fact for name, fact in facts.items() if name != "distances"},
+                **_pictures(platform, verdict, model_version),
+                **({} if verdict.passed else {"canary_texts": _table(verdict, texts)}),
+                "diagnosis": reading(
+                    texts,
+                    verdict.distances,
+                    tolerance=verdict.tolerance,
+                    least_cosine=verdict.least_cosine,
+                    fingerprint_matches=verdict.fingerprint_matches,
+                ),
+                "what_happens": _what_happens(verdict, model_version, platform.settings),
+            },
+        )
 
     return [check]
 

@@ -1,6 +1,6 @@
-"""Jobs that make and replace model versions.
+"""Jobs that make, replace and retire model versions.
 
-Belongs here: `align_model` and `replace_alignment`, thin ops around plain functions.
+Belongs here: `align_model`, `replace_alignment` and `retire_model`, around plain functions.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
@@ -11,14 +11,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from vector_platform.models import local_versions
 from vector_platform.models.errors import ModelError
-from vector_platform.models.local_versions import read_card, retire_model
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.models.assets import EmbedOutcome, embed, embed_contents
 from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.quality.assets import evaluate_model
 from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import TRIED_AGAIN, retry_by_type
+from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.requests.replacement import take_over
 from vector_platform.training import provisional
@@ -48,6 +48,16 @@ class ReplaceConfig(dg.Config):
     model_version: str
 
 
+class RetireConfig(dg.Config):
+    """Which model version to retire.
+
+    Attributes:
+        model_version: One that the platform made.
+    """
+
+    model_version: str
+
+
 @one_op_job("align", pool="lake_embeddings")
 def align_model(
     context: dg.OpExecutionContext, config: AlignConfig, platform: dg.ResourceParam[Platform]
@@ -57,10 +67,13 @@ def align_model(
     A map between the two is fitted, judged on held-out contents and applied; then the indexes
     are built.
     """
-    with retry_by_type():
-        name = make_alignment(platform, config.old, config.new, context.run_id, context.log.info)
-        facts = index_model(platform, name, context)
-    return {"model_version": name, "trial": read_card(platform.data_dir, name), **facts}
+    name = make_alignment(platform, config.old, config.new, context.run_id, context.log.info)
+    facts = index_model(platform, name, context)
+    return {
+        "model_version": name,
+        "trial": local_versions.read_card(platform.data_dir, name),
+        **facts,
+    }
 
 
 @one_op_job("replace", pool="promote", tags=TRIED_AGAIN)
@@ -71,11 +84,22 @@ def replace_alignment(
 
     Then the provisional version is retired, and its generations are dropped.
     """
-    with retry_by_type():
-        told = put_in_place(platform, config.model_version, context.run_id, context.log.info)
+    told = put_in_place(platform, config.model_version, context.run_id, context.log.info)
     follow_models(platform, context.instance)
     context.log.info(told)
     return told
+
+
+@one_op_job("retire")
+def retire_model(
+    context: dg.OpExecutionContext, config: RetireConfig, platform: dg.ResourceParam[Platform]
+) -> None:
+    """Stop embedding and indexing a model version that the platform made itself.
+
+    Its vectors stay in the lake.
+    """
+    local_versions.retire_model(platform.data_dir, config.model_version)
+    follow_models(platform, context.instance)
 
 
 @contextmanager
@@ -154,7 +178,7 @@ def put_in_place(
     )
     if waits:
         return waits
-    retire_model(platform.data_dir, model_version)
+    local_versions.retire_model(platform.data_dir, model_version)
     platform.follow_local_versions()
     for backend in backends:
         sync = platform.index_sync(backend, run_id=run_id, progress=log)

@@ -15,8 +15,7 @@ from datetime import timedelta
 import dagster as dg
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.partitions import model_versions
-from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.runs.checks import model_check
 from vector_platform.quality.drift.explanation import explain
 from vector_platform.quality.drift.policy import DriftPolicy
 from vector_platform.quality.drift.slice_alarms import SliceAlarm
@@ -41,30 +40,21 @@ SLICES_SPELLED = 5
 def build_drift_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     """The drift check of `lake/embeddings`."""
 
-    @dg.asset_check(
-        asset=keys.EMBEDDINGS,
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.DRIFT),
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        with retry_by_type():
-            verdict = judge_drift(
-                platform.lake, context.partition_key, policy_of(platform.settings.quality)
-            )
-            facts = verdict.facts()
-            return dg.AssetCheckResult(
-                passed=not verdict.drifted,
-                metadata={
-                    **{name: value for name, value in facts.items() if name != "slices_alarmed"},
-                    "slices_alarmed": dg.MetadataValue.json(facts["slices_alarmed"]),
-                    **_timelines(verdict, context.partition_key),
-                    **(_what_moved(platform, verdict) if verdict.drifted else {}),
-                    "diagnosis": _diagnosis(verdict, context.partition_key, platform.settings),
-                    "what_happens": " ".join(_what_happens(verdict, platform.settings)),
-                },
-            )
+    @model_check(settings, keys.EMBEDDINGS, checks.DRIFT)
+    def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
+        verdict = judge_drift(platform.lake, model_version, policy_of(platform.settings.quality))
+        facts = verdict.facts()
+        return dg.AssetCheckResult(
+            passed=not verdict.drifted,
+            metadata={
+                **{name: value for name, value in facts.items() if name != "slices_alarmed"},
+                "slices_alarmed": dg.MetadataValue.json(facts["slices_alarmed"]),
+                **_timelines(verdict, model_version),
+                **(_what_moved(platform, verdict) if verdict.drifted else {}),
+                "diagnosis": _diagnosis(verdict, model_version, platform.settings),
+                "what_happens": " ".join(_what_happens(verdict, platform.settings)),
+            },
+        )
 
     return [check]
 
@@ -163,7 +153,7 @@ def _after_slice(one: SliceAlarm, bar: str, settings: Settings) -> str:
     new = f"For {one}, at least {one.novel_share_low:.1%} of {one.window_rows} rows is new"
     if not one.acts:
         return (
-            f"{new}, which does not exceed {bar}: it is watched, nothing is started and nobody is "
+            f"{new}, which does not exceed {bar}: it is observed, nothing is started and nobody is "
             "told. The next evaluation measures again."
         )
     owner = settings.owner_of(one.source)

@@ -12,8 +12,7 @@ from vector_platform.errors import TerminalError
 from vector_platform.lake.decisions import Decisions
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.quality.assets import gather_golden_queries
-from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
 from vector_platform.quality.retrieval.golden_proposals import BadProposal, GoldenProposals, State
 from vector_platform.wiring import Platform
 
@@ -22,20 +21,16 @@ class NoGoldenSets(TerminalError):
     """Golden queries are accepted where none are evaluated."""
 
 
-class GoldenConfig(dg.Config):
+class GoldenConfig(AskedFor):
     """What is decided about proposed golden queries, and by whom.
 
     Attributes:
         accept: Ids of the proposals that are golden queries from now on.
         reject: Ids of those that are not.
-        reason: Recorded with each.
-        actor: Who decides.
     """
 
     accept: list[str] = []
     reject: list[str] = []
-    reason: str = "asked for by hand"
-    actor: str = "person"
 
 
 @one_op_job("decide", pool="lake_golden_queries")
@@ -47,23 +42,20 @@ def decide_golden_queries(
     Accepted ones are among the golden queries from then on; the evaluation of every model
     version follows.
     """
-    with retry_by_type():
-        if set(config.accept) & set(config.reject):
-            raise BadProposal("a proposal is either accepted or rejected")
-        if config.accept and not platform.settings.golden_queries:
-            raise NoGoldenSets(
-                "nothing is evaluated without golden_queries in platform.yaml: name a set "
-                "there first, and accepted proposals are added to it"
-            )
-        decided = {
-            "accepted": _decide(platform, config.accept, "accepted", config, context.run_id),
-            "rejected": _decide(platform, config.reject, "rejected", config, context.run_id),
-        }
-        if platform.settings.golden_queries:
-            facts = gather_golden_queries(platform, context.run_id)
-            context.log_event(
-                dg.AssetMaterialization(asset_key=keys.GOLDEN_QUERIES, metadata=facts)
-            )
+    if set(config.accept) & set(config.reject):
+        raise BadProposal("a proposal is either accepted or rejected")
+    if config.accept and not platform.settings.golden_queries:
+        raise NoGoldenSets(
+            "nothing is evaluated without golden_queries in platform.yaml: name a set "
+            "there first, and accepted proposals are added to it"
+        )
+    decided = {
+        "accepted": _decide(platform, config.accept, "accepted", config, context.run_id),
+        "rejected": _decide(platform, config.reject, "rejected", config, context.run_id),
+    }
+    if platform.settings.golden_queries:
+        facts = gather_golden_queries(platform, context.run_id)
+        context.log_event(dg.AssetMaterialization(asset_key=keys.GOLDEN_QUERIES, metadata=facts))
     return decided
 
 

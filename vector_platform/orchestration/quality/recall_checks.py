@@ -14,8 +14,7 @@ import dagster as dg
 
 from vector_platform.lake.evaluations import evaluation_history
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.partitions import model_versions
-from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.runs.checks import model_check
 from vector_platform.orchestration.showing import picture, shown_table
 from vector_platform.quality.pictures.check_pictures import recall_bars, recall_curves, time_line
 from vector_platform.quality.pictures.markdown import quote
@@ -47,37 +46,28 @@ def build_recall_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 
 
 def _recall_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=keys.index(backend, settings),
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.RECALL),
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
-        with retry_by_type():
-            verdict = measure_recall(
-                platform, backend, context.partition_key, run_id=context.run.run_id
-            )
-            found, share = verdict.recall, verdict.deleted_share
-            if not found.holds:
-                sync = platform.index_sync(backend, run_id=context.run.run_id)
-                sync.doubt(verdict.state, f"it does not find what is there: {reading(found)}")
-            facts = found.facts() | ({} if share is None else {"deleted_share": round(share, 4)})
-            return dg.AssetCheckResult(
-                passed=found.holds,
-                metadata={
-                    **facts,
-                    "evaluation_id": verdict.evaluation_id,
-                    "generation": verdict.state.generation,
-                    "snapshot": str(verdict.state.snapshot),
-                    "slices": _slices(verdict),
-                    **_pictures(platform, verdict),
-                    **({} if found.holds else _what_is_lost(platform, verdict)),
-                    "diagnosis": reading(found),
-                    "what_happens": _what_happens(verdict, facts, platform.settings),
-                },
-            )
+    @model_check(settings, keys.index(backend, settings), checks.RECALL)
+    def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
+        verdict = measure_recall(platform, backend, model_version, run_id=run_id)
+        found, share = verdict.recall, verdict.deleted_share
+        if not found.holds:
+            sync = platform.index_sync(backend, run_id=run_id)
+            sync.doubt(verdict.state, f"it does not find what is there: {reading(found)}")
+        facts = found.facts() | ({} if share is None else {"deleted_share": round(share, 4)})
+        return dg.AssetCheckResult(
+            passed=found.holds,
+            metadata={
+                **facts,
+                "evaluation_id": verdict.evaluation_id,
+                "generation": verdict.state.generation,
+                "snapshot": str(verdict.state.snapshot),
+                "slices": _slices(verdict),
+                **_pictures(platform, verdict),
+                **({} if found.holds else _what_is_lost(platform, verdict)),
+                "diagnosis": reading(found),
+                "what_happens": _what_happens(verdict, facts, platform.settings),
+            },
+        )
 
     return check
 

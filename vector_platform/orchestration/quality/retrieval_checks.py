@@ -12,8 +12,7 @@ import numpy as np
 
 from vector_platform.lake.evaluations import evaluations_of
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.partitions import model_versions
-from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.runs.checks import model_check
 from vector_platform.orchestration.showing import picture, shown_table
 from vector_platform.quality.pictures.check_pictures import paired_differences, time_line
 from vector_platform.quality.pictures.markdown import quote
@@ -35,34 +34,27 @@ def build_retrieval_checks(settings: Settings) -> list[dg.AssetChecksDefinition]
 
 
 def _quality_check(settings: Settings) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=keys.RETRIEVAL,
-        partitions_def=model_versions(settings),
-        **keys.declared(checks.QUALITY),
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.AssetCheckResult:
+    @model_check(settings, keys.RETRIEVAL, checks.QUALITY)
+    def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
         metric = platform.settings.quality.evaluation_metric
-        with retry_by_type():
-            verdict = compare_with_champion(
-                platform.lake,
-                [platform.live_pointer(name) for name in platform.settings.indexes.backends],
-                context.partition_key,
-                metric=metric,
-            )
-            differences = query_differences(platform.lake, verdict)
-            facts = verdict.facts()
-            return dg.AssetCheckResult(
-                passed=verdict.holds,
-                metadata={
-                    **facts,
-                    **(_pairs(verdict, differences, metric) if differences else {}),
-                    **_timeline(platform, verdict, metric),
-                    "diagnosis": _diagnosis(verdict, differences),
-                    "what_happens": _what_happens(verdict, facts, platform.settings),
-                },
-            )
+        verdict = compare_with_champion(
+            platform.lake,
+            [platform.live_pointer(name) for name in platform.settings.indexes.backends],
+            model_version,
+            metric=metric,
+        )
+        differences = query_differences(platform.lake, verdict)
+        facts = verdict.facts()
+        return dg.AssetCheckResult(
+            passed=verdict.holds,
+            metadata={
+                **facts,
+                **(_pairs(verdict, differences, metric) if differences else {}),
+                **_timeline(platform, verdict, metric),
+                "diagnosis": _diagnosis(verdict, differences),
+                "what_happens": _what_happens(verdict, facts, platform.settings),
+            },
+        )
 
     return check
 

@@ -11,8 +11,8 @@ import dagster as dg
 
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.indexes.jobs import chosen_backends
-from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import TRIED_AGAIN, retry_by_type
+from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
+from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
 from vector_platform.releases.monitor.monitor import monitor_live
@@ -26,24 +26,23 @@ from vector_platform.releases.requests.service import ReleaseService
 from vector_platform.wiring import Platform
 
 
-class PromoteConfig(dg.Config):
+class PromoteConfig(AskedFor):
     """What to make live, and why.
 
     Attributes:
         model_version: Which model; empty for the best by the newest evaluations.
         backends: Which backends; all configured ones when empty.
-        reason: Recorded with the release.
-        actor: Who asked.
         automatic: Whether a sensor or a schedule asks, and not a person.
+        accept_undecided: Whether a person who asks has the last word over a gate that cannot tell.
+            Only where no approvers are named.
         override_freeze: Reason to release during a freeze; empty to wait for its end.
         allow_shrink: Let a release through that takes many rows away from readers.
     """
 
     model_version: str = ""
     backends: list[str] = []
-    reason: str = "asked for by hand"
-    actor: str = "person"
     automatic: bool = False
+    accept_undecided: bool = True
     override_freeze: str = ""
     allow_shrink: bool = False
 
@@ -110,18 +109,18 @@ def promote(
 
     Without a name, of the best by the newest evaluations on the golden queries.
     """
-    with retry_by_type():
-        outcomes = promote_model(
-            _release_services(context, platform, config.backends),
-            model_version=config.model_version or None,
-            candidates=list(platform.settings.active_models),
-            actor=config.actor,
-            reason=config.reason,
-            automatic=config.automatic,
-            overrides=overrides_of(
-                config.override_freeze, config.reason if config.allow_shrink else ""
-            ),
-        )
+    outcomes = promote_model(
+        _release_services(context, platform, config.backends),
+        model_version=config.model_version or None,
+        candidates=list(platform.settings.active_models),
+        actor=config.actor,
+        reason=config.reason,
+        automatic=config.automatic,
+        accept_undecided=config.accept_undecided,
+        overrides=overrides_of(
+            config.override_freeze, config.reason if config.allow_shrink else ""
+        ),
+    )
     for outcome in outcomes:
         context.log.info(f"{outcome.backend}: {outcome.describe()}")
     return {
@@ -143,14 +142,13 @@ def show_releases(
 
     What each waits for, and the report of its gates.
     """
-    with retry_by_type():
-        known = ReleaseRequests(platform.lake)
-        asked = config.request_id
-        found = known.parts(asked) if asked else [one for one in known.all() if one.open]
-        reconciled = [
-            Reconciled(one, kept_report(platform.lake, one, platform.settings.releases), False)
-            for one in found
-        ]
+    known = ReleaseRequests(platform.lake)
+    asked = config.request_id
+    found = known.parts(asked) if asked else [one for one in known.all() if one.open]
+    reconciled = [
+        Reconciled(one, kept_report(platform.lake, one, platform.settings.releases), False)
+        for one in found
+    ]
     if not found:
         context.log.info("no release request is open")
     return _told(context, platform.lake, reconciled)
@@ -163,11 +161,10 @@ def approve_release(
     """Approve a release request."""
     overrides = overrides_of(config.override_freeze, config.reason if config.allow_shrink else "")
     reconciled = []
-    with retry_by_type():
-        for part, service in _parts(platform, config.request_id, context.run_id):
-            for what, why in overrides.items():
-                service.override(part, what, actor=config.actor, reason=why)
-            reconciled.append(service.approve(part, actor=config.actor, reason=config.reason))
+    for part, service in _parts(platform, config.request_id, context.run_id):
+        for what, why in overrides.items():
+            service.override(part, what, actor=config.actor, reason=why)
+        reconciled.append(service.approve(part, actor=config.actor, reason=config.reason))
     return _told(context, platform.lake, reconciled)
 
 
@@ -176,11 +173,10 @@ def reject_release(
     context: dg.OpExecutionContext, config: DecisionConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Reject a release request, or withdraw your own."""
-    with retry_by_type():
-        reconciled = [
-            service.reject(part, actor=config.actor, reason=config.reason)
-            for part, service in _parts(platform, config.request_id, context.run_id)
-        ]
+    reconciled = [
+        service.reject(part, actor=config.actor, reason=config.reason)
+        for part, service in _parts(platform, config.request_id, context.run_id)
+    ]
     return _told(context, platform.lake, reconciled)
 
 
@@ -194,8 +190,7 @@ def reconcile_releases(
     """
     reconciled: list[Reconciled] = []
     for backend in platform.settings.indexes.backends:
-        with retry_by_type():
-            reconciled += platform.release_service(backend, run_id=context.run_id).reconcile_open()
+        reconciled += platform.release_service(backend, run_id=context.run_id).reconcile_open()
     return _told(context, platform.lake, reconciled)
 
 
@@ -208,25 +203,18 @@ def roll_back(
 
     A run that is repeated completes what an earlier one has left.
     """
-    with retry_by_type():
-        outcomes = go_back(
-            _release_services(context, platform, config.backends),
-            actor=config.actor,
-            reason=config.reason,
-            allow_shrink=config.allow_shrink,
-            to=config.to or None,
-            before=config.before or None,
-        )
+    outcomes = go_back(
+        _release_services(context, platform, config.backends),
+        actor=config.actor,
+        reason=config.reason,
+        allow_shrink=config.allow_shrink,
+        to=config.to or None,
+        before=config.before or None,
+    )
     for outcome in outcomes:
         context.log.info(f"{outcome.backend}: {outcome.describe()}")
     return {
-        outcome.backend: {
-            "moved": outcome.moved,
-            "request": outcome.request_id,
-            "live": f"{outcome.model_version} {outcome.generation}",
-            "summary": outcome.describe(),
-        }
-        for outcome in outcomes
+        outcome.backend: {**outcome.facts(), "summary": outcome.describe()} for outcome in outcomes
     }
 
 
@@ -234,15 +222,14 @@ def roll_back(
 def monitor_releases(
     context: dg.OpExecutionContext, config: MonitorConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, str]:
-    """Watch releases in their bake period.
+    """Monitor releases in their bake period.
 
     The live and the previous generation are asked the same queries. When the live one is out
     of its band, readers go back.
     """
     seen: dict[str, str] = {}
     for backend in chosen_backends(platform.settings, config.backends):
-        with retry_by_type():
-            found = monitor_live(platform.release_service(backend, run_id=context.run_id))
+        found = monitor_live(platform.release_service(backend, run_id=context.run_id))
         if found is not None:
             seen[backend] = f"{found.action}: {found.why}"
             context.log.info(f"{backend}: {seen[backend]}")
@@ -291,6 +278,7 @@ def _told(
         one.request.request_id: {
             "state": one.request.state,
             "moved": one.moved,
+            "waits": one.request.open,
             "summary": one.describe(),
         }
         for one in reconciled

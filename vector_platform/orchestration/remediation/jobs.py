@@ -14,8 +14,8 @@ import dagster as dg
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.indexes.jobs import RepairConfig, chosen_backends, repair_op
+from vector_platform.orchestration.remediation.proposals import ProposalConfig, reasons_of
 from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
 from vector_platform.remediation.decision import PlannedRun
@@ -34,24 +34,16 @@ class IndexTarget(dg.Config):
     backends: list[str] = []
 
 
-class ReindexConfig(dg.Config):
+class ReindexConfig(ProposalConfig):
     """What to build anew, and why.
 
     Attributes:
         targets: Which indexes.
-        reason: Recorded with the release.
-        actor: Who asked.
-        automatic: Whether a sensor or a schedule asks, and not a person.
         allow_shrink: Let a release through that takes many rows away from readers.
-        evaluations: Ids of the measurements that asked for it.
     """
 
     targets: list[IndexTarget]
-    reason: str = "asked for by hand"
-    actor: str = "person"
-    automatic: bool = False
     allow_shrink: bool = False
-    evaluations: list[str] = []
 
 
 def reindex_config(run: PlannedRun, actor: str) -> dg.RunConfig:
@@ -60,14 +52,7 @@ def reindex_config(run: PlannedRun, actor: str) -> dg.RunConfig:
         IndexTarget(model_version=scope.model_version, backends=[scope.backend])
         for scope in run.scopes
     ]
-    config = ReindexConfig(
-        targets=targets,
-        reason=run.why,
-        actor=actor,
-        automatic=True,
-        evaluations=list(run.evaluation_ids),
-    )
-    return dg.RunConfig({"rebuild": config})
+    return dg.RunConfig({"rebuild": ReindexConfig(targets=targets, **reasons_of(run, actor))})
 
 
 def repair_config(run: PlannedRun, actor: str) -> dg.RunConfig:
@@ -96,27 +81,26 @@ def reindex(
     ]
     built: dict[str, Any] = {}
     for model_version, backend in targets:
-        with retry_by_type():
-            service = platform.release_service(
-                backend, run_id=context.run_id, progress=context.log.info
+        service = platform.release_service(
+            backend, run_id=context.run_id, progress=context.log.info
+        )
+        report = service.context.sync.build(model_version)
+        gates: dict[str, Any] = {}
+        live = service.context.pointer.live()
+        if live and live.model_version == model_version:
+            reconciled = service.release(
+                report.generation,
+                actor=config.actor,
+                reason=config.reason,
+                automatic=config.automatic,
+                overrides={"shrink": config.reason} if config.allow_shrink else {},
+                evidence_ids=tuple(config.evaluations),
             )
-            report = service.context.sync.build(model_version)
-            gates: dict[str, Any] = {}
-            live = service.context.pointer.live()
-            if live and live.model_version == model_version:
-                reconciled = service.release(
-                    report.generation,
-                    actor=config.actor,
-                    reason=config.reason,
-                    automatic=config.automatic,
-                    overrides={"shrink": config.reason} if config.allow_shrink else {},
-                    evidence_ids=tuple(config.evaluations),
-                )
-                context.log.info(f"{backend}: {reconciled.describe()}")
-                gates = {"release": reconciled.describe()}
-                if reconciled.report is not None:
-                    names = names_of(platform.lake, reconciled.report.evidence.changed)
-                    gates["gates"] = dg.MetadataValue.md(as_markdown(reconciled.report, names))
+            context.log.info(f"{backend}: {reconciled.describe()}")
+            gates = {"release": reconciled.describe()}
+            if reconciled.report is not None:
+                names = names_of(platform.lake, reconciled.report.evidence.changed)
+                gates["gates"] = dg.MetadataValue.md(as_markdown(reconciled.report, names))
         context.log_event(
             dg.AssetMaterialization(
                 asset_key=keys.index(backend, platform.settings),

@@ -7,22 +7,19 @@ from typing import Any
 
 import dagster as dg
 
+from vector_platform.orchestration.runs.jobs import AskedFor
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.wiring import Platform
 
 
-class ProposalConfig(dg.Config):
+class ProposalConfig(AskedFor):
     """Who asks for a new model version, and why.
 
     Attributes:
-        reason: Recorded with the release request.
-        actor: Who asked.
         automatic: Whether a sensor or a schedule asks, and not a person.
         evaluations: Ids of the measurements that asked for it.
     """
 
-    reason: str = "asked for by hand"
-    actor: str = "person"
     automatic: bool = False
     evaluations: list[str] = []
 

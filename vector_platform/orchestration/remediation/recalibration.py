@@ -12,8 +12,7 @@ import dagster as dg
 from vector_platform.errors import TerminalError
 from vector_platform.lake.decisions import Decisions, utc_now
 from vector_platform.orchestration.quality.drift_checks import policy_of
-from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
 from vector_platform.quality.drift import calibration
 from vector_platform.quality.drift.acceptance import days_to_accept
 from vector_platform.quality.drift.verdict import judge_drift
@@ -27,23 +26,19 @@ class BadDays(TerminalError):
     """Days that are no span of days."""
 
 
-class RecalibrateConfig(dg.Config):
+class RecalibrateConfig(AskedFor):
     """Which days become what later days are compared with, and who says so.
 
     Attributes:
         model_versions: Whose.
         first_day: First of the days (ISO); empty, with `last_day`, for the newest since the move.
         last_day: Last of the days, included.
-        reason: Recorded with the reference.
-        actor: Who accepts it.
         evaluation: The drift evaluation that is answered; empty for none.
     """
 
     model_versions: list[str]
     first_day: str = ""
     last_day: str = ""
-    reason: str = "asked for by hand"
-    actor: str = "person"
     evaluation: str = ""
 
 
@@ -69,8 +64,7 @@ def recalibrate_reference(
     """
     accepted: dict[str, Any] = {}
     for model_version in config.model_versions:
-        with retry_by_type():
-            accepted[model_version] = _accept(platform, model_version, config, context)
+        accepted[model_version] = _accept(platform, model_version, config, context)
     return accepted
 
 

@@ -18,7 +18,6 @@ from vector_platform.orchestration.remediation.proposals import (
     reasons_of,
 )
 from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.training import reembedding
 from vector_platform.wiring import Platform
@@ -53,10 +52,9 @@ def reembed(
     """
     proposed: dict[str, Any] = {}
     for changed in config.model_versions:
-        with retry_by_type():
-            name = name_anew(platform, changed)
-            facts = index_model(platform, name, context)
-            facts["releases"] = ask_for_release(platform, name, config, context)
+        name = name_anew(platform, changed)
+        facts = index_model(platform, name, context)
+        facts["releases"] = ask_for_release(platform, name, config, context)
         proposed[changed] = {"model_version": name, **facts}
     return proposed
 

@@ -16,7 +16,6 @@ from vector_platform.orchestration.remediation.proposals import (
     reasons_of,
 )
 from vector_platform.orchestration.runs.jobs import one_op_job
-from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.quality.retrieval.comparison import Comparison
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.training import retraining
@@ -52,11 +51,10 @@ def retrain(
     One that is better on every gated metric on held-out documents is embedded, indexed and
     proven; any other is refused with the numbers.
     """
-    with retry_by_type():
-        base = base_of(platform, config.model_version)
-        name, comparisons = train_model(platform, base, context.log.info)
-        facts = index_model(platform, name, context)
-        releases = ask_for_release(platform, name, config, context)
+    base = base_of(platform, config.model_version)
+    name, comparisons = train_model(platform, base, context.log.info)
+    facts = index_model(platform, name, context)
+    releases = ask_for_release(platform, name, config, context)
     won = {metric: one.facts() for metric, one in comparisons.items()}
     context.log.info(f"{name} is built: {describe(comparisons)}")
     return {"model_version": name, "base": base, "won": won, "releases": releases, **facts}

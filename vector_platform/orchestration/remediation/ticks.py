@@ -120,4 +120,4 @@ def _with_its_base(found: Diagnosis, changed: Collection[str], settings: Setting
     why = (
         f"{found.why}; it is made from {', '.join(bases)}, which has changed: that one is answered"
     )
-    return replace(found, action="watch", why=why)
+    return replace(found, action="observe", why=why)

@@ -8,9 +8,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 import dagster as dg
+
+from vector_platform.orchestration.runs.retries import retry_by_type
+
+
+class AskedFor(dg.Config):
+    """Who asks for a run that is answered for, and why; both are kept.
+
+    Attributes:
+        reason: Why.
+        actor: Who.
+    """
+
+    reason: str = "asked for by hand"
+    actor: str = "person"
 
 
 def one_op_job(
@@ -22,8 +37,9 @@ def one_op_job(
 ) -> Callable[[Callable[..., Any]], dg.JobDefinition]:
     """Make a function the only op of a job, described in the UI by its docstring.
 
-    Dagster reads its parameters as they are written: `context`, `config` of a `dg.Config`, and
-    `platform` as a resource. So its module must not postpone annotations.
+    What it raises is retried by its type (`retries.py`). Dagster reads its parameters as they are
+    written: `context`, `config` of a `dg.Config`, and `platform` as a resource. So its module must
+    not postpone annotations.
 
     Args:
         op: Name of the op, under which its configuration and its output are.
@@ -34,7 +50,13 @@ def one_op_job(
 
     def made(function: Callable[..., Any]) -> dg.JobDefinition:
         said = " ".join((inspect.getdoc(function) or "").split())
-        step = dg.op(name=op, pool=pool, description=said)(function)
+
+        @wraps(function)
+        def retried(*given: Any, **named: Any) -> Any:
+            with retry_by_type():
+                return function(*given, **named)
+
+        step = dg.op(name=op, pool=pool, description=said)(retried)
 
         @dg.job(name=job or function.__name__, description=said, tags=dict(tags or {}))
         def shell() -> None:

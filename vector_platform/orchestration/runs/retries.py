@@ -1,6 +1,6 @@
 """Retry by type: what the platform's errors mean to Dagster.
 
-Belongs here: the one alignment of transient and terminal errors.
+Belongs here: the one translation of transient and terminal errors.
 """
 
 from __future__ import annotations

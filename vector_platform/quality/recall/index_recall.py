@@ -137,36 +137,6 @@ class Answers:
         return int(self.recalls.shape[1])
 
 
-def measure(
-    lake: Lake,
-    target: VectorIndex,
-    generation: Generation,
-    snapshot: Snapshot,
-    queries: IndexQueries,
-    *,
-    floor: float,
-    k: int = TOP_K,
-    timer: Timer = time.perf_counter,
-) -> IndexRecall:
-    """Ask an index all queries, compare with exact search over a snapshot, and judge.
-
-    Args:
-        lake: Where the vectors are.
-        target: The backend.
-        generation: What is judged.
-        snapshot: What it is proven equal to.
-        queries: See `index_queries.py`.
-        floor: Least recall that is accepted.
-        k: Neighbours.
-        timer: Reads seconds, before and after a search.
-
-    Raises:
-        IndexUnavailable: The backend does not answer; that is no verdict.
-    """
-    answers = examine(lake, target, generation, snapshot, queries, k=k, timer=timer)
-    return judge(answers, floor=floor)
-
-
 def examine(
     lake: Lake,
     target: VectorIndex,
@@ -174,42 +144,53 @@ def examine(
     snapshot: Snapshot,
     queries: IndexQueries,
     *,
-    k: int = TOP_K,
     timer: Timer = time.perf_counter,
 ) -> Answers:
-    """Ask an index all queries and compare with exact search over a snapshot; see `measure`."""
-    ids = _ask(target, generation, queries, k=k)
-    seconds = _latencies(target, generation, queries, k=k, timer=timer)
-    recalls = recall_of(lake, generation.model_version, snapshot, queries, ids, k=k)
+    """Ask an index all queries, and compare with exact search over a snapshot.
+
+    Args:
+        lake: Where the vectors are.
+        target: The backend.
+        generation: What is asked.
+        snapshot: What it is proven equal to.
+        queries: See `index_queries.py`.
+        timer: Reads seconds, before and after a search.
+
+    Raises:
+        IndexUnavailable: The backend does not answer; that is no verdict.
+    """
+    ids = _ask(target, generation, queries)
+    seconds = _latencies(target, generation, queries, timer=timer)
+    recalls = recall_of(lake, generation.model_version, snapshot, queries, ids, k=TOP_K)
     return Answers(queries, ids, recalls, seconds)
 
 
-def _ask(
-    target: VectorIndex, generation: Generation, queries: IndexQueries, *, k: int
-) -> list[list[str]]:
-    """The k rows that an index finds for each query, many queries of one tenant at a time."""
+def _ask(target: VectorIndex, generation: Generation, queries: IndexQueries) -> list[list[str]]:
+    """The rows that an index finds for each query, many queries of one tenant at a time."""
     together: dict[tuple[str | None, bool], list[int]] = defaultdict(list)
     for place, (tenant, own) in enumerate(zip(queries.tenants, queries.own_ids, strict=True)):
         together[tenant, own is not None].append(place)
     answers: list[list[str]] = [[] for _ in queries.tenants]
     for (tenant, is_stored), places in together.items():
         # One more, since the row that the query is made of comes first and is no answer.
-        found = target.nearest(generation, queries.vectors[places], k=k + is_stored, tenant=tenant)
+        found = target.nearest(
+            generation, queries.vectors[places], k=TOP_K + is_stored, tenant=tenant
+        )
         for place, ids in zip(places, found, strict=True):
             own = queries.own_ids[place]
-            answers[place] = [row for row in dict.fromkeys(ids) if row != own][:k]
+            answers[place] = [row for row in dict.fromkeys(ids) if row != own][:TOP_K]
     return answers
 
 
 def _latencies(
-    target: VectorIndex, generation: Generation, queries: IndexQueries, *, k: int, timer: Timer
+    target: VectorIndex, generation: Generation, queries: IndexQueries, *, timer: Timer
 ) -> npt.NDArray[np.float64]:
     """Seconds of single searches as readers make them, of queries of every part."""
     count = len(queries.tenants)
     seconds = []
     for place in np.unique(np.linspace(0, count - 1, min(count, TIMED_QUERIES)).astype(int)):
         started = timer()
-        target.search(generation, queries.vectors[place], k=k, tenant=queries.tenants[place])
+        target.search(generation, queries.vectors[place], k=TOP_K, tenant=queries.tenants[place])
         seconds.append(timer() - started)
     return np.array(seconds)
 

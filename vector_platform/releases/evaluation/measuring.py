@@ -14,7 +14,7 @@ from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.evaluations import judged_alike, newest_evaluations
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.snapshots import Snapshot
-from vector_platform.quality.recall.index_recall import IndexRecall, measure
+from vector_platform.quality.recall.index_recall import IndexRecall, examine, judge
 from vector_platform.quality.retrieval.golden_questions import GoldenQuestions
 from vector_platform.releases.evaluation.changed_answers import changed_answers
 from vector_platform.releases.evaluation.context import ReleaseContext
@@ -110,17 +110,17 @@ def _index_recall(
     context: ReleaseContext, state: GenerationState, snapshot: Snapshot
 ) -> IndexRecall:
     try:
-        return measure(
+        answers = examine(
             context.lake,
             context.target,
             state.identity,
             snapshot,
             context.recall_queries(state, snapshot),
-            floor=context.recall_floor,
             timer=context.timer,
         )
     except IndexUnavailable as error:
         raise MeasurementFailed(f"a query got no answer: {error}") from error
+    return judge(answers, floor=context.recall_floor)
 
 
 def _answered(answer: Answer) -> Answer:

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from vector_platform.lake.contract import canonical_json
 from vector_platform.quality.pictures.markdown import table
 from vector_platform.releases.evaluation.changed_answers import rows_of
 from vector_platform.releases.gates.gates import Gate, GateReport
@@ -41,11 +40,6 @@ def report_facts(report: GateReport) -> dict[str, Any]:
         ],
         "changed_answers": [asdict(one) for one in report.evidence.changed],
     }
-
-
-def as_json(report: GateReport) -> str:
-    """The report as canonical JSON."""
-    return canonical_json(report_facts(report))
 
 
 def as_markdown(report: GateReport, names: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Watching a baking release: ask both generations for real, and go back if the live one is worse.
+"""Monitoring a baking release: ask both generations for real, and go back if the live one is worse.
 
 Belongs here: which release is monitored, measuring it, and acting on the verdict.
 """

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
+from typing import Unpack
 
 from vector_platform.errors import TerminalError, TransientError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
@@ -17,7 +18,7 @@ from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
-from vector_platform.releases.pointer.live import LivePointer, Release
+from vector_platform.releases.pointer.live import LivePointer, Move, Release
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +52,9 @@ class Cutover:
         self,
         state: GenerationState,
         *,
-        actor: str,
-        reason: str,
-        evidence: dict[str, object],
-        run_id: str,
         allow_shrink: bool = False,
         deciding: Callable[[], None] = lambda: None,
+        **move: Unpack[Move],
     ) -> Release:
         """Catch a generation up and move the pointer to it.
 
@@ -84,9 +82,7 @@ class Cutover:
                     if not self.sync.is_current(state):
                         continue
                     deciding()
-                    return self.pointer.promote(
-                        state, actor=actor, reason=reason, evidence=evidence, run_id=run_id
-                    )
+                    return self.pointer.promote(state, **move)
         raise LakeMovesOn(
             f"{self.target.backend} {state.generation} was brought up to date {CATCH_UPS} times, "
             "and the lake has moved on each time; run this again"

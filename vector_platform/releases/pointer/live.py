@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import TypedDict, Unpack
 
 import pyarrow as pa
 
@@ -69,6 +70,22 @@ class Release:
         """One text of the evidence: `request` it fulfilled, generation it `rolled_back`."""
         found = json.loads(self.evidence).get(what)
         return str(found) if found else None
+
+
+class Move(TypedDict):
+    """Who moves the pointer, and why; as keywords of whatever moves it.
+
+    Attributes:
+        actor: Who asked for it.
+        reason: Why.
+        evidence: What the decision rested on.
+        run_id: Run that moves it.
+    """
+
+    actor: str
+    reason: str
+    evidence: dict[str, object]
+    run_id: str
 
 
 class LivePointer:
@@ -156,15 +173,7 @@ class LivePointer:
             return [newest]
         return [self.live_generation(), newest]
 
-    def promote(
-        self,
-        state: GenerationState,
-        *,
-        actor: str,
-        reason: str,
-        evidence: dict[str, object],
-        run_id: str,
-    ) -> Release:
+    def promote(self, state: GenerationState, **move: Unpack[Move]) -> Release:
         """Make a generation live. Promoting the live one again changes nothing.
 
         Raises:
@@ -187,16 +196,16 @@ class LivePointer:
             generation=state.generation,
             model_version=state.model_version,
             previous_generation=current.generation if current else None,
-            actor=actor,
-            reason=reason,
-            evidence=canonical_json(evidence),
-            run_id=run_id,
             released_at=datetime.now(UTC),
+            actor=move["actor"],
+            reason=move["reason"],
+            evidence=canonical_json(move["evidence"]),
+            run_id=move["run_id"],
         )
         # A merge, not an append: two promotions at once conflict on the sequence.
         self._table.merge(
             pa.Table.from_pylist([vars(release)], schema=self._table.spec.schema),
-            metadata={"run_id": run_id, "what": f"live: {state.generation}"},
+            metadata={"run_id": move["run_id"], "what": f"live: {state.generation}"},
         )
         return release
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict, Unpack
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import GenerationState
@@ -18,6 +19,24 @@ from vector_platform.releases.requests.store import RequestStore
 
 class AlreadyLive(TerminalError):
     """The generation is what readers see already."""
+
+
+class Asking(TypedDict):
+    """Who asks, why, and what comes with it; as keywords of whatever takes a request.
+
+    Attributes:
+        actor: Who asks.
+        reason: Why.
+        automatic: Whether a sensor or a schedule asks, and not a person.
+        overrides: What to set aside -> why, see `policy.Override`.
+        evidence_ids: Evaluations that led to the request.
+    """
+
+    actor: str
+    reason: str
+    automatic: NotRequired[bool]
+    overrides: NotRequired[Mapping[Override, str]]
+    evidence_ids: NotRequired[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -35,15 +54,7 @@ class Asked:
     leaves: str | None = None
 
 
-def ask_together(
-    parts: Sequence[Asked],
-    *,
-    actor: str,
-    reason: str,
-    automatic: bool,
-    overrides: Mapping[Override, str],
-    evidence_ids: tuple[str, ...] = (),
-) -> list[ReleaseRequest]:
+def ask_together(parts: Sequence[Asked], **by: Unpack[Asking]) -> list[ReleaseRequest]:
     """Ask for generations of several backends in one request, written in one commit.
 
     A part that is asked for again is the part there is; what is missing beside it joins it.
@@ -54,6 +65,7 @@ def ask_together(
     """
     if not parts:
         return []
+    actor, automatic, overrides = by["actor"], by.get("automatic", False), by.get("overrides", {})
     with ExitStack() as locked:
         for part in sorted(parts, key=lambda part: part.store.context.backend):
             for what in overrides:
@@ -75,7 +87,7 @@ def ask_together(
             request = found or part.store.draft(
                 part.state,
                 actor=actor,
-                reason=reason,
+                reason=by["reason"],
                 automatic=automatic,
                 whole=joins,
                 leaves=part.leaves,
@@ -85,6 +97,9 @@ def ask_together(
         requests.save_all([one for one, found in zip(asked, known, strict=True) if found is None])
         for part, request in zip(parts, asked, strict=True):
             part.store.register(
-                request, actor=actor, overrides=overrides, evidence_ids=evidence_ids
+                request,
+                actor=actor,
+                overrides=overrides,
+                evidence_ids=by.get("evidence_ids", ()),
             )
     return asked

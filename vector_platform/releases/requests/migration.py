@@ -37,6 +37,15 @@ class MigrationReport:
     shadow: ShadowReport
     release: Reconciled | None
 
+    def describe(self) -> str:
+        """What was built, in a line."""
+        built, proof = self.sync.generation, self.sync.verification
+        return (
+            f"{self.shadow.new}: {built.rows} rows from the lake ({self.sync.mode}: "
+            f"{self.sync.reason}), equal to {built.snapshot}"
+            f"{f' ({proof.describe()})' if proof else ''}"
+        )
+
     def facts(self) -> dict[str, Any]:
         """Numbers for metadata and JSON."""
         return {
@@ -45,6 +54,7 @@ class MigrationReport:
             "shadow": self.shadow.facts(),
             "released": self.release is not None and self.release.moved,
             "request": self.release.describe() if self.release else None,
+            "summary": self.describe(),
         }
 
 
@@ -105,7 +115,7 @@ def migrate(
         service.context.lake, measured, run_id=service.context.run_id, now=service.context.clock()
     )
     reconciled = service.release(
-        state, actor=actor, reason=reason, overrides=overrides, evidence_ids=(compared,)
+        state, actor=actor, reason=reason, overrides=overrides or {}, evidence_ids=(compared,)
     )
     return replace(found, release=reconciled)
 

@@ -8,14 +8,15 @@ what has been written down. Every vote is followed by reconciliation, which fini
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
 from vector_platform.errors import TerminalError, VectorPlatformError
 from vector_platform.indexes.state import GenerationState
 from vector_platform.lake.decisions import What
 from vector_platform.releases.evaluation.context import ReleaseContext
 from vector_platform.releases.pointer.cutover import ReleaseShrinks
-from vector_platform.releases.requests.asking import Asked, ask_together
+from vector_platform.releases.requests.asking import Asked, Asking, ask_together
 from vector_platform.releases.requests.policy import MayNotDecide, Override, may_approve
 from vector_platform.releases.requests.reconciliation import Reconciled, Reconciliation
 from vector_platform.releases.requests.requests import ReleaseRequest
@@ -42,16 +43,7 @@ class ReleaseService:
 
     # -- asking -----------------------------------------------------------------------------
 
-    def request(
-        self,
-        state: GenerationState,
-        *,
-        actor: str,
-        reason: str,
-        automatic: bool = False,
-        overrides: Mapping[Override, str] | None = None,
-        evidence_ids: tuple[str, ...] = (),
-    ) -> ReleaseRequest:
+    def request(self, state: GenerationState, **by: Unpack[Asking]) -> ReleaseRequest:
         """Ask for a generation to go live. Asking again for the same one gives the same request.
 
         An older open request for the same model is withdrawn: its generation is out of date. A
@@ -59,46 +51,18 @@ class ReleaseService:
 
         Args:
             state: The generation.
-            actor: Who asks.
-            reason: Why.
-            automatic: Whether a sensor or a schedule asks, and not a person.
-            overrides: What to set aside -> why, see `policy.Override`.
-            evidence_ids: Evaluations that led to this request.
+            **by: Who asks, and why.
 
         Raises:
             AlreadyLive: It is live.
             MayNotDecide: The asker may not set that aside.
         """
-        (request,) = ask_together(
-            [Asked(self.store, state)],
-            actor=actor,
-            reason=reason,
-            automatic=automatic,
-            overrides=overrides or {},
-            evidence_ids=evidence_ids,
-        )
+        (request,) = ask_together([Asked(self.store, state)], **by)
         return request
 
-    def release(
-        self,
-        state: GenerationState,
-        *,
-        actor: str,
-        reason: str,
-        automatic: bool = False,
-        overrides: Mapping[Override, str] | None = None,
-        evidence_ids: tuple[str, ...] = (),
-    ) -> Reconciled:
+    def release(self, state: GenerationState, **by: Unpack[Asking]) -> Reconciled:
         """Ask, and reconcile at once: what the policy lets through is live afterwards."""
-        request = self.request(
-            state,
-            actor=actor,
-            reason=reason,
-            automatic=automatic,
-            overrides=overrides,
-            evidence_ids=evidence_ids,
-        )
-        return self.reconcile(request.request_id)
+        return self.reconcile(self.request(state, **by).request_id)
 
     # -- deciding ---------------------------------------------------------------------------
 
@@ -153,7 +117,7 @@ class ReleaseService:
             self.store.check_override(what, actor, request.requester)
             self.store.override(request, what, actor, reason)
 
-    # -- reconciliation ---------------------------------------------------------------------------
+    # -- reconciliation ---------------------------------------------------------------------
 
     def reconcile_open(self) -> list[Reconciled]:
         """Reconcile every open request of this index, oldest first, and mend its aliases."""

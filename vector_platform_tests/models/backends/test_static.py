@@ -87,23 +87,6 @@ def test_any_script_and_any_length_gives_a_unit_vector(wordllama: Embedder) -> N
 
 def test_no_text_gives_no_vector(wordllama: Embedder) -> None:
     assert wordllama.encode_documents([]).shape == (0, 256)
-    assert list(wordllama.encode_stream([])) == []
-
-
-def test_a_stream_reads_one_window_ahead_and_keeps_the_order(wordllama: Embedder) -> None:
-    read = []
-
-    def texts() -> object:
-        for number in range(1000):
-            read.append(number)
-            yield f"text number {number}"
-
-    stream = wordllama.encode_stream(texts(), window=64)  # type: ignore[arg-type]
-    first = next(stream)
-    assert (len(first), len(read)) == (64, 64)
-    whole = np.concatenate([first, *stream])
-    expected = wordllama.encode_documents([f"text number {n}" for n in range(1000)])
-    assert np.array_equal(whole, expected)
 
 
 def test_related_texts_are_closer_than_unrelated(wordllama: Embedder) -> None:

@@ -54,21 +54,21 @@ class Stocked:
         rows = self.platform.lake.chunks.read(["doc_id"]).column("doc_id").to_pylist()
         return sorted(rows)
 
-    def run(self, job: str, op: str, config: dg.Config) -> list[dict[str, Any]]:
+    def run(self, job: str, config: dg.Config) -> list[dict[str, Any]]:
         runs = Runs(self.platform, instance=self.instance)
-        found: list[dict[str, Any]] = runs.job(job, {op: config}).outputs[op]
+        found: list[dict[str, Any]] = runs.job(job, config).output
         return found
 
     def quarantine(self, **slice_: str) -> dict[str, Any]:
         config = QuarantineConfig(slices=[SliceConfig(**slice_)], actor="ann", reason="debris")
-        (held,) = self.run("quarantine_slice", "quarantine", config)
+        (held,) = self.run("quarantine_slice", config)
         return held
 
     def replay(self, held: dict[str, Any], **more: Any) -> dict[str, Any]:
         config = ReplayConfig(
             quarantines=[held["quarantine_id"]], actor="bob", reason="mended", **more
         )
-        (ended,) = self.run("replay_slice", "replay", config)
+        (ended,) = self.run("replay_slice", config)
         return ended
 
 

@@ -17,7 +17,7 @@ from vector_platform.indexes import lock
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.check_results import newest_results
-from vector_platform.orchestration.indexes.jobs import RepairConfig, repair_op
+from vector_platform.orchestration.indexes.jobs import RepairConfig
 from vector_platform.orchestration.launch import RunFailed, Runs
 from vector_platform.orchestration.releases.jobs import PromoteConfig
 from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
@@ -69,13 +69,13 @@ def live(runs: Runs) -> str | None:
 def promote(runs: Runs, model_version: str) -> None:
     runs.job(
         "promote",
-        {"promote_op": PromoteConfig(model_version=model_version, actor="test")},
+        PromoteConfig(model_version=model_version, actor="test"),
     )
 
 
 def rebuild(runs: Runs, model_version: str, backend: str) -> None:
     target = IndexTarget(model_version=model_version, backends=[backend])
-    runs.job("reindex", {"rebuild": ReindexConfig(targets=[target])})
+    runs.job("reindex", ReindexConfig(targets=[target]))
 
 
 def memory(runs: Runs) -> MemoryIndex:
@@ -137,9 +137,7 @@ def test_the_generation_before_the_live_one_is_kept_and_older_ones_are_collected
     runs.materialize([MILVUS], partition=OLD)
     runs.job(
         "promote",
-        dg.RunConfig(
-            {"promote_op": PromoteConfig(model_version=OLD, backends=["milvus"], actor="test")}
-        ),
+        PromoteConfig(model_version=OLD, backends=["milvus"], actor="test"),
     )
     for _ in range(2):
         rebuild(runs, OLD, "milvus")
@@ -153,7 +151,7 @@ def test_a_rebuild_of_a_model_that_is_not_live_moves_no_pointer(runs: Runs) -> N
     runs.materialize([MILVUS], partition=OLD)
     runs.materialize([MILVUS], partition=NEW)
     config = PromoteConfig(model_version=OLD, backends=["milvus"])
-    runs.job("promote", {"promote_op": config})
+    runs.job("promote", config)
     rebuild(runs, NEW, "milvus")
     assert live(runs) == "g0001"
     assert states(runs, NEW)["g0003"] == "proven"
@@ -210,8 +208,7 @@ def check(
 
 def repair(runs: Runs, backend: str = "milvus", **config: Any) -> dict[str, list[int]]:
     """Model version -> rows rewritten, of each generation."""
-    op = repair_op(backend)
-    done = runs.job(f"repair_{backend}", {op: RepairConfig(**config)}).outputs[op]
+    done = runs.job(f"repair_{backend}", RepairConfig(**config)).output
     return {model: [facts["rows_upserted"] for facts in each] for model, each in done.items()}
 
 
@@ -252,7 +249,7 @@ def test_damage_of_the_generation_readers_see_is_found_while_a_newer_one_waits(
 ) -> None:
     runs.materialize([MILVUS], partition=OLD)
     promote_on_milvus = PromoteConfig(model_version=OLD, backends=["milvus"], actor="test")
-    runs.job("promote", {"promote_op": promote_on_milvus})
+    runs.job("promote", promote_on_milvus)
     seen_by_readers = _generation(runs)
     runs.platform.index_sync("milvus", run_id="test").build(OLD)
     assert (live(runs), _generation(runs).name) == ("g0001", "g0002")

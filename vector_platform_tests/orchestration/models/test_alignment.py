@@ -19,7 +19,7 @@ from vector_platform.models.errors import ModelError
 from vector_platform.models.local_versions import read_card
 from vector_platform.orchestration.models.assets import embed
 from vector_platform.orchestration.models.jobs import make_alignment
-from vector_platform.settings import SettingsError, with_local_versions
+from vector_platform.settings import OWN_MODELS, SettingsError, with_local_versions
 from vector_platform.training.alignment_sample import AlignmentRefused
 from vector_platform.wiring import load_settings
 from vector_platform_tests.lake import building
@@ -115,7 +115,7 @@ def test_a_map_between_unrelated_models_is_refused_with_the_numbers_and_leaves_n
         align(platform, OLD, STRANGER)
     refused = f"{STRANGER}~from-{OLD}"
     assert refused not in with_local_versions(platform.settings).models
-    assert not platform.settings.local_versions_dir.exists()
+    assert not (platform.data_dir / OWN_MODELS).exists()
     assert stored(platform, refused) == {}
 
 

@@ -166,8 +166,8 @@ def test_a_slice_below_the_policy_is_left_alone_with_the_reason(
     happens = answer.metadata["what_happens"]
     assert happens.startswith("For tenant zeta, source guides, at least ")
     assert happens.endswith(
-        f"of {alarm['window_rows']} rows is new, which does not exceed 60%: it is watched, nothing "
-        "is started and nobody is told. The next evaluation measures again."
+        f"of {alarm['window_rows']} rows is new, which does not exceed 60%: it is observed, "
+        "nothing is started and nobody is told. The next evaluation measures again."
     )
     sensor = Sensor(QUARANTINE, platform, instance)
     assert sensor.tick() == []

@@ -56,14 +56,14 @@ class Moved:
         config = RecalibrateConfig(
             model_versions=[MODEL], reason="a new catalogue", actor=actor, **days
         )
-        done = self.runs.job("recalibrate_reference", {"recalibrate": config})
-        found: dict[str, Any] = done.outputs["recalibrate"][MODEL]
+        done = self.runs.job("recalibrate_reference", config)
+        found: dict[str, Any] = done.output[MODEL]
         return found
 
     def decide(self, **decided: Any) -> dict[str, int]:
         config = GoldenConfig(reason="what people ask", actor="bea", **decided)
-        done = self.runs.job("decide_golden_queries", {"decide": config})
-        found: dict[str, int] = done.outputs["decide"]
+        done = self.runs.job("decide_golden_queries", config)
+        found: dict[str, int] = done.output
         return found
 
     def proposals(self) -> list[Proposal]:

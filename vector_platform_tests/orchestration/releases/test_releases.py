@@ -75,7 +75,7 @@ def test_a_rejected_request_is_not_released_later(service: Service) -> None:
 def test_a_rollback_job_goes_back_with_a_reason(service: Service) -> None:
     service.promote(NEW)
     config = RollbackConfig(actor="ann", reason="complaints")
-    service.runs.job("roll_back", {"rollback_op": config})
+    service.runs.job("roll_back", config)
     release = service.runs.platform.live_pointer("milvus").live()
     assert release is not None and (release.actor, release.reason) == ("ann", "complaints")
     assert service.live() == "g0001"

@@ -28,6 +28,7 @@ from vector_platform.orchestration.remediation.retraining import (
 from vector_platform.releases.requests.requests import ReleaseRequests
 from vector_platform.remediation.faults import Scope
 from vector_platform.remediation.suppression import answered
+from vector_platform.settings import OWN_MODELS
 from vector_platform.training.candidates import ChallengerRefused, NothingToLearn
 from vector_platform.training.workshop import CannotBeMade
 from vector_platform_tests.lake import building
@@ -189,7 +190,7 @@ def test_what_is_learnt_from_noise_is_refused_by_every_method_and_leaves_nothing
         train_model(platform, BASE, quiet)
     assert str(refused.value).count("is not proposed") == 2
     assert "nDCG@10" in str(refused.value) and "RR@10" in str(refused.value)
-    assert not platform.settings.local_versions_dir.exists()
+    assert not (platform.data_dir / OWN_MODELS).exists()
     assert list(platform.settings.models) == [BASE]
 
 

@@ -168,14 +168,14 @@ def test_a_quarantine_reaches_every_reader_through_the_sensor_and_so_does_a_repl
 ) -> None:
     sensor.tick()
     people = QuarantineConfig(slices=[SliceConfig(source="notices", tenant="people")])
-    (held,) = runs.job("quarantine_slice", {"quarantine": people}).outputs["quarantine"]
+    (held,) = runs.job("quarantine_slice", people).output
     rounds = sensor.follow()
     assert [{request.partition for request in asked} for asked in rounds] == [{OLD, NEW}]
     for backend in ("milvus", "pinecone"):
         found = indexed(runs, backend, OLD)
         assert set(found) == {"notices:p1", "notices:p3", "guides:doors.md"}
     config = ReplayConfig(quarantines=[held["quarantine_id"]], as_is=True)
-    runs.job("replay_slice", {"replay": config})
+    runs.job("replay_slice", config)
     sensor.follow()
     for backend in ("milvus", "pinecone"):
         assert "notices:p2" in indexed(runs, backend, NEW)

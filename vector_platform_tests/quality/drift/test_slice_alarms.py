@@ -99,7 +99,7 @@ def test_a_slice_that_surely_moved_a_little_is_watched(home: Home) -> None:
     (alarm,) = verdict.slices_alarmed
     assert not verdict.global_alarm and alarm.p_value < 1e-4
     assert not alarm.acts and 0.02 < alarm.novel_share_low <= 0.05
-    assert actions(verdict) == [("slice_moved", "watch", "t3")]
+    assert actions(verdict) == [("slice_moved", "observe", "t3")]
     # The bar is the policy's: the same alarm acts where less is enough.
     verdict = judged(home, replace(POLICY, least_novel_share=0.02), days=28, moved={3: 0.06})
     assert actions(verdict) == [("slice_moved", "quarantine_slice", "t3")]

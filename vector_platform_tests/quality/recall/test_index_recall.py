@@ -25,7 +25,7 @@ from vector_platform.quality.recall.index_queries import (
     stored_queries,
     together,
 )
-from vector_platform.quality.recall.index_recall import IndexRecall, measure
+from vector_platform.quality.recall.index_recall import IndexRecall, examine, judge
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import (
     MODEL,
@@ -87,7 +87,7 @@ def measured(
     state = sync.sync(MODEL).generation
     assert state.snapshot is not None
     queries = stored_queries(lake, MODEL, state.snapshot, built_at=built_at)
-    return measure(lake, target, state.identity, state.snapshot, queries, floor=floor)
+    return judge(examine(lake, target, state.identity, state.snapshot, queries), floor=floor)
 
 
 def test_an_exact_index_has_a_recall_of_one(lake: Lake, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from vector_platform.quality.recall.intervals import Recall
 from vector_platform.releases.evaluation.changed_answers import ChangedAnswer
 from vector_platform.releases.evaluation.evidence import Evidence, QualityScores, evidence_of
 from vector_platform.releases.gates.gates import Gate, GateName, judge
-from vector_platform.releases.gates.report import as_html, as_json, as_markdown
+from vector_platform.releases.gates.report import as_html, as_markdown, report_facts
 from vector_platform.settings import Releases
 from vector_platform_tests.releases.samples import MOMENT, evidence, index_recall, scores
 
@@ -171,7 +171,7 @@ def test_the_same_evidence_gives_the_same_bytes_also_after_it_was_kept() -> None
     known = replace(model(scores(0.004, slices=5)), changed=CHANGED)
     kept = evidence_of(json.loads(json.dumps(known.facts())))
     assert kept == known
-    for render in (as_json, partial(as_markdown, names={}), partial(as_html, names={})):
+    for render in (report_facts, partial(as_markdown, names={}), partial(as_html, names={})):
         first, second = (render(judge(each, Releases(), moment=MOMENT)) for each in (known, kept))
         assert first == second
 
@@ -183,13 +183,13 @@ def test_every_report_shows_the_changed_answers_by_the_names_that_are_known() ->
     for shown in (text, page):
         assert "look before you approve" in shown and "1. Keys; 2. s:old" in shown
     assert "rotate &lt;keys&gt;?" in page
-    assert json.loads(as_json(report))["changed_answers"][0]["after"] == ["s:new", "s:old"]
+    assert report_facts(report)["changed_answers"][0]["after"] == ("s:new", "s:old")
 
 
 def test_the_three_reports_say_the_same_and_escape_what_they_show() -> None:
     known = evidence(differences="<b>1 | missing</b>", model_version="m.v1")
     report = judge(known, Releases(), moment=MOMENT)
-    assert json.loads(as_json(report))["outcome"] == "fail"
+    assert report_facts(report)["outcome"] == "fail"
     assert "1 \\| missing" in as_markdown(report, {})
     page = as_html(report, {})
     assert "<b>" not in page and "&lt;b&gt;" in page

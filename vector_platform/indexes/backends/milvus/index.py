@@ -1,6 +1,6 @@
 """Milvus: one collection a generation, tenants as its partition key.
 
-Belongs here: what each promise of `VectorIndex` takes on Milvus.
+Belongs here: what each promise of `VectorIndex` takes on Milvus. Long, since it is one class.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Belongs here: moving them, and telling what they stand for. Which are to change 
 
 from __future__ import annotations
 
-from vector_platform.indexes.backends.pinecone.calls import IndexCalls
+from vector_platform.indexes.backends.pinecone.requests.calls import IndexCalls
 from vector_platform.indexes.backends.pinecone.terms import alias_changes, tenants_in
 from vector_platform.indexes.contract import Generation, Mirrored, NotOurs
 from vector_platform.indexes.parallel import Parallel

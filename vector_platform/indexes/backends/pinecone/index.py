@@ -1,6 +1,6 @@
 """Pinecone: one index a model version, one namespace a tenant and generation.
 
-Belongs here: what each promise of `VectorIndex` takes on Pinecone.
+Belongs here: what each promise of `VectorIndex` takes on Pinecone. Long, since it is one class.
 
 An index's dimension and schema are fixed and a project holds few indexes, while an index holds
 many namespaces: hence generations are namespaces `{tenant}@{generation}`.
@@ -17,16 +17,17 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from vector_platform.indexes.backends.pinecone.aliases import alias_mirrors, point_aliases
-from vector_platform.indexes.backends.pinecone.calls import (
+from vector_platform.indexes.backends.pinecone.indexes import PineconeIndexes
+from vector_platform.indexes.backends.pinecone.names import generation_marker, namespace_name
+from vector_platform.indexes.backends.pinecone.reading import RowReader
+from vector_platform.indexes.backends.pinecone.requests.calls import (
     REQUEST_BYTES,
     REQUEST_IDS,
     IndexCalls,
     row_reason,
 )
-from vector_platform.indexes.backends.pinecone.fence import LastWrites, Place, Write
-from vector_platform.indexes.backends.pinecone.indexes import PineconeIndexes
-from vector_platform.indexes.backends.pinecone.names import generation_marker, namespace_name
-from vector_platform.indexes.backends.pinecone.reading import RowReader
+from vector_platform.indexes.backends.pinecone.requests.fence import LastWrites, Place, Write
+from vector_platform.indexes.backends.pinecone.requests.waits import GenerationWaits
 from vector_platform.indexes.backends.pinecone.rows import batches_by_size, pinecone_documents
 from vector_platform.indexes.backends.pinecone.searching import search
 from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
@@ -38,7 +39,6 @@ from vector_platform.indexes.backends.pinecone.terms import (
     rows_asked,
     tenants_in,
 )
-from vector_platform.indexes.backends.pinecone.waits import GenerationWaits
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.bisection import write_or_refuse
 from vector_platform.indexes.contract import (

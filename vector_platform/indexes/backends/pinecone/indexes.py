@@ -13,7 +13,7 @@ from pinecone import Pinecone
 from pinecone.errors import ConflictError, NotFoundError
 from pydantic import SecretStr
 
-from vector_platform.indexes.backends.pinecone.calls import IndexCalls, errors
+from vector_platform.indexes.backends.pinecone.requests.calls import IndexCalls, errors
 from vector_platform.indexes.backends.pinecone.terms import (
     generations_in,
     index_name,

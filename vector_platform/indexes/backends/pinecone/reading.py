@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from vector_platform.indexes.backends.pinecone.calls import REQUEST_IDS, IndexCalls
+from vector_platform.indexes.backends.pinecone.requests.calls import REQUEST_IDS, IndexCalls
+from vector_platform.indexes.backends.pinecone.requests.waits import GenerationWaits
 from vector_platform.indexes.backends.pinecone.rows import pinecone_row
 from vector_platform.indexes.backends.pinecone.terms import (
     RowsAsked,
@@ -20,7 +21,6 @@ from vector_platform.indexes.backends.pinecone.terms import (
     rows_asked,
     tenants_in,
 )
-from vector_platform.indexes.backends.pinecone.waits import GenerationWaits
 from vector_platform.indexes.contract import Generation, RowKey, StoredRow
 from vector_platform.indexes.parallel import Parallel
 from vector_platform.indexes.proof_sample import ProofSample, WholeRows

@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from vector_platform.indexes.backends.pinecone.calls import IndexCalls
 from vector_platform.indexes.backends.pinecone.filters import document_filter
 from vector_platform.indexes.backends.pinecone.names import namespace_name
+from vector_platform.indexes.backends.pinecone.requests.calls import IndexCalls
 from vector_platform.indexes.backends.pinecone.terms import tenants_in
 from vector_platform.indexes.contract import BoundedHits, Generation, Hit, IndexRejected
 from vector_platform.indexes.filtering.conditions import Condition

@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vector_platform.indexes.backends.pinecone.calls import IndexCalls
-from vector_platform.indexes.backends.pinecone.fence import LastWrites, NamespaceFence, Place
+from vector_platform.indexes.backends.pinecone.requests.calls import IndexCalls
+from vector_platform.indexes.backends.pinecone.requests.fence import (
+    LastWrites,
+    NamespaceFence,
+    Place,
+)
 from vector_platform.indexes.backends.pinecone.terms import index_name, tenants_in
 from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.parallel import Parallel

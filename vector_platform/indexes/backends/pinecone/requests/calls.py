@@ -22,7 +22,7 @@ from pinecone.errors import (
     PineconeValueError,
 )
 
-from vector_platform.indexes.backends.pinecone.fence import logged_position
+from vector_platform.indexes.backends.pinecone.requests.fence import logged_position
 from vector_platform.indexes.backends.pinecone.terms import alias_path
 from vector_platform.indexes.contract import IndexRejected, IndexUnavailable
 

@@ -1,0 +1,1 @@
+"""The jobs that care for the Delta tables."""

@@ -1,0 +1,24 @@
+"""The command tree, as the tests read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from vector_platform.cli.launching import jobs_of
+
+
+def verbs() -> dict[str, tuple[str, ...]]:
+    """Every verb of the command line -> the jobs that it is tied to."""
+    from vector_platform.cli.app import app
+
+    def below(command: Any, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        children = getattr(command, "commands", {})
+        if not children:
+            yield name.strip(), jobs_of(command.callback)
+        for child_name, child in children.items():
+            yield from below(child, f"{name} {child_name}")
+
+    return dict(below(typer.main.get_command(app), ""))
