@@ -84,7 +84,9 @@ def hold(instance: dg.DagsterInstance, run_id: str) -> None:
     for other in file.parent.iterdir():
         other_id = other.name.removeprefix(".")
         run = instance.get_run_by_id(other_id)
-        if (run is None or run.is_finished) and not is_held(instance, other_id):
+        # One that has no name yet is being taken, maybe for a run that is not recorded yet.
+        is_over = not other.name.startswith(".") if run is None else run.is_finished
+        if is_over and not is_held(instance, other_id):
             other.unlink(missing_ok=True)
 
 
@@ -122,7 +124,8 @@ def held_runs(instance: dg.DagsterInstance) -> list[str]:
     """Ids of the runs that a process says it executes."""
     folder = _file(instance, "any").parent
     names = [file.name for file in folder.iterdir()] if folder.exists() else []
-    return [name for name in sorted(names) if is_held(instance, name)]
+    # To ask for one that has no name yet would be in the way of who takes it.
+    return [name for name in sorted(names) if name[0] != "." and is_held(instance, name)]
 
 
 def is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:

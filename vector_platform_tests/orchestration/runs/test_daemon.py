@@ -16,7 +16,7 @@ from vector_platform_tests.orchestration.runs.daemons import (
     deployed,
 )
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.spread]
 
 # Events that a run has written when everything is killed: it writes about as many.
 MOMENTS = tuple(range(1, 21))

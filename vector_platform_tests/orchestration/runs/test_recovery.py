@@ -19,6 +19,7 @@ import dagster as dg
 import psutil
 import pytest
 import yaml
+from filelock import FileLock
 
 from vector_platform.orchestration.dagster_internals import GRPC_INFO_TAG
 from vector_platform.orchestration.runs import liveness
@@ -229,6 +230,32 @@ def test_a_lock_has_its_name_only_once_it_is_held_and_is_taken_once(
     with pytest.raises(liveness.RunIsTaken):
         liveness.hold(instance, RUN)
     assert [file.name for file in liveness._file(instance, RUN).parent.iterdir()] == [RUN]
+
+
+def test_whoever_looks_or_tidies_up_is_not_in_the_way_of_who_takes_a_lock(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the taking of a lock and its name, others look for strays, and take theirs."""
+    other = "99999999-2222-4333-8444-555555555555"
+    acquire = FileLock.acquire
+
+    def meanwhile(lock: FileLock, *args: Any, **kwargs: Any) -> Any:
+        if Path(lock.lock_file).name == f".{RUN}":
+            Path(lock.lock_file).touch()
+            assert end_stray_processes(instance) == []
+            liveness.hold(instance, other)
+        return acquire(lock, *args, **kwargs)
+
+    monkeypatch.setattr(FileLock, "acquire", meanwhile)
+    liveness.hold(instance, RUN)
+    assert liveness.held_runs(instance) == [RUN, other]
+    for run_id in (RUN, other):
+        liveness.let_go(run_id)
+    unnamed = liveness._file(instance, RUN).with_name(f".{RUN}")
+    unnamed.touch()
+    liveness.hold(instance, "77777777-2222-4333-8444-555555555555")
+    liveness.let_go("77777777-2222-4333-8444-555555555555")
+    assert unnamed.exists()
 
 
 def test_a_run_that_was_given_up_while_its_process_was_loading_is_not_executed(
