@@ -106,6 +106,7 @@ def test_the_bare_wheel_loads_its_definitions(bare: Path) -> None:
     assert {"raw/notes", "lake/embeddings", "milvus/documents"} <= set(keys.split())
 
 
+@pytest.mark.deep
 def test_what_needs_a_missing_package_says_its_extra_in_one_line(bare: Path) -> None:
     printed = run_bare(
         bare,

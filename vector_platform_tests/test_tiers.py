@@ -29,8 +29,9 @@ TESTS = Path(__file__).parent
 EXAMPLE = """
 import pytest
 from hypothesis import given, strategies as st
+from vector_platform_tests.tiers import in_turn
 
-@pytest.fixture(params=["milvus", "pinecone"])
+@pytest.fixture(params=in_turn("server", ["milvus", "pinecone"]))
 def server(): pass
 
 def test_fast(): pass
@@ -41,7 +42,6 @@ def test_deep(): pass
 @pytest.mark.parametrize("case", ["here", pytest.param("there", marks=pytest.mark.deep)])
 def test_of_both_tiers(case): pass
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("case", range(4))
 def test_in_turn(server, case): pass
 
@@ -102,7 +102,7 @@ def test_the_fast_tier_and_the_shards_take_every_test_once(runs: dict[str, str])
     assert sorted(taken) == sorted(everything + twice)
 
 
-def test_a_fast_test_of_two_backends_takes_one_of_them(runs: dict[str, str]) -> None:
+def test_a_fast_test_takes_one_of_the_values_that_come_in_turn(runs: dict[str, str]) -> None:
     fast = [name for name in names(runs["-m+not deep"]) if "test_in_turn" in name]
     cases = re.findall(r"\[(milvus|pinecone)-(\d)\]", "".join(fast))
     assert sorted(case for _, case in cases) == sorted([*"0123"] * len(FILES))

@@ -80,26 +80,41 @@ def examples(number: int, **others: Any) -> settings:
 
 def sampled(cases: Iterable[Any], *, fast: Container[Any]) -> list[Any]:
     """Cases of a parametrised test: the `fast` ones in the fast tier, the others in the deep."""
-    return [case if case in fast else pytest.param(case, marks=pytest.mark.deep) for case in cases]
+    return [
+        case
+        if case in fast
+        else pytest.param(*case, marks=pytest.mark.deep)
+        if isinstance(case, tuple)
+        else pytest.param(case, marks=pytest.mark.deep)
+        for case in cases
+    ]
+
+
+def in_turn(fixture: str, values: Iterable[Any]) -> list[Any]:
+    """Values of a fixture that every test takes: one of them in the fast tier, which depends on
+    the test, and the others in the deep tier.
+    """
+    return [pytest.param(value, marks=pytest.mark.in_turn(fixture)) for value in values]
 
 
 def mark(items: Iterable[pytest.Item], *, deep: bool) -> None:
-    """Mark as deep what is so by its kind: the other backend's turn, and in a deep run properties.
+    """Mark as deep what is so by its kind: values in turn, and in a deep run properties.
 
     Args:
         items: Every test that was collected.
         deep: Whether the deep tier is run.
     """
-    turns: dict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+    turns: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if deep and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("deep")
-        params = dict(getattr(getattr(item, "callspec", None), "params", {}))
-        if item.get_closest_marker("one_backend") and params.pop("server", None):
-            turns[item.nodeid.partition("[")[0], repr(sorted(params.items()))].append(item)
-    for turn, both in turns.items():
-        chosen = zlib.crc32(repr(turn).encode()) % len(both)
-        for item in both[:chosen] + both[chosen + 1 :]:
+        if (turn := item.get_closest_marker("in_turn")) is not None:
+            params = item.callspec.params  # type: ignore[attr-defined]
+            others = sorted((name, str(v)) for name, v in params.items() if name != turn.args[0])
+            turns[f"{item.nodeid.partition('[')[0]} {others}"].append(item)
+    for name, cases in turns.items():
+        chosen = zlib.crc32(name.encode()) % len(cases)
+        for item in cases[:chosen] + cases[chosen + 1 :]:
             item.add_marker("deep")
 
 

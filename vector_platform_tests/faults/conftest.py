@@ -13,6 +13,7 @@ import pytest
 
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Runs, World
+from vector_platform_tests.tiers import in_turn
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield found
 
 
-@pytest.fixture(params=["milvus", "pinecone"])
+@pytest.fixture(params=in_turn("server", ["milvus", "pinecone"]))
 def server(request: pytest.FixtureRequest) -> ServerProcess:
     found: ServerProcess = request.getfixturevalue(request.param)
     return found

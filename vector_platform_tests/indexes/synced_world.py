@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import shutil
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,14 @@ class World:
         other.target = copy.deepcopy(self.target)
         other.full_proof_hours = self.full_proof_hours
         return other
+
+    def start(self) -> None:
+        """Put ten rows and sync them: done once, and copied for every world after that."""
+        made = _started(self.target.ids_are_global)
+        shutil.copytree(made.folder, self.folder, dirs_exist_ok=True)
+        self.lake = open_lake(self.folder)
+        for held in ("_claims", "_stored", "_visible", "fuse"):
+            setattr(self.target, held, copy.deepcopy(getattr(made.target, held)))
 
     @property
     def sync(self) -> IndexSync:
@@ -88,6 +99,16 @@ class World:
 
     def assert_proven(self) -> None:
         assert self.sync.verify(self.assert_equal()).clean
+
+
+@cache
+def _started(ids_are_global: bool) -> World:
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    made = World(Path(folder.name) / "world", ids_are_global=ids_are_global)
+    made.put(*ten_rows())
+    made.sync.sync(MODEL)
+    return made
 
 
 def ten_rows() -> list[dict[str, Any]]:

@@ -55,8 +55,7 @@ def assert_right(world: World) -> None:
 
 
 def test_no_index_takes_a_snapshot_whose_vectors_are_quarantined(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     poison(world)
     quarantine(world)
     for verb in (world.sync.sync, world.sync.build):

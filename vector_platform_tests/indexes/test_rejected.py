@@ -15,13 +15,18 @@ from vector_platform_tests.lake.building import MODEL, chunk
 BAD = "what no index can hold"
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("prepared"))
     world.target.refuses = {BAD: "longer than the limit"}
     world.put(*(chunk(f"s:{number}", f"text {number}") for number in range(9)))
     world.put(chunk("s:bad", BAD))
     return world
+
+
+@pytest.fixture
+def world(prepared: World, tmp_path: Path) -> World:
+    return prepared.copy(tmp_path / "world")
 
 
 def newest(world: World) -> GenerationState:

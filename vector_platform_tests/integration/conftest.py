@@ -20,6 +20,7 @@ from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.settings import BackendName
+from vector_platform_tests.tiers import in_turn
 
 pytest.register_assert_rewrite("vector_platform_tests.integration.hostile_values")
 
@@ -105,7 +106,7 @@ def pinecone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
         yield Server("pinecone", server.url)
 
 
-@pytest.fixture(scope="session", params=["milvus", "pinecone"])
+@pytest.fixture(scope="session", params=in_turn("server", ["milvus", "pinecone"]))
 def server(request: pytest.FixtureRequest) -> Server:
     found: Server = request.getfixturevalue(f"{request.param}_server")
     return found

@@ -30,7 +30,7 @@ from vector_platform.indexes.proof.row_contents import differing_fields, wanted_
 from vector_platform.lake.contract import canonical_json
 from vector_platform_tests.integration.conftest import API_KEY, Server, free_port, open_index
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_backend]
+pytestmark = pytest.mark.integration
 
 DIMENSION = 16
 _names = (f"t{number}" for number in itertools.count())

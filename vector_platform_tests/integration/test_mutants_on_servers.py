@@ -16,7 +16,7 @@ from vector_platform_tests.indexes.mutants import MutantIndex, Mutation
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
 from vector_platform_tests.syncing import index_sync
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_backend]
+pytestmark = pytest.mark.integration
 
 _names = (f"mutants{number}" for number in itertools.count())
 SAMPLE = [

@@ -6,8 +6,10 @@ session, and the world in which sensors act.
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 from vector_platform.orchestration.runs import retries
 from vector_platform.remediation import checks
 from vector_platform.settings import OWN_MODELS, Settings
+from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.acting import World
 from vector_platform_tests.orchestration.harness import (
@@ -56,18 +59,43 @@ def local_versions(root: Path) -> Iterator[None]:
     shutil.rmtree(settings_of(root).data_dir / OWN_MODELS, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Indexed:
+    """A lake with six chunks under two model versions, and its indexes."""
+
+    folder: Path
+    memory: dict[str, MemoryIndex]
+
+
+@pytest.fixture(scope="session")
+def indexed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Indexed:
+    folder = tmp_path_factory.mktemp("indexed")
+    platform = MemoryPlatform(settings_of(root))
+    _fill(platform, folder)
+    return Indexed(folder, platform.memory)
+
+
+def _fill(platform: MemoryPlatform, folder: Path) -> None:
+    platform.lake = building.open_lake(folder)
+    building.put(platform.lake, *(building.chunk(f"guides:{n}", f"text {n}") for n in range(6)))
+    for model_version in (OLD, NEW):
+        building.embed(platform.lake, model_version)
+        for backend in BACKENDS:
+            platform.index_sync(backend, run_id="test").sync(model_version)
+
+
 @pytest.fixture
-def world(root: Path, tmp_path: Path, local_versions: None) -> World:
+def world(root: Path, tmp_path: Path, local_versions: None, indexed: Indexed) -> World:
     """A deployment with six chunks under two model versions, each with a live index."""
 
     def build(**changes: Any) -> MemoryPlatform:
         platform = MemoryPlatform(settings_of(root, **changes))
-        platform.lake = building.open_lake(tmp_path)
-        building.put(platform.lake, *(building.chunk(f"guides:{n}", f"text {n}") for n in range(6)))
-        for model_version in (OLD, NEW):
-            building.embed(platform.lake, model_version)
-            for backend in BACKENDS:
-                platform.index_sync(backend, run_id="test").sync(model_version)
+        if "indexes" in changes:
+            _fill(platform, tmp_path)
+        else:
+            shutil.copytree(indexed.folder / "lake", tmp_path / "lake")
+            platform.lake = building.open_lake(tmp_path)
+            platform.memory = copy.deepcopy(indexed.memory)
         return platform
 
     return build
@@ -100,9 +128,14 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+@pytest.fixture(scope="session")
+def first_service(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    return Service(root, tmp_path_factory.mktemp("service"))
+
+
 @pytest.fixture
-def service(root: Path, tmp_path: Path) -> Service:
-    return Service(root, tmp_path)
+def service(root: Path, tmp_path: Path, first_service: Service) -> Service:
+    return Service(root, tmp_path, made=first_service)
 
 
 @pytest.fixture

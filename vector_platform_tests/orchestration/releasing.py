@@ -5,6 +5,8 @@ Belongs here: `Service`, its jobs, ticks and requests.
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,14 +29,27 @@ FROZEN = [{"name": "audit", "first_day": "2020-01-01"}]
 
 
 class Service:
-    """A deployment with one backend; `OLD` is live and `NEW` is indexed."""
+    """A deployment with one backend; `OLD` is live and `NEW` is indexed.
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    Args:
+        root: Of the deployment.
+        folder: Of the lake.
+        made: One that nothing was done with since; copied, without what its instance has seen.
+    """
+
+    def __init__(self, root: Path, folder: Path, *, made: Service | None = None) -> None:
         self.root = root
         self.folder = folder
         self.instance = dg.DagsterInstance.ephemeral()
         self.memory: Any = None
+        if made is not None:
+            shutil.copytree(made.folder / "lake", folder / "lake")
+            self.memory = copy.deepcopy(made.memory)
         self.policy()
+        if made is None:
+            self._fill()
+
+    def _fill(self) -> None:
         lake = self.runs.platform.lake
         building.put(lake, *(building.chunk(f"guides:{n}", f"text {n}") for n in range(12)))
         for model_version in (OLD, NEW):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from vector_platform.settings import Settings
 from vector_platform_tests.worked_examples import change_package, example, run_changed
 
@@ -30,6 +32,7 @@ print(done.output_for_node("count"))
 """
 
 
+@pytest.mark.deep
 def test_the_example_of_a_job_is_a_file_and_a_line_and_runs(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from vector_platform_tests.orchestration.harness import (
     settings_of,
 )
 from vector_platform_tests.some import some
+from vector_platform_tests.tiers import in_turn
 
 WAY = (*STAGING, *MARTS, *PUBLISHED, "lake/chunks", "lake/golden_queries")
 EVERYTHING = Counter(
@@ -65,7 +66,9 @@ def test_the_first_day_goes_all_the_way_each_asset_once_and_in_order(
     assert automation.settle() == []
 
 
-@pytest.mark.parametrize("day", ["2026-01-10", "2026-01-03"], ids=["a new day", "a late day"])
+@pytest.mark.parametrize(
+    "day", in_turn("day", ["2026-01-10", "2026-01-03"]), ids=["a new day", "a late day"]
+)
 def test_a_landed_day_goes_all_the_way_once(settled: Automation, day: str) -> None:
     settled.land(day)
     rounds = settled.settle()
@@ -98,6 +101,7 @@ def test_opening_the_ui_after_the_demo_starts_nothing(automation: Automation) ->
         assert automation.tick() == []
 
 
+@pytest.mark.deep
 def test_opening_the_ui_again_after_another_demo_starts_nothing(settled: Automation) -> None:
     settled.now += timedelta(hours=3)
     settled.demo()

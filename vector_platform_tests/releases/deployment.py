@@ -5,6 +5,8 @@ Belongs here: building states and evaluations.
 
 from __future__ import annotations
 
+import copy
+import shutil
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -56,6 +58,15 @@ class Deployment:
         # When generations count as built; None for when they were.
         self.built_at: datetime | None = None
         self.put(*(f"s:{number}" for number in range(documents)))
+
+    def copy(self, folder: Path) -> Deployment:
+        """The same lake and indexes once more, at the same time."""
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+        other = copy.copy(self)
+        other._folder, other.lake = folder, open_lake(folder)
+        other.targets = copy.deepcopy(self.targets)
+        other.timer = SteadyTimer()
+        return other
 
     def put(self, *doc_ids: str, text: str = "text of", delete: tuple[str, ...] = ()) -> None:
         rows = [chunk(doc_id, f"{text} {doc_id}") for doc_id in doc_ids]

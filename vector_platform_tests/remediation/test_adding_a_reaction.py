@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from vector_platform_tests.worked_examples import change_package, example, run_changed
 
 # In the changed package: Dagster has the check, its failure is answered, and texts say so.
@@ -50,6 +52,7 @@ print("answered")
 """
 
 
+@pytest.mark.deep
 def test_the_example_of_a_check_with_a_reaction_is_three_files_and_works(tmp_path: Path) -> None:
     assert len(change_package(example("Add a check, with a reaction"), tmp_path)) == 3
     (tmp_path / "home").mkdir()

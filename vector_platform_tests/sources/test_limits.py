@@ -246,7 +246,7 @@ HOSTILE: dict[str, tuple[str, Callable[[int], bytes], int]] = {
 }
 
 
-SAMPLE = {"html <a ", "html <div>", "md spaces", "md signs", "csv quotes", "json digits", "txt"}
+SAMPLE = {"html <div>", "md spaces", "csv quotes"}
 
 
 @pytest.mark.parametrize("case", sampled(HOSTILE, fast=SAMPLE))
@@ -284,7 +284,7 @@ def test_rows_of_a_database_take_time_that_grows_with_them(tmp_path: Path) -> No
     assert growth(work, write, 5_000) < BOUND
 
 
-@pytest.mark.parametrize("text", [" ", "\u0301", "a\u200d", "\x1c"])
+@pytest.mark.parametrize("text", sampled([" ", "\u0301", "a\u200d", "\x1c"], fast={"\u0301"}))
 def test_checking_a_row_takes_time_that_grows_with_it(text: str) -> None:
     fields = FieldMapping(key="id", text="text", title="text")
     taken = growth(

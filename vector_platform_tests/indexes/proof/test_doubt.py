@@ -13,7 +13,7 @@ from vector_platform.indexes.contract import Generation, RowKey
 from vector_platform.indexes.sync.writing import DeleteDiverged
 from vector_platform.lake.lake import Lake
 from vector_platform_tests.indexes.memory_index import MemoryIndex
-from vector_platform_tests.indexes.synced_world import World, damage, ten_rows
+from vector_platform_tests.indexes.synced_world import World, damage
 from vector_platform_tests.lake.building import MODEL, chunk
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -22,8 +22,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     found = World(tmp_path / "world")
-    found.put(*ten_rows())
-    found.sync.sync(MODEL)
+    found.start()
     return found
 
 
@@ -128,8 +127,7 @@ def test_a_delete_that_is_acknowledged_and_dropped_stops_the_sync(tmp_path: Path
 
     world = World(tmp_path / "world")
     world.target = Deaf()
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.put(delete=("s:0#0", "s:2#0"))
     with pytest.raises(DeleteDiverged, match=r"1 of 2 deleted rows are still there.* a/s:0#0"):
         world.sync.sync(MODEL)
@@ -139,8 +137,7 @@ def test_a_delete_that_is_acknowledged_and_dropped_stops_the_sync(tmp_path: Path
 def test_a_record_written_before_doubts_existed_reads_as_none(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     world = World(tmp_path / "world")
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     old = world.lake.index_state.read().drop_columns(["doubt"])
     from deltalake import write_deltalake
 

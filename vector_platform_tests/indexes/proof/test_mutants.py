@@ -20,6 +20,7 @@ from vector_platform_tests.indexes.mutants import DELETES, OTHERS, UPSERTS, Muta
 from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.lake.building import MODEL, chunk
 from vector_platform_tests.syncing import index_sync
+from vector_platform_tests.tiers import in_turn
 
 STRANGER = Generation("documents", "g0099", MODEL, 4)
 SIZES = {"large": 300, "small": 12, "alone": 1, "b": 60}
@@ -88,7 +89,11 @@ class MutantWorld(World):
             assert held | {"vector": held["vector"].tolist()} == row
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["ids per tenant", "ids are global"])
+@pytest.fixture(
+    scope="module",
+    params=in_turn("prepared", [False, True]),
+    ids=["ids per tenant", "ids are global"],
+)
 def prepared(request: pytest.FixtureRequest) -> Iterator[MutantWorld]:
     folder = Path(tempfile.mkdtemp())
     yield MutantWorld(folder / "world", ids_are_global=request.param)

@@ -39,12 +39,17 @@ values = scalars | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=
 attributes = st.dictionaries(st.text(min_size=1, max_size=5), values, max_size=4)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("prepared"))
     world.put(*(chunk(f"s:{n}", f"text {n}", tenant="ab"[n % 2]) for n in range(ROWS)))
     world.sync.sync(MODEL)
     return world
+
+
+@pytest.fixture
+def world(prepared: World, tmp_path: Path) -> World:
+    return prepared.copy(tmp_path / "world")
 
 
 @pytest.fixture

@@ -20,8 +20,7 @@ def built(world: World) -> None:
 
 
 def changed(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.put(
         chunk("s:0", "new text", tenant="a"),
         chunk("s:1", "text 1", tenant="z"),
@@ -36,31 +35,33 @@ def vanished(world: World) -> None:
 
 
 def recreated(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     shutil.rmtree(Path(world.lake.uri) / "chunks")
     world.put(*ten_rows()[2:], chunk("s:new", tenant="z"))
 
 
 def damaged(world: World) -> None:
     world.full_proof_hours = 0
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     damage(world)
     world.put(chunk("s:9", "other text", tenant="b"))
 
 
-@pytest.mark.parametrize(
-    "prepare", sampled([built, changed, vanished, recreated, damaged], fast={changed})
-)
+# How a world is prepared, and every how manyth call is tried.
+SAMPLE = (changed, 4)
+ALL = [(prepare, 1) for prepare in (built, changed, vanished, recreated, damaged)]
+
+
+@pytest.mark.parametrize(("prepare", "every"), sampled([SAMPLE, *ALL], fast=[SAMPLE]))
 def test_after_a_crash_at_any_call_one_normal_run_converges(
-    tmp_path: Path, prepare: Callable[[World], None]
+    tmp_path: Path, prepare: Callable[[World], None], every: int
 ) -> None:
     prepared = World(tmp_path / "prepared", ids_are_global=prepare in (recreated, damaged))
     prepare(prepared)
     calls = calls_of(prepared, lambda world: world.sync.sync(MODEL))
     crashes = [(number, False) for number in range(1, 1 + len(calls))]
     crashes += [(number, True) for number, name in enumerate(calls, 1) if name in WRITES]
+    crashes = crashes[::every]
     crashed = 0
     for number, applied in crashes:
         world = prepared.copy(tmp_path / f"{number}-{applied}")

@@ -17,8 +17,7 @@ from vector_platform_tests.lake.building import MODEL, chunk
 
 
 def test_a_sync_of_changes_reads_back_what_it_touched(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.put(
         chunk("s:1", "new text", tenant="b"),
         chunk("s:4", "text 4", tenant="z"),

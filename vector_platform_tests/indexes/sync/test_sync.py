@@ -23,8 +23,7 @@ def test_the_first_sync_builds_a_generation_and_proves_it(world: World) -> None:
 
 
 def test_an_unchanged_lake_writes_nothing_anywhere(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     versions = world.versions()
     world.target.fuse.reset()
     report = world.sync.sync(MODEL)
@@ -34,8 +33,7 @@ def test_an_unchanged_lake_writes_nothing_anywhere(world: World) -> None:
 
 
 def test_a_change_writes_only_what_changed(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.put(
         chunk("s:0", "text 0", tenant="a", attributes={"price": 2}),
         chunk("s:1", "new text", tenant="b"),
@@ -48,8 +46,7 @@ def test_a_change_writes_only_what_changed(world: World) -> None:
 
 
 def test_a_new_vector_that_no_chunk_uses_changes_no_index(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.put(chunk("s:0", "other", tenant="a"))
     put(world.lake, ten_rows()[0])
     world.target.fuse.reset()
@@ -60,8 +57,7 @@ def test_a_new_vector_that_no_chunk_uses_changes_no_index(world: World) -> None:
 
 
 def test_a_row_that_changes_tenant_is_in_the_new_one_only(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.put(*(chunk(f"s:{i}", f"text {i}", tenant="z") for i in range(8)))
     report = world.sync.sync(MODEL)
     assert report.mode == "changes" and report.upserted == 8
@@ -69,8 +65,7 @@ def test_a_row_that_changes_tenant_is_in_the_new_one_only(world: World) -> None:
 
 
 def test_the_guard_stops_before_the_first_write(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.put(chunk("s:new"), delete=tuple(f"s:{i}#0" for i in range(6)))
     before, versions = world.held(), world.versions()
     world.target.fuse.reset()
@@ -86,8 +81,7 @@ def test_the_guard_stops_before_the_first_write(world: World) -> None:
 
 
 def test_the_guard_holds_after_a_crash_too(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.put(chunk("s:new", "x"))
     world.target.fuse.reset(2)
     with pytest.raises(IndexUnavailable):
@@ -110,8 +104,7 @@ def test_an_incomplete_snapshot_is_refused_before_anything_is_made(world: World)
 
 
 def test_an_incomplete_snapshot_leaves_a_proven_index_alone(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     put(world.lake, chunk("s:late", "not embedded"), delete=["s:1#0"])
     versions = world.versions()
     world.target.fuse.reset()
@@ -122,8 +115,7 @@ def test_an_incomplete_snapshot_leaves_a_proven_index_alone(world: World) -> Non
 
 
 def test_a_gap_in_the_history_compares_in_full(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     shutil.rmtree(Path(world.lake.uri) / "chunks")
     world.put(*ten_rows()[2:])
     world.put(chunk("s:2", "changed", tenant="a"))
@@ -136,8 +128,7 @@ def test_a_gap_in_the_history_compares_in_full(world: World) -> None:
 def test_a_table_made_anew_at_the_same_version_is_not_mistaken_for_the_old_one(
     world: World,
 ) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     version = world.lake.chunks.version()
     shutil.rmtree(Path(world.lake.uri) / "chunks")
     world.put(chunk("s:other", "other"), *ten_rows()[5:])
@@ -170,8 +161,7 @@ def test_a_generation_that_vanished_is_built_again_under_its_name(world: World) 
 
 
 def test_an_emptied_corpus_empties_the_index(world: World) -> None:
-    world.put(*ten_rows())
-    world.sync.sync(MODEL)
+    world.start()
     world.lake.chunks.replace(chunks([]))
     with pytest.raises(DeleteGuard):
         world.sync.sync(MODEL)

@@ -21,7 +21,7 @@ from vector_platform_tests.integration.ownership.deployment import (
 )
 from vector_platform_tests.lake.building import MODEL
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_backend]
+pytestmark = pytest.mark.integration
 
 
 class Encoder:

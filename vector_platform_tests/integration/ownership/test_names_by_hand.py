@@ -18,7 +18,7 @@ from vector_platform_tests.integration.ownership.deployment import (
 )
 from vector_platform_tests.lake.building import MODEL
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_backend]
+pytestmark = pytest.mark.integration
 
 
 def test_a_name_that_somebody_has_taken_by_hand_is_left_alone(

@@ -21,7 +21,7 @@ from vector_platform_tests.integration.ownership.deployment import (
 )
 from vector_platform_tests.lake.building import MODEL, register
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_backend]
+pytestmark = pytest.mark.integration
 
 
 def test_an_empty_second_lake_neither_adopts_nor_empties_the_index(

@@ -127,6 +127,7 @@ def test_where_the_policy_says_so_what_moved_is_kept_from_readers(stock: Stock) 
     assert sensor.tick() == []
 
 
+@pytest.mark.deep
 def test_a_slice_that_hardly_changed_is_left_alone_and_nobody_is_told(stock: Stock) -> None:
     stocked = stock(acting=AUTO)
     hardly = GUIDES | {"novel_share_low": 0.02, "acts": False}

@@ -87,6 +87,7 @@ def test_an_update_whose_event_was_lost_is_followed_in_the_night(settled: Automa
     assert asked["lake/embeddings", OLD] == asked["milvus/documents", OLD] == 1
 
 
+@pytest.mark.deep
 def test_a_model_whose_contract_is_broken_is_not_indexed_by_the_night(settled: Automation) -> None:
     settled.play(
         Request(("lake/embeddings",), OLD), failed=["vectors_keep_the_contract"], automatic=False

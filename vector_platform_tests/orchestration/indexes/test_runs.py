@@ -244,6 +244,7 @@ def test_a_repair_deletes_no_more_than_it_may(runs: Runs) -> None:
     assert check(runs)
 
 
+@pytest.mark.deep
 def test_damage_of_the_generation_readers_see_is_found_while_a_newer_one_waits(
     runs: Runs,
 ) -> None:
@@ -331,6 +332,7 @@ def test_an_index_asset_tells_its_plan_beside_what_it_did(runs: Runs) -> None:
     assert told["plan"]["mode"] == "build"
 
 
+@pytest.mark.deep
 def test_chunks_without_vectors_reach_no_index_even_when_launched_by_hand(runs: Runs) -> None:
     runs.materialize([MILVUS], partition=OLD)
     building.put(runs.platform.lake, building.chunk("guides:new", "not embedded yet"))
@@ -371,6 +373,7 @@ def _generation(runs: Runs) -> Any:
     return state.identity
 
 
+@pytest.mark.deep
 def test_a_repair_that_is_started_while_a_sync_is_running_waits_for_it_and_ends_well(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

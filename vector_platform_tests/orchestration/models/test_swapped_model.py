@@ -120,6 +120,7 @@ def test_a_swapped_model_embeds_nothing_and_stops_the_run_before_any_index(runs:
         runs.materialize(BOTH, partition=OLD)
 
 
+@pytest.mark.deep
 def test_a_swapped_model_is_shown_with_the_canaries_that_moved(runs: Runs) -> None:
     grow(runs)
     # Some canary texts are of unusual writing, and no other text has a Greek letter.
@@ -145,6 +146,7 @@ def test_a_swapped_model_is_shown_with_the_canaries_that_moved(runs: Runs) -> No
     ]
 
 
+@pytest.mark.deep
 def test_a_model_swapped_while_it_embeds_leaves_only_quarantined_vectors(runs: Runs) -> None:
     grow(runs)
     late = LateSwap(runs.platform.embedder(OLD))
@@ -169,6 +171,7 @@ def test_the_restored_model_embeds_the_rest_and_the_indexes_follow(runs: Runs) -
     assert rows(runs) == 31
 
 
+@pytest.mark.deep
 def test_the_check_by_itself_asks_the_model_again(runs: Runs) -> None:
     check = runs.definitions.resolve_implicit_job_def_def_for_assets([keys.EMBEDDINGS])
     assert check is not None
@@ -182,6 +185,7 @@ def test_the_check_by_itself_asks_the_model_again(runs: Runs) -> None:
     assert len({verdict.metadata["evaluation_id"] for verdict in verdicts(runs)}) == 3
 
 
+@pytest.mark.deep
 def test_a_model_that_cannot_be_asked_is_an_outage_and_no_verdict(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,7 @@ def test_recall_lost_on_new_content_fails_the_check_and_not_the_run_and_a_rebuil
     assert verdicts(runs)[-1].metadata["generation"] == "g0002"
 
 
+@pytest.mark.deep
 def test_lost_recall_is_shown_with_the_neighbours_that_are_lost(runs: Runs) -> None:
     hidden = {row["chunk_id"] for row in guides(LATE, "copper price")[::2]}
     index(runs).stale = hidden
@@ -181,6 +182,7 @@ def test_a_rebuilt_generation_hides_nothing_before_readers_see_it(runs: Runs) ->
     assert verdicts(runs)[-1].metadata["generation"] == "g0002"
 
 
+@pytest.mark.deep
 def test_a_backend_that_does_not_answer_is_an_error_and_no_verdict(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +209,7 @@ def test_an_answer_more_to_every_golden_query_is_no_fall_of_quality(runs: Runs) 
     assert found["verdict"] == "no golden query was judged alike in both"
 
 
+@pytest.mark.deep
 def test_answers_that_are_gone_are_a_fall_of_quality(runs: Runs) -> None:
     judged(runs.platform.lake)
     runs.materialize([keys.RETRIEVAL], partition=OLD)

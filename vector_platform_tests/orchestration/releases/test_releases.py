@@ -47,6 +47,7 @@ def test_a_sensors_proposal_of_another_model_waits_and_is_shown_until_somebody_a
     assert (facts[asked]["state"], set(reports)) == ("released", {asked})
 
 
+@pytest.mark.deep
 def test_an_approval_may_let_readers_lose_rows_and_says_so_in_the_record(service: Service) -> None:
     service.policy(approvers=["ann", "bob"])
     asked = service.promote(NEW)["request"]

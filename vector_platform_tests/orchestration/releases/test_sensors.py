@@ -18,6 +18,7 @@ from vector_platform.orchestration.launch import RunFailed
 from vector_platform.orchestration.releases import sensors as release_sensors
 from vector_platform_tests.orchestration.harness import NEW
 from vector_platform_tests.orchestration.releasing import FROZEN, Service
+from vector_platform_tests.tiers import in_turn
 
 RECONCILE, WATCH = "reconcile_waiting_releases", "monitor_baking_releases"
 
@@ -167,7 +168,7 @@ def test_a_rejected_request_is_not_looked_at_any_more(service: Service, clock: C
 # -- monitor_baking_releases --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("freezes", [[], FROZEN], ids=["open", "frozen"])
+@pytest.mark.parametrize("freezes", in_turn("freezes", [[], FROZEN]), ids=["open", "frozen"])
 def test_a_baking_release_that_fails_goes_back_by_itself_freeze_or_not(
     freezes: list[dict[str, str]], service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

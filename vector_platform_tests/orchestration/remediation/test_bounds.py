@@ -33,8 +33,9 @@ from vector_platform_tests.orchestration.acting import (
 )
 from vector_platform_tests.orchestration.harness import NEW, NOON, OLD, MemoryPlatform
 from vector_platform_tests.orchestration.verdicts import Sensor, record_checks
+from vector_platform_tests.tiers import in_turn
 
-every_fault = pytest.mark.parametrize("kind", FAULTS)
+every_fault = pytest.mark.parametrize("kind", in_turn("kind", FAULTS))
 
 
 def cooldown_of(fault: Fault, platform: MemoryPlatform) -> timedelta:
@@ -200,7 +201,7 @@ def test_a_run_that_a_person_stopped_is_not_started_again(
 # -- what runs end in: a release request -----------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", PROPOSED)
+@pytest.mark.parametrize("kind", in_turn("kind", PROPOSED))
 def test_nothing_more_is_started_while_a_release_request_of_the_last_run_waits(
     kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
@@ -215,7 +216,7 @@ def test_nothing_more_is_started_while_a_release_request_of_the_last_run_waits(
     assert decided(platform, "act")[-1].subject.startswith(NEW)
 
 
-@pytest.mark.parametrize("kind", PROPOSED)
+@pytest.mark.parametrize("kind", in_turn("kind", PROPOSED))
 def test_a_late_approval_frees_the_sensor(
     kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:
@@ -227,7 +228,7 @@ def test_a_late_approval_frees_the_sensor(
     assert len(sensor.tick(at=late)) == 1
 
 
-@pytest.mark.parametrize("kind", PROPOSED)
+@pytest.mark.parametrize("kind", in_turn("kind", PROPOSED))
 def test_after_a_rejection_nothing_is_started_for_a_cooldown(
     kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:

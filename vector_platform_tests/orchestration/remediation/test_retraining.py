@@ -163,6 +163,7 @@ def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(
     assert names["fine-tune 0"] != names["fine-tune 1"]
 
 
+@pytest.mark.deep
 def test_a_fine_tuned_model_embeds_the_corpus_anew_under_its_own_name(
     root: Path, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_storm_of_lost_recall_is_every_index_built_once_by_one_run(
     assert [generations(platform, b, m) for b in BACKENDS for m in (OLD, NEW)] == [2] * 4
 
 
+@pytest.mark.deep
 def test_a_storm_of_damage_is_one_repair_of_each_backend(
     platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_reference_of_too_few_days_is_left_to_people(
     assert "needs a person" in sensor.skipped
 
 
+@pytest.mark.deep
 def test_a_reference_that_a_person_accepts_is_a_decision_taken_once(
     platform: MemoryPlatform, instance: dg.DagsterInstance
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_reference_that_a_person_accepts_is_a_decision_taken_once(
 # -- runs that fail -------------------------------------------------------------------------
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("at_once")
 def test_a_backend_that_comes_back_gets_its_index_at_the_next_attempt(
     platform: MemoryPlatform, instance: dg.DagsterInstance

@@ -40,8 +40,9 @@ from vector_platform_tests.orchestration.verdicts import (
     well,
     worse,
 )
+from vector_platform_tests.tiers import in_turn
 
-every_fault = pytest.mark.parametrize("kind", FAULTS)
+every_fault = pytest.mark.parametrize("kind", in_turn("kind", FAULTS))
 
 # -- every sensor ---------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ def test_a_model_made_from_one_that_has_changed_is_not_proposed_beside_it(
     assert left.subject.startswith("words.qa") and f"made from {OLD}" in left.why
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind != "model_changed"])
+@pytest.mark.parametrize("kind", in_turn("kind", sorted(FAULTS.keys() - {"model_changed"})))
 def test_a_changed_model_stops_every_other_answer(
     kind: Kind, bare: World, instance: dg.DagsterInstance
 ) -> None:

@@ -94,6 +94,7 @@ def test_a_slice_of_which_a_third_is_new_acts(home: Home) -> None:
     assert actions(verdict) == [("slice_moved", "quarantine_slice", "t3")]
 
 
+@pytest.mark.deep
 def test_a_slice_that_surely_moved_a_little_is_watched(home: Home) -> None:
     verdict = judged(home, days=28, moved={3: 0.06})
     (alarm,) = verdict.slices_alarmed
@@ -195,6 +196,7 @@ def test_a_slice_with_few_rows_or_days_is_not_judged(home: Home) -> None:
     assert [alarm.name for alarm in verdict.slices_alarmed] == [("t2", "s")]
 
 
+@pytest.mark.deep
 def test_a_small_slice_is_watched_until_its_days_suffice_for_a_bound(home: Home) -> None:
     rng = np.random.default_rng(8)
     others = tenants(home, days=14, moved={})
@@ -233,6 +235,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return stream.lake
 
 
+@pytest.mark.deep
 def test_the_slice_that_alarms_is_explained_from_its_own_days_and_contents(lake: Lake) -> None:
     verdict = judge_drift(lake, MODEL, POLICY)
     assert not verdict.global_alarm
@@ -249,6 +252,7 @@ def test_the_slice_that_alarms_is_explained_from_its_own_days_and_contents(lake:
     assert len(moved.window) == verdict.slices_alarmed[0].window_rows
 
 
+@pytest.mark.deep
 def test_a_window_whose_contents_have_gone_is_explained_without_examples(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,13 +16,19 @@ from vector_platform.releases.pointer.targets import NothingToRollBackTo
 from vector_platform.releases.requests.promotion import NothingToPromote, Outcome, promote_model
 from vector_platform.releases.requests.rollback import go_back
 from vector_platform_tests.releases.deployment import MODELS, Deployment
+from vector_platform_tests.tiers import in_turn
 
 WORSE, BETTER = [0.4, 0.5] * 30, [0.6, 0.7] * 30
 
 
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return Deployment(tmp_path_factory.mktemp("twelve"))
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
+def world(twelve: Deployment, tmp_path: Path) -> Deployment:
+    return twelve.copy(tmp_path)
 
 
 def promote(world: Deployment, model: str | None = None, *, allow_shrink: bool = False) -> Outcome:
@@ -243,7 +249,9 @@ def test_a_rollback_waits_for_no_build_and_no_sync_of_what_is_live(world: Deploy
     assert world.target().pointed == world.pointer().live_generation().identity
 
 
-@pytest.mark.parametrize("command", ["rollback", "promote", "reconcile", "sync"])
+@pytest.mark.parametrize(
+    "command", in_turn("command", ["rollback", "promote", "reconcile", "sync"])
+)
 def test_a_mirror_that_was_left_behind_is_mended_by_whatever_comes_next(
     world: Deployment, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

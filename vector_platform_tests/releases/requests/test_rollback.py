@@ -15,7 +15,7 @@ from vector_platform.releases.requests.promotion import promote_model
 from vector_platform.releases.requests.rollback import WentBack, go_back
 from vector_platform.releases.requests.service import ReleaseService
 from vector_platform_tests.releases.deployment import MODELS, Deployment
-from vector_platform_tests.tiers import sampled
+from vector_platform_tests.tiers import in_turn, sampled
 
 BACKENDS = ("milvus", "pinecone")
 # Writes to the lake of a rollback over both: the request, two records of it, and for each of them
@@ -23,15 +23,20 @@ BACKENDS = ("milvus", "pinecone")
 WRITES = 11
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Deployment:
-    """On both backends the second model has taken the place of the first."""
-    made = Deployment(tmp_path)
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    made = Deployment(tmp_path_factory.mktemp("moved"))
     for model in MODELS:
         for backend in BACKENDS:
             made.sync(backend).sync(model)
         promote(made, model)
     return made
+
+
+@pytest.fixture
+def world(moved: Deployment, tmp_path: Path) -> Deployment:
+    """On both backends the second model has taken the place of the first."""
+    return moved.copy(tmp_path)
 
 
 def services(world: Deployment) -> list[ReleaseService]:
@@ -95,7 +100,7 @@ def assert_went_back_once(world: Deployment) -> None:
     assert len({one.whole for one in parts}) == 1
 
 
-@pytest.mark.parametrize("finish", ["the same command", "the sensor"])
+@pytest.mark.parametrize("finish", in_turn("finish", ["the same command", "the sensor"]))
 @pytest.mark.parametrize("writes", sampled([1, 4, 5, 7, 9], fast={5}))
 def test_a_rollback_killed_at_a_write_is_finished_and_never_turns_forward(
     world: Deployment, monkeypatch: pytest.MonkeyPatch, writes: int, finish: str
