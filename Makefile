@@ -70,8 +70,8 @@ lint: dev
 types: dev
 	$(BIN)/mypy
 
-unit: dev
-	$(PYTEST) -m "not integration and not deep"
+unit: dev ## The fast tier without servers, transformer models and runs of Dagster
+	$(PYTEST) -m "not integration and not deep" --ignore vector_platform_tests/orchestration
 
 integration: dev milvus-server
 	$(PYTEST) -m "integration and not deep"

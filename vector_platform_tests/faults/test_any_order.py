@@ -28,6 +28,8 @@ from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import MODEL, open_lake
 from vector_platform_tests.syncing import index_sync
 
+pytestmark = pytest.mark.spread
+
 SIZE = 20
 MODELS = [MODEL, "small.v2", "large.v3"]
 SEEDS = st.integers(0, 2**32 - 1)

@@ -23,6 +23,8 @@ from vector_platform_tests.faults.servers import PLAIN
 from vector_platform_tests.faults.worlds import PATIENCE_SECONDS, Outcome, Runs, World
 from vector_platform_tests.lake.building import MODEL
 
+pytestmark = pytest.mark.spread
+
 READERS = 2
 SAMPLE, ALL = 1, 20
 # Three moves are two releases of one model and a rollback to the first of them, which follows the

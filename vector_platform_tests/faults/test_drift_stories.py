@@ -14,7 +14,7 @@ from vector_platform.lake.decisions import Decisions
 from vector_platform.lake.lake import Lake
 from vector_platform.local import services
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.spread]
 
 
 @pytest.fixture(autouse=True)

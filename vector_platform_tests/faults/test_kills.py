@@ -18,6 +18,8 @@ from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Outcome, Runs, World
 
+pytestmark = pytest.mark.spread
+
 SAMPLE, ALL = 2, 50
 # Every so many runs build a new generation; the run after it continues it, and drops the old one.
 BUILD_EVERY = 6

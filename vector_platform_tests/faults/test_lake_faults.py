@@ -17,7 +17,7 @@ from vector_platform_tests.faults import corpus as corpora
 from vector_platform_tests.faults.worlds import Outcome, Runs, World
 from vector_platform_tests.lake.building import MODEL, chunks, open_lake
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.spread]
 
 
 def versions(world: World) -> dict[str, int]:

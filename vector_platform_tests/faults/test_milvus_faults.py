@@ -16,7 +16,7 @@ from vector_platform_tests.faults.milvus_proxy import Fault, MilvusProxy
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Outcome, Runs, World
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.spread]
 
 ROWS = r"/(Upsert|Insert|Delete|Flush|Query|Search)$"
 UPSERT, DELETE = r"/Upsert$", r"/Delete$"

@@ -19,7 +19,7 @@ from vector_platform.indexes.contract import INDEX_ROW, Generation, IndexUnavail
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Runs, World
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.spread]
 
 ROWS = "/documents/"
 UPSERT, DELETE = "documents/upsert$", "documents/delete$"

@@ -9,7 +9,7 @@ import pytest
 
 from vector_platform_tests.faults.worlds import World
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.spread]
 
 # Lines that a run has said when its server dies: before the first write to it, between writes,
 # between the fence and the deletes, and just before the end.
