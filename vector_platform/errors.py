@@ -31,6 +31,10 @@ class TerminalError(VectorPlatformError):
     """The same call fails again until somebody changes the data, the settings or the code."""
 
 
+class RefusedByPolicy(TerminalError):
+    """What somebody has set forbids it: a guard, a gate, a freeze, a list of approvers."""
+
+
 class ContractError(TerminalError):
     """Data that breaks the lake's contract. Carries every violation, never only the first.
 

@@ -21,7 +21,7 @@ from vector_platform.settings import Reading, SettingsError
 from vector_platform.wiring import Platform
 
 # Whoever has not answered by then is not reachable as far as a run is concerned.
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 30.0
 # A run writes logs, scratch files and commits even where there is nothing to land.
 LEAST_FREE_BYTES = 256 * 2**20
 # Raw rows, documents and chunks hold the text, and a rewrite keeps the old beside the new.

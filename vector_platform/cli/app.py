@@ -1,7 +1,7 @@
 """The root of the command line: global options, groups of verbs, and how errors end.
 
 Belongs here: assembly. Every expected error, and every fault of the machine (`faults.py`), ends in
-one message and exit code 1; only a bug shows a traceback.
+one message and a code of `exits.py`; only a bug shows a traceback.
 """
 
 from __future__ import annotations
@@ -9,24 +9,49 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from vector_platform import __version__
 from vector_platform.cli import config, init, lake, model, search
+from vector_platform.cli.exits import EPILOG, Exit, code_of
 from vector_platform.cli.indexes import index, migrate
-from vector_platform.cli.output import harmless
+from vector_platform.cli.output import harmless, say, say_aside
 from vector_platform.cli.quality import drift, golden, quarantine
 from vector_platform.cli.releases import release, requests
 from vector_platform.cli.running import drift_demo, pipeline, services
 from vector_platform.faults import explained
 from vector_platform.settings import CONFIG_VARIABLE
 
+STOPPED = (
+    "stopped; what was committed stays, nothing is half written, and the same command goes on "
+    "from there"
+)
+
+
+class _Root(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say_aside(STOPPED)
+            raise typer.Exit(Exit.STOPPED) from None
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"vector-platform {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="vector-platform",
+    cls=_Root,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    epilog=EPILOG,
     help="Searchable, provable vector indexes from a Delta Lake of embeddings.",
 )
 app.add_typer(config.app, name="config")
@@ -52,6 +77,12 @@ def _options(
         Path | None,
         typer.Option("--config", help="platform.yaml to use.", envvar=CONFIG_VARIABLE),
     ] = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_version, help="Print the version and end."
+        ),
+    ] = False,
 ) -> None:
     if file is not None:
         os.environ[CONFIG_VARIABLE] = str(file)
@@ -68,4 +99,4 @@ def main() -> None:
         if named is None:
             raise
         typer.secho(harmless(f"error: {named}"), fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        sys.exit(code_of(named))

@@ -5,11 +5,11 @@ Belongs here: turning an option's text into names that exist, or an error that l
 
 from __future__ import annotations
 
-from vector_platform.errors import TerminalError
+from vector_platform.cli.exits import WrongUsage
 from vector_platform.settings import BackendName, Settings
 
 
-class BadChoice(TerminalError):
+class BadChoice(WrongUsage):
     """An option names something that this deployment does not have."""
 
 

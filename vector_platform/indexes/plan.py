@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from vector_platform.errors import TerminalError
+from vector_platform.errors import RefusedByPolicy
 from vector_platform.lake.storage.joins import spilling_duckdb
 
 # Enough ids of each kind to see a pattern, few enough to read.
@@ -85,7 +85,7 @@ class Plan:
         )
 
 
-class DeleteGuard(TerminalError):
+class DeleteGuard(RefusedByPolicy):
     """A sync would delete more of an index than the policy lets it. Nothing has been deleted."""
 
 

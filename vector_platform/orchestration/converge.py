@@ -7,8 +7,8 @@ nothing to do and says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -50,6 +50,7 @@ class StageResult:
         summary: What it did, or why it had nothing to do.
         run_id: The Dagster run, when there was one.
         failed_checks: Checks that did not pass.
+        failed_sources: Source -> why it did not land; the others did.
     """
 
     name: str
@@ -58,10 +59,16 @@ class StageResult:
     summary: str
     run_id: str = ""
     failed_checks: tuple[str, ...] = ()
+    failed_sources: Mapping[str, str] = field(default_factory=dict)
 
 
-def converge(runs: Runs, day: date) -> Iterator[StageResult]:
+def converge(runs: Runs, day: date, *, left_out: Collection[str] = ()) -> Iterator[StageResult]:
     """Run every stage that has something to do, in the order of the data's way.
+
+    Args:
+        runs: Launches the runs.
+        day: The day that is landed.
+        left_out: Sources that cannot be read, which stop no other.
 
     Raises:
         RunFailed: A stage failed; the stages before it have done their work and need not be
@@ -69,7 +76,7 @@ def converge(runs: Runs, day: date) -> Iterator[StageResult]:
     """
     platform = runs.platform
     settings = platform.settings
-    yield _land(runs, day)
+    yield _land(runs, day, [name for name in settings.sources if name not in left_out])
     yield _stage(
         "staging and documents",
         recorded(runs.instance, keys.DOCUMENTS) == staging_inputs(platform),
@@ -104,19 +111,22 @@ def converge(runs: Runs, day: date) -> Iterator[StageResult]:
         yield _promote(runs, None, "the best by its evaluation")
 
 
-def _land(runs: Runs, day: date) -> StageResult:
+def _land(runs: Runs, day: date, sources: list[str]) -> StageResult:
     settings = runs.platform.settings
     if day < settings.start_date:
         raise DayOutOfRange(f"{day} is before start_date {settings.start_date} of platform.yaml")
-    done = runs.job("ingest_day", partition=day.isoformat())
-    names = [f"raw/{name}" for name in settings.sources]
+    done = runs.land(sources, day)
+    failed = {name: said for name in sources if (said := done.failures.get(f"raw__{name}"))}
+    names = [f"raw/{name}" for name in sources if name not in failed]
     totals = {
         fact: sum(int(done.metadata[name][fact]) for name in names)
         for fact in ("rows_read", "inserted", "changed", "removed", "rejected")
     }
     changed = bool(totals["inserted"] or totals["changed"] or totals["removed"])
     summary = ", ".join(f"{value} {fact.replace('_', ' ')}" for fact, value in totals.items())
-    return StageResult(f"sources {day}", True, changed, summary, done.run_id, done.failed_checks)
+    return StageResult(
+        f"sources {day}", True, changed, summary, done.run_id, done.failed_checks, failed
+    )
 
 
 def _follow_model(runs: Runs, model_version: str) -> Iterator[StageResult]:

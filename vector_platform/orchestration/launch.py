@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 
-from vector_platform.errors import VectorPlatformError
+from vector_platform.errors import RefusedByPolicy, VectorPlatformError
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
 from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.runs.instance import open_instance
@@ -30,6 +32,10 @@ class RunFailed(VectorPlatformError):
     """A Dagster run failed; the message says which step and why."""
 
 
+class RunRefused(RunFailed, RefusedByPolicy):
+    """A Dagster run failed because policy forbids what it was to do."""
+
+
 @dataclass(frozen=True)
 class RunOutcome:
     """What a run left behind.
@@ -39,12 +45,14 @@ class RunOutcome:
         metadata: Asset key -> metadata of its materialisation, plain values.
         failed_checks: `asset:check` of checks that did not pass.
         outputs: Op name -> output value, for jobs.
+        failures: Asset -> what its step said, of those that failed where that was allowed.
     """
 
     run_id: str
     metadata: Mapping[str, Mapping[str, Any]]
     failed_checks: tuple[str, ...]
     outputs: Mapping[str, Any]
+    failures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def output(self) -> Any:
@@ -84,6 +92,21 @@ class Runs:
             job, asset_selection=list(assets), partition_key=partition, run_config=config, tags=tags
         )
 
+    def land(self, sources: Sequence[str], day: date) -> RunOutcome:
+        """Land a day of sources, each by itself: one that fails stops no other.
+
+        Raises:
+            RunFailed: All of them failed.
+        """
+        assets = [keys.raw(name) for name in sources]
+        return self._execute(
+            self.definitions.resolve_job_def("ingest_day"),
+            asset_selection=assets,
+            partition_key=day.isoformat(),
+            run_config=None,
+            may_fail=[key.to_python_identifier() for key in assets],
+        )
+
     def job(
         self, name: str, config: dg.Config | None = None, *, partition: str | None = None
     ) -> RunOutcome:
@@ -105,7 +128,12 @@ class Runs:
         return self._execute(job, run_config=run_config, partition_key=partition)
 
     def _execute(
-        self, job: dg.JobDefinition, *, run_config: Mapping[str, Any] | None, **options: Any
+        self,
+        job: dg.JobDefinition,
+        *,
+        run_config: Mapping[str, Any] | None,
+        may_fail: Sequence[str] = (),
+        **options: Any,
     ) -> RunOutcome:
         # What tools print of themselves (dbt does) goes to a file; progress is on standard error.
         log = self.platform.data_dir / "logs" / "runs.log"
@@ -134,8 +162,13 @@ class Runs:
             for check in checks
             if not check.passed
         )
-        if not result.success:
-            raise RunFailed(_failure(result, failed_checks))
+        failed = [event for event in events if event.is_step_failure]
+        steps = [str(event.step_key) for event in failed]
+        if not result.success and (set(may_fail) <= set(steps) or set(steps) - set(may_fail)):
+            refused = _names_of(RefusedByPolicy)
+            kinds = [_cause(event.step_failure_data.error) for event in failed]
+            is_refused = bool(kinds) and all(one and one.cls_name in refused for one in kinds)
+            raise (RunRefused if is_refused else RunFailed)(_failure(result, failed_checks))
         metadata = {
             e.asset_key.to_user_string(): {
                 name: value.value for name, value in e.materialization.metadata.items()
@@ -145,31 +178,42 @@ class Runs:
         }
         plain = not job.asset_layer.asset_graph.materializable_asset_keys
         outputs = {node.name: result.output_for_node(node.name) for node in job.nodes if plain}
-        return RunOutcome(result.run_id, metadata, failed_checks, outputs)
+        failures = {str(event.step_key): _told(event) for event in failed}
+        return RunOutcome(result.run_id, metadata, failed_checks, outputs, failures)
 
 
 def _failure(result: Any, failed_checks: Sequence[str]) -> str:
-    causes = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            said = data.user_failure_data.description if data.user_failure_data else None
-            causes.append(f"{event.step_key}: {said or _said(data.error)}")
+    causes = [
+        f"{event.step_key}: {_told(event)}" for event in result.all_events if event.is_step_failure
+    ]
     checks = f" (failed checks: {', '.join(failed_checks)})" if failed_checks else ""
     return f"run {result.run_id} failed{checks}\n" + "\n".join(causes)
 
 
+def _told(event: Any) -> str:
+    """What is said of the failure of a step."""
+    data = event.step_failure_data
+    described = data.user_failure_data.description if data.user_failure_data else None
+    return str(described or _said(data.error))
+
+
+def _cause(error: Any) -> Any:
+    """The platform's error behind a failure; else the first cause."""
+    ours = _names_of(VectorPlatformError)
+    while error and error.cause and error.cls_name not in ours:
+        error = error.cause
+    return error
+
+
 def _said(error: Any) -> str:
     """What the platform said of a failure, which names the way out; else the first cause."""
-    ours = _names_of(VectorPlatformError)
-    while error and error.cause:
-        if error.cls_name in ours:
-            break
-        error = error.cause
+    error = _cause(error)
     if error is None:
         return "failed"
     message = str(error.message).strip()
-    return message.partition(": ")[2] if error.cls_name in ours else message
+    return (
+        message.partition(": ")[2] if error.cls_name in _names_of(VectorPlatformError) else message
+    )
 
 
 def _names_of(kind: type[Exception]) -> set[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vector_platform.errors import TerminalError
+from vector_platform.errors import RefusedByPolicy
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import Upgrades
 
@@ -18,7 +18,7 @@ from vector_platform.settings import Upgrades
 ANSWERS_SHARE = 0.7
 
 
-class AlignmentRefused(TerminalError):
+class AlignmentRefused(RefusedByPolicy):
     """The aligned vectors would lose too much of the new model's quality; nothing is kept."""
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vector_platform.errors import ContractError, TerminalError
+from vector_platform.errors import ContractError, RefusedByPolicy, TerminalError
 from vector_platform.lake.contract import hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.models.base import Embedder, Vectors
@@ -34,7 +34,7 @@ MAX_CHUNKS = 20_000
 TOP_K = 10
 
 
-class ChallengerRefused(TerminalError):
+class ChallengerRefused(RefusedByPolicy):
     """A trained model version does not win on every gated metric; it is not proposed."""
 
 

@@ -8,12 +8,16 @@ import sys
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vector_platform.cli.exits import Exit
 from vector_platform.cli.launching import ASSETS, launch, launches, open_runs
-from vector_platform.cli.output import say
+from vector_platform.cli.output import say, say_aside
+
+if TYPE_CHECKING:
+    from vector_platform.settings import Settings
 
 # Jobs of the stages that bring everything up to date.
 STAGES = ("ingest_day", ASSETS, "promote", "replace_alignment")
@@ -33,25 +37,27 @@ def run(
         str | None, typer.Option(help="Partition to land, YYYY-MM-DD; default today (UTC).")
     ] = None,
 ) -> None:
-    """Bring everything up to date: land a day, then whatever has something to do."""
-    _converge(_parse_day(day))
+    """Bring everything up to date: land a day, then whatever has something to do.
+
+    It begins with the look of `config check` and starts the embedded servers that it needs. A
+    source that cannot be read stops no other; the run names it and ends with 1.
+    """
+    _, failed = _converge(_parse_day(day))
+    _end_naming(failed)
 
 
 @launches(*STAGES, "approve_release")
 def demo() -> None:
     """The main job on embedded servers: from sources to a search that answers from both."""
     from vector_platform.cli.search import search
-    from vector_platform.local import services
-    from vector_platform.wiring import load_settings
 
     started = time.monotonic()
-    for endpoint in services.up(load_settings().data_dir):
-        say(f"{endpoint.name} is up at {endpoint.uri}")
-    changed = _converge(datetime.now(UTC).date())
+    changed, failed = _converge(datetime.now(UTC).date())
     _approve_waiting()
     if not changed:
         say("nothing to do: sources, lake and both indexes are as the last run left them")
     search(DEMO_QUESTION, backend="all", tenant=None, k=5, as_json=False)
+    _end_naming(failed)
     say(f"demo done in {time.monotonic() - started:.0f} s; `make ui` shows these runs")
 
 
@@ -90,26 +96,62 @@ def ui(
     ).run()
 
 
-def _converge(day: date) -> bool:
-    """Print every stage as it ends; True when any of them changed something."""
+def _converge(day: date) -> tuple[bool, dict[str, str]]:
+    """Print every stage as it ends.
+
+    Returns:
+        Whether any of them changed something, and the sources that did not land, with why.
+    """
+    from vector_platform.local import services
     from vector_platform.orchestration.converge import converge
 
+    settings, failed = _looked_at()
+    for endpoint in services.up_for(settings.data_dir, settings.embedded_backends):
+        say(f"{endpoint.name} is up at {endpoint.uri}")
     runs = open_runs()
     platform, changed = runs.platform, False
     try:
-        # Before anything is done: the backends are needed last, long after sources have landed.
-        for backend in platform.settings.indexes.backends:
-            platform.target(backend)
         started = time.monotonic()
-        for stage in converge(runs, day):
+        for stage in converge(runs, day, left_out=failed):
             seconds = time.monotonic() - started
             say(f"[{seconds:5.1f} s] {stage.name}: {stage.summary}")
             for check in stage.failed_checks:
                 say(f"          check did not pass: {check}")
+            failed |= stage.failed_sources
             changed = changed or stage.changed
     finally:
         platform.close()
-    return changed
+    return changed, failed
+
+
+def _looked_at() -> tuple[Settings, dict[str, str]]:
+    """The settings after the look before a run, and the sources that cannot be read, with why.
+
+    Raises:
+        SettingsError: Something is wrong that concerns more than single sources.
+    """
+    from vector_platform.preflight import look
+    from vector_platform.settings import SettingsError
+    from vector_platform.wiring import read_deployment
+
+    reading = read_deployment()
+    found = look(reading)
+    settings, failed = reading.settings, found.broken_sources()
+    if settings is None or reading.problems or found.stopping() or failed >= {*settings.sources}:
+        raise SettingsError(reading.origin, [str(one) for one in found.problems])
+    return settings, {
+        name: "; ".join(one.what for one in found.problems if one.part[1] == name)
+        for name in settings.sources
+        if name in failed
+    }
+
+
+def _end_naming(failed: dict[str, str]) -> None:
+    """End with 1 when sources did not land, naming each and why."""
+    for name, why in failed.items():
+        say_aside(f"error: source {name} did not land: {why}")
+    if failed:
+        raise typer.Exit(Exit.FAILED)
 
 
 def _approve_waiting() -> None:

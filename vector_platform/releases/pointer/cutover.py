@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Unpack
 
-from vector_platform.errors import TerminalError, TransientError, VectorPlatformError
+from vector_platform.errors import RefusedByPolicy, TransientError, VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.lock import SyncInProgress
 from vector_platform.indexes.plan import DeleteGuard
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 CATCH_UPS = 5
 
 
-class ReleaseShrinks(TerminalError):
+class ReleaseShrinks(RefusedByPolicy):
     """A release would take away more rows from readers than the guard lets through."""
 
 

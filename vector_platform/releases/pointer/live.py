@@ -18,7 +18,7 @@ from typing import TypedDict, Unpack
 
 import pyarrow as pa
 
-from vector_platform.errors import TerminalError
+from vector_platform.errors import RefusedByPolicy, TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Mirrored
 from vector_platform.indexes.ownership.claims import Ownership
@@ -32,7 +32,7 @@ class NothingLive(TerminalError):
     """No generation has been promoted on this backend yet."""
 
 
-class NotPromotable(TerminalError):
+class NotPromotable(RefusedByPolicy):
     """A generation that is not proven equal to the lake can never become live."""
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from vector_platform.errors import TerminalError
+from vector_platform.errors import RefusedByPolicy
 from vector_platform.lake.decisions import Decision
 from vector_platform.releases.evaluation.evidence import Change
 from vector_platform.releases.gates.gates import GateReport
@@ -33,7 +33,7 @@ _ENDS: Mapping[str, State] = {
 }
 
 
-class MayNotDecide(TerminalError):
+class MayNotDecide(RefusedByPolicy):
     """Somebody without a say in a request tried to decide it; nothing has changed."""
 
 
