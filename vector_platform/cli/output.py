@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -36,29 +37,48 @@ def say_json(value: Any) -> None:
 
 
 def say_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table for people: in a pipe as wide as it is, on a terminal in its width.
+    """Print a table for people: in a pipe a line a row, on a terminal in its width.
 
-    Names are broken over lines by neither, because people copy them; on a terminal that is too
-    narrow for them, the lines are longer than it.
+    Names are broken over lines by neither, because people copy them. On a terminal that is too
+    narrow for the table, every row is a few lines, a column each.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
 
+    # What stands in a cell is data: brackets in it style nothing, and colons make no emoji.
+    console = Console(highlight=False, markup=False, emoji=False)
     cells = [[harmless(str(cell)) for cell in row] for row in rows]
+    if not console.is_terminal:
+        cells = [[" ".join(cell.split("\n")) for cell in row] for row in cells]
     table = Table(header_style="bold", box=SIMPLE_HEAD)
     for number, column in enumerate(columns):
         names = all(_is_name(row[number]) for row in cells)
         table.add_column(harmless(column), overflow="fold", no_wrap=names)
     for row in cells:
         table.add_row(*row)
-    # What stands in a cell is data: brackets in it style nothing, and colons make no emoji.
-    console = Console(highlight=False, markup=False, emoji=False)
     size = Measurement.get(console, console.options.update_width(_ANY_WIDTH), table)
-    console.width = max(console.width, size.minimum) if console.is_terminal else size.maximum
     say(title)
+    if console.is_terminal and size.minimum > console.width:
+        _say_blocks(columns, cells, console.width)
+        return
+    console.width = console.width if console.is_terminal else size.maximum
     console.print(table)
+
+
+def _say_blocks(columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> None:
+    for row in cells:
+        say()
+        for column, cell in zip(columns, row, strict=True):
+            for line in wrap(
+                f"{column}: {' '.join(cell.split())}",
+                width,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            ):
+                say(line)
 
 
 def harmless(text: str) -> str:

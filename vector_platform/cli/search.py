@@ -9,6 +9,9 @@ import typer
 from vector_platform.cli.choices import chosen_backends
 from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json, say_table
 
+# Characters of a hit that are shown.
+_TITLE, _TEXT = 50, 90
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the root."""
@@ -34,7 +37,8 @@ def search(
     """Search the live generations, side by side.
 
     The query is embedded by the model that each live generation names. An answer is `degraded`
-    while the generation that gives it is known to be broken, until it is proven again.
+    while the generation that gives it is known to be broken, until it is proven again. A tenant
+    that has no rows is an error.
 
     A filter compares attributes (eq, ne, in, nin, gt, gte, lt, lte, exists) and joins filters (and,
     or, not); docs/search.md says what each means.
@@ -62,14 +66,18 @@ def search(
             )
         if result.notice:
             say(f"{result.backend}: {result.notice}")
-        if result.notice and not result.hits:
-            continue
         say_table(
             f"{result.backend}: {result.model_version}, generation {result.generation}, "
             f"{result.snapshot}, {result.seconds * 1000:.0f} ms",
-            ["score", "tenant", "document", "text"],
+            ["score", "tenant", "title", "document", "text"],
             [
-                [f"{hit.score:.4f}", hit.tenant, hit.doc_id, _excerpt(hit.text)]
+                [
+                    f"{hit.score:.4f}",
+                    hit.tenant,
+                    _excerpt(hit.title, _TITLE),
+                    hit.doc_id,
+                    _excerpt(hit.text, _TEXT),
+                ]
                 for hit in result.hits
             ],
         )
@@ -78,6 +86,6 @@ def search(
         say(f"{len(first & second)} of {max(len(first), len(second))} hits in common")
 
 
-def _excerpt(text: str) -> str:
+def _excerpt(text: str, most: int) -> str:
     flat = " ".join(text.split())
-    return flat if len(flat) <= 90 else flat[:89] + "…"
+    return flat if len(flat) <= most else flat[: most - 1] + "…"

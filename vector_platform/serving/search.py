@@ -29,6 +29,10 @@ class BadQuery(TerminalError):
     """A query that cannot be answered: empty text, k out of range, or no tenant at all."""
 
 
+class UnknownTenant(BadQuery):
+    """A tenant that no row is of."""
+
+
 @dataclass(frozen=True)
 class SearchResult:
     """Hits of one backend, and exactly what answered.
@@ -40,8 +44,8 @@ class SearchResult:
         snapshot: Lake snapshot the generation was last proven equal to.
         hits: Best first.
         seconds: Time in the backend, without embedding the query.
-        notice: What a reader should know of an answer that is empty or that not all tenants were
-            asked for; empty when there is nothing.
+        notice: What a reader should know of an answer that not all tenants were asked for; empty
+            when there is nothing.
         tenants_asked: Tenants whose rows were searched, where not all were; else None.
         tenants: Tenants that have rows, where not all were asked; else None.
         doubt: What is known to be wrong with the generation, until it is proven again; None when
@@ -127,6 +131,7 @@ class SearchService:
         Raises:
             BadQuery: The text is empty, k is not in 1..1000, or nobody can be called
                 like the tenant.
+            UnknownTenant: No row is of the tenant.
             NothingLive: The backend serves nothing yet.
         """
         if not text.strip():
@@ -142,10 +147,12 @@ class SearchService:
         started = time.perf_counter()
         hits = target.search(live.identity, vector, k=k, tenant=tenant, where=where)
         seconds = time.perf_counter() - started
-        unknown = (
-            tenant is not None and not hits and not target.counts(live.identity, [tenant])[tenant]
-        )
-        notice = f"no row is of tenant {tenant!r}" if unknown else ""
+        if tenant is not None and not hits and not target.counts(live.identity, [tenant])[tenant]:
+            raise UnknownTenant(
+                f"tenant {tenant!r} has no rows in {backend}: tenants are named exactly, with case "
+                "and spaces"
+            )
+        notice = ""
         bounded = hits if isinstance(hits, BoundedHits) else BoundedHits(())
         if bounded.asked is not None:
             notice = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -53,7 +54,15 @@ def test_a_table_in_a_pipe_breaks_nothing_over_lines(capsys: pytest.CaptureFixtu
     assert "Lake file:///a/rather/long/place/of/a/lake\n" in out
 
 
-@pytest.mark.parametrize("columns", [40, 100])
+def test_a_row_is_one_line_in_a_pipe_whatever_stands_in_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say_table("Hits", ["id", "text"], [["a", "one\ntwo\n\nthree"], ["b", "word " * 200]])
+    records = [line for line in capsys.readouterr().out.splitlines() if line.strip()][3:]
+    assert [line.split()[0] for line in records] == ["a", "b"]
+
+
+@pytest.mark.parametrize("columns", [40, 50, 100])
 def test_a_table_on_a_narrow_terminal_breaks_sentences_and_no_names(columns: int) -> None:
     program = (
         "from vector_platform.cli.output import say_table\n"
@@ -75,3 +84,6 @@ def test_a_table_on_a_narrow_terminal_breaks_sentences_and_no_names(columns: int
     out = told.decode()
     assert [out.count(name) for name in NAMES] == [1, 1, 1]
     assert SENTENCE not in out and "snapshot" in out
+    longest = max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in out.splitlines())
+    assert longest <= max(columns, *(len(f"a: {name}") for name in NAMES))
+    assert (f"a: {NAMES[0]}" in out) == (columns < 100), "a narrow one has a column a line"

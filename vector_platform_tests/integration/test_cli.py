@@ -14,6 +14,7 @@ from contextlib import closing
 import dagster as dg
 import pytest
 
+from vector_platform.cli.exits import Exit
 from vector_platform.indexes.backends.milvus.names import collection_name
 from vector_platform.orchestration.check_results import CheckResult, newest_results
 from vector_platform.remediation.checks import PARITY
@@ -74,17 +75,26 @@ def ok(done: Command) -> Command:
     return done
 
 
-def failed(done: Command) -> str:
-    assert done.code == 1, done.out
+def failed(done: Command, code: int = Exit.FAILED) -> str:
+    assert done.code == code, done.out
     assert done.err.startswith("error: ")
     assert "Traceback" not in done.err
     return done.err
 
 
-def test_a_run_without_its_servers_ends_before_anything_is_done(home: Deployment) -> None:
+def test_a_run_that_would_fail_late_ends_before_anything_is_done(home: Deployment) -> None:
+    items = home.described["sources"]["items"]
+    home.described["indexes"] = {"milvus": {"index_params": {"efConstrution": 9}}}
+    home.described["sources"] = {"items": {**items, "path": "itms.jsonl"}}
+    home.save()
     said = failed(home.cli("run", "--day", "2026-01-05"))
-    assert "the embedded milvus server is not running" in said
-    assert said.splitlines()[-1].endswith("start it with `vector-platform services up`")
+    assert "platform.yaml: 2 problem(s)" in said
+    assert "sources.items: no such file or folder: itms.jsonl" in said
+    assert "did you mean 'efConstruction'?" in said
+    assert "stopped" in ok(home.cli("services", "status")).out, "no server was started"
+    home.described["sources"] = {"items": items}
+    del home.described["indexes"]
+    home.save()
     assert set(home.table_versions().values()) == {-1}
 
 
@@ -125,7 +135,9 @@ def test_nothing_is_live_before_the_first_run(home: Deployment) -> None:
 
 
 def test_a_run_brings_everything_up_to_date_and_says_what_it_did(home: Deployment) -> None:
+    ok(home.cli("services", "down"))
     first = ok(home.cli("run", "--day", "2026-01-05")).out
+    assert "milvus is up at http://" in first and "pinecone is up at http://" in first
     assert f"{ROWS} rows read, {ROWS} inserted" in first
     assert re.search(r"release: milvus: words.v1 g0001 is now live.*; pinecone: ", first)
     assert "before start_date" in failed(home.cli("run", "--day", "2025-12-31"))
@@ -145,11 +157,11 @@ def test_a_search_answers_from_both_backends_side_by_side(home: Deployment) -> N
     assert "3 of 3 hits in common" in ok(home.cli(*asked)).out
     west = json.loads(ok(home.cli(*asked, "--tenant", "west", "--json")).out)
     assert {hit["tenant"] for result in west for hit in result["hits"]} == {"west"}
-    nobody = json.loads(ok(home.cli(*asked, "--tenant", "nobody", "--json")).out)
-    assert [result["hits"] for result in nobody] == [[], []]
+    assert "tenant 'nobody' has no rows" in failed(home.cli(*asked, "--tenant", "nobody"))
     assert "the query is empty" in failed(home.cli("search", " "))
     assert "between 1 and 1000" in failed(home.cli("search", "x", "-k", "0"))
-    assert "milvus, pinecone, all" in failed(home.cli("search", "x", "--backend", "oracle"))
+    unknown = home.cli("search", "x", "--backend", "oracle")
+    assert "milvus, pinecone, all" in failed(unknown, Exit.USAGE)
 
 
 def test_status_verbs_speak_to_people_and_machines(home: Deployment) -> None:
@@ -258,9 +270,8 @@ def test_a_sync_with_nothing_to_do_writes_nothing(home: Deployment) -> None:
         ("pinecone", "none"),
     ]
     assert written() == before
-    assert "--model 'other' is not one of words.v1" in failed(
-        home.cli("index", "sync", "--model", "other")
-    )
+    unknown = home.cli("index", "sync", "--model", "other")
+    assert "--model 'other' is not one of words.v1" in failed(unknown, Exit.USAGE)
 
 
 def test_a_rebuilt_generation_is_released_and_can_be_rolled_back(home: Deployment) -> None:
@@ -315,7 +326,8 @@ def test_a_release_is_asked_for_approved_and_recorded(home: Deployment) -> None:
     backs = json.loads(ok(home.cli("decisions", "--what", "rollback", "--by", me, "--json")).out)
     assert [one["what"] for one in backs] == ["rollback"]
     assert ok(home.cli("decisions", "--by", "nobody", "--json")).out == "[]\n"
-    assert "'sold' is not one of request, " in failed(home.cli("decisions", "--what", "sold"))
+    unknown = home.cli("decisions", "--what", "sold")
+    assert "'sold' is not one of request, " in failed(unknown, Exit.USAGE)
     assert "no release request" in failed(home.cli("release", "show", "r-none"))
 
 

@@ -16,10 +16,15 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_first_run_is_searched_damaged_and_repaired(home: Deployment) -> None:
-    without = failed(home.cli("run", "--day", "2026-01-05"))
-    assert without.splitlines()[-1].endswith("start it with `vector-platform services up`")
-    ok(home.cli("services", "up"))
-    assert f"{ROWS} rows read" in ok(home.cli("run", "--day", "2026-01-05")).out
+    gone = {"kind": "files", "path": "gone.jsonl", "fields": {"key": "id", "text": "text"}}
+    items = home.described["sources"]
+    home.described["sources"] = {**items, "gone": gone}
+    home.save()
+    first = home.cli("run", "--day", "2026-01-05")
+    assert "source gone did not land: no such file or folder: gone.jsonl" in failed(first)
+    assert "milvus is up at" in first.out and f"{ROWS} rows read" in first.out
+    home.described["sources"] = items
+    home.save()
 
     found = json.loads(ok(home.cli("search", "care for carpets in building 12", "--json")).out)
     assert [result["hits"][0]["id"] for result in found] == ["items:i12#0", "items:i12#0"]

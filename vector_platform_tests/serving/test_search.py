@@ -9,7 +9,7 @@ from vector_platform.indexes.contract import BoundedHits
 from vector_platform.indexes.filtering.conditions import Exists, Not
 from vector_platform.lake.rules import hash_text
 from vector_platform.releases.pointer.live import NothingLive
-from vector_platform.serving.search import BadQuery, SearchService
+from vector_platform.serving.search import BadQuery, SearchService, UnknownTenant
 from vector_platform_tests.releases.deployment import Deployment
 
 
@@ -63,8 +63,8 @@ def test_a_tenant_sees_its_own_rows_only(world: Deployment) -> None:
     go_live(world, "old.v1")
     search = service(world, []).search
     assert len(search("x", backend="milvus", tenant="acme", k=50).hits) == 12
-    answer = search("x", backend="milvus", tenant="other", k=50)
-    assert answer.hits == [] and answer.notice == "no row is of tenant 'other'"
+    with pytest.raises(UnknownTenant, match="tenant 'Acme' has no rows in milvus"):
+        search("x", backend="milvus", tenant="Acme", k=50)
     assert search("x", backend="milvus", tenant="acme", k=1).notice == ""
 
 
