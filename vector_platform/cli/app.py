@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from vector_platform import __version__
-from vector_platform.cli import config, init, lake, model, search
+from vector_platform.cli import config, init, lake, model, rejects, search
 from vector_platform.cli.exits import EPILOG, Exit, code_of
 from vector_platform.cli.indexes import index, migrate
 from vector_platform.cli.output import harmless, say, say_aside
@@ -67,6 +67,7 @@ init.register(app)
 pipeline.register(app)
 drift_demo.register(app)
 search.register(app)
+rejects.register(app)
 migrate.register(app)
 requests.register(app, release.app)
 

@@ -11,7 +11,7 @@ differs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from vector_platform.lake.slices.slices import (
 from vector_platform.lake.storage.conditions import Condition
 from vector_platform.lake.storage.table_reader import HistoryUnavailable
 from vector_platform.lake.storage.tables import Table
+from vector_platform.progress import Paced
 
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
@@ -109,6 +110,7 @@ def sync_chunks(
     *,
     run_id: str,
     quarantined: Sequence[Slice] = (),
+    say: Callable[[str], None] = lambda line: None,
 ) -> ChunkReport:
     """Make `chunks` the passages of `documents`, in one commit, or none when nothing differs.
 
@@ -121,6 +123,7 @@ def sync_chunks(
         chunker: Cuts.
         run_id: Goes into the commit.
         quarantined: Slices in quarantine: their documents have no chunks.
+        say: Told how far it is, every few seconds.
 
     Raises:
         DocumentsMissing: The documents table does not exist although there are chunks.
@@ -139,11 +142,14 @@ def sync_chunks(
     stored = _stored(chunks, changed_ids)
     upserts: list[Row] = []
     chunked = inserted = held = without_text = 0
+    to_cut = documents.rows(version) if changed_ids is None else len(changed_ids)
+    paced = Paced(say, "documents cut", to_cut)
     for document in _documents(documents, version, changed_ids):
         if any(one.holds(document) for one in quarantined):
             held += 1
             continue
         chunked += 1
+        paced.reached(chunked + held)
         rows = list(_rows(document, chunker))
         without_text += not rows
         for row in rows:

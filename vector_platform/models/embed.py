@@ -16,9 +16,7 @@ from vector_platform.errors import ContractError
 from vector_platform.lake.contract import EMBEDDINGS, hash_text
 from vector_platform.models.base import Embedder, Vectors
 from vector_platform.models.checks import text_problem, vector_problems
-
-# Seconds between two reports of progress inside one commit.
-PROGRESS_SECONDS = 5.0
+from vector_platform.progress import EVERY_SECONDS
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def embed_missing(
     def report(*, always: bool) -> None:
         nonlocal reported
         now = time.perf_counter()
-        if on_progress and (always or now - reported >= PROGRESS_SECONDS):
+        if on_progress and (always or now - reported >= EVERY_SECONDS):
             reported = now
             on_progress(EmbedProgress(texts, committed, now - started))
 

@@ -26,6 +26,7 @@ from vector_platform.orchestration.inputs import (
 from vector_platform.orchestration.launch import RunOutcome, Runs
 from vector_platform.orchestration.models.jobs import ReplaceConfig
 from vector_platform.orchestration.releases.jobs import PromoteConfig
+from vector_platform.sources.landing.held_rejects import held_rejects
 from vector_platform.wiring import Platform
 
 RETRIEVAL = "retrieval quality"
@@ -123,7 +124,11 @@ def _land(runs: Runs, day: date, sources: list[str]) -> StageResult:
         for fact in ("rows_read", "inserted", "changed", "removed", "rejected")
     }
     changed = bool(totals["inserted"] or totals["changed"] or totals["removed"])
-    summary = ", ".join(f"{value} {fact.replace('_', ' ')}" for fact, value in totals.items())
+    summary = ", ".join(f"{value:,} {fact.replace('_', ' ')}" for fact, value in totals.items())
+    if totals["rejected"]:
+        for one in held_rejects(runs.platform.lake.raw_rejects, day=day):
+            summary += f"\n{one.source}: {one.count:,} rejected ({one.frequent()})"
+        summary += "\nsee them: vector-platform rejects"
     return StageResult(
         f"sources {day}", True, changed, summary, done.run_id, done.failed_checks, failed
     )

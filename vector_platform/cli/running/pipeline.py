@@ -114,7 +114,10 @@ def _converge(day: date) -> tuple[bool, dict[str, str]]:
         started = time.monotonic()
         for stage in converge(runs, day, left_out=failed):
             seconds = time.monotonic() - started
-            say(f"[{seconds:5.1f} s] {stage.name}: {stage.summary}")
+            first, *more = stage.summary.splitlines()
+            say(f"[{seconds:5.1f} s] {stage.name}: {first}")
+            for line in more:
+                say(f"          {line}")
             for check in stage.failed_checks:
                 say(f"          check did not pass: {check}")
             failed |= stage.failed_sources

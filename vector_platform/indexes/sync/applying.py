@@ -61,7 +61,8 @@ class Applier:
         Raises:
             IndexDiverged: Not equal even after a repair; the state is not advanced.
         """
-        written = self._writer.write(state, rows, decision.snapshot, fresh=True)
+        total = self._context.lake.count_rows(decision.snapshot)
+        written = self._writer.write(state, rows, decision.snapshot, total=total, fresh=True)
         self._target.fence(state.identity, proof_follows=True)
         return self._prove(state, decision, written, 0, 0, started)
 

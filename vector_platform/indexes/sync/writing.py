@@ -21,6 +21,7 @@ from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.context import SyncContext
 from vector_platform.lake.snapshots import Snapshot
+from vector_platform.progress import Paced
 
 # Rows that are deleted at once, and of the first request, after which it is looked what happened.
 DELETE_BATCH = 500
@@ -61,7 +62,7 @@ class RowWriter:
             DeleteDiverged: More rows are gone than were to go, or some of these are still there.
         """
         generation = state.identity
-        written = self.write(state, rows, snapshot)
+        written = self.write(state, rows, snapshot, total=plan.upserts.num_rows)
         doomed = [
             (row["id"], row["tenant"])
             for row in plan.deletes.to_pylist()
@@ -125,14 +126,24 @@ class RowWriter:
         rows: Iterable[pa.RecordBatch],
         snapshot: Snapshot,
         *,
+        total: int | None = None,
         fresh: bool = False,
     ) -> int:
-        """Write rows; what the backend refuses goes to the dead-letter table, the rest lands."""
+        """Write rows; what the backend refuses goes to the dead-letter table, the rest lands.
+
+        Args:
+            state: The generation.
+            rows: What to write.
+            snapshot: What they are of.
+            total: How many there are, where known.
+            fresh: As in `VectorIndex.upsert`.
+        """
         rejected = RejectedRows(self._lake, state)
         held = rejected.held()
         refused: dict[RowKey, tuple[str, str, str]] = {}
         mended: set[RowKey] = set()
         written = 0
+        paced = Paced(self._progress, f"rows written to {self._target.backend}", total)
         for batch in rows:
             reasons: dict[str, str] = {}
             try:
@@ -147,7 +158,7 @@ class RowWriter:
                     elif key in held:
                         mended.add(key)
             written += batch.num_rows - len(reasons)
-            self._progress(f"{written} rows written")
+            paced.reached(written)
         if refused or held:
             rejected.record(refused, mended, snapshot, run_id=self._run_id, now=datetime.now(UTC))
         for (row_id, tenant), (_, _, reason) in sorted(refused.items())[:REFUSED_SHOWN]:

@@ -4,6 +4,7 @@ Belongs here: the asset `lake/chunks`, and cutting for whoever has changed what 
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -40,7 +41,7 @@ def build_chunks_asset(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
         with retry_by_type():
-            version, metadata = cut_documents(platform, context.run_id)
+            version, metadata = cut_documents(platform, context.run_id, context.log.info)
         return dg.MaterializeResult(
             metadata=metadata, data_version=dg.DataVersion(f"chunks@{version}")
         )
@@ -48,7 +49,9 @@ def build_chunks_asset(settings: Settings) -> dg.AssetsDefinition:
     return chunks
 
 
-def cut_documents(platform: Platform, run_id: str) -> tuple[int, dict[str, Any]]:
+def cut_documents(
+    platform: Platform, run_id: str, say: Callable[[str], None] = lambda line: None
+) -> tuple[int, dict[str, Any]]:
     """Make the chunks those of the documents. Returns their version, and what was done."""
     lake = platform.lake
     inputs = chunk_inputs(platform)
@@ -58,6 +61,7 @@ def cut_documents(platform: Platform, run_id: str) -> tuple[int, dict[str, Any]]
         platform.chunker,
         run_id=run_id,
         quarantined=[one.slice for one in SliceQuarantine(lake).open()],
+        say=say,
     )
     # Golden queries made from documents go with the text that they were made from.
     forgotten = GoldenProposals(lake, run_id=run_id).forget()

@@ -53,6 +53,7 @@ def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.Assets
                 first_day=platform.settings.start_date,
                 run_id=context.run_id,
                 now=datetime.now(UTC),
+                say=context.log.info,
             )
         share = report.rejected / max(report.rows_read, 1)
         return dg.MaterializeResult(

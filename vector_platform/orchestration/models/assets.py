@@ -19,13 +19,14 @@ from vector_platform.lake.tables import run_metadata
 from vector_platform.models.canaries.monitor import ModelMonitor, Verdict
 from vector_platform.models.derived.aligning import align_missing
 from vector_platform.models.derived.versions import DerivedEmbedder
-from vector_platform.models.embed import EmbedReport, embed_missing
+from vector_platform.models.embed import EmbedProgress, EmbedReport, embed_missing
 from vector_platform.models.registry import registration
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_chunks
 from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.progress import EVERY_SECONDS, describe_progress
 from vector_platform.quality.drift.calibration import first_reference
 from vector_platform.quality.sketches.daily import sync_sketches
 from vector_platform.settings import Settings
@@ -178,14 +179,25 @@ def _embed(
     run_id: str,
     log: Callable[[str], None],
 ) -> EmbedReport:
+    total: int | None = None
+
+    def say(done: EmbedProgress) -> None:
+        nonlocal total
+        if done.seconds < EVERY_SECONDS:
+            return
+        if total is None:
+            missing = platform.lake.count_missing(model_version, platform.lake.snapshot())
+            total = done.committed + missing
+        log(
+            describe_progress(f"texts embedded by {model_version}", done.texts, done.seconds, total)
+        )
+
     return embed_missing(
         platform.embedder(model_version),
         contents,
         run_id=run_id,
         commit=_committer(platform, model_version, run_id),
-        on_progress=lambda progress: log(
-            f"{progress.texts} texts embedded, {progress.texts_per_second:.0f} a second"
-        ),
+        on_progress=say,
     )
 
 

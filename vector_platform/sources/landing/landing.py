@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from vector_platform.lake.contract import hash_text
 from vector_platform.lake.lake import Lake
+from vector_platform.progress import Paced
 from vector_platform.settings import FieldMapping, SourceSettings, SqlSource
 from vector_platform.sources.base import (
     DayWindow,
@@ -49,6 +50,7 @@ def land(
     first_day: date,
     run_id: str,
     now: datetime,
+    say: Callable[[str], None] = lambda line: None,
 ) -> LandingReport:
     """Land a day of a source. Running it again writes nothing unless the source has changed.
 
@@ -61,12 +63,14 @@ def land(
         first_day: The first partition; what happened before it is late by definition.
         run_id: Lineage of every row written.
         now: Landing time; moved past the latest landing when the clock went back.
+        say: Told how far it is read, every few seconds.
 
     Raises:
         SourceUnreachable: The source broke off. Nothing has been written.
         SourceInvalid: The source's class gave something else than rows.
     """
-    return _Landing(lake, name, spec, source, DayWindow(day), first_day, run_id, now).run()
+    landing = _Landing(lake, name, spec, source, DayWindow(day), first_day, run_id, now)
+    return landing.run(Paced(say, f"rows read of {name}"))
 
 
 class _Landing:
@@ -98,7 +102,7 @@ class _Landing:
         self._kept_uris: set[str] = set()
         self._unseen_columns = _mapped_columns(spec.fields)
 
-    def run(self) -> LandingReport:
+    def run(self, paced: Paced) -> LandingReport:
         with Spool(self._lake.raw(self._name).spec.schema) as rows, rejects_spool() as spool:
             rejects = Rejects(
                 spool,
@@ -109,6 +113,7 @@ class _Landing:
             )
             for found in self._read():
                 self._counts["rows_read"] += 1
+                paced.reached(self._counts["rows_read"])
                 if isinstance(found, Reject):
                     self._reject(rejects, found, (found.reason,))
                 else:
