@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from vector_platform.errors import VectorPlatformError
+from vector_platform.errors import TerminalError, TransientError, VectorPlatformError
 from vector_platform.faults import explained, first_line
 from vector_platform.problems import Problem
 from vector_platform.settings import Reading, SettingsError
@@ -81,22 +81,38 @@ def look(reading: Reading, *, connect: bool = True) -> Preflight:
     return found
 
 
-def look_at_parts(
-    platform: Platform, wanted: Callable[[Part], bool], *, connect: bool = True
-) -> Preflight:
-    """Look at some parts of a deployment: `("sources", name)`, `("indexes", backend)` and so on."""
+def look_at_parts(platform: Platform, wanted: Callable[[Part], bool]) -> Preflight:
+    """Look at some parts of a deployment: `("models", name)`, `("indexes", backend)` and so on.
+
+    Nobody starts an embedded server for the run that asks, so one that is away is a problem.
+    """
     found = Preflight()
-    found.problems += _Checks(platform, found, frozenset(), connect=connect).run(wanted)
+    checks = _Checks(platform, found, frozenset(), connect=True, starts_servers=False)
+    found.problems += checks.run(wanted)
     return found
+
+
+class WouldFail(TerminalError):
+    """A run would fail as things are. Lists every problem with its place."""
+
+    def __init__(self, what: str, problems: Sequence[Problem]) -> None:
+        listed = "\n".join(f"  - {one}" for one in problems)
+        super().__init__(f"{what}: {len(problems)} problem(s)\n{listed}")
 
 
 class _Checks:
     def __init__(
-        self, platform: Platform, found: Preflight, taken_out: frozenset[Part], *, connect: bool
+        self,
+        platform: Platform,
+        found: Preflight,
+        taken_out: frozenset[Part],
+        *,
+        connect: bool,
+        starts_servers: bool = True,
     ) -> None:
         self._platform, self._settings = platform, platform.settings
         self._found, self._connect = found, connect
-        self._taken_out = taken_out
+        self._taken_out, self._starts_servers = taken_out, starts_servers
 
     def run(self, wanted: Callable[[Part], bool]) -> list[Problem]:
         """Run the checks of the wanted parts, those that ask others side by side."""
@@ -215,8 +231,9 @@ class _Checks:
         section = self._settings.indexes.section(name)
         if section is None or list(self._backend(name)):
             return
-        if section.is_embedded and not services.is_running(self._platform.data_dir, name):
-            return  # a run starts it
+        embedded = section.is_embedded and self._starts_servers
+        if embedded and not services.is_running(self._platform.data_dir, name):
+            return
         self._platform.target(name).claims(self._settings.indexes.name)
         yield from ()
 
@@ -262,7 +279,8 @@ class _Asking:
     def answer(self, deadline: float) -> list[Problem]:
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._told is None:
-            return [Problem(self._part, f"no answer within {PATIENCE_SECONDS:.0f} s")]
+            what = f"no answer within {PATIENCE_SECONDS:.0f} s"
+            return [Problem(self._part, what, passing=True)]
         return self._told
 
     def _ask(self, check: Check) -> None:
@@ -276,9 +294,9 @@ def _told(part: Part, check: Check) -> list[Problem]:
     except SettingsError as error:
         return [Problem(part, problem) for problem in error.problems]
     except VectorPlatformError as error:
-        return [Problem(part, str(error))]
+        return [Problem(part, str(error), isinstance(error, TransientError))]
     except Exception as error:
         # A client library's, or a person's own class: named here, where it stops only a look.
         known = explained(error)
         what = str(known) if known else f"{type(error).__name__}: {first_line(error, 'failed')}"
-        return [Problem(part, what)]
+        return [Problem(part, what, isinstance(known, TransientError))]

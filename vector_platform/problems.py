@@ -20,10 +20,12 @@ class Problem:
     Attributes:
         part: Where in `platform.yaml`: the names from the top to the setting.
         what: What is wrong and the way out, without secrets.
+        passing: Whether it may pass by itself: somebody does not answer.
     """
 
     part: tuple[str, ...]
     what: str
+    passing: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "what", masked(self.what))

@@ -170,7 +170,8 @@ def test_a_column_of_later_rows_is_missed_only_where_it_looks_like_a_slip(root: 
     assert problems(deleted="is_gone") == []
     assert problems(title="titel") == ["sources.rows.fields.title"]
     (root / "rows.jsonl").write_text("\n".join(lines[:3]))
-    assert problems(deleted="is_gone") == ["sources.rows.fields.deleted"]
+    assert problems(attributes=["price"]) == ["sources.rows.fields.attributes.price"]
+    assert problems(deleted="is_gone") == [], "where nothing is gone, nothing says so"
 
 
 def test_a_source_of_ones_own_may_say_what_it_has_and_its_failure_is_a_problem(

@@ -68,6 +68,7 @@ def build_definitions(
     warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     settings = settings or load_settings(config)
+    platform = Platform(settings)
     ingest_day = build_ingest_job(settings)
     repairs = build_repair_jobs(settings)
     return dg.Definitions(
@@ -116,7 +117,7 @@ def build_definitions(
             ),
         ],
         loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger},
-        resources={"platform": Platform(settings), **(resources or {})},
+        resources={"platform": platform, **(resources or {})},
         # Steps of a run share a process: a model or a connection is opened once, not per step.
-        executor=holding_executor,
+        executor=holding_executor(platform),
     )

@@ -17,7 +17,7 @@ from vector_platform.settings import (
     SourceSettings,
     SqlSource,
 )
-from vector_platform.sources.base import Look, SourceInvalid, SourceUnreachable
+from vector_platform.sources.base import Look, Source, SourceInvalid, SourceUnreachable
 from vector_platform.sources.golden import JUDGEMENTS_FILE, QUERIES_FILE
 from vector_platform.sources.registry import open_source
 
@@ -46,6 +46,18 @@ def look_at_source(
     return look, list(_unknown_columns(part, spec, look))
 
 
+def require_columns(name: str, spec: SourceSettings, source: Source) -> None:
+    """See that a source has the columns that its section maps, before it is read.
+
+    Raises:
+        SourceInvalid: It has not; all of them are named.
+        SourceUnreachable: As in `Source.look`.
+    """
+    problems = list(_unknown_columns((), spec, source.look(connect=True)))
+    if problems:
+        raise SourceInvalid(name, "; ".join(map(str, problems)))
+
+
 def golden_problems(name: str, spec: GoldenQueries, root: Path) -> Iterator[Problem]:
     """What is missing of a folder of golden queries."""
     if spec.path is None:
@@ -59,8 +71,10 @@ def golden_problems(name: str, spec: GoldenQueries, root: Path) -> Iterator[Prob
 def _unknown_columns(part: tuple[str, ...], spec: SourceSettings, look: Look) -> Iterator[Problem]:
     for setting, column in _mapped(spec):
         near = nearest(column, look.columns)
-        # A column that some later row may have is missed only when it looks like a slip.
-        if column in look.columns or not (look.every_column or near):
+        # A column that later rows may have is missed only when it looks like a slip; and where
+        # nothing is gone, nothing says so.
+        may_come = not look.every_column or setting == ("fields", "deleted")
+        if column in look.columns or not look.columns or (may_come and not near):
             continue
         shown = ", ".join(look.columns[:_SHOWN_COLUMNS])
         more = len(look.columns) - _SHOWN_COLUMNS

@@ -131,17 +131,16 @@ def _looked_at() -> tuple[Settings, dict[str, str]]:
     """The settings after the look before a run, and the sources that cannot be read, with why.
 
     Raises:
-        SettingsError: Something is wrong that concerns more than single sources.
+        WouldFail: Something is wrong that concerns more than single sources.
     """
-    from vector_platform.preflight import look
-    from vector_platform.settings import SettingsError
+    from vector_platform.preflight import WouldFail, look
     from vector_platform.wiring import read_deployment
 
     reading = read_deployment()
     found = look(reading)
     settings, failed = reading.settings, found.broken_sources()
     if settings is None or reading.problems or found.stopping() or failed >= {*settings.sources}:
-        raise SettingsError(reading.origin, [str(one) for one in found.problems])
+        raise WouldFail(reading.origin, found.problems)
     return settings, {
         name: "; ".join(one.what for one in found.problems if one.part[1] == name)
         for name in settings.sources

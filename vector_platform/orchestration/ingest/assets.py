@@ -17,6 +17,7 @@ from vector_platform.remediation.checks import LANDED
 from vector_platform.settings import Settings, SourceSettings
 from vector_platform.sources.landing.landing import land
 from vector_platform.sources.landing.report import LandingReport
+from vector_platform.sources.preflight import require_columns
 from vector_platform.wiring import Platform
 
 
@@ -44,11 +45,13 @@ def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.Assets
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
         with retry_by_type():
+            spec, source = platform.settings.sources[name], platform.source(name)
+            require_columns(name, spec, source)
             report = land(
                 lake=platform.lake,
                 name=name,
-                spec=platform.settings.sources[name],
-                source=platform.source(name),
+                spec=spec,
+                source=source,
                 day=date.fromisoformat(context.partition_key),
                 first_day=platform.settings.start_date,
                 run_id=context.run_id,

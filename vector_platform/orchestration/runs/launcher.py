@@ -27,7 +27,9 @@ from vector_platform.orchestration.runs.liveness import (
     is_held,
     launcher_tags,
 )
+from vector_platform.orchestration.runs.looking import require_sound
 from vector_platform.orchestration.runs.processes import end_process
+from vector_platform.wiring import Platform
 
 # A run that is told to end has this long to do it, before its process is ended. A kill at any
 # line leaves a state from which the next run goes on.
@@ -71,10 +73,10 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
 
 
 class _HoldingExecutor(dg.Executor):
-    """An executor in a process that holds the lock of its run."""
+    """An executor in a process that holds the lock of its run, and looks before it begins."""
 
-    def __init__(self, inner: dg.Executor) -> None:
-        self._inner = inner
+    def __init__(self, inner: dg.Executor, platform: Platform) -> None:
+        self._inner, self._platform = inner, platform
 
     @property
     def retries(self) -> Any:
@@ -95,17 +97,17 @@ class _HoldingExecutor(dg.Executor):
         hold(instance, run.run_id)
         if instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
             raise RunIsTaken(f"run {run.run_id} was given up before its process was ready")
+        require_sound(self._platform, run)
         yield from self._inner.execute(plan_context, execution_plan)
 
 
-def _holding(context: dg.InitExecutorContext) -> dg.Executor:
-    return _HoldingExecutor(_IN_PROCESS.executor_creation_fn(context))
-
-
-# Steps of a run share a process, and the process says that it is there.
-holding_executor = dg.ExecutorDefinition(
-    name="in_process",
-    config_schema=_IN_PROCESS.config_schema,
-    executor_creation_fn=_holding,
-    description="Execute all steps of a run in one process, which says that it is there.",
-)
+def holding_executor(platform: Platform) -> dg.ExecutorDefinition:
+    """All steps of a run in one process, which says that it is there and looks before it begins."""
+    return dg.ExecutorDefinition(
+        name="in_process",
+        config_schema=_IN_PROCESS.config_schema,
+        executor_creation_fn=lambda context: _HoldingExecutor(
+            _IN_PROCESS.executor_creation_fn(context), platform
+        ),
+        description="Execute all steps of a run in one process, after a look at what it needs.",
+    )

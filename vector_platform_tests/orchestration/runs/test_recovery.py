@@ -34,6 +34,7 @@ from vector_platform.orchestration.runs.recovery import (
 )
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.settings import Settings
+from vector_platform.wiring import Platform
 from vector_platform_tests.orchestration.harness import settings_of, write_deployment
 
 CHECKOUT = Path(__file__).parents[3]
@@ -259,12 +260,13 @@ def test_whoever_looks_or_tidies_up_is_not_in_the_way_of_who_takes_a_lock(
 
 
 def test_a_run_that_was_given_up_while_its_process_was_loading_is_not_executed(
+    settings: Settings,
     instance: dg.DagsterInstance,
 ) -> None:
     run = instance.create_run_for_job(starting, status=dg.DagsterRunStatus.STARTING)
     instance.report_run_failed(run, "given up")
     inner: Any = SimpleNamespace(execute=lambda *_: iter(["executed"]))
-    executor = _HoldingExecutor(inner)
+    executor = _HoldingExecutor(inner, Platform(settings))
     context = SimpleNamespace(dagster_run=run, instance=instance)
     with pytest.raises(liveness.RunIsTaken, match="given up"):
         list(executor.execute(context, None))
