@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vector_platform.cli.exits import Exit
 from vector_platform.cli.output import JsonFlag, say, say_json
 from vector_platform.masking import masked, masked_values
 
@@ -50,7 +51,7 @@ def check(
         for one in problems:
             say(f"  - {one}")
     if problems:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command()

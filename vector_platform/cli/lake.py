@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vector_platform.cli.exits import Exit
 from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
 from vector_platform.masking import masked
@@ -73,7 +74,7 @@ def vacuum(
 
 @app.command(name="audit-tenants")
 def audit_tenants(as_json: JsonFlag = False) -> None:
-    """Tenants and regions that earlier versions changed or made one. Exit 2 when there are any.
+    """Tenants and regions that earlier versions changed or made one. Exit 3 when there are any.
 
     Earlier versions trimmed and composed them: different ones could become one, and then saw each
     other's rows. Now they are taken exactly, and the next run puts every row under its own.
@@ -108,4 +109,4 @@ def audit_tenants(as_json: JsonFlag = False) -> None:
             "every row under its own; a refused value must be mended at its source."
         )
     if found:
-        raise typer.Exit(2)
+        raise typer.Exit(Exit.DIFFERS)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from functools import wraps
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def launches(*jobs: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
                 _jobs.reset(outside)
 
         if jobs[1:] == () and jobs != (ASSETS,) and "*" not in jobs[0]:
-            run.__doc__ = f"{verb.__doc__}\n\nA run of the job {jobs[0]}."
+            run.__doc__ = f"{cleandoc(verb.__doc__ or '')}\n\nA run of the job {jobs[0]}."
         vars(run)["jobs"] = jobs
         return run
 

@@ -31,6 +31,11 @@ def say(line: str = "") -> None:
     typer.echo(harmless(line))
 
 
+def say_aside(line: str) -> None:
+    """Print one line about what goes on, beside the output: on standard error."""
+    typer.echo(harmless(line), err=True)
+
+
 def say_json(value: Any) -> None:
     """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))

@@ -9,11 +9,12 @@ import typer
 
 from vector_platform.cli.choices import BadChoice
 from vector_platform.cli.exits import Exit
+from vector_platform.cli.launching import launches, open_runs
 from vector_platform.cli.output import JsonFlag, say, say_json, say_table
 
 if TYPE_CHECKING:
+    from vector_platform.orchestration.launch import Runs
     from vector_platform.sources.landing.held_rejects import HeldRejects
-    from vector_platform.wiring import Platform
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(rejects)
 
 
+@launches("ingest_day")
 def rejects(
     source: Annotated[
         str | None, typer.Argument(help="Only this source; then its rows are listed.")
@@ -42,13 +44,14 @@ def rejects(
     from vector_platform.sources.landing.held_rejects import held_rejects, rejected_rows
     from vector_platform.wiring import Platform
 
-    platform = Platform.load()
+    runs = open_runs() if retry else None
+    platform = runs.platform if runs else Platform.load()
     if source is not None and source not in platform.settings.sources:
         raise BadChoice(f"{source!r} is not one of {', '.join(platform.settings.sources)}")
     table = platform.lake.raw_rejects
     held = held_rejects(table, source)
-    if retry:
-        held = _retried(platform, held)
+    if runs is not None:
+        held = _retried(runs, held)
     rows = list(islice(rejected_rows(table, source), limit)) if show or source else []
     if as_json:
         say_json({"held": [vars(one) for one in held], "rows": rows})
@@ -68,15 +71,12 @@ def rejects(
         raise typer.Exit(Exit.DIFFERS)
 
 
-def _retried(platform: Platform, held: list[HeldRejects]) -> list[HeldRejects]:
+def _retried(runs: Runs, held: list[HeldRejects]) -> list[HeldRejects]:
     """What is held still after the days of all rejects were landed again."""
-    from vector_platform.orchestration.launch import Runs
     from vector_platform.sources.landing.held_rejects import held_rejects
 
-    runs = Runs(platform)
     for one in held:
         runs.land([one.source], one.day)
     places = {(one.source, one.day) for one in held}
-    return [
-        one for one in held_rejects(platform.lake.raw_rejects) if (one.source, one.day) in places
-    ]
+    left = held_rejects(runs.platform.lake.raw_rejects)
+    return [one for one in left if (one.source, one.day) in places]

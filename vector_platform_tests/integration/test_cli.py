@@ -201,7 +201,7 @@ def test_damage_done_behind_our_back_is_found_named_and_repaired(
     assert ok(home.cli("index", "verify", *ours)).out.count("equal to") == 1
     {"milvus": damage_milvus, "pinecone": damage_pinecone}[backend](home)
     found = home.cli("index", "verify", *ours)
-    assert found.code == 2
+    assert found.code == Exit.DIFFERS
     assert "2 missing, 1 stale, 1 orphaned, 1 in the wrong tenant, 0 duplicated" in found.out
     assert "to write: east/items:i0#0, east/items:i4#0, west/items:i1#0" in found.out
     assert "to delete: east/items:stranger#0, west/items:i4#0" in found.out
@@ -229,7 +229,7 @@ def test_a_row_served_with_another_vector_is_found_too(home: Deployment) -> None
         client.delete(name, ids=["items:i7#0"])
         client.insert(name, [dict(row) | {"vector": [0.0] * 255 + [1.0]}])
     found = home.cli("index", "verify")
-    assert found.code == 2
+    assert found.code == Exit.DIFFERS
     assert "contents: items:i7#0: vector" in found.out
     # Once somebody has seen it, a plain sync compares everything.
     facts = json.loads(ok(home.cli("index", "sync", "--json")).out)

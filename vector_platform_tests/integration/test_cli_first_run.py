@@ -32,7 +32,7 @@ def test_a_first_run_is_searched_damaged_and_repaired(home: Deployment) -> None:
     ours = ("--backend", "milvus")
     damage_milvus(home)
     verified = home.cli("index", "verify", *ours)
-    assert verified.code == 2
+    assert verified.code == 3
     assert "2 missing, 1 stale, 1 orphaned, 1 in the wrong tenant" in verified.out
     assert "3 rewritten, 2 deleted" in ok(home.cli("index", "repair", *ours)).out
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vector_platform.cli.choices import chosen_backends, chosen_models
+from vector_platform.cli.exits import Exit
 from vector_platform.cli.indexes.adopt import adopt, whose
 from vector_platform.cli.indexes.plan import plan
 from vector_platform.cli.launching import ASSETS, launch, launches, open_runs
@@ -19,10 +20,6 @@ from vector_platform.cli.output import (
     say_json,
     say_table,
 )
-
-# Exit codes of `verify`, beside 0.
-DIFFERS = 2
-EQUAL_TO_AN_OLDER_SNAPSHOT = 6
 
 app = typer.Typer(no_args_is_help=True, help="Sync, verify, repair and rebuild indexes.")
 
@@ -148,7 +145,7 @@ def verify(
 
     A row that differs is named with its fields; index repair writes it again. Each index is
     compared with the snapshot that it is proven equal to, and it is said how far the lake has
-    moved on. Exit code 0: equal, and to the newest. 2: one differs; it is not proven any more,
+    moved on. Exit code 0: equal, and to the newest. 3: one differs; it is not proven any more,
     searches say `degraded`, and the next sync or a repair compares all of it. 6: all are equal, and
     one to an older snapshot than the lake's newest; a sync brings it on.
     """
@@ -171,9 +168,9 @@ def verify(
                 if names:
                     say(f"  {kind.replace('_', ' ')}: {', '.join(names)}")
     if not all(fact["clean"] for fact in facts):
-        raise typer.Exit(DIFFERS)
+        raise typer.Exit(Exit.DIFFERS)
     if any(fact["behind"] for fact in facts):
-        raise typer.Exit(EQUAL_TO_AN_OLDER_SNAPSHOT)
+        raise typer.Exit(Exit.OLDER)
 
 
 @app.command()

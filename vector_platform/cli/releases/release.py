@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_models
+from vector_platform.cli.exits import Exit
 from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import (
     AllowShrink,
@@ -103,7 +104,7 @@ def promote(
     allow_shrink: AllowShrink = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask for a model version to go live; exit 2 when it may not yet.
+    """Ask for a model version to go live; exit 5 when it waits.
 
     What the policy lets through is live afterwards. Where no approvers are named, a gate that
     cannot tell is yours to decide, and asking says yes. Over several backends it is one request;
@@ -128,7 +129,7 @@ def promote(
         for moved in outcomes.values():
             say(moved["summary"])
     if any(moved["waits"] for moved in outcomes.values()):
-        raise typer.Exit(2)
+        raise typer.Exit(Exit.WAITS)
 
 
 @app.command()

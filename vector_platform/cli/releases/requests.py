@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_models
+from vector_platform.cli.exits import Exit
 from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import (
     AllowShrink,
@@ -167,9 +168,9 @@ def approve(
     override_freeze: OverrideFreeze = "",
     allow_shrink: AllowShrink = False,
 ) -> None:
-    """Approve a request; it is released when nothing else is in its way. Exit 2 while it waits."""
+    """Approve a request; it is released when nothing else is in its way. Exit 5 while it waits."""
     if any(told["waits"] for told in _decide(request_id, reason, override_freeze, allow_shrink)):
-        raise typer.Exit(2)
+        raise typer.Exit(Exit.WAITS)
 
 
 @launches("reject_release")

@@ -1,0 +1,79 @@
+"""How a command ends: one code for each way, in code, help and docs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vector_platform.cli import app as root
+from vector_platform.cli.choices import BadChoice
+from vector_platform.cli.exits import Exit, code_of
+from vector_platform.errors import VectorPlatformError
+from vector_platform.indexes.plan import DeleteGuard
+from vector_platform.orchestration.launch import RunFailed, RunRefused
+from vector_platform.releases.requests.policy import MayNotDecide
+from vector_platform.serving.search import UnknownTenant
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RunFailed("a step"), Exit.FAILED),
+        (UnknownTenant("x"), Exit.FAILED),
+        (BadChoice("x"), Exit.USAGE),
+        (MayNotDecide("x"), Exit.REFUSED),
+        (RunRefused("x"), Exit.REFUSED),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_ends_with_the_code_of_its_kind(
+    error: VectorPlatformError, code: Exit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert code_of(error) is code
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(root, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        root.main()
+    assert ended.value.code == code
+    assert code_of(DeleteGuard.__new__(DeleteGuard)) is Exit.REFUSED
+
+
+def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vector_platform.wiring.load_settings", interrupted)
+    monkeypatch.setattr(sys, "argv", ["vector-platform", "services", "up"])
+    with pytest.raises(SystemExit) as ended:
+        root.main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (Exit.STOPPED, "")
+    (line,) = told.err.splitlines()
+    assert "what was committed stays" in line and "the same command goes on" in line
+
+
+def test_every_code_is_in_the_help_and_in_the_docs() -> None:
+    helped = " ".join(CliRunner().invoke(root.app, ["--help"]).output.split())
+    docs = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = docs.partition("## How a command ends")[2].partition("\n## ")[0]
+    for code in Exit:
+        assert f"{int(code)} {code.means.split()[0]}" in helped
+        assert f"\n| {int(code)} | " in table
+
+
+def test_the_version_is_told_and_shells_complete() -> None:
+    assert CliRunner().invoke(root.app, ["--version"]).output.startswith("vector-platform 0.")
+    for shell in ("bash", "zsh", "fish"):
+        environment = {"_VECTOR_PLATFORM_COMPLETE": f"source_{shell}"}
+        done = CliRunner().invoke(root.app, [], env=environment, prog_name="vector-platform")
+        assert "complete_" in done.output and "vector-platform" in done.output, shell
