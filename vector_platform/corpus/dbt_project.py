@@ -194,7 +194,7 @@ def staging_sql(name: str, fields: FieldMapping) -> str:
     if fields.deleted is not None:
         arguments.append(f"deleted={_call('truth_of', fields.deleted)}")
     arguments += [
-        f"attributes={jinja_dict(fields.attributes)}",
+        f"attributes={jinja_dict(fields.attribute_columns)}",
         f"relations={jinja_dict(fields.relations)}",
     ]
     listed = ",\n    ".join(arguments)

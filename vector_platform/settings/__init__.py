@@ -37,6 +37,7 @@ from vector_platform.settings.releases import FreezeWindow, Releases
 from vector_platform.settings.secrets import expand_secrets, secret
 from vector_platform.settings.sources import (
     Constant,
+    CsvDialect,
     FieldMapping,
     FilesSource,
     GoldenQueries,
@@ -44,6 +45,7 @@ from vector_platform.settings.sources import (
     ReadLimits,
     SourceSettings,
     SqlSource,
+    text_codec,
 )
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "BackendSection",
     "Chunking",
     "Constant",
+    "CsvDialect",
     "FieldMapping",
     "FilesSource",
     "FreezeWindow",
@@ -85,5 +88,6 @@ __all__ = [
     "expand_secrets",
     "read_settings",
     "secret",
+    "text_codec",
     "with_local_versions",
 ]

@@ -5,9 +5,10 @@ Belongs here: what a person says of a source.
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from vector_platform.settings.base import AttributeName, Section, SourceName
 
@@ -16,10 +17,39 @@ _CLASS = rf"^{_NAME}(\.{_NAME})*:{_NAME}$"
 PackageName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})*$")]
 
 
+# Codecs of Python that no file of text is written in.
+_NO_ENCODINGS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+
+
+def text_codec(label: str) -> str | None:
+    """Python's name of a text encoding; None for what is none, or none that files have."""
+    try:
+        found = codecs.lookup(label)
+    except (LookupError, ValueError, UnicodeError):
+        return None
+    return found.name if found._is_text_encoding and found.name not in _NO_ENCODINGS else None
+
+
+def _is_encoding(label: str) -> str:
+    if text_codec(label) is None:
+        raise ValueError(f"{label!r} is no text encoding; for example utf-8, windows-1252, utf-16")
+    return label
+
+
+Encoding = Annotated[str, AfterValidator(_is_encoding)]
+
+
 class Constant(Section):
     """A field of every row of a source that is the same value."""
 
     value: str
+
+
+class AttributeColumn(Section):
+    """A column that is kept as text, because its values do not fit an attribute as they are."""
+
+    column: str
+    as_: Literal["string"] = Field(alias="as")
 
 
 class FieldMapping(Section):
@@ -42,11 +72,31 @@ class FieldMapping(Section):
     deleted: str | None = Field(
         default=None, description="Column that is true on rows that are gone (soft deletes)."
     )
-    attributes: dict[AttributeName, str] = {}
+    attributes: dict[AttributeName, str | AttributeColumn] = {}
     relations: dict[AttributeName, str] = Field(
         default={},
         description="Predicate -> column holding one key or a list of keys of related documents.",
     )
+
+    @property
+    def columns(self) -> set[str]:
+        """All columns that are mapped."""
+        named = (self.key, self.text, self.title, self.tenant, self.region, self.time, self.deleted)
+        single = {column for column in named if isinstance(column, str)}
+        return {*single, *self.attribute_columns.values(), *self.relations.values()}
+
+    @property
+    def attribute_columns(self) -> dict[str, str]:
+        """Attribute -> the column that holds it."""
+        return {
+            name: given if isinstance(given, str) else given.column
+            for name, given in self.attributes.items()
+        }
+
+    @property
+    def text_columns(self) -> set[str]:
+        """Columns that land as text, whatever they hold."""
+        return {one.column for one in self.attributes.values() if not isinstance(one, str)}
 
     @field_validator("attributes", mode="before")
     @classmethod
@@ -84,12 +134,48 @@ class _Source(Section):
     description: str = ""
 
 
+class CsvDialect(Section):
+    """How the CSV and TSV files of a source are written. What is not said is told by the file.
+
+    A `.tsv` has tabs and no quoting; a `.csv` has commas, or the other delimiter under which its
+    header holds the mapped columns, and quotes. What a header tells is shown with the landing.
+    """
+
+    delimiter: Annotated[str, StringConstraints(pattern=r"^[^\"\r\n\x00]$")] | None = Field(
+        default=None, description="One character between cells."
+    )
+    quoting: Literal["double", "none"] | None = Field(
+        default=None,
+        description="`double`: a cell in double quotes may hold anything. `none`: quotes are text.",
+    )
+    encoding: Encoding | None = Field(
+        default=None, description="Of these files, where it differs from the source's `encoding`."
+    )
+    header: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the columns, for files that do not begin with them.",
+    )
+
+    @field_validator("header")
+    @classmethod
+    def _names_are_distinct(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("names a column twice")
+        return names
+
+
 class FilesSource(_Source):
     """Files on a local path, a glob, or any fsspec URL."""
 
     kind: Literal["files"]
     path: str
     format: Literal["auto", "csv", "jsonl", "parquet", "document"] = "auto"
+    encoding: Encoding | None = Field(
+        default=None,
+        description="Of text that has no byte order mark. Else what a page declares, else UTF-8.",
+    )
+    csv: CsvDialect = CsvDialect()
     watch: bool = Field(
         default=False, description="Land as soon as a file changes, and not only by the schedule."
     )

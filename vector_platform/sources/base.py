@@ -6,6 +6,7 @@ Belongs here: the values a source hands over, and its errors.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -96,6 +97,29 @@ class Reject:
     uri: str = ""
 
 
+class Notes:
+    """What a person should know of a reading although nothing of it was rejected.
+
+    What is said of many places is one note, with the first of them and their number.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[str, str] = {}
+        self._places: Counter[str] = Counter()
+
+    def add(self, what: str, place: str) -> None:
+        """Note something of a place."""
+        self._first.setdefault(what, place)
+        self._places[what] += 1
+
+    def lines(self) -> list[str]:
+        """One line for each thing that was noted."""
+        return [
+            f"{what} ({place}{f', and {more} more' if (more := self._places[what] - 1) else ''})"
+            for what, place in self._first.items()
+        ]
+
+
 @dataclass(frozen=True)
 class GoldenQuery:
     """A query whose relevant documents are known.
@@ -163,6 +187,10 @@ class Source(ABC):
             SourceUnreachable: As in `read`.
         """
         return Look()
+
+    def notes(self) -> list[str]:
+        """What a person should know of the last reading although nothing was rejected."""
+        return []
 
     def golden_queries(self) -> Iterator[GoldenQuery]:
         """Queries with known answers, where the source has any."""

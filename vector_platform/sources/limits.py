@@ -5,9 +5,14 @@ Belongs here: counting what a file gives, packed and unpacked, against the limit
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import lzma
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import PurePosixPath
 from typing import IO, Any
 
 from vector_platform.settings import ReadLimits
@@ -27,18 +32,46 @@ class OverLimit(Exception):
         super().__init__(f"over a limit: {found} (limits.{setting}: {limit}); {way_out}")
 
 
-class _Counted(io.RawIOBase):
-    """A stream that breaks off with `OverLimit` where it has given too much."""
+class UnknownPacking(Exception):
+    """A file is packed in a way that is not read. The message says which, and the way out."""
 
-    def __init__(self, stream: Any, limits: ReadLimits, packed: _Counted | None = None) -> None:
+
+class StoreFailed(Exception):
+    """An object store or server broke off while a file was read: no fault of the file."""
+
+
+class _Stream(io.RawIOBase):
+    """What a file gives, counted; breaks off with `OverLimit` where it has given too much."""
+
+    def __init__(
+        self, stream: Any, limits: ReadLimits, *, packed: _Stream | None = None, of_store: bool
+    ) -> None:
         self._stream, self._limits, self._packed = stream, limits, packed
+        self._of_store = of_store
         self.given = 0
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return self._packed is None and bool(self._stream.seekable())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.given = 0  # What is counted is one way through the file.
+        return int(self._stream.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
     def readinto(self, buffer: Any) -> int:
-        data: bytes = self._stream.read(len(buffer))
+        try:
+            data: bytes = self._stream.read(len(buffer))
+        except (FileNotFoundError, PermissionError, MemoryError):
+            raise
+        except Exception as error:
+            if self._of_store:
+                raise StoreFailed(f"{type(error).__name__}: {error}") from error
+            raise
         buffer[: len(data)] = data
         self.given += len(data)
         self._check()
@@ -97,26 +130,68 @@ def too_long(what: str, limits: ReadLimits, *, share: int = 1) -> OverLimit:
 @contextmanager
 def open_bounded(
     system: Any, path: str, info: dict[str, Any], limits: ReadLimits
-) -> Iterator[IO[bytes]]:
+) -> Iterator[io.BufferedReader]:
     """A file of an fsspec file system, unpacked if its name says that it is packed.
 
     One that is not packed can be sought in; its size is checked before.
 
     Raises:
         OverLimit: Also from any later read, where the limit is reached.
+        UnknownPacking: Its name, or what is in it, asks for something that is not read.
+        StoreFailed: Also from any later read, where the place breaks off and not the file.
     """
-    from fsspec.compression import compr
-    from fsspec.utils import infer_compression
-
     size = info.get("size")
     if isinstance(size, int):
         check_file_size(size, limits)
-    kind = infer_compression(path)
+    kind = PurePosixPath(path).suffix.lower()
+    if kind in PACKINGS and kind not in _UNPACKED:
+        raise UnknownPacking(f"{kind} is not unpacked here; use .gz, .bz2, .xz or .zip")
+    of_store = "file" not in _protocols(system)
     with ExitStack() as stack:
         raw = stack.enter_context(system.open(path, "rb"))
-        if kind is None:
-            yield raw
+        packed = _Stream(raw, limits, of_store=of_store)
+        unpack = _UNPACKED.get(kind)
+        if unpack is None:
+            yield io.BufferedReader(packed)
             return
-        packed = _Counted(raw, limits)
-        opened = stack.enter_context(compr[kind](io.BufferedReader(packed), mode="rb"))
-        yield io.BufferedReader(_Counted(opened, limits, packed))
+        # Its checksums come last. Nothing of a damaged file may land, so it is read through first.
+        with unpack(io.BufferedReader(packed)) as opened:
+            _drain(_Stream(opened, limits, packed=packed, of_store=False))
+        raw = stack.enter_context(system.open(path, "rb"))
+        packed = _Stream(raw, limits, of_store=of_store)
+        opened = stack.enter_context(unpack(io.BufferedReader(packed)))
+        yield io.BufferedReader(_Stream(opened, limits, packed=packed, of_store=False))
+
+
+def _drain(stream: _Stream) -> None:
+    buffer = bytearray(_MIB)
+    while stream.readinto(buffer):
+        pass
+
+
+def _protocols(system: Any) -> tuple[str, ...]:
+    named = system.protocol
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+@contextmanager
+def _unzipped(packed: io.BufferedReader) -> Iterator[IO[bytes]]:
+    """The one file of a ZIP archive."""
+    with zipfile.ZipFile(packed) as archive:
+        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+        if len(files) != 1:
+            raise UnknownPacking(f"the archive holds {len(files)} files and not one; unpack it")
+        if files[0].flag_bits & 1:
+            raise UnknownPacking("the archive is encrypted; unpack it")
+        with archive.open(files[0]) as stream:
+            yield stream
+
+
+_UNPACKED: dict[str, Callable[[io.BufferedReader], AbstractContextManager[Any]]] = {
+    ".gz": lambda packed: gzip.GzipFile(fileobj=packed, mode="rb"),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    ".zip": _unzipped,
+}
+# Suffixes that say how a file is packed; what is not unpacked is refused by name.
+PACKINGS = {*_UNPACKED, ".zst", ".lz4", ".sz", ".br", ".z", ".lzma", ".7z", ".rar", ".tar", ".tgz"}

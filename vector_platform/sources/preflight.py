@@ -89,7 +89,10 @@ def _mapped(spec: SourceSettings) -> Iterator[tuple[tuple[str, ...], str]]:
         column = getattr(fields, name)
         if column is not None and not isinstance(column, Constant):
             yield ("fields", name), column
-    for name, columns in (("attributes", fields.attributes), ("relations", fields.relations)):
+    for name, columns in (
+        ("attributes", fields.attribute_columns),
+        ("relations", fields.relations),
+    ):
         for field, column in columns.items():
             yield ("fields", name, field), column
     if isinstance(spec, SqlSource) and spec.cursor is not None:

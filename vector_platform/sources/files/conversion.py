@@ -22,6 +22,8 @@ from vector_platform.sources.files.converter import send
 from vector_platform.sources.limits import OverLimit, check_unpacked, too_long
 
 _MIB = 1024 * 1024
+# How office files begin that are no ZIP archives: old ones, and those with a password.
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _LOOK_SECONDS = 0.1
 # Loading the libraries, on a busy machine; it is not the file's fault.
 _START_SECONDS = 120
@@ -80,8 +82,12 @@ class Converter:
         try:
             with zipfile.ZipFile(path) as archive:
                 unpacked = sum(entry.file_size for entry in archive.infolist())
-        except zipfile.BadZipFile as error:
-            raise ConversionFailed(f"BadZipFile: {error}") from None
+        except Exception as error:
+            # A broken directory of an archive also gives errors of numbers and of encodings.
+            with path.open("rb") as file:
+                is_old = file.read(len(_OLE)) == _OLE
+            why = "; it opens with a password only, or is a .doc: save it as a .docx without one"
+            raise ConversionFailed(f"{type(error).__name__}: {error}{why * is_old}") from None
         check_unpacked(unpacked, path.stat().st_size, self._limits)
 
     def _ask(self, path: Path, suffix: str, mime: str) -> dict[str, str]:

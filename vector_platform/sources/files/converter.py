@@ -15,6 +15,11 @@ from typing import IO, Any
 import psutil
 
 _MIB = 1024 * 1024
+# What errors mean whose text is empty.
+_UNSAID = {
+    "PDFPasswordIncorrect": "it opens with a password only; save it without one",
+    "MissingDependencyException": "markitdown[docx,pdf] is not installed in full",
+}
 
 
 def send(stream: IO[bytes], message: dict[str, Any]) -> None:
@@ -58,8 +63,8 @@ def _answer(reader: Any, request: dict[str, Any]) -> dict[str, Any]:
         cause = error
     if isinstance(cause, MemoryError):
         return {"over": "conversion_mib"}
-    said = " ".join(str(cause).split())
-    return {"error": f"{type(cause).__name__}: {said}".removesuffix(": ")[:500]}
+    said = " ".join(str(cause).split()) or _UNSAID.get(type(cause).__name__, "")
+    return {"error": f"{type(cause).__name__}: {said}".removesuffix(": ")}
 
 
 def _limit(seconds: int, space: int) -> None:

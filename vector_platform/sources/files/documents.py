@@ -17,7 +17,8 @@ from vector_platform.lake.storage.scratch import ScratchFolder
 from vector_platform.settings import ReadLimits
 from vector_platform.sources.base import Reject, SourceRow
 from vector_platform.sources.files.conversion import ConversionFailed, Converter
-from vector_platform.sources.files.markup import UnknownEncoding, read_html
+from vector_platform.sources.files.encodings import BadEncoding, decode
+from vector_platform.sources.files.markup import declared_encoding, read_html
 from vector_platform.sources.limits import too_long
 
 _MIME = {
@@ -47,6 +48,7 @@ def read_document(
     suffix: str,
     uri: str,
     info: dict[str, Any],
+    encoding: str | None,
     limits: ReadLimits,
     converter: Converter,
 ) -> SourceRow | Reject:
@@ -61,6 +63,7 @@ def read_document(
         suffix: Its suffix, which decides how it is read.
         uri: Lineage.
         info: What the file system says about it; `modified` is taken from it.
+        encoding: The source's setting for text.
         limits: What it may take to read it.
         converter: Asked for PDF and DOCX.
 
@@ -72,10 +75,8 @@ def read_document(
         return Reject(place=uri, reason=reason, uri=uri)
 
     try:
-        title, text = _read(stream, suffix, limits, converter)
-    except UnicodeDecodeError as error:
-        return reject(f"bad encoding: not UTF-8 ({error.reason} at byte {error.start})")
-    except UnknownEncoding as error:
+        title, text = _read(stream, suffix, encoding, limits, converter)
+    except BadEncoding as error:
         return reject(f"bad encoding: {error}")
     except ConversionFailed as error:
         return reject(f"unreadable file: {error}")
@@ -94,7 +95,11 @@ def read_document(
 
 
 def _read(
-    stream: IO[bytes], suffix: str, limits: ReadLimits, converter: Converter
+    stream: IO[bytes],
+    suffix: str,
+    encoding: str | None,
+    limits: ReadLimits,
+    converter: Converter,
 ) -> tuple[str, str]:
     if suffix in (".pdf", ".docx"):
         text = _convert(stream, suffix, converter).replace("\f", "\n\n").strip()
@@ -104,9 +109,11 @@ def _read(
         if len(content) > most:
             raise too_long("the document", limits)
         if suffix in (".html", ".htm"):
-            page = read_html(content)
+            page = read_html(
+                decode(content, encoding=encoding, declared=declared_encoding(content))
+            )
             return page.title, _without_opening(page.title, page.text)
-        text = content.decode("utf-8-sig").replace("\r\n", "\n").strip()
+        text = decode(content, encoding=encoding).replace("\r\n", "\n").strip()
     if suffix in (".txt", ".pdf"):
         return "", text
     title = _first_heading(text)

@@ -11,7 +11,6 @@ their third power. What cannot be a tag is text, so that nothing is lost.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -49,12 +48,6 @@ _DECLARED = re.compile(
     rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]+)|<meta[^>]{0,500}?charset\s*=\s*["']?\s*([\w.:-]+)""",
     re.IGNORECASE,
 )
-# Codecs of Python that no page means.
-_NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
-
-
-class UnknownEncoding(ValueError):
-    """Bytes that are no text in the encoding they declare, or in UTF-8 if they declare none."""
 
 
 @dataclass(frozen=True)
@@ -75,45 +68,16 @@ def html_to_text(markup: str) -> str:
     return _Page(markup).text()
 
 
-def read_html(content: bytes) -> HtmlText:
-    """Title and visible text of an HTML file; the encoding is the one it declares, else UTF-8.
-
-    Raises:
-        UnknownEncoding: The bytes are no text in that encoding.
-    """
-    page = _Page(_decode(content))
-    return HtmlText(page.title(), page.text())
-
-
-def _decode(content: bytes) -> str:
-    for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), *_UTF_16):
-        if content.startswith(mark):
-            return _decode_as(content, name, "its byte order mark")
+def declared_encoding(content: bytes) -> str | None:
+    """The encoding that a page names in its first lines."""
     found = _DECLARED.search(content[:_DECLARED_WITHIN])
-    if found is not None:
-        declared = (found[1] or found[2]).decode("ascii", "replace")
-        try:
-            codec = codecs.lookup(declared)
-            is_usable = codec._is_text_encoding and codec.name not in _NO_CHARSETS
-        except LookupError:
-            is_usable = False
-        # A page whose declaration could be read is not UTF-16, whatever it says.
-        if is_usable and not codec.name.startswith(("utf-16", "utf-32", "utf-8")):
-            return _decode_as(content, codec.name, "the encoding it declares")
-    return _decode_as(content, "utf-8", "the encoding of pages that declare none or this one")
+    return (found[1] or found[2]).decode("ascii", "replace") if found is not None else None
 
 
-_UTF_16 = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-
-
-def _decode_as(content: bytes, encoding: str, why: str) -> str:
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise UnknownEncoding(
-            f"not {encoding.upper()}, {why} ({error.reason} at byte {error.start}); declare the "
-            "right one with <meta charset>"
-        ) from None
+def read_html(markup: str) -> HtmlText:
+    """Title and visible text of a page."""
+    page = _Page(markup)
+    return HtmlText(page.title(), page.text())
 
 
 class _Page:

@@ -1,42 +1,42 @@
 """Files on a local path, a glob, or any fsspec URL.
 
-Belongs here: finding the files, choosing a reader by their suffix, and telling a file that cannot
-be read (a reject) from a place that cannot be reached (an error).
+Belongs here: choosing a reader by a file's suffix, and telling a file that cannot be read (a
+reject) from a place that cannot be reached (an error).
 """
 
 from __future__ import annotations
 
-import gzip
-import lzma
-import re
-import zlib
+import errno
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from vector_platform.settings import FilesSource
 from vector_platform.sources.base import (
     DayWindow,
     Look,
+    Notes,
     Reject,
     Source,
-    SourceInvalid,
     SourceRow,
     SourceUnreachable,
 )
 from vector_platform.sources.files.conversion import Converter
+from vector_platform.sources.files.delimited import read_delimited
 from vector_platform.sources.files.documents import (
     DOCUMENT_COLUMNS,
     DOCUMENT_SUFFIXES,
     modified_at,
     read_document,
 )
+from vector_platform.sources.files.finding import Found, FoundFile, find, said, without_user
+from vector_platform.sources.files.jsonlines import read_jsonl
 from vector_platform.sources.files.look import FILES, look_at
-from vector_platform.sources.files.tabular import read_csv, read_jsonl, read_parquet
-from vector_platform.sources.limits import OverLimit, open_bounded
+from vector_platform.sources.files.parquet import read_parquet
+from vector_platform.sources.limits import OverLimit, StoreFailed, UnknownPacking, open_bounded
 
 Format = Literal["csv", "jsonl", "parquet", "document"]
 
@@ -48,42 +48,8 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
     **dict.fromkeys(DOCUMENT_SUFFIXES, "document"),
 }
-_COMPRESSIONS = {".gz", ".bz2", ".xz"}
-# One file cannot be read, as opposed to: the place does not answer.
-_FILE_ERRORS = (
-    FileNotFoundError,
-    PermissionError,
-    IsADirectoryError,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
-    zlib.error,
-    EOFError,
-)
-
-
-@dataclass(frozen=True)
-class FoundFile:
-    """A file of the source.
-
-    Attributes:
-        path: What the file system calls it.
-        relative: Below the configured folder; the key of a document.
-        uri: Lineage: relative to the folder of `platform.yaml` where it lies below it.
-        info: What the file system says about it.
-    """
-
-    path: str
-    relative: str
-    uri: str
-    info: dict[str, Any]
-
-    @property
-    def suffix(self) -> str:
-        """The suffix that tells the format, in lower case, without a compression's."""
-        suffixes = [suffix.lower() for suffix in PurePosixPath(self.path).suffixes]
-        if len(suffixes) > 1 and suffixes[-1] in _COMPRESSIONS:
-            suffixes.pop()
-        return suffixes[-1] if suffixes else ""
+# The machine is in trouble, and not the file that happened to be read.
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 class FilesReader(Source):
@@ -97,17 +63,19 @@ class FilesReader(Source):
         self.name = name
         self._spec = spec
         self._root = root.resolve()
+        self._notes = Notes()
 
     def read(self, window: DayWindow) -> Iterator[SourceRow | Reject]:
         """Stream the rows of all files, in the order of their paths.
 
         Raises:
-            SourceUnreachable: The folder or file does not exist, or the store does not answer.
+            SourceUnreachable: The path names no file, or the store does not answer.
         """
-        system, files = self._find()
+        found = self._found()
+        yield from found.troubles
         with Converter(self._spec.limits) as converter:
-            for file in files:
-                yield from self._read_or_refuse(system, file, converter)
+            for file in found.files:
+                yield from self._read_or_refuse(found.system, file, converter)
 
     def _read_or_refuse(
         self, system: Any, file: FoundFile, converter: Converter
@@ -116,13 +84,15 @@ class FilesReader(Source):
             yield from self._read_file(system, file, converter)
         except OverLimit as error:
             yield self._refuse(file, str(error))
-        except (*_FILE_ERRORS, OSError) as error:
-            # An error of the system has a number; a damaged archive's, and Arrow's, none.
-            if not isinstance(error, _FILE_ERRORS) and getattr(error, "errno", None):
+        except UnknownPacking as error:
+            yield self._refuse(file, f"unreadable file: {error}")
+        except StoreFailed as error:
+            raise SourceUnreachable(self.name, f"{file.uri}: {without_user(str(error))}") from None
+        except Exception as error:
+            # Parsers of broken files raise whatever they stumble over.
+            if isinstance(error, OSError) and error.errno in _MACHINE:
                 raise
-            said = error.strerror if isinstance(error, OSError) else None
-            what = f"unreadable file: {type(error).__name__}: {said or error}"
-            yield self._refuse(file, what)
+            yield self._refuse(file, f"unreadable file: {said(error)}")
 
     def look(self, *, connect: bool) -> Look:
         """The columns of the first rows of the first files, and the size of all.
@@ -131,13 +101,16 @@ class FilesReader(Source):
         """
         if not connect and self._is_remote():
             return Look()
-        system, files = self._find()
+        found = self._found()
         with Converter(self._spec.limits) as converter:
-            seen = ((self._rows(system, file, converter), self._is_uniform(file)) for file in files)
+            seen = (
+                (self._rows(found.system, file, converter), self._is_uniform(file))
+                for file in found.files
+            )
             return look_at(
                 islice(seen, FILES),
-                every_file=len(files) <= FILES,
-                size_bytes=sum(file.info.get("size") or 0 for file in files),
+                every_file=len(found.files) <= FILES,
+                size_bytes=sum(file.info.get("size") or 0 for file in found.files),
             )
 
     def _rows(
@@ -155,6 +128,39 @@ class FilesReader(Source):
         path = self._spec.path
         return "://" in path and not path.startswith(("file://", "local://"))
 
+    def notes(self) -> list[str]:
+        """What the files were taken for, and what of them was left out."""
+        return self._notes.lines()
+
+    def newest(self) -> datetime | None:
+        """When the newest file was written; None without files, or where nobody knows.
+
+        Raises:
+            SourceUnreachable: There is no such place, or it does not answer.
+        """
+        files = self._find().files
+        return max(filter(None, (modified_at(file.info) for file in files)), default=None)
+
+    def _find(self) -> Found:
+        def is_known(suffix: str) -> bool:
+            return self._spec.format != "auto" or suffix in _SUFFIXES
+
+        return find(self.name, self._spec.path, self._root, is_known)
+
+    def _found(self) -> Found:
+        """What the path names, which must be something."""
+        found = self._find()
+        self._notes = found.notes
+        if not found.files and not found.troubles:
+            left_out = "".join(f"; {line}" for line in found.notes.lines())
+            why = (
+                f"{without_user(self._spec.path)} names no file that is read{left_out}. What has "
+                "landed stays: to take all of it away, leave one file without a row, such as an "
+                "empty .jsonl"
+            )
+            raise SourceUnreachable(self.name, why)
+        return found
+
     def _refuse(self, file: FoundFile, reason: str) -> Reject:
         """A reject of a whole file, or of what is left of it."""
         key = file.relative if self._is_document(file) else None
@@ -162,15 +168,6 @@ class FilesReader(Source):
 
     def _is_document(self, file: FoundFile) -> bool:
         return self._format(file) == "document" and self._spec.fields.key == "path"
-
-    def newest(self) -> datetime | None:
-        """When the newest file was written; None without files, or where nobody knows.
-
-        Raises:
-            SourceUnreachable: As in `read`.
-        """
-        _, files = self._find()
-        return max(filter(None, (modified_at(file.info) for file in files)), default=None)
 
     def _format(self, file: FoundFile) -> Format | None:
         if self._spec.format != "auto":
@@ -181,103 +178,46 @@ class FilesReader(Source):
         self, system: Any, file: FoundFile, converter: Converter
     ) -> Iterator[SourceRow | Reject]:
         kind = self._format(file)
+        if file.problem is not None:
+            yield self._refuse(file, f"unreadable file: {file.problem}")
+            return
         if kind is None:
             known = " ".join(sorted(_SUFFIXES))
-            yield Reject(
-                place=file.uri,
-                reason=f"unknown format: suffix {file.suffix!r} is none of {known}; set format",
-                uri=file.uri,
+            yield self._refuse(
+                file, f"unknown format: suffix {file.suffix!r} is none of {known}; set format"
             )
             return
-        limits = self._spec.limits
+        limits, encoding, uri = self._spec.limits, self._spec.encoding, file.uri
         with open_bounded(system, file.path, file.info, limits) as stream:
             if kind == "csv":
-                separator = "\t" if file.suffix == ".tsv" else ","
-                yield from read_csv(stream, uri=file.uri, separator=separator, limits=limits)
+                yield from read_delimited(
+                    stream,
+                    uri=uri,
+                    is_tsv=file.suffix == ".tsv",
+                    dialect=self._spec.csv,
+                    encoding=encoding,
+                    wanted=(self._spec.fields.key, self._spec.fields.text),
+                    limits=limits,
+                    notes=self._notes,
+                )
             elif kind == "jsonl":
-                yield from read_jsonl(stream, uri=file.uri, limits=limits)
+                yield from read_jsonl(stream, uri=uri, encoding=encoding, limits=limits)
             elif kind == "parquet":
-                yield from read_parquet(stream, uri=file.uri, limits=limits)
+                mapped = self._spec.fields.columns
+                yield from read_parquet(
+                    stream, uri=uri, mapped=mapped, limits=limits, notes=self._notes
+                )
             else:
                 found = read_document(
                     stream,
                     relative=file.relative,
                     suffix=file.suffix,
-                    uri=file.uri,
+                    uri=uri,
                     info=file.info,
+                    encoding=encoding,
                     limits=limits,
                     converter=converter,
                 )
                 if isinstance(found, Reject) and self._is_document(file):
                     found = replace(found, key=file.relative)
                 yield found
-
-    # -- finding ----------------------------------------------------------------------------
-
-    def _find(self) -> tuple[Any, list[FoundFile]]:
-        import fsspec
-
-        try:
-            system, pattern = fsspec.core.url_to_fs(self._location())
-            return system, list(self._list(system, pattern.rstrip("/") or "/"))
-        except SourceUnreachable:
-            raise
-        except (ImportError, ValueError) as error:
-            # No such protocol, or its client is not installed: fsspec says which.
-            raise SourceInvalid(self.name, f"path: {error}") from error
-        except Exception as error:
-            # fsspec's stores raise errors of their own client libraries.
-            what = f"{_without_user(self._spec.path)}: {type(error).__name__}: {error}"
-            raise SourceUnreachable(self.name, what) from None
-
-    def _location(self) -> str:
-        path = self._spec.path
-        if "://" in path or "::" in path:
-            return path
-        return str(self._root / Path(path).expanduser())
-
-    def _list(self, system: Any, pattern: str) -> Iterator[FoundFile]:
-        if re.search(r"[*?\[]", pattern):
-            base = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0]
-            if not system.exists(base or "/"):
-                raise SourceUnreachable(self.name, f"no such folder: {self._spec.path}")
-            found = system.glob(pattern, detail=True)
-        elif system.isdir(pattern):
-            base = pattern
-            found = {
-                path: info
-                for path, info in system.find(pattern, detail=True).items()
-                if self._is_wanted(path, pattern)
-            }
-        elif system.exists(pattern):
-            base = pattern.rpartition("/")[0]
-            found = {pattern: system.info(pattern)}
-        else:
-            raise SourceUnreachable(self.name, f"no such file or folder: {self._spec.path}")
-        for path in sorted(found):
-            if found[path].get("type") != "directory":
-                relative = path.removeprefix(base).lstrip("/")
-                yield FoundFile(path, relative, self._uri(system, path), found[path])
-
-    def _is_wanted(self, path: str, folder: str) -> bool:
-        below = PurePosixPath(path.removeprefix(folder).lstrip("/"))
-        hidden = any(part.startswith(".") for part in below.parts)
-        file = FoundFile(path, str(below), "", {})
-        return not hidden and (self._spec.format != "auto" or file.suffix in _SUFFIXES)
-
-    def _uri(self, system: Any, path: str) -> str:
-        from fsspec.implementations.local import LocalFileSystem
-
-        if not isinstance(system, LocalFileSystem):
-            return _without_user(str(system.unstrip_protocol(path)))
-        local = Path(path)
-        return (
-            local.relative_to(self._root).as_posix()
-            if local.is_relative_to(self._root)
-            else local.as_posix()
-        )
-
-
-def _without_user(url: str) -> str:
-    """A URL without `user:password@`."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)

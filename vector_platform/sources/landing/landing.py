@@ -252,6 +252,7 @@ class _Landing:
         }
 
     def _notes(self) -> Iterator[str]:
+        yield from self._source.notes()
         if self._counts["rows_read"] == 0:
             live = sum(1 for _ in self._landed.live())
             yield f"the source gave no row at all; the lake held {live} of it"
@@ -264,6 +265,6 @@ def _after(now: datetime, last: datetime | None) -> datetime:
 
 
 def _mapped_columns(fields: FieldMapping) -> set[str]:
-    columns = {*fields.attributes.values(), *fields.relations.values()}
+    columns = {*fields.attribute_columns.values(), *fields.relations.values()}
     columns |= {column for column in (fields.title, fields.deleted) if column}
     return columns

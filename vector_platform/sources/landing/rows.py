@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from vector_platform.lake.contract import (
@@ -78,7 +80,7 @@ def check_row(
     event_time = _moment(row.values, fields.time, found) if fields.time else None
     arrival = _moment(row.values, cursor, found) if cursor else event_time
     try:
-        values = jsonable(row.values)
+        values = jsonable(row.values, as_text=fields.text_columns)
     except NotJson as error:
         return CheckedRow(
             key=identity_of(row.values.get(fields.key)),
@@ -195,10 +197,26 @@ def _check_attributes(
     # A NaN has no JSON form and lands as null, which would be an attribute lost in silence.
     given = {
         name: read[column] if _is_nan(read.get(column)) else values[column]
-        for name, column in fields.attributes.items()
+        for name, column in fields.attribute_columns.items()
         if read.get(column) is not None
     }
     found += [f"bad attribute: {problem}" for problem in attributes_problems(given)]
+    found += _decimal_problems(read, values, fields)
+
+
+def _decimal_problems(
+    read: dict[str, Any], landed: dict[str, Any], fields: FieldMapping
+) -> Iterator[str]:
+    """A decimal that is no number lands as text, which an attribute is only where declared."""
+    for name, column in fields.attribute_columns.items():
+        value = landed.get(column)
+        if column in fields.text_columns or not isinstance(read.get(column), Decimal):
+            continue
+        if isinstance(value, str):
+            yield (
+                f"bad attribute: {name}: the decimal {value:.40} has more digits than a number "
+                f"holds; declare it as text: {{column: {column}, as: string}}"
+            )
 
 
 def _check_relations(values: dict[str, Any], fields: FieldMapping, found: list[str]) -> None:
