@@ -70,7 +70,7 @@ def test_the_settings_are_valid_and_every_row_of_the_sample_can_land(
     rows = list(platform.source(name).read(DayWindow(TODAY)))
     assert len(rows) >= 10
     assert all(isinstance(row, SourceRow) for row in rows)
-    columns = [fields.key, fields.text, fields.title, *fields.attributes.values()]
+    columns = [fields.key, fields.text, fields.title, *fields.attribute_columns.values()]
     columns += [fields.tenant] if isinstance(fields.tenant, str) else []
     for row in rows:
         assert isinstance(row, SourceRow)

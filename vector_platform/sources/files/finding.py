@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vector_platform.sources.base import Notes, Reject, SourceInvalid, SourceUnreachable
+from vector_platform.sources.files.patterns import depth_of, fixed_parts, matcher
 from vector_platform.sources.limits import PACKINGS
-
-_MAGIC = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -133,11 +132,11 @@ class _Local:
         else:
             start = self._root / given.anchor
             parts = given.relative_to(given.anchor).parts if given.anchor else given.parts
-            fixed = _fixed(parts, lambda names: start.joinpath(*names).exists())
+            fixed = fixed_parts(parts, lambda names: start.joinpath(*names).exists())
             base, pattern = start.joinpath(*parts[:fixed]), parts[fixed:]
             _expect(self._source, self._named, pattern, base.is_dir())
-            is_match = _matcher(pattern)
-            for file, relative in self._walk(base, _depth(pattern)):
+            is_match = matcher(pattern)
+            for file, relative in self._walk(base, depth_of(pattern)):
                 if is_match(relative):
                     self._take(file, relative)
         self._found.files.sort(key=lambda file: file.path)
@@ -227,11 +226,11 @@ class _Remote:
             self._take(start, start.rpartition("/")[2], self._system.info(start))
         else:
             parts = start.split("/")
-            fixed = _fixed(parts, lambda names: bool(self._system.exists("/".join(names))))
+            fixed = fixed_parts(parts, lambda names: bool(self._system.exists("/".join(names))))
             base, pattern = "/".join(parts[:fixed]), parts[fixed:]
             is_there = bool(pattern) and self._system.exists(base or "/")
             _expect(self._source, self._named, pattern, is_there)
-            is_match, depth = _matcher(pattern), _depth(pattern)
+            is_match, depth = matcher(pattern), depth_of(pattern)
             levels = None if depth is None else depth + 1
             listed = self._system.find(base or "/", maxdepth=levels, detail=True)
             for path, info in sorted(listed.items()):
@@ -247,58 +246,11 @@ class _Remote:
         return _writable(without_user(str(self._system.unstrip_protocol(path))))
 
 
-def _fixed(parts: Sequence[str], exists: Callable[[Sequence[str]], bool]) -> int:
-    """How many parts of a path are names: what looks like a pattern may be called so."""
-    for number, part in enumerate(parts):
-        if _MAGIC.search(part) and not exists(parts[: number + 1]):
-            return number
-    return len(parts)
-
-
 def _expect(source: str, named: str, pattern: Sequence[str], is_there: bool) -> None:
     if not pattern:
         raise SourceUnreachable(source, f"no such file or folder: {named}")
     if not is_there:
         raise SourceUnreachable(source, f"no such folder: {named}")
-
-
-def _depth(pattern: Sequence[str]) -> int | None:
-    """How many folders deep a pattern reaches; None for any number."""
-    return None if "**" in pattern else len(pattern) - 1
-
-
-def _matcher(pattern: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a relative path is what a glob means. `**` is any number of folders."""
-    text = ""
-    for part in pattern[:-1]:
-        text += "(?:[^/]+/)*" if part == "**" else f"{_segment(part)}/"
-    text += ".+" if pattern[-1] == "**" else _segment(pattern[-1])
-    compiled = re.compile(text, re.DOTALL)
-    return lambda relative: compiled.fullmatch(relative) is not None
-
-
-_PIECES = re.compile(r"\*+|\?|\[!?[^\]]+\]|.", re.DOTALL)
-
-
-def _segment(part: str) -> str:
-    """One name of a glob as a regular expression; with brackets, also the name itself."""
-    pieces = []
-    for piece in _PIECES.findall(part):
-        if piece[0] == "*":
-            pieces.append("[^/]*")
-        elif piece == "?":
-            pieces.append("[^/]")
-        elif len(piece) > 1:
-            inside = re.sub(r"([\\\[^&~|])", r"\\\1", piece[1:-1].removeprefix("!"))
-            pieces.append(f"[^/{inside}]" if piece[1] == "!" else f"[{inside}]")
-        else:
-            pieces.append(re.escape(piece))
-    glob = "".join(pieces)
-    try:
-        re.compile(glob)
-    except re.error:  # [z-a]
-        return re.escape(part)
-    return f"(?:{glob}|{re.escape(part)})" if "[" in part else glob
 
 
 def said(error: Exception) -> str:
