@@ -79,6 +79,7 @@ def test_a_landed_day_goes_all_the_way_once(settled: Automation, day: str) -> No
     ]
 
 
+@pytest.mark.deep
 def test_a_day_of_one_source_stages_that_source_alone(settled: Automation) -> None:
     settled.land("2026-01-10", "notices")
     asked = Counter(asked_for(settled.settle()))
@@ -124,6 +125,7 @@ def test_a_failed_run_is_left_alone_until_something_changes(settled: Automation)
     assert set(asked_for(settled.settle())) == set(EVERYTHING)
 
 
+@pytest.mark.deep
 def test_a_source_that_lands_while_another_is_being_staged_is_not_forgotten(
     settled: Automation,
 ) -> None:
@@ -239,6 +241,7 @@ def test_a_check_that_passes_by_itself_releases_what_waited_for_it(automation: A
     assert {*INDEXES} <= {name for name, model in asked_for(automation.settle()) if model == OLD}
 
 
+@pytest.mark.deep
 def test_a_broken_contract_of_the_chunks_stops_every_model(settled: Automation) -> None:
     settled.land("2026-01-10")
     for request in settled.tick():

@@ -17,8 +17,8 @@ from vector_platform_tests.releases.deployment import Deployment
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
+def world(twelve: Deployment, tmp_path: Path) -> Deployment:
+    return twelve.copy(tmp_path)
 
 
 def promote(world: Deployment, generation: str) -> Release:

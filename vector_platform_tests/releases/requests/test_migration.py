@@ -12,11 +12,6 @@ from vector_platform.releases.requests.migration import MigrationReport, migrate
 from vector_platform_tests.releases.deployment import Deployment
 
 
-@pytest.fixture(scope="module")
-def twelve(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    return Deployment(tmp_path_factory.mktemp("twelve"))
-
-
 @pytest.fixture
 def world(twelve: Deployment, tmp_path: Path) -> Deployment:
     return twelve.copy(tmp_path)

@@ -21,11 +21,6 @@ from vector_platform_tests.tiers import in_turn
 WORSE, BETTER = [0.4, 0.5] * 30, [0.6, 0.7] * 30
 
 
-@pytest.fixture(scope="module")
-def twelve(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    return Deployment(tmp_path_factory.mktemp("twelve"))
-
-
 @pytest.fixture
 def world(twelve: Deployment, tmp_path: Path) -> Deployment:
     return twelve.copy(tmp_path)
