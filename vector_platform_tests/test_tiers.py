@@ -22,6 +22,7 @@ from vector_platform_tests.tiers import (
     Place,
     examples,
     load_profile,
+    told,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -107,6 +108,12 @@ def test_a_fast_test_takes_one_of_the_values_that_come_in_turn(runs: dict[str, s
     cases = re.findall(r"\[(milvus|pinecone)-(\d)\]", "".join(fast))
     assert sorted(case for _, case in cases) == sorted([*"0123"] * len(FILES))
     assert {backend for backend, _ in cases} == {"milvus", "pinecone"}
+
+
+def test_workers_take_the_same_values_in_turn() -> None:
+    """A worker that collects other tests than its neighbours ends the whole run."""
+    assert told(Place) == told(Place) and told(names) != told(some)
+    assert told(object()) == told(object()) and str(object()) != told(object())
 
 
 def test_a_files_deep_tests_are_in_one_shard_unless_they_are_spread(runs: dict[str, str]) -> None:

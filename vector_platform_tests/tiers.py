@@ -7,6 +7,7 @@ deep tier (`make test-deep`) is the rest, and the properties once more, of more 
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping
@@ -106,12 +107,17 @@ def mark(items: Iterable[pytest.Item], *, deep: bool) -> None:
             item.add_marker("deep")
         if (turn := item.get_closest_marker("in_turn")) is not None:
             params = item.callspec.params  # type: ignore[attr-defined]
-            others = sorted((name, str(v)) for name, v in params.items() if name != turn.args[0])
+            others = sorted((name, told(v)) for name, v in params.items() if name != turn.args[0])
             turns[f"{item.nodeid.partition('[')[0]} {others}"].append(item)
     for name, cases in turns.items():
         chosen = zlib.crc32(name.encode()) % len(cases)
         for item in cases[:chosen] + cases[chosen + 1 :]:
             item.add_marker("deep")
+
+
+def told(value: Any) -> str:
+    """A parameter in words that are the same in every process: no address of an object."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 def shards(items: Iterable[pytest.Item]) -> dict[str, int | None]:
