@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from vector_platform.errors import TerminalError, TransientError, VectorPlatformError
 from vector_platform.faults import explained, first_line
@@ -150,13 +149,12 @@ class _Checks:
                 yield ("indexes", name), partial(self._server, name)
 
     def _here(self) -> Iterator[tuple[Part, Check]]:
-        from vector_platform.lake.preflight import folder_problems
+        from vector_platform.lake.preflight import folder_problems, lake_problems
 
         settings = self._settings
         yield ("data",), partial(folder_problems, ("data",), settings.data_dir)
         if "://" not in settings.lake_uri:
-            place = Path(settings.lake_uri)
-            yield ("lake",), partial(folder_problems, ("lake", "uri"), place)
+            yield ("lake",), partial(lake_problems, settings.lake_uri)
         for name, model in settings.active_models.items():
             if model.hub is None:
                 yield ("models", name), partial(self._model, name)

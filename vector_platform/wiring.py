@@ -17,6 +17,7 @@ from vector_platform.faults import WrongPlace
 from vector_platform.indexes.registry import open_index, settings_model
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.lake import Lake
+from vector_platform.lake.preflight import name_problem
 from vector_platform.settings import (
     BackendName,
     BackendSection,
@@ -97,8 +98,10 @@ class Platform:
         """The lake.
 
         Raises:
-            WrongPlace: A file is where its folder should be.
+            WrongPlace: A file is where its folder should be, or its name cannot be opened.
         """
+        if problem := name_problem(self.settings.lake_uri):
+            raise WrongPlace(f"the lake cannot be opened: {problem}")
         if Path(self.settings.lake_uri).is_file():
             raise WrongPlace(
                 f"the lake should be a folder, but {self.settings.lake_uri} is a file: move it "

@@ -236,6 +236,13 @@ def test_a_disk_that_is_too_small_for_the_plan_is_told_with_both_sizes(
     assert "has 300 MiB free; 50 MiB of sources take about" in said
 
 
+@pytest.mark.parametrize("name", ["a%20b", "Reports [2024]", "a|b"])
+def test_a_lake_that_delta_would_put_elsewhere_is_a_problem(root: Path, name: str) -> None:
+    found = looked(root, lake={"uri": str(root / name)})
+    assert "which Delta Lake takes for something else" in places(found)["lake.uri"]
+    assert "lake.uri" not in places(looked(root, lake={"uri": str(root / "100% #1 {x}?")}))
+
+
 def test_a_data_folder_that_is_a_file_or_closed_is_a_problem(root: Path) -> None:
     (root / "taken").write_text("a file")
     assert places(looked(root, data="taken/below"))["data"].endswith(

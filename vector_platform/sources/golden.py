@@ -5,7 +5,6 @@ Belongs here: reading queries and judgements from a source's class or a BEIR fol
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -97,7 +96,7 @@ def _read_beir(set_name: str, source: str, folder: Path) -> Iterator[GoldenQuery
     try:
         with (folder / QUERIES_FILE).open(encoding="utf-8-sig") as lines:
             queries = _queries(lines, problems)
-        with (folder / JUDGEMENTS_FILE).open(encoding="utf-8-sig", newline="") as lines:
+        with (folder / JUDGEMENTS_FILE).open(encoding="utf-8-sig", newline="\n") as lines:
             judged = _judgements(lines, queries, problems)
     except (OSError, UnicodeDecodeError) as error:
         raise SourceUnreachable(source, f"golden queries {set_name!r}: {error}") from error
@@ -117,7 +116,7 @@ def _queries(lines: Iterable[str], problems: list[str]) -> dict[str, tuple[str, 
             entry: Any = json.loads(line)
             query_id, text = entry["_id"], entry["text"]
             tenant = (entry.get("metadata") or {}).get("tenant")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             problems.append(f"{QUERIES_FILE}:{number}: not an object with _id and text ({error})")
             continue
         if not isinstance(text, str) or not text.strip():
@@ -132,10 +131,12 @@ def _judgements(
     lines: Iterable[str], queries: dict[str, tuple[str, str | None]], problems: list[str]
 ) -> dict[str, dict[str, int]]:
     judged: dict[str, dict[str, int]] = {}
-    for number, record in enumerate(csv.reader(lines, delimiter="\t"), start=1):
-        if not record or (number == 1 and record[-1] == "score"):
+    for number, line in enumerate(lines, start=1):
+        # A TSV has no quoting: a quote in a key is a quote.
+        record = line.rstrip("\r\n").split("\t")
+        if record == [""] or (number == 1 and record[-1] == "score"):
             continue
-        if len(record) != 3 or not record[2].lstrip("-").isdigit():
+        if len(record) != 3 or not record[2].removeprefix("-").isdecimal():
             problems.append(
                 f"{JUDGEMENTS_FILE}:{number}: not query, document and a whole-number gain"
             )

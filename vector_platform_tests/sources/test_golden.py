@@ -58,6 +58,12 @@ def test_queries_and_judgements_are_joined(tmp_path: Path) -> None:
     ]
 
 
+def test_a_quote_in_a_key_is_a_quote(tmp_path: Path) -> None:
+    known = write(tmp_path, '{"_id": "q1", "text": "one"}', 'q1\t"a\t1\nq1\tb"\t2\n')
+    keys = read_golden_queries(known, open_source=nothing).column("doc_id").to_pylist()
+    assert keys == ['notes:"a', 'notes:b"']
+
+
 def test_all_bad_lines_are_listed(tmp_path: Path) -> None:
     queries = '{"_id": "q1", "text": "one"}\n{oops\n{"_id": "q2"}\n{"_id": "q1", "text": "x"}\n'
     known = write(

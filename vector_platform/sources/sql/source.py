@@ -120,13 +120,15 @@ class SqlReader(Source):
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        from sqlalchemy import create_engine
+        from sqlalchemy import create_engine, event
         from sqlalchemy.pool import NullPool
 
         if self._file is not None and not self._file.is_file():
             # SQLite would make an empty database of it.
             raise SourceUnreachable(self.name, f"{self.uri}: no such file")
         engine = create_engine(self._url, poolclass=NullPool)
+        if self._file is not None:
+            event.listen(engine, "connect", _take_any_text)
         with engine.connect() as connection:
             begin_reading(connection, engine.dialect.name)
             yield connection
@@ -173,6 +175,11 @@ class SqlReader(Source):
         if isinstance(error, (OperationalError, InterfaceError)):
             return SourceUnreachable(self.name, what)
         return SourceInvalid(self.name, what)
+
+
+def _take_any_text(connection: Any, _: object) -> None:
+    """Text of SQLite that is not UTF-8 rejects its row, and not the whole source."""
+    connection.text_factory = lambda content: content.decode("utf-8", "surrogateescape")
 
 
 def _open_url(name: str, configured: str) -> tuple[URL, set[str]]:

@@ -186,3 +186,30 @@ def test_any_row_either_lands_as_json_or_says_why_not(values: dict[str, Any]) ->
         assert [problem for problem in row.problems if ": " in problem] == [*row.problems]
     else:
         assert row.key and json.loads(row.payload or "").keys() == values.keys()
+
+
+LONG = Decimal("0.12345678901234567890")
+
+
+def test_a_decimal_that_no_number_holds_is_an_attribute_only_where_declared_as_text() -> None:
+    (problem,) = check(cost=LONG).problems
+    assert problem.startswith("bad attribute: price: the decimal 0.1234567890123456789")
+    assert "{column: cost, as: string}" in problem
+    assert check(cost=Decimal("19.99")).problems == ()
+    given = FIELDS.model_dump() | {"attributes": {"price": {"column": "cost", "as": "string"}}}
+    declared = FieldMapping.model_validate(given)
+    assert declared.columns >= {"cost", "id", "body"}
+    for value, landed in [(LONG, str(LONG)), (1.5, "1.5"), (True, "true"), (2**60, str(2**60))]:
+        row = check(declared, cost=value)
+        assert row.problems == () and json.loads(row.payload or "")["cost"] == landed
+    assert check(declared, cost=float("inf")).problems != ()
+
+
+def test_a_value_that_is_nested_without_end_rejects_its_row() -> None:
+    deep: Any = 1
+    for _ in range(101):
+        deep = [deep]
+    assert check(other=deep).problems == (
+        "not representable: column 'other' is nested more than 100 deep",
+    )
+    assert check(other=deep[0]).problems == ()

@@ -72,6 +72,17 @@ def test_rows_of_a_query_have_numbers_and_a_uri(
     assert rows[0].uri == "sqlite:///notes.db"
 
 
+def test_text_that_is_not_utf_8_rejects_its_row_alone(
+    database: sqlite3.Connection, tmp_path: Path
+) -> None:
+    fill(database, (1, "one", None, None), (3, "three", None, None))
+    database.execute("INSERT INTO notes (id, text) VALUES (2, CAST(x'636166e9' AS TEXT))")
+    database.commit()
+    settings = spec(query="SELECT id, text FROM notes")
+    report = land_day(tmp_path, settings, 1)
+    assert (report.inserted, report.reject_reasons) == (2, {"not representable": 1})
+
+
 def test_a_colon_and_a_percent_sign_in_a_query_are_only_that(
     database: sqlite3.Connection, tmp_path: Path
 ) -> None:
