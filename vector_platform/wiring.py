@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vector_platform.indexes.sync.context import Progress
     from vector_platform.indexes.sync.sync import IndexSync
     from vector_platform.lake.snapshots import Snapshot
+    from vector_platform.lake.storage.waiting import WaitingLock
     from vector_platform.models.base import Embedder
     from vector_platform.quality.recall.index_queries import IndexQueries
     from vector_platform.releases.evaluation.probes import Probe
@@ -200,6 +201,16 @@ class Platform:
                 progress=progress,
             )
         )
+
+    def writing(
+        self, what: str, *, run_id: str, progress: Progress = lambda line: None
+    ) -> WaitingLock:
+        """The right to write a part of the lake, such as `raw/notes`, on this machine."""
+        from vector_platform.lake.storage.waiting import WaitingLock
+
+        path = self.data_dir / "locks" / f"{what.replace('/', '-')}.lock"
+        wait_seconds = self.settings.guard.wait_seconds
+        return WaitingLock(path, what, run_id=run_id, wait_seconds=wait_seconds, progress=progress)
 
     def live_pointer(self, backend: BackendName) -> LivePointer:
         """The live pointer of one backend."""

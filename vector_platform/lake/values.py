@@ -27,6 +27,10 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0").union
     map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
 )
 
+# What every reader of the lake can hold: pandas counts nanoseconds in 64 bits. Times beyond are no
+# times: databases write the year 1 or 9999 where they know none.
+YEARS = range(1678, 2262)
+
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0", ""})
 
@@ -73,7 +77,7 @@ def truth_of(value: Any) -> bool | None:
 
 
 def moment_of(value: Any) -> datetime | None:
-    """The instant that a value names, in UTC; None when it is no ISO 8601 date or time.
+    """The instant that a value names, in UTC; None when it is no ISO 8601 date or time of `YEARS`.
 
     A time without a zone is taken as UTC, a date as its first instant.
     """
@@ -81,12 +85,14 @@ def moment_of(value: Any) -> datetime | None:
         if isinstance(value, str):
             value = datetime.fromisoformat(value.strip())
         if isinstance(value, datetime):
-            return as_utc(value)
-        if isinstance(value, date):
-            return datetime.combine(value, time(), tzinfo=UTC)
+            value = as_utc(value)
+        elif isinstance(value, date):
+            value = datetime.combine(value, time(), tzinfo=UTC)
+        else:
+            return None
     except (ValueError, OverflowError):
-        pass
-    return None
+        return None
+    return value if value.year in YEARS else None
 
 
 def as_utc(moment: datetime) -> datetime:

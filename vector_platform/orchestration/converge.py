@@ -7,7 +7,7 @@ nothing to do and says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -27,6 +27,7 @@ from vector_platform.orchestration.launch import RunOutcome, Runs
 from vector_platform.orchestration.models.jobs import ReplaceConfig
 from vector_platform.orchestration.releases.jobs import PromoteConfig
 from vector_platform.sources.landing.held_rejects import held_rejects
+from vector_platform.sources.landing.report import ACCOUNT, COUNTS
 from vector_platform.wiring import Platform
 
 RETRIEVAL = "retrieval quality"
@@ -63,21 +64,32 @@ class StageResult:
     failed_sources: Mapping[str, str] = field(default_factory=dict)
 
 
-def converge(runs: Runs, day: date, *, left_out: Collection[str] = ()) -> Iterator[StageResult]:
+def converge(
+    runs: Runs,
+    day: date,
+    *,
+    since: date | None = None,
+    sources: Sequence[str] = (),
+    left_out: Collection[str] = (),
+) -> Iterator[StageResult]:
     """Run every stage that has something to do, in the order of the data's way.
 
     Args:
         runs: Launches the runs.
-        day: The day that is landed.
+        day: The day that is landed, and with it earlier ones that nobody has landed.
+        since: Land exactly the days from this one on instead.
+        sources: Land these alone; all when empty.
         left_out: Sources that cannot be read, which stop no other.
 
     Raises:
+        DayOutOfRange: A day is no partition.
         RunFailed: A stage failed; the stages before it have done their work and need not be
             repeated.
     """
     platform = runs.platform
     settings = platform.settings
-    yield _land(runs, day, [name for name in settings.sources if name not in left_out])
+    wanted = [name for name in sources or settings.sources if name not in left_out]
+    yield _land(runs, day, since, wanted)
     yield _stage(
         "staging and documents",
         recorded(runs.instance, keys.DOCUMENTS) == staging_inputs(platform),
@@ -112,25 +124,50 @@ def converge(runs: Runs, day: date, *, left_out: Collection[str] = ()) -> Iterat
         yield _promote(runs, None, "the best by its evaluation")
 
 
-def _land(runs: Runs, day: date, sources: list[str]) -> StageResult:
-    settings = runs.platform.settings
-    if day < settings.start_date:
-        raise DayOutOfRange(f"{day} is before start_date {settings.start_date} of platform.yaml")
-    done = runs.land(sources, day)
-    failed = {name: said for name in sources if (said := done.failures.get(f"raw__{name}"))}
-    names = [f"raw/{name}" for name in sources if name not in failed]
-    totals = {
-        fact: sum(int(done.metadata[name][fact]) for name in names)
-        for fact in ("rows_read", "inserted", "changed", "removed", "rejected")
+def _land(runs: Runs, day: date, since: date | None, sources: Sequence[str]) -> StageResult:
+    first = runs.platform.settings.start_date
+    if min(since or day, day) < first:
+        raise DayOutOfRange(f"{since or day} is before start_date {first} of platform.yaml")
+    if since is not None and since > day:
+        raise DayOutOfRange(f"{since} is after {day}, the last day")
+    done = runs.land(sources, day, since=since)
+    failed = {
+        name: said
+        for name in sources
+        if (said := done.failures.get(keys.raw(name).to_python_identifier()))
     }
-    changed = bool(totals["inserted"] or totals["changed"] or totals["removed"])
-    summary = ", ".join(f"{value:,} {fact.replace('_', ' ')}" for fact, value in totals.items())
-    if totals["rejected"]:
+    found = {
+        name: done.metadata[keys.raw(name).to_user_string()]
+        for name in sources
+        if name not in failed
+    }
+    total = {
+        fact: sum(int(facts[fact]) for facts in found.values())
+        for fact in ("rows_read", *ACCOUNT, *COUNTS)
+    }
+    days = max((int(facts["days"]) for facts in found.values()), default=1)
+    summary = ", ".join(
+        f"{total[fact]:,} {fact.replace('_', ' ')}"
+        for fact in ("rows_read", "inserted", "changed", "removed", "rejected")
+    )
+    summary += (
+        f"; {total['rows_read']:,} = {total['landed']:,} landed + {total['unchanged']:,} unchanged "
+        f"+ {total['rejected']:,} rejected + {total['waiting']:,} waiting for another day"
+    )
+    for name, facts in found.items():
+        summary += f"\n{name}: {facts['notes']}" if "notes" in facts else ""
+    if total["rejected"]:
         for one in held_rejects(runs.platform.lake.raw_rejects, day=day):
             summary += f"\n{one.source}: {one.count:,} rejected ({one.frequent()})"
         summary += "\nsee them: vector-platform rejects"
     return StageResult(
-        f"sources {day}", True, changed, summary, done.run_id, done.failed_checks, failed
+        f"sources {day}" if days == 1 else f"sources {day} and {days - 1} days before",
+        True,
+        any(total[fact] for fact in ("inserted", "changed", "removed")),
+        summary,
+        done.run_id,
+        done.failed_checks,
+        failed,
     )
 
 

@@ -29,6 +29,8 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 # Tags that Dagster puts on runs.
 from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
     AUTO_RETRY_RUN_ID_TAG,
     GRPC_INFO_TAG,
     MAX_RETRIES_TAG,
@@ -43,6 +45,8 @@ from dagster._core.storage.tags import (
 from dagster._time import get_current_datetime
 
 __all__ = [
+    "ASSET_PARTITION_RANGE_END_TAG",
+    "ASSET_PARTITION_RANGE_START_TAG",
     "AUTO_RETRY_RUN_ID_TAG",
     "GRPC_INFO_TAG",
     "MAX_RETRIES_TAG",

@@ -20,6 +20,11 @@ import dagster as dg
 from vector_platform.errors import RefusedByPolicy, VectorPlatformError
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
+from vector_platform.orchestration.dagster_internals import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
+from vector_platform.orchestration.ingest.assets import landing_config
 from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.runs.instance import open_instance
 from vector_platform.orchestration.runs.liveness import hold, let_go
@@ -83,6 +88,12 @@ class Runs:
     ) -> RunOutcome:
         """Materialise assets, with their checks, in one run.
 
+        Args:
+            assets: What is materialised.
+            partition: Of partitioned assets.
+            config: Run configuration.
+            tags: Tags of the run.
+
         Raises:
             RunFailed: A step failed, or a blocking check did not pass.
         """
@@ -92,18 +103,29 @@ class Runs:
             job, asset_selection=list(assets), partition_key=partition, run_config=config, tags=tags
         )
 
-    def land(self, sources: Sequence[str], day: date) -> RunOutcome:
+    def land(self, sources: Sequence[str], day: date, *, since: date | None = None) -> RunOutcome:
         """Land a day of sources, each by itself: one that fails stops no other.
+
+        Args:
+            sources: Their names.
+            day: The day; with it earlier ones that nobody has landed.
+            since: Exactly the days from this one on instead, in one run.
 
         Raises:
             RunFailed: All of them failed.
         """
         assets = [keys.raw(name) for name in sources]
+        chosen: dict[str, Any] = {"partition_key": day.isoformat(), "run_config": None}
+        if since is not None:
+            ends = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
+            chosen = {
+                "tags": dict(zip(ends, (since.isoformat(), day.isoformat()), strict=True)),
+                "run_config": landing_config(sources, earlier_days=False),
+            }
         return self._execute(
             self.definitions.resolve_job_def("ingest_day"),
             asset_selection=assets,
-            partition_key=day.isoformat(),
-            run_config=None,
+            **chosen,
             may_fail=[key.to_python_identifier() for key in assets],
         )
 

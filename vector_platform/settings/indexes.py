@@ -89,6 +89,6 @@ class Guard(Section):
     wait_seconds: float = Field(
         default=3600,
         ge=0,
-        description="So long a run waits for another one that writes the same generation. Then it "
-        "fails, and is tried again.",
+        description="So long a run waits for another one that writes the same thing: a source, the "
+        "documents, the chunks, vectors, a generation. Then it fails, and is tried again.",
     )

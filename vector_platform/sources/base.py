@@ -48,19 +48,25 @@ class SourceInvalid(TerminalError):
 
 @dataclass(frozen=True)
 class DayWindow:
-    """The UTC day that is being landed, as a half-open interval."""
+    """The UTC days that are being landed, as a half-open interval.
+
+    Attributes:
+        day: The last of them, which is mostly the only one.
+        since: The first of them; None for the day alone.
+    """
 
     day: date
+    since: date | None = None
 
     @property
     def start(self) -> datetime:
-        """First instant of the day."""
-        return datetime.combine(self.day, time(), tzinfo=UTC)
+        """First instant of the first day."""
+        return datetime.combine(self.since or self.day, time(), tzinfo=UTC)
 
     @property
     def end(self) -> datetime:
-        """First instant after the day."""
-        return self.start + timedelta(days=1)
+        """First instant after the last day."""
+        return datetime.combine(self.day, time(), tzinfo=UTC) + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +175,7 @@ class Source(ABC):
         """Stream the rows.
 
         Without `fields.time`, all rows that exist now: what does not come is taken as removed.
-        With it, at least the rows of the window's day that exist now; more is fine (other days
+        With it, at least the rows of the window's days that exist now; more is fine (other days
         are left out, late rows among them are found), so `window` may be ignored.
 
         Raises:

@@ -139,6 +139,7 @@ def test_a_run_brings_everything_up_to_date_and_says_what_it_did(home: Deploymen
     first = ok(home.cli("run", "--day", "2026-01-05")).out
     assert "milvus is up at http://" in first and "pinecone is up at http://" in first
     assert f"{ROWS} rows read, {ROWS} inserted" in first
+    assert f"{ROWS} = {ROWS} landed + 0 unchanged + 0 rejected + 0 waiting" in first
     assert re.search(r"release: milvus: words.v1 g0001 is now live.*; pinecone: ", first)
     assert "before start_date" in failed(home.cli("run", "--day", "2025-12-31"))
     assert home.cli("run", "--day", "someday").code == 2

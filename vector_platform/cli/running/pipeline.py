@@ -6,6 +6,7 @@ import getpass
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,22 +28,73 @@ DEMO_QUESTION = "rotate the encryption key of a secret"
 def register(app: typer.Typer) -> None:
     """Add the verbs to the root."""
     app.command()(run)
+    app.command()(backfill)
     app.command()(demo)
     app.command()(ui)
+
+
+FromDay = Annotated[
+    str | None, typer.Option("--from", help="First day to land, YYYY-MM-DD; default start_date.")
+]
+ToDay = Annotated[
+    str | None, typer.Option("--to", help="Last day to land, YYYY-MM-DD; default today (UTC).")
+]
 
 
 @launches(*STAGES)
 def run(
     day: Annotated[
-        str | None, typer.Option(help="Partition to land, YYYY-MM-DD; default today (UTC).")
+        str | None, typer.Option(help="Land this day alone, YYYY-MM-DD, instead of today (UTC).")
     ] = None,
+    from_day: FromDay = None,
+    to_day: ToDay = None,
 ) -> None:
-    """Bring everything up to date: land a day, then whatever has something to do.
+    """Bring everything up to date: land what is due, then whatever has something to do.
+
+    Without a day, sources with a time column land today and all days since start_date that nobody
+    has landed, so a first run lands everything there is.
 
     It begins with the look of `config check` and starts the embedded servers that it needs. A
     source that cannot be read stops no other; the run names it and ends with 1.
     """
-    _, failed = _converge(_parse_day(day))
+    from vector_platform.wiring import load_settings
+
+    since = None
+    if day is not None:
+        if from_day is not None or to_day is not None:
+            raise typer.BadParameter("give --day, or --from and --to")
+        from_day = to_day = day
+    if from_day or to_day:
+        since = _parse_day(from_day) if from_day else load_settings().start_date
+    _, failed = _converge(_parse_day(to_day), since=since)
+    _end_naming(failed)
+
+
+@launches(*STAGES)
+def backfill(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(help="Sources to land; default all with a time column."),
+    ] = None,
+    from_day: FromDay = None,
+    to_day: ToDay = None,
+) -> None:
+    """Land a range of days in one reading, again or for the first time, then go on as `run` does.
+
+    Rows that have landed are recognised, so days may be named that have been landed before.
+    """
+    from vector_platform.wiring import load_settings
+
+    settings = load_settings()
+    timed = [name for name, spec in settings.sources.items() if spec.fields.time is not None]
+    if odd := sorted(set(sources or ()) - set(timed)):
+        raise typer.BadParameter(
+            f"{', '.join(odd)}: no source with fields.time; it is for {', '.join(timed) or 'none'}"
+        )
+    if not timed:
+        raise typer.BadParameter("no source has fields.time: every run lands all that there is")
+    since = _parse_day(from_day) if from_day else settings.start_date
+    _, failed = _converge(_parse_day(to_day), since=since, sources=sources or timed)
     _end_naming(failed)
 
 
@@ -96,7 +148,9 @@ def ui(
     ).run()
 
 
-def _converge(day: date) -> tuple[bool, dict[str, str]]:
+def _converge(
+    day: date, *, since: date | None = None, sources: Sequence[str] = ()
+) -> tuple[bool, dict[str, str]]:
     """Print every stage as it ends.
 
     Returns:
@@ -112,7 +166,7 @@ def _converge(day: date) -> tuple[bool, dict[str, str]]:
     platform, changed = runs.platform, False
     try:
         started = time.monotonic()
-        for stage in converge(runs, day, left_out=failed):
+        for stage in converge(runs, day, since=since, sources=sources, left_out=failed):
             seconds = time.monotonic() - started
             first, *more = stage.summary.splitlines()
             say(f"[{seconds:5.1f} s] {stage.name}: {first}")

@@ -54,6 +54,7 @@ from vector_platform.lake.rules import (
     hash_text,
 )
 from vector_platform.lake.values import (
+    YEARS,
     as_utc,
     clean_line,
     clean_text,
@@ -92,6 +93,7 @@ __all__ = [
     "RELEASE_REQUESTS",
     "TIMESTAMP",
     "UNIT_NORM_TOLERANCE",
+    "YEARS",
     "TableSpec",
     "as_utc",
     "attribute_problem",

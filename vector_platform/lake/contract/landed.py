@@ -69,6 +69,8 @@ LANDINGS = TableSpec(
             required("removed", pa.int64()),
             required("late", pa.int64()),
             required("rejected", pa.int64()),
+            pa.field("unchanged", pa.int64()),
+            pa.field("waiting", pa.int64()),
         ]
     ),
     keys=("source", "ingest_date", "run_id"),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from deltalake import CommitProperties, WriterProperties
+from deltalake import CommitProperties, Transaction, WriterProperties
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from vector_platform.errors import TransientError
@@ -54,6 +55,27 @@ def committing(spec: TableSpec, uri: str) -> Iterator[None]:
         ) from error
 
 
-def properties(metadata: Metadata | None) -> CommitProperties | None:
+@dataclass(frozen=True)
+class Decided:
+    """By what it was decided that rows are new: they may be appended while that still holds.
+
+    Delta itself refuses the commit when a commit of the same writer came after the version, on
+    this machine or another one, so of two that decide alike, one writes.
+
+    Attributes:
+        writer: What is written by one at a time, such as the landing of a source.
+        version: The version that was read; -1 when there was no table.
+    """
+
+    writer: str
+    version: int
+
+
+def properties(
+    metadata: Metadata | None, decided: Decided | None = None
+) -> CommitProperties | None:
     """What is recorded with a commit."""
-    return CommitProperties(custom_metadata=metadata) if metadata else None
+    once = [Transaction(decided.writer, decided.version + 1)] if decided else None
+    if not metadata and once is None:
+        return None
+    return CommitProperties(custom_metadata=metadata, app_transactions=once)

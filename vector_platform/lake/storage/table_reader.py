@@ -159,6 +159,6 @@ class TableReader:
 
     # -- opening ----------------------------------------------------------------------------
 
-    def _open(self) -> DeltaTable:
+    def _open(self, version: int | None = None) -> DeltaTable:
         with reading(self.spec.name, self.uri):
-            return self._versions.open()
+            return self._versions.open(version)

@@ -17,6 +17,7 @@ from vector_platform.errors import ContractError
 from vector_platform.lake.storage.commits import (
     LAYOUT,
     CommitConflict,
+    Decided,
     Metadata,
     committing,
     properties,
@@ -67,11 +68,26 @@ class Table(TableReader):
 
     # -- writing ----------------------------------------------------------------------------
 
-    def append(self, data: pa.Table, metadata: Metadata | None = None) -> int:
-        """Add rows in one commit. Returns the new version; an empty table commits nothing."""
+    def append(
+        self,
+        data: pa.Table,
+        metadata: Metadata | None = None,
+        *,
+        decided: Decided | None = None,
+    ) -> int:
+        """Add rows in one commit. Returns the new version; an empty table commits nothing.
+
+        Args:
+            data: The rows.
+            metadata: Kept in the commit.
+            decided: What made them new; without it they are added to whatever is there.
+
+        Raises:
+            CommitConflict: The same writer has committed since the version that was decided by.
+        """
         if data.num_rows == 0:
             return self.version()
-        return self._write(data, "append", None, metadata)
+        return self._write(data, "append", None, metadata, decided)
 
     def replace(
         self, data: pa.Table, where: str | None = None, metadata: Metadata | None = None
@@ -232,10 +248,12 @@ class Table(TableReader):
         mode: Literal["append", "overwrite"],
         where: str | None,
         metadata: Metadata | None,
+        decided: Decided | None = None,
     ) -> int:
         rows = self.conform(data)
         self.ensure()
-        table = self._open()
+        # A table is made empty, as version 0.
+        table = self._open(None if decided is None else max(decided.version, 0))
         with committing(self.spec, self.uri):
             if mode == "append":
                 write_deltalake(
@@ -243,7 +261,7 @@ class Table(TableReader):
                     rows,
                     mode="append",
                     writer_properties=LAYOUT,
-                    commit_properties=properties(metadata),
+                    commit_properties=properties(metadata, decided),
                 )
             else:
                 write_deltalake(

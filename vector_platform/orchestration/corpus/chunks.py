@@ -53,6 +53,11 @@ def cut_documents(
     platform: Platform, run_id: str, say: Callable[[str], None] = lambda line: None
 ) -> tuple[int, dict[str, Any]]:
     """Make the chunks those of the documents. Returns their version, and what was done."""
+    with platform.writing(CHUNKS.name, run_id=run_id, progress=say).held():
+        return _cut(platform, run_id, say)
+
+
+def _cut(platform: Platform, run_id: str, say: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
     lake = platform.lake
     inputs = chunk_inputs(platform)
     report = sync_chunks(

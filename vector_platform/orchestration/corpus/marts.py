@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from importlib.metadata import version
@@ -100,12 +100,11 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def dbt_models(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[Any]:
-        inputs = source_inputs(platform)
-        selected = context.selected_asset_keys
-        with retry_by_type():
-            require_free(database_path(project))
-        with _recording(project, inputs, selected):
-            yield from _dbt(project).cli(["build"], context=context).stream()
+        with _writing(platform, context):
+            with retry_by_type():
+                require_free(database_path(project))
+            with _recording(project, source_inputs(platform), context.selected_asset_keys):
+                yield from _dbt(project).cli(["build"], context=context).stream()
 
     @dg.multi_asset(
         specs=[
@@ -132,8 +131,8 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[dg.MaterializeResult]:
         lake = platform.lake
-        inputs = _built_inputs(project)
-        with retry_by_type():
+        with _writing(platform, context), retry_by_type():
+            inputs = _built_inputs(project)
             report = publish_marts(
                 database_path(project), lake.documents, lake.relations, run_id=context.run_id
             )
@@ -158,6 +157,16 @@ def staging_keys(settings: Settings) -> list[dg.AssetKey]:
         keys.DOCUMENTS,
         keys.RELATIONS,
     ]
+
+
+@contextmanager
+def _writing(platform: Platform, context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Keep other runs off the warehouse: DuckDB takes one writer, and nobody beside it."""
+    lock = platform.writing("warehouse", run_id=context.run_id, progress=context.log.info)
+    with ExitStack() as stack:
+        with retry_by_type():
+            stack.enter_context(lock.held())
+        yield
 
 
 def _dbt(project: Path) -> DbtCliResource:

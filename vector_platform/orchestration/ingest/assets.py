@@ -4,7 +4,9 @@ Belongs here: one daily-partitioned asset a source.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -15,10 +17,29 @@ from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.remediation.checks import LANDED
 from vector_platform.settings import Settings, SourceSettings
+from vector_platform.sources.landing.days import open_days
+from vector_platform.sources.landing.landed import landed_days
 from vector_platform.sources.landing.landing import land
 from vector_platform.sources.landing.report import LandingReport
 from vector_platform.sources.preflight import require_columns
 from vector_platform.wiring import Platform
+
+
+class LandingConfig(dg.Config):
+    """Which days a landing takes besides its own.
+
+    Attributes:
+        earlier_days: Earlier days, too, that nobody has landed, of a source with a time column.
+            Without it, or with several partitions, exactly the chosen days.
+    """
+
+    earlier_days: bool = True
+
+
+def landing_config(sources: Sequence[str], *, earlier_days: bool) -> dict[str, Any]:
+    """Run configuration of the landings of some sources."""
+    config = {"config": {"earlier_days": earlier_days}}
+    return {"ops": {keys.raw(name).to_python_identifier(): config for name in sources}}
 
 
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -39,25 +60,27 @@ def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.Assets
         metadata=table_metadata(table, f"{settings.lake_uri}/{table.name}"),
         check_specs=[dg.AssetCheckSpec(asset=keys.raw(name), **keys.declared(LANDED))],
         pool=f"raw_{name}",
+        backfill_policy=dg.BackfillPolicy.single_run(),
         code_version="1",
     )
     def raw(
-        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+        context: dg.AssetExecutionContext,
+        config: LandingConfig,
+        platform: dg.ResourceParam[Platform],
     ) -> dg.MaterializeResult:
+        asked = [date.fromisoformat(key) for key in context.partition_keys]
         with retry_by_type():
-            spec, source = platform.settings.sources[name], platform.source(name)
-            require_columns(name, spec, source)
-            report = land(
-                lake=platform.lake,
-                name=name,
-                spec=spec,
-                source=source,
-                day=date.fromisoformat(context.partition_key),
-                first_day=platform.settings.start_date,
-                run_id=context.run_id,
-                now=datetime.now(UTC),
-                say=context.log.info,
-            )
+            report = _land(platform, name, asked, config, context.run_id, context.log.info)
+        # One event a day, so that the days that nobody asked for are not landed once more.
+        for day in report.days:
+            if day not in asked:
+                context.log_event(
+                    dg.AssetMaterialization(
+                        keys.raw(name),
+                        partition=day.isoformat(),
+                        metadata={"landed_with": asked[-1].isoformat()},
+                    )
+                )
         share = report.rejected / max(report.rows_read, 1)
         return dg.MaterializeResult(
             metadata={**report.facts(), "lake_version": platform.lake.raw(name).version()},
@@ -65,6 +88,41 @@ def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.Assets
         )
 
     return raw
+
+
+def _land(
+    platform: Platform,
+    name: str,
+    asked: Sequence[date],
+    config: LandingConfig,
+    run_id: str,
+    log: Callable[[str], None],
+) -> LandingReport:
+    lake, spec, first_day = (
+        platform.lake,
+        platform.settings.sources[name],
+        platform.settings.start_date,
+    )
+    day, also = max(asked), frozenset(asked) - {max(asked)}
+    with platform.writing(f"raw/{name}", run_id=run_id, progress=log).held():
+        if spec.fields.time is not None and not also and config.earlier_days:
+            also = open_days(landed_days(lake.landings, name), day, first_day)
+            if also:
+                log(f"source {name}: lands {min(also)} to {day}; {len(also)} days before were open")
+        source = platform.source(name)
+        require_columns(name, spec, source)
+        return land(
+            lake=lake,
+            name=name,
+            spec=spec,
+            source=source,
+            day=day,
+            also=also,
+            first_day=first_day,
+            run_id=run_id,
+            now=datetime.now(UTC),
+            say=log,
+        )
 
 
 def _landing_check(report: LandingReport, share: float, max_share: float) -> dg.AssetCheckResult:

@@ -136,7 +136,7 @@ def embed(
         missing = lake.missing_contents(model_version, chunks_version=chunks_version)
         return _embed(platform, model_version, missing, run_id, log), aligned
 
-    return _between_probes(platform, model_version, run_id, write)
+    return _between_probes(platform, model_version, run_id, write, log)
 
 
 def embed_contents(
@@ -152,6 +152,7 @@ def embed_contents(
         model_version,
         run_id,
         lambda: (_embed(platform, model_version, contents, run_id, log), 0),
+        log,
     )
 
 
@@ -160,16 +161,18 @@ def _between_probes(
     model_version: str,
     run_id: str,
     write: Callable[[], tuple[EmbedReport, int]],
+    log: Callable[[str], None],
 ) -> EmbedOutcome:
     """Write vectors while the model answers its canaries as registered, and ask once more after."""
     monitor = ModelMonitor(platform.lake, platform.embedder(model_version), run_id=run_id)
-    quarantined = monitor.carry_out()  # what a killed run has condemned and not moved
-    verdict = monitor.probe()
-    report, aligned = write() if verdict.passed else (NOTHING, 0)
-    if report.texts or aligned:
+    with platform.writing(f"vectors of {model_version}", run_id=run_id, progress=log).held():
+        quarantined = monitor.carry_out()  # what a killed run has condemned and not moved
         verdict = monitor.probe()
-    monitor.record(verdict)
-    return EmbedOutcome(report, aligned, verdict, quarantined + monitor.carry_out())
+        report, aligned = write() if verdict.passed else (NOTHING, 0)
+        if report.texts or aligned:
+            verdict = monitor.probe()
+        monitor.record(verdict)
+        return EmbedOutcome(report, aligned, verdict, quarantined + monitor.carry_out())
 
 
 def _embed(

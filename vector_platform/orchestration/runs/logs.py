@@ -24,9 +24,20 @@ class _OwnLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", None) or {}
         # A library's lines (dbt's, Dagster's of steps that it skips) would bury the error of a run.
-        if meta.get("dagster_event") is None and record.pathname.startswith(_OURS):
+        if meta.get("dagster_event") is None and _is_ours():
             message = meta.get("orig_message") or record.getMessage()
             print(f"          {message}", file=sys.stderr, flush=True)
+
+
+def _is_ours() -> bool:
+    """Whether the platform's code logs right now. Dagster logs every line once more, as its own."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        name = frame.f_globals.get("__name__", "")
+        if name != __name__ and name.partition(".")[0] not in ("logging", "dagster"):
+            return frame.f_code.co_filename.startswith(_OURS)
+    return False
 
 
 @dg.logger(None, description="Progress lines of the platform's own code, for a terminal.")

@@ -72,21 +72,21 @@ class LandedState:
             self.last_landing = version.rank[1]
 
 
-def read_landed(raw: Table) -> LandedState:
-    """The state of a source's raw table; payloads are not read."""
+def read_landed(raw: Table, version: int) -> LandedState:
+    """The state of a source's raw table at a version; payloads are not read."""
     state = LandedState()
     # Many rows share their file and their landing: one object serves all of them.
     uris: dict[str, str] = {}
     ranks: dict[tuple[datetime, datetime], tuple[datetime, datetime]] = {}
     columns = ["key", "row_hash", "operation", "uri", "event_time", "ingested_at"]
-    for batch in raw.batches(columns):
+    for batch in raw.batches(columns, version=version):
         for row in batch.to_pylist():
             uri = uris.setdefault(row["uri"], row["uri"])
             rank = (row["event_time"] or row["ingested_at"], row["ingested_at"])
             rank = ranks.setdefault(rank, rank)
             operation = sys.intern(row["operation"])
-            version = LandedVersion(row["row_hash"], operation, uri, rank)
-            state.add(row["key"], version, is_timed=row["event_time"] is not None)
+            landed = LandedVersion(row["row_hash"], operation, uri, rank)
+            state.add(row["key"], landed, is_timed=row["event_time"] is not None)
     return state
 
 

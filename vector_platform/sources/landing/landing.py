@@ -2,9 +2,10 @@
 
 Belongs here: which rows of a reading are new to the lake.
 
-**Incremental** sources (`fields.time`) land the rows that arrived on the day. Rows that arrived
-on an earlier day that has been landed already (or before the first day) are late: they land now,
-once. Rows of an earlier day that nobody landed yet wait for their own partition.
+**Incremental** sources (`fields.time`) land the rows that arrived on the day, and those of earlier
+days that are landed with it. Rows that arrived on an earlier day that has been landed already (or
+before the first day) are late: they land now, once. Rows of any other day wait for it, and are
+counted; those of a day that cannot come are rejected.
 **Compared** sources land what differs from the newest landed version, and tombstones for keys
 that are gone. What could not be read is not gone: a rejected row's key, and every key of a file
 from which anything without a key was rejected, stays as it was.
@@ -13,7 +14,6 @@ from which anything without a key was rejected, stays as it was.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -30,11 +30,13 @@ from vector_platform.sources.base import (
     SourceRow,
     SourceUnreachable,
 )
+from vector_platform.sources.landing.account import Account
 from vector_platform.sources.landing.commits import LandingCommits
-from vector_platform.sources.landing.landed import LandedState, landed_days, read_landed
+from vector_platform.sources.landing.days import LandingDays
+from vector_platform.sources.landing.landed import landed_days, last_landing, read_landed
 from vector_platform.sources.landing.rejects import Rejects, rejects_spool
 from vector_platform.sources.landing.report import COUNTS, LandingReport
-from vector_platform.sources.landing.rows import CheckedRow, check_row
+from vector_platform.sources.landing.rows import CheckedRow, check_row, optional_columns
 from vector_platform.sources.landing.spool import Spool
 
 _TOMBSTONE = "{}"
@@ -51,8 +53,11 @@ def land(
     run_id: str,
     now: datetime,
     say: Callable[[str], None] = lambda line: None,
+    also: frozenset[date] = frozenset(),
 ) -> LandingReport:
-    """Land a day of a source. Running it again writes nothing unless the source has changed.
+    """Land a day of a source, and earlier days with it, in one reading.
+
+    Running it again writes nothing unless the source has changed.
 
     Args:
         lake: Written to: `raw/<name>`, `raw_rejects`, `landings`.
@@ -64,12 +69,19 @@ def land(
         run_id: Lineage of every row written.
         now: Landing time; moved past the latest landing when the clock went back.
         say: Told how far it is read, every few seconds.
+        also: Earlier days that are landed in the same reading; for sources with a time only.
 
     Raises:
+        CommitConflict: Somebody else landed the source meanwhile. Nothing of this has been
+            written; run it again.
+        RowsUnaccounted: The reading does not add up.
         SourceUnreachable: The source broke off. Nothing has been written.
         SourceInvalid: The source's class gave something else than rows.
     """
-    landing = _Landing(lake, name, spec, source, DayWindow(day), first_day, run_id, now)
+    if spec.fields.time is None:
+        also = frozenset()
+    days = LandingDays(day, also, frozenset(landed_days(lake.landings, name)), first_day)
+    landing = _Landing(lake, name, spec, source, days, run_id, now)
     return landing.run(Paced(say, f"rows read of {name}"))
 
 
@@ -80,27 +92,31 @@ class _Landing:
         name: str,
         spec: SourceSettings,
         source: Source,
-        window: DayWindow,
-        first_day: date,
+        days: LandingDays,
         run_id: str,
         now: datetime,
     ) -> None:
         self._lake, raw = lake, lake.raw(name)
-        self._name, self._source, self._window = name, source, window
+        self._name, self._source, self._days = name, source, days
+        self._window = DayWindow(days.day, min(days.also, default=None))
         self._fields: FieldMapping = spec.fields
         self._limits = spec.limits
         self._cursor = spec.cursor if isinstance(spec, SqlSource) and spec.fields.time else None
-        self._first_day, self._run_id = first_day, run_id
+        self._run_id = run_id
         self._started = time.perf_counter()
-        self._landed: LandedState = read_landed(raw)
-        self._days = landed_days(lake.landings, name)
-        self._landed_at = _after(now.astimezone(UTC), self._landed.last_landing)
-        self._counts: Counter[str] = Counter()
+        # What a day's rows are new to: at these versions, and no other landing after them.
+        self._read_at = (raw.version(), lake.landings.version())
+        self._landed = read_landed(raw, self._read_at[0])
+        last = self._landed.last_landing, last_landing(lake.landings, name)
+        self._landed_at = _after(now.astimezone(UTC), max(filter(None, last), default=None))
+        # A clock may be ahead of ours, and a time without a zone is taken as UTC.
+        self._last_day = max(days.day, now.astimezone(UTC).date()) + timedelta(days=1)
+        self._account = Account()
         # Where each (key, day of arrival) was seen in this reading.
         self._seen: dict[tuple[str, date | None], str] = {}
         self._kept_keys: set[str] = set()
         self._kept_uris: set[str] = set()
-        self._unseen_columns = _mapped_columns(spec.fields)
+        self._unseen_columns = optional_columns(spec.fields)
 
     def run(self, paced: Paced) -> LandingReport:
         with Spool(self._lake.raw(self._name).spec.schema) as rows, rejects_spool() as spool:
@@ -112,8 +128,8 @@ class _Landing:
                 rejected_at=self._landed_at,
             )
             for found in self._read():
-                self._counts["rows_read"] += 1
-                paced.reached(self._counts["rows_read"])
+                self._account.rows_read += 1
+                paced.reached(self._account.rows_read)
                 if isinstance(found, Reject):
                     self._reject(rejects, found, (found.reason,))
                 else:
@@ -121,13 +137,25 @@ class _Landing:
             notes = list(self._notes())
             if self._fields.time is None:
                 notes += self._bury(rows)
+            account = self._account
+            account.balance(self._name, rejects.count)
             wrote = LandingCommits(
-                self._lake, self._name, self._window.day, self._run_id, self._landed_at
-            ).write(rows, rejects, self._counts)
+                lake=self._lake,
+                source=self._name,
+                day=self._window.day,
+                also=self._days.also,
+                run_id=self._run_id,
+                landed_at=self._landed_at,
+                read_at=self._read_at,
+            ).write(rows, rejects, account)
             return LandingReport(
-                rows_read=self._counts["rows_read"],
-                **{figure: self._counts[figure] for figure in COUNTS},
+                rows_read=account.rows_read,
+                landed=account.total("landed"),
+                unchanged=account.total("unchanged"),
                 rejected=rejects.count,
+                waiting=account.waiting.total(),
+                **{figure: account.total(figure) for figure in COUNTS},
+                days=(*sorted(self._days.also), self._window.day),
                 seconds=round(time.perf_counter() - self._started, 3),
                 wrote=wrote,
                 reject_reasons=dict(rejects.reasons.most_common()),
@@ -158,15 +186,22 @@ class _Landing:
             fields=self._fields,
             cursor=self._cursor,
             limits=self._limits,
+            last_day=self._last_day,
         )
-        if checked.arrival is not None and not self._is_due(checked):
+        day = (
+            self._window.day
+            if checked.arrival is None
+            else self._days.lands_on(checked.arrival.date())
+        )
+        if day is None:
+            self._leave(checked)
             return
         problems = checked.problems
         if not problems and checked.key is not None:
             identity = (checked.key, checked.arrival.date() if checked.arrival else None)
-            first = self._seen.setdefault(identity, row.place)
-            if first != row.place:
+            if (first := self._seen.get(identity)) is not None:
                 problems = (f"duplicate key: {checked.key!r} is also at {first}, which landed",)
+            self._seen.setdefault(identity, row.place)
         if problems:
             reject = Reject(
                 place=row.place,
@@ -177,15 +212,15 @@ class _Landing:
             )
             self._reject(rejects, reject, problems)
         else:
-            self._add(checked, row.uri, rows)
+            self._add(checked, day, row.uri, rows)
 
-    def _is_due(self, row: CheckedRow) -> bool:
-        """Whether a row belongs into this day's landing."""
+    def _leave(self, row: CheckedRow) -> None:
+        """Count a row of a day that is not landed now: it waits, if it has not landed before."""
         assert row.arrival is not None
-        arrived = row.arrival.date()
-        if arrived >= self._window.day:
-            return arrived == self._window.day
-        return arrived in self._days or arrived < self._first_day
+        if row.key and self._landed.knows(row.key, row.row_hash, row.operation, row.event_time):
+            self._account.days[self._window.day]["unchanged"] += 1
+        else:
+            self._account.waiting[row.arrival.date()] += 1
 
     def _reject(self, rejects: Rejects, reject: Reject, reasons: tuple[str, ...]) -> None:
         rejects.add(reject, reasons)
@@ -196,20 +231,23 @@ class _Landing:
 
     # -- comparing --------------------------------------------------------------------------
 
-    def _add(self, row: CheckedRow, uri: str, rows: Spool) -> None:
-        key = row.key or ""
+    def _add(self, row: CheckedRow, day: date, uri: str, rows: Spool) -> None:
+        key, counts = row.key or "", self._account.days[day]
         if self._landed.knows(key, row.row_hash, row.operation, row.event_time):
+            counts["unchanged"] += 1
             return
+        counts["landed"] += 1
         if row.operation == "delete":
-            self._counts["removed"] += 1
+            counts["removed"] += 1
         else:
             before = self._landed.newest.get(key)
             is_new = before is None or before.operation == "delete"
-            self._counts["inserted" if is_new else "changed"] += 1
-        if row.event_time is not None and row.event_time < self._window.start:
-            self._counts["late"] += 1
+            counts["inserted" if is_new else "changed"] += 1
+        if row.event_time is not None and row.event_time < DayWindow(day).start:
+            counts["late"] += 1
         rows.add(
-            self._row(key, row.operation, row.payload or "", row.row_hash, row.event_time, uri)
+            self._row(key, row.operation, row.payload or "", row.row_hash, uri)
+            | {"ingest_date": day, "event_time": row.event_time}
         )
 
     def _bury(self, rows: Spool) -> list[str]:
@@ -221,8 +259,8 @@ class _Landing:
             if version.uri in self._kept_uris or "" in self._kept_uris:
                 held_back += 1
                 continue
-            self._counts["removed"] += 1
-            rows.add(self._row(key, "delete", _TOMBSTONE, hash_text(_TOMBSTONE), None, version.uri))
+            self._account.days[self._window.day]["removed"] += 1
+            rows.add(self._row(key, "delete", _TOMBSTONE, hash_text(_TOMBSTONE), version.uri))
         note = (
             f"{held_back} key(s) were not seen but kept: something without a key was rejected "
             "from where they came from, and may be them"
@@ -230,13 +268,7 @@ class _Landing:
         return [note] if held_back else []
 
     def _row(
-        self,
-        key: str,
-        operation: str,
-        payload: str,
-        row_hash: str,
-        event_time: datetime | None,
-        uri: str,
+        self, key: str, operation: str, payload: str, row_hash: str, uri: str
     ) -> dict[str, Any]:
         return {
             "ingest_date": self._window.day,
@@ -244,7 +276,7 @@ class _Landing:
             "operation": operation,
             "payload": payload,
             "row_hash": row_hash,
-            "event_time": event_time,
+            "event_time": None,
             "source": self._name,
             "uri": uri,
             "run_id": self._run_id,
@@ -253,7 +285,8 @@ class _Landing:
 
     def _notes(self) -> Iterator[str]:
         yield from self._source.notes()
-        if self._counts["rows_read"] == 0:
+        yield from self._account.notes(self._name, self._window.day)
+        if self._account.rows_read == 0:
             live = sum(1 for _ in self._landed.live())
             yield f"the source gave no row at all; the lake held {live} of it"
         elif self._unseen_columns:
@@ -262,9 +295,3 @@ class _Landing:
 
 def _after(now: datetime, last: datetime | None) -> datetime:
     return now if last is None or last < now else last + timedelta(microseconds=1)
-
-
-def _mapped_columns(fields: FieldMapping) -> set[str]:
-    columns = {*fields.attribute_columns.values(), *fields.relations.values()}
-    columns |= {column for column in (fields.title, fields.deleted) if column}
-    return columns

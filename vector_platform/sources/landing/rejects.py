@@ -11,7 +11,7 @@ from datetime import date, datetime
 import pyarrow as pa
 
 from vector_platform.lake.contract import RAW_REJECTS, hash_text
-from vector_platform.lake.storage.conditions import Condition
+from vector_platform.lake.storage.conditions import Condition, sql_predicate
 from vector_platform.lake.storage.tables import Table
 from vector_platform.sources.base import Reject
 from vector_platform.sources.landing.spool import Spool
@@ -79,7 +79,7 @@ class Rejects:
         rows: pa.Table = self._spool.table()
         table.replace(
             rows,
-            where=f"source = '{source}' AND ingest_date = '{day}'",
+            where=sql_predicate([("source", "==", source), ("ingest_date", "==", str(day))]),
             metadata={"run_id": str(self._fixed["run_id"]), "what": f"rejects of {source} {day}"},
         )
 

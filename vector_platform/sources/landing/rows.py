@@ -9,13 +9,14 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from vector_platform.lake.contract import (
     MAX_ID_BYTES,
     MAX_TENANT_BYTES,
+    YEARS,
     attributes_problems,
     canonical_json,
     clean_line,
@@ -66,6 +67,7 @@ def check_row(
     fields: FieldMapping,
     cursor: str | None = None,
     limits: ReadLimits | None = None,
+    last_day: date | None = None,
 ) -> CheckedRow:
     """Check one row against the mapping and the lake's contract.
 
@@ -75,10 +77,17 @@ def check_row(
         fields: The mapping.
         cursor: Column of the arrival time, when it is another than `fields.time`.
         limits: How long its text and title may be; the defaults without it.
+        last_day: The last day on which a row can have arrived; any without it.
     """
     found: list[str] = []
     event_time = _moment(row.values, fields.time, found) if fields.time else None
     arrival = _moment(row.values, cursor, found) if cursor else event_time
+    if arrival is not None and last_day is not None and arrival.date() > last_day:
+        found.append(
+            f"time out of range: column {cursor or fields.time!r} holds {arrival.isoformat()}, "
+            f"after {last_day}; no day takes it"
+        )
+        arrival = None
     try:
         values = jsonable(row.values, as_text=fields.text_columns)
     except NotJson as error:
@@ -107,6 +116,12 @@ def check_row(
         arrival=arrival,
         problems=tuple(found),
     )
+
+
+def optional_columns(fields: FieldMapping) -> set[str]:
+    """Mapped columns that a row may lack; that no row has one of them is worth saying."""
+    columns = {*fields.attribute_columns.values(), *fields.relations.values()}
+    return columns | {column for column in (fields.title, fields.deleted) if column}
 
 
 def _key(values: dict[str, Any], source: str, fields: FieldMapping, found: list[str]) -> str | None:
@@ -139,7 +154,10 @@ def _moment(values: dict[str, Any], column: str, found: list[str]) -> datetime |
     if (moment := moment_of(value)) is not None:
         return moment
     shown = repr(value)[:60]
-    found.append(f"unreadable time: column {column!r} holds {shown}, not an ISO 8601 date or time")
+    found.append(
+        f"unreadable time: column {column!r} holds {shown}, not an ISO 8601 date or time of the "
+        f"years {YEARS[0]} to {YEARS[-1]}"
+    )
     return None
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from vector_platform.indexes import lock
 from vector_platform.indexes.state import IndexStates
+from vector_platform.lake.storage.waiting import WaitingLock
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.check_results import newest_results
 from vector_platform.orchestration.indexes.jobs import RepairConfig
@@ -383,11 +383,11 @@ def test_a_repair_that_is_started_while_a_sync_is_running_waits_for_it_and_ends_
     building.embed(runs.platform.lake, OLD)
     waiting = threading.Event()
     index = memory(runs)
-    upsert, holder = index.upsert, lock.WaitingLock._holder
+    upsert, holder = index.upsert, WaitingLock._holder
     done: list[Any] = []
     beside = threading.Thread(target=lambda: done.append(repair(runs, model_version=OLD)))
 
-    def asked_for(self: lock.WaitingLock) -> str:
+    def asked_for(self: WaitingLock) -> str:
         waiting.set()
         return holder(self)
 
@@ -397,7 +397,7 @@ def test_a_repair_that_is_started_while_a_sync_is_running_waits_for_it_and_ends_
             assert waiting.wait(60), "the repair has waited for nobody"
         upsert(generation, rows, fresh=fresh)
 
-    monkeypatch.setattr(lock.WaitingLock, "_holder", asked_for)
+    monkeypatch.setattr(WaitingLock, "_holder", asked_for)
     monkeypatch.setattr(index, "upsert", held)
     runs.materialize([MILVUS], partition=OLD)
     beside.join(60)
