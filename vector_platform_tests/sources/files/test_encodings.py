@@ -97,3 +97,10 @@ def test_a_wide_file_that_breaks_off_lands_its_lines_before_that(tmp_path: Path)
 def test_a_setting_that_is_no_encoding_is_refused(tmp_path: Path, label: str) -> None:
     with pytest.raises(ValidationError, match="no text encoding"):
         read(tmp_path, "a.csv", encoding=label)
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.txt", "a.html", "a.csv", "a.jsonl"])
+def test_plain_letters_of_two_bytes_each_are_not_taken_for_utf_8(tmp_path: Path, name: str) -> None:
+    text = FILES[name].replace("é", "e").replace("è", "e").replace("à", "a").replace("ç", "c")
+    (tmp_path / name).write_bytes(text.encode("utf-16-le"))
+    assert text_of(tmp_path, name) is None
