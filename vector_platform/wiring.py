@@ -1,7 +1,8 @@
 """The one place that turns settings into working objects.
 
 Belongs here: opening the lake, models, sources and backends that `platform.yaml` names. Everything
-is opened on first use and kept, so that a process pays for a model or a connection once.
+is opened on first use and kept, so that a process pays for a model or a connection once. Long, as
+it has a method for each thing that a deployment opens.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from vector_platform.lake.preflight import name_problem
 from vector_platform.settings import (
     BackendName,
     BackendSection,
+    FrameSource,
     Reading,
     Settings,
     read_settings,
+    reading_of,
     with_local_versions,
 )
 
@@ -70,6 +73,20 @@ def read_deployment(path: Path | None = None, environ: Mapping[str, str] | None 
     return read_settings(settings_model(), path, environ)
 
 
+def settings_of(raw: Mapping[str, object], *, root: Path, origin: str) -> Settings:
+    """The settings of what a `platform.yaml` would hold, and the environment.
+
+    Args:
+        raw: The sections.
+        root: Folder that relative paths start from.
+        origin: What messages call it.
+
+    Raises:
+        SettingsError: Anything is wrong; all problems at once.
+    """
+    return reading_of(raw, settings_model(), root=root, origin=origin).whole()
+
+
 class Platform:
     """A deployment: its settings and everything they name, opened on first use."""
 
@@ -77,6 +94,7 @@ class Platform:
         self.settings = settings
         self._embedders: dict[str, Embedder] = {}
         self._targets: dict[str, VectorIndex] = {}
+        self._handed_over: dict[str, object] = {}
         # What latencies are read from.
         self.timer: Callable[[], float] = time.perf_counter
 
@@ -120,16 +138,47 @@ class Platform:
             overlap_tokens=self.settings.chunking.overlap_tokens,
         )
 
-    def source(self, name: str) -> Source:
-        """A source by name."""
+    def source(self, name: str, *, rows: object = None) -> Source:
+        """A source by name.
+
+        Args:
+            name: Its name.
+            rows: Of kind `frame`: what is handed over, see `sources.frames`. Default: what was
+                by `hand_over`.
+        """
         from vector_platform.sources.registry import open_source
 
         if name not in self.settings.sources:
             raise NotConfigured(f"source {name!r} is not in platform.yaml")
         settings = self.settings
         return open_source(
-            name, settings.sources[name], settings.root, packages=settings.source_packages
+            name,
+            settings.sources[name],
+            settings.root,
+            packages=settings.source_packages,
+            rows=self._handed_over.get(name) if rows is None else rows,
         )
+
+    def hand_over(self, name: str, rows: object) -> None:
+        """Have a source of kind `frame` read these rows from now on, in this process.
+
+        Args:
+            name: Its name.
+            rows: See `sources.frames`; None for nothing.
+
+        Raises:
+            NotConfigured: There is no such source, or it is read elsewhere.
+        """
+        spec = self.settings.sources.get(name)
+        if not isinstance(spec, FrameSource) or spec.asset is not None:
+            found = "is not in platform.yaml" if spec is None else f"is of kind {spec.kind}"
+            asset = getattr(spec, "asset", None)
+            raise NotConfigured(
+                f"nothing can be handed over to source {name!r}: it "
+                + (f"takes what the asset {asset} returns" if asset else found)
+                + "; a source for it has `kind: frame` and no `asset`"
+            )
+        self._handed_over[name] = rows
 
     def embedder(self, model_version: str) -> Embedder:
         """A model version's embedder; weights are loaded when it first encodes."""

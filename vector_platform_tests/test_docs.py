@@ -286,7 +286,8 @@ def found(name: str) -> bool:
     if "/" not in name and not name.endswith(".py"):
         module = ROOT.joinpath(*name.split("."))
         return module.is_dir() or any(
-            place.with_suffix(".py").is_file() for place in (module, module.parent)
+            place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+            for place in (module, module.parent)
         )
     tops = (ROOT, ROOT / "vector_platform", ROOT / "vector_platform_tests")
     return any((top / name).exists() for top in tops)

@@ -33,10 +33,13 @@ def init(
 
     Asks nothing, and overwrites nothing: where one of its files is there, none is written.
     """
-    from vector_platform import __version__
+    from importlib.metadata import version
+
     from vector_platform.templates.writing import template_files, write_files
 
-    texts = template_files(template, today=datetime.now(UTC).date(), version=__version__)
+    texts = template_files(
+        template, today=datetime.now(UTC).date(), version=version("vector-platform")
+    )
     for path in write_files(folder, texts):
         say(f"  {path}")
     say(f"a deployment is in {folder}; then:")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.checks import build_contract_checks
 from vector_platform.orchestration.corpus.chunks import build_chunks_asset
 from vector_platform.orchestration.corpus.marts import build_staging_assets
@@ -56,6 +57,7 @@ def build_definitions(
     *,
     settings: Settings | None = None,
     resources: Mapping[str, object] | None = None,
+    own_executor: bool = True,
 ) -> dg.Definitions:
     """A fresh `Definitions` of a deployment.
 
@@ -63,34 +65,24 @@ def build_definitions(
         config: Its `platform.yaml`. Default: see `wiring.load_settings`.
         settings: The deployment, where it has been read already.
         resources: Replacements by name; `platform` is the only one the project uses.
+        own_executor: Run the steps of a run in one process: a model or a connection is opened once,
+            not for each, and a run looks at what it needs before it begins. False leaves executor
+            and loggers to the project that these are merged into.
+
+    With `key_prefix`, every name begins with it, and definitions of several deployments and of
+    others merge (`dg.Definitions.merge`).
     """
     # Partitioned checks are a preview feature that the tests hold to what is needed of it.
     warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     settings = settings or load_settings(config)
-    platform = Platform(settings)
-    ingest_day = build_ingest_job(settings)
-    repairs = build_repair_jobs(settings)
-    return dg.Definitions(
-        assets=[
-            *build_raw_assets(settings),
-            *build_staging_assets(settings),
-            build_chunks_asset(settings),
-            build_embeddings_asset(settings),
-            *build_quality_assets(settings),
-            *build_index_assets(settings),
-        ],
-        asset_checks=[
-            *build_contract_checks(settings),
-            *build_model_checks(settings),
-            *build_drift_checks(settings),
-            *build_parity_checks(settings),
-            *build_recall_checks(settings),
-            *build_retrieval_checks(settings),
-        ],
-        jobs=[
-            ingest_day,
-            *repairs,
+    given = dict(resources or {})
+    replaced = given.pop("platform", None)
+    platform = replaced if isinstance(replaced, Platform) else Platform(settings)
+    own = {
+        job.name: job
+        for job in (
+            *build_repair_jobs(settings),
             verify_index,
             adopt_index,
             migrate_index,
@@ -105,19 +97,54 @@ def build_definitions(
             align_model,
             replace_alignment,
             retire_model,
+        )
+    }
+    jobs = {name: _placed(job, settings, platform) for name, job in own.items()}
+    ingest_day = build_ingest_job(settings)
+    assets = [
+        *build_raw_assets(settings),
+        *build_staging_assets(settings),
+        build_chunks_asset(settings),
+        build_embeddings_asset(settings),
+        *build_quality_assets(settings),
+        *build_index_assets(settings),
+    ]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=[
+            *build_contract_checks(settings),
+            *build_model_checks(settings),
+            *build_drift_checks(settings),
+            *build_parity_checks(settings),
+            *build_recall_checks(settings),
+            *build_retrieval_checks(settings),
         ],
-        schedules=build_schedules(settings, ingest_day),
+        jobs=[*([ingest_day] if ingest_day else []), *jobs.values()],
+        schedules=build_schedules(settings, ingest_day) if ingest_day else [],
         sensors=[
-            *build_sensors(repairs, every_seconds=settings.schedules.sensor_seconds),
-            *build_run_sensors(),
-            *build_arrival_sensors(settings, ingest_day),
-            *build_release_sensors(settings, reconcile_releases, monitor_releases),
-            *build_model_sensors(
-                replace_alignment, every_seconds=settings.schedules.sensor_seconds
+            *build_sensors(settings, jobs, dg.AssetSelection.assets(*assets)),
+            *build_run_sensors(settings),
+            *(build_arrival_sensors(settings, ingest_day) if ingest_day else []),
+            *build_release_sensors(
+                settings, jobs[reconcile_releases.name], jobs[monitor_releases.name]
             ),
+            *build_model_sensors(settings, jobs[replace_alignment.name]),
         ],
-        loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger},
-        resources={"platform": platform, **(resources or {})},
-        # Steps of a run share a process: a model or a connection is opened once, not per step.
-        executor=holding_executor(platform),
+        loggers={"console": dg.colored_console_logger, PROGRESS: progress_logger}
+        if own_executor
+        else None,
+        resources={**given, keys.named("platform", settings): platform},
+        executor=holding_executor(platform) if own_executor else None,
+    )
+
+
+def _placed(job: dg.JobDefinition, settings: Settings, platform: object) -> dg.JobDefinition:
+    """A job as the deployment has it: under its name, with its own platform."""
+    if settings.key_prefix is None:
+        return job
+    return job.graph.to_job(
+        name=keys.named(job.name, settings),
+        description=job.description,
+        tags=job.tags,
+        resource_defs={"platform": platform},
     )

@@ -60,12 +60,12 @@ def model_verdicts(
     A check that has never answered is left out: nothing is known of it.
     """
     results = newest_results(instance, _model_checks(settings), partition=model_version)
-    results |= newest_results(instance, _CORPUS_CHECKS, partition=None)
+    results |= newest_results(instance, _corpus_checks(settings), partition=None)
     backends = {keys.index(name, settings): name for name in settings.indexes.backends}
     return [
         Verdict(
             check=key.name,
-            asset=key.asset_key.to_user_string(),
+            asset=keys.plain(key.asset_key, settings),
             model_version=result.partition,
             passed=None if _cannot_tell(key, result) else result.passed,
             backend=backends.get(key.asset_key),
@@ -111,14 +111,22 @@ def _read(of: Place) -> list[str]:
     return [check for check in shown if CHECKS[check].of == of]
 
 
-_CORPUS_CHECKS = [dg.AssetCheckKey(keys.CHUNKS, name) for name in _read("lake/chunks")]
+def _corpus_checks(settings: Settings) -> list[dg.AssetCheckKey]:
+    chunks = keys.placed(keys.CHUNKS, settings)
+    return [dg.AssetCheckKey(chunks, name) for name in _read("lake/chunks")]
 
 
 def _model_checks(settings: Settings) -> list[dg.AssetCheckKey]:
     """Checks that are partitioned by model version."""
     return [
-        *(dg.AssetCheckKey(keys.EMBEDDINGS, name) for name in _read("lake/embeddings")),
-        *(dg.AssetCheckKey(keys.RETRIEVAL, name) for name in _read("quality/retrieval")),
+        *(
+            dg.AssetCheckKey(keys.placed(keys.EMBEDDINGS, settings), name)
+            for name in _read("lake/embeddings")
+        ),
+        *(
+            dg.AssetCheckKey(keys.placed(keys.RETRIEVAL, settings), name)
+            for name in _read("quality/retrieval")
+        ),
         *(
             dg.AssetCheckKey(keys.index(backend, settings), name)
             for backend in settings.indexes.backends

@@ -88,24 +88,25 @@ def converge(
     """
     platform = runs.platform
     settings = platform.settings
-    wanted = [name for name in sources or settings.sources if name not in left_out]
+    wanted = [name for name in sources or settings.read_sources if name not in left_out]
     yield _land(runs, day, since, wanted)
     yield _stage(
         "staging and documents",
-        recorded(runs.instance, keys.DOCUMENTS) == staging_inputs(platform),
+        recorded(runs.instance, keys.placed(keys.DOCUMENTS, settings)) == staging_inputs(platform),
         lambda: runs.materialize(staging_keys(settings)),
         lambda done: _counts(done, "lake/documents", "rows", "inserted", "changed", "deleted"),
     )
     yield _stage(
         "chunks",
-        recorded(runs.instance, keys.CHUNKS) == chunk_inputs(platform),
+        recorded(runs.instance, keys.placed(keys.CHUNKS, settings)) == chunk_inputs(platform),
         lambda: runs.materialize([keys.CHUNKS]),
         _chunk_counts,
     )
     if settings.golden_queries:
         yield _stage(
             "golden queries",
-            recorded(runs.instance, keys.GOLDEN_QUERIES) == golden_inputs(platform),
+            recorded(runs.instance, keys.placed(keys.GOLDEN_QUERIES, settings))
+            == golden_inputs(platform),
             lambda: runs.materialize([keys.GOLDEN_QUERIES]),
             lambda done: _counts(done, "lake/golden_queries", "judgements"),
         )
@@ -125,16 +126,20 @@ def converge(
 
 
 def _land(runs: Runs, day: date, since: date | None, sources: Sequence[str]) -> StageResult:
-    first = runs.platform.settings.start_date
+    settings = runs.platform.settings
+    first = settings.start_date
     if min(since or day, day) < first:
         raise DayOutOfRange(f"{since or day} is before start_date {first} of platform.yaml")
     if since is not None and since > day:
         raise DayOutOfRange(f"{since} is after {day}, the last day")
+    if not sources:
+        nothing = "none is read here"
+        return StageResult(f"sources {day}", ran=False, changed=False, summary=nothing)
     done = runs.land(sources, day, since=since)
     failed = {
         name: said
         for name in sources
-        if (said := done.failures.get(keys.raw(name).to_python_identifier()))
+        if (said := done.failures.get(keys.placed(keys.raw(name), settings).to_python_identifier()))
     }
     found = {
         name: done.metadata[keys.raw(name).to_user_string()]
@@ -183,8 +188,10 @@ def _follow_model(runs: Runs, model_version: str) -> Iterator[StageResult]:
             [
                 _counts(done, "lake/embeddings", "texts", "texts_per_second"),
                 *(
-                    f"{key.path[0]} "
-                    + _counts(done, key.to_user_string(), "rows", "rows_upserted", "rows_deleted")
+                    f"{keys.plain(key, settings).partition('/')[0]} "
+                    + _counts(
+                        done, keys.plain(key, settings), "rows", "rows_upserted", "rows_deleted"
+                    )
                     for key in indexes
                 ),
             ]
@@ -193,8 +200,11 @@ def _follow_model(runs: Runs, model_version: str) -> Iterator[StageResult]:
     if settings.golden_queries:
         yield _stage(
             f"{RETRIEVAL} {model_version}",
-            recorded(runs.instance, keys.RETRIEVAL, model_version) == retrieval_inputs(platform),
-            lambda: runs.materialize([keys.RETRIEVAL], partition=model_version),
+            recorded(runs.instance, keys.placed(keys.RETRIEVAL, settings), model_version)
+            == retrieval_inputs(platform),
+            lambda: runs.materialize(
+                [keys.placed(keys.RETRIEVAL, settings)], partition=model_version
+            ),
             lambda done: _counts(done, "quality/retrieval", "nDCG@10", "tenant_nDCG@10"),
         )
 

@@ -24,7 +24,7 @@ from vector_platform.orchestration.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
-from vector_platform.orchestration.ingest.assets import landing_config
+from vector_platform.orchestration.ingest.assets import landing_config, upstream_of
 from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.runs.instance import open_instance
 from vector_platform.orchestration.runs.liveness import hold, let_go
@@ -47,7 +47,8 @@ class RunOutcome:
 
     Attributes:
         run_id: Dagster's id of the run.
-        metadata: Asset key -> metadata of its materialisation, plain values.
+        metadata: Asset -> metadata of its materialisation, plain values. Assets are called here
+            as within the deployment, without its `key_prefix`.
         failed_checks: `asset:check` of checks that did not pass.
         outputs: Op name -> output value, for jobs.
         failures: Asset -> what its step said, of those that failed where that was allowed.
@@ -74,8 +75,11 @@ class Runs:
         self.instance = instance or open_instance(platform.settings)
         end_abandoned_runs(self.instance)
         follow_models(platform, self.instance)
-        self.definitions = build_definitions(
-            settings=platform.settings, resources={"platform": platform}
+        # Assets of others are not here; what they have returned is where Dagster keeps it.
+        others = {upstream_of(spec) for spec in platform.settings.sources.values()}
+        self.definitions = dg.Definitions.merge(
+            build_definitions(settings=platform.settings, resources={"platform": platform}),
+            dg.Definitions(assets=[dg.AssetSpec(key) for key in others if key is not None]),
         )
 
     def materialize(
@@ -97,10 +101,11 @@ class Runs:
         Raises:
             RunFailed: A step failed, or a blocking check did not pass.
         """
-        job = self.definitions.resolve_implicit_job_def_def_for_assets(assets)
+        chosen = [keys.placed(key, self.platform.settings) for key in assets]
+        job = self.definitions.resolve_implicit_job_def_def_for_assets(chosen)
         assert job is not None
         return self._execute(
-            job, asset_selection=list(assets), partition_key=partition, run_config=config, tags=tags
+            job, asset_selection=chosen, partition_key=partition, run_config=config, tags=tags
         )
 
     def land(self, sources: Sequence[str], day: date, *, since: date | None = None) -> RunOutcome:
@@ -114,16 +119,17 @@ class Runs:
         Raises:
             RunFailed: All of them failed.
         """
-        assets = [keys.raw(name) for name in sources]
+        settings = self.platform.settings
+        assets = [keys.placed(keys.raw(name), settings) for name in sources]
         chosen: dict[str, Any] = {"partition_key": day.isoformat(), "run_config": None}
         if since is not None:
             ends = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
             chosen = {
                 "tags": dict(zip(ends, (since.isoformat(), day.isoformat()), strict=True)),
-                "run_config": landing_config(sources, earlier_days=False),
+                "run_config": landing_config(settings, sources, earlier_days=False),
             }
         return self._execute(
-            self.definitions.resolve_job_def("ingest_day"),
+            self.definitions.resolve_job_def(keys.named("ingest_day", settings)),
             asset_selection=assets,
             **chosen,
             may_fail=[key.to_python_identifier() for key in assets],
@@ -142,7 +148,7 @@ class Runs:
         Raises:
             RunFailed: A step failed.
         """
-        job = self.definitions.resolve_job_def(name)
+        job = self.definitions.resolve_job_def(keys.named(name, self.platform.settings))
         run_config = None
         if config is not None:
             first = job.nodes_in_topological_order[0].name
@@ -173,14 +179,14 @@ class Runs:
                 )
         finally:
             let_go(run_id)
-        events = result.all_events
+        events, settings = result.all_events, self.platform.settings
         checks = [
             e.asset_check_evaluation_data
             for e in events
             if e.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
         ]
         failed_checks = tuple(
-            f"{check.asset_key.to_user_string()}:{check.check_name}"
+            f"{keys.plain(check.asset_key, settings)}:{check.check_name}"
             for check in checks
             if not check.passed
         )
@@ -192,7 +198,7 @@ class Runs:
             is_refused = bool(kinds) and all(one and one.cls_name in refused for one in kinds)
             raise (RunRefused if is_refused else RunFailed)(_failure(result, failed_checks))
         metadata = {
-            e.asset_key.to_user_string(): {
+            keys.plain(e.asset_key, settings): {
                 name: value.value for name, value in e.materialization.metadata.items()
             }
             for e in events

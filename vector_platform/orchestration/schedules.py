@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.settings import Settings
 
@@ -20,7 +21,7 @@ def build_schedules(
     """The daily ingest, running by default."""
 
     @dg.schedule(
-        name="ingest_daily",
+        name=keys.named("ingest_daily", settings),
         job=ingest_day,
         cron_schedule=settings.schedules.ingest_daily,
         execution_timezone=settings.schedules.timezone,

@@ -31,6 +31,7 @@ from vector_platform.settings.reading import (
     PREFIX,
     Reading,
     read_settings,
+    reading_of,
     with_local_versions,
 )
 from vector_platform.settings.releases import FreezeWindow, Releases
@@ -40,6 +41,7 @@ from vector_platform.settings.sources import (
     CsvDialect,
     FieldMapping,
     FilesSource,
+    FrameSource,
     GoldenQueries,
     PythonSource,
     ReadLimits,
@@ -65,6 +67,7 @@ __all__ = [
     "CsvDialect",
     "FieldMapping",
     "FilesSource",
+    "FrameSource",
     "FreezeWindow",
     "GoldenQueries",
     "Guard",
@@ -87,6 +90,7 @@ __all__ = [
     "Upgrades",
     "expand_secrets",
     "read_settings",
+    "reading_of",
     "secret",
     "text_codec",
     "with_local_versions",

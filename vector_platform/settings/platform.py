@@ -18,12 +18,17 @@ from vector_platform.settings.indexes import Guard, Indexes
 from vector_platform.settings.models import Chunking, Model, Retraining, Upgrades
 from vector_platform.settings.quality import Acting, Quality
 from vector_platform.settings.releases import Releases
-from vector_platform.settings.sources import GoldenQueries, PackageName, SourceSettings
+from vector_platform.settings.sources import FrameSource, GoldenQueries, PackageName, SourceSettings
 
 # Folder of the data folder with the model versions that the platform made itself.
 OWN_MODELS = "model_versions"
 # Context of a validation that takes what is left of a file with problems (`usable.py`).
 PARTIAL = "partial"
+
+
+# First parts of the platform's own keys, besides the backends': a key must say whether it has a
+# prefix.
+_FIRST_PARTS = {"raw", "staging", "marts", "lake", "quality"}
 
 
 class Lake(Section):
@@ -62,6 +67,11 @@ class Settings(Section):
     )
     lake: Lake = Lake()
     owner: str = Field(default="platform-team", description="Team that owns what no source owns.")
+    key_prefix: SourceName | None = Field(
+        default=None,
+        description="Put before every asset, job, sensor and resource, where a Dagster project "
+        "holds more than this deployment.",
+    )
     start_date: date = Field(description="First daily partition of the raw sources.")
     sources: dict[SourceName, SourceSettings]
     source_packages: tuple[PackageName, ...] = Field(
@@ -101,6 +111,8 @@ class Settings(Section):
                 near = nearest(golden.source, self.sources)
                 yield ("golden_queries", name), f"source {golden.source!r} is not in sources{near}"
         yield from _misnamed_models(self.models)
+        if self.key_prefix in _FIRST_PARTS | type(self.indexes).model_fields.keys():
+            yield ("key_prefix",), "it is the first name of assets of the platform itself"
         if self.models and all(model.retired for model in self.models.values()):
             yield ("models",), "every model is retired; at least one must be active"
 
@@ -123,6 +135,11 @@ class Settings(Section):
     def active_models(self) -> dict[str, Model]:
         """Model versions that are embedded and indexed, in the order of the file."""
         return {name: model for name, model in self.models.items() if not model.retired}
+
+    @property
+    def read_sources(self) -> list[str]:
+        """Sources that are read whenever a day is landed; rows of the others are handed over."""
+        return [name for name, spec in self.sources.items() if not isinstance(spec, FrameSource)]
 
     def owner_of(self, source: str) -> str:
         """Team that owns what comes from a source; the deployment's where it names none."""

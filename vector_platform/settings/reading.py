@@ -20,6 +20,7 @@ import yaml
 
 from vector_platform.problems import Problem
 from vector_platform.settings.base import SettingsError
+from vector_platform.settings.component import component_settings, is_component
 from vector_platform.settings.platform import OWN_MODELS, Settings
 from vector_platform.settings.usable import usable
 
@@ -79,13 +80,36 @@ def read_settings(
         raise SettingsError(path.name, [f"not UTF-8 text: {error}"]) from error
     except OSError as error:
         raise SettingsError(str(path), [f"cannot be read: {error.strerror}"]) from error
-    raw = _override(_parse(text, path.name, model), environ)
-    settings, problems, taken_out = usable(raw, model)
+    raw = _parse(text, path.name, model)
+    if is_component(raw):
+        raw = component_settings(raw["attributes"], name=path.parent.name)
+    return reading_of(raw, model, root=path.parent, origin=path.name, environ=environ)
+
+
+def reading_of(
+    raw: Mapping[str, Any],
+    model: type[Settings],
+    *,
+    root: Path,
+    origin: str,
+    environ: Mapping[str, str] | None = None,
+) -> Reading:
+    """Read what a `platform.yaml` would hold, and the environment.
+
+    Args:
+        raw: The sections.
+        model: As in `read_settings`.
+        root: Folder that relative paths start from.
+        origin: What messages call it.
+        environ: The environment; `os.environ` when not given.
+    """
+    merged = _override(dict(raw), os.environ if environ is None else environ)
+    settings, problems, taken_out = usable(merged, model)
     if settings is None or problems:
         if settings is not None:
-            settings._root = path.parent
-        return Reading(path.name, settings, problems, taken_out)
-    return Reading(path.name, with_local_versions(settings, root=path.parent))
+            settings._root = root
+        return Reading(origin, settings, problems, taken_out)
+    return Reading(origin, with_local_versions(settings, root=root))
 
 
 def with_local_versions(settings: Settings, *, root: Path | None = None) -> Settings:

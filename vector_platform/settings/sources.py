@@ -204,7 +204,21 @@ class PythonSource(_Source):
     options: dict[str, Any] = {}
 
 
-SourceSettings = Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="kind")]
+class FrameSource(_Source):
+    """Rows that Python hands over: what an asset of yours returns, or a frame of a notebook."""
+
+    kind: Literal["frame"]
+    asset: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Key of your asset, its parts separated by `/`. Each time it is materialised, "
+        "what it returns lands. Without it, frames are landed by `Platform.land`.",
+    )
+
+
+SourceSettings = Annotated[
+    FilesSource | SqlSource | PythonSource | FrameSource, Field(discriminator="kind")
+]
 
 
 class GoldenQueries(Section):

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vector_platform.settings import FilesSource, SourceSettings, SqlSource
+from vector_platform.settings import FilesSource, FrameSource, SourceSettings, SqlSource
 from vector_platform.sources.base import Source
 
 
 def open_source(
-    name: str, spec: SourceSettings, root: Path, *, packages: Sequence[str] = ()
+    name: str,
+    spec: SourceSettings,
+    root: Path,
+    *,
+    packages: Sequence[str] = (),
+    rows: object = None,
 ) -> Source:
     """The source that a section of `platform.yaml` describes.
 
@@ -24,6 +29,7 @@ def open_source(
         root: Folder of `platform.yaml`; relative paths start there, and a user's own modules
             beside it can be imported.
         packages: Installed packages that a `python` source's class may come from.
+        rows: What was handed over to a `frame` source.
 
     Raises:
         SourceInvalid: A `python` source's class cannot be used.
@@ -37,6 +43,10 @@ def open_source(
         from vector_platform.sources.sql.source import SqlReader
 
         return SqlReader(name, spec, root)
+    if isinstance(spec, FrameSource):
+        from vector_platform.sources.frames import FrameReader
+
+        return FrameReader(name, rows, f"asset:{spec.asset}" if spec.asset else f"frame:{name}")
     from vector_platform.sources.python import open_class
 
     return open_class(name, spec.path, spec.options, root, packages=packages)

@@ -110,7 +110,7 @@ def sync(
                     "ops": {key.to_python_identifier(): {"config": {"allow_delete": allow_delete}}}
                 },
             )
-            facts.append({"backend": name, **outcome.metadata[key.to_user_string()]})
+            facts.append({"backend": name, **outcome.metadata[keys.plain(key, settings)]})
     if as_json:
         say_json(facts)
         return

@@ -29,9 +29,10 @@ def build_contract_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     """Blocking checks of `lake/chunks` and `lake/embeddings`."""
 
     @dg.asset_check(
-        asset=keys.CHUNKS,
+        asset=keys.placed(keys.CHUNKS, settings),
         **keys.declared(checks.CHUNKS),
     )
+    @keys.of_platform(settings)
     def chunks(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
         with retry_by_type():
             return audited_chunks(platform)

@@ -26,9 +26,9 @@ def build_chunks_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset `lake/chunks`, unpartitioned: one table for all models to read."""
 
     @dg.asset(
-        key=keys.CHUNKS,
+        key=keys.placed(keys.CHUNKS, settings),
         owners=[f"team:{settings.owner}"],
-        deps=[keys.DOCUMENTS],
+        deps=[keys.placed(keys.DOCUMENTS, settings)],
         group_name="lake",
         kinds={"delta", "python"},
         description=CHUNKS.description,
@@ -37,6 +37,7 @@ def build_chunks_asset(settings: Settings) -> dg.AssetsDefinition:
         pool="lake_chunks",
         code_version="1",
     )
+    @keys.of_platform(settings)
     def chunks(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:

@@ -64,8 +64,11 @@ class _Translator(DagsterDbtTranslator):
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] == "source":
-            return keys.raw(dbt_resource_props["name"])
-        return dg.AssetKey([self.get_group_name(dbt_resource_props), dbt_resource_props["name"]])
+            key = keys.raw(dbt_resource_props["name"])
+        else:
+            group = self.get_group_name(dbt_resource_props)
+            key = dg.AssetKey([group, dbt_resource_props["name"]])
+        return keys.placed(key, self._deployment)
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return "marts" if "marts" in dbt_resource_props["fqn"] else "staging"
@@ -94,23 +97,27 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     @dbt_assets(
         manifest=ensure_manifest(project),
         dagster_dbt_translator=_Translator(settings),
-        name="dbt_models",
+        name=keys.named("dbt_models", settings),
         pool="dbt",
     )
+    @keys.of_platform(settings)
     def dbt_models(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[Any]:
+        selected = {
+            dg.AssetKey(keys.plain(key, settings).split("/")) for key in context.selected_asset_keys
+        }
         with _writing(platform, context):
             with retry_by_type():
                 require_free(database_path(project))
-            with _recording(project, source_inputs(platform), context.selected_asset_keys):
+            with _recording(project, source_inputs(platform), selected):
                 yield from _dbt(project).cli(["build"], context=context).stream()
 
     @dg.multi_asset(
         specs=[
             dg.AssetSpec(
-                key,
-                deps=[mart],
+                keys.placed(key, settings),
+                deps=[keys.placed(mart, settings)],
                 group_name="lake",
                 owners=[f"team:{settings.owner}"],
                 kinds={"delta", "python"},
@@ -124,9 +131,10 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 (keys.RELATIONS, keys.MART_RELATIONS, RELATIONS),
             )
         ],
-        name="published_marts",
+        name=keys.named("published_marts", settings),
         pool="lake_documents",
     )
+    @keys.of_platform(settings)
     def published_marts(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[dg.MaterializeResult]:
@@ -141,7 +149,7 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             (keys.RELATIONS, lake.relations, report.relations),
         ):
             yield dg.MaterializeResult(
-                asset_key=key,
+                asset_key=keys.placed(key, settings),
                 metadata={**asdict(counts), "lake_version": table.version(), INPUTS: inputs},
             )
 
@@ -150,13 +158,14 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
 def staging_keys(settings: Settings) -> list[dg.AssetKey]:
     """Everything between the raw tables and the chunks."""
-    return [
+    found = [
         *(_staging_key(name) for name in settings.sources),
         keys.MART_DOCUMENTS,
         keys.MART_RELATIONS,
         keys.DOCUMENTS,
         keys.RELATIONS,
     ]
+    return [keys.placed(key, settings) for key in found]
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def _follow(context: dg.OpExecutionContext, platform: Platform) -> None:
     version, metadata = cut_documents(platform, context.run_id)
     context.log_event(
         dg.AssetMaterialization(
-            asset_key=keys.CHUNKS,
+            asset_key=keys.placed(keys.CHUNKS, platform.settings),
             metadata=metadata,
             tags={"dagster/data_version": f"chunks@{version}"},
         )
@@ -167,7 +167,7 @@ def _follow(context: dg.OpExecutionContext, platform: Platform) -> None:
     # Dagster takes it at any time; its annotation names only the other events.
     context.log_event(
         dg.AssetCheckEvaluation(  # type: ignore[arg-type]
-            asset_key=keys.CHUNKS,
+            asset_key=keys.placed(keys.CHUNKS, platform.settings),
             check_name=CHUNKS,
             passed=found.passed,
             metadata=found.metadata,

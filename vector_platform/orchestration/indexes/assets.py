@@ -41,7 +41,7 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
     @dg.asset(
         key=keys.index(backend, settings),
         owners=[f"team:{settings.owner}"],
-        deps=[keys.EMBEDDINGS],
+        deps=[keys.placed(keys.EMBEDDINGS, settings)],
         partitions_def=model_versions(settings),
         group_name=backend,
         kinds={backend},
@@ -51,6 +51,7 @@ def _index_asset(settings: Settings, backend: BackendName) -> dg.AssetsDefinitio
         pool=keys.index_pool(backend),
         code_version="1",
     )
+    @keys.of_platform(settings)
     def index(
         context: dg.AssetExecutionContext,
         config: IndexConfig,

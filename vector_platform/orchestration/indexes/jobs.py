@@ -5,6 +5,7 @@ an index, which is not what an asset's materialisation means.
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -53,11 +54,15 @@ class VerifyConfig(IndexesConfig):
     every_row: bool = False
 
 
-def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
-    """`ingest_day`: every source's rows of one day."""
+def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition | None:
+    """`ingest_day`: every source's rows of one day. None where all rows are handed over."""
+    if not settings.read_sources:
+        return None
     return dg.define_asset_job(
-        "ingest_day",
-        selection=dg.AssetSelection.key_prefixes(["raw"]),
+        keys.named("ingest_day", settings),
+        selection=dg.AssetSelection.assets(
+            *(keys.placed(keys.raw(name), settings) for name in settings.read_sources)
+        ),
         partitions_def=daily(settings),
         description="Land one day of every source. What depends on it follows by itself.",
     )
@@ -106,7 +111,7 @@ def build_repair_jobs(settings: Settings) -> list[dg.JobDefinition]:
 
     A run holds the pools of all its steps from its start to its end.
     """
-    return [_repair_job(settings, backend) for backend in settings.indexes.backends]
+    return [_repair_job(backend) for backend in settings.indexes.backends]
 
 
 def repair_op(backend: BackendName) -> str:
@@ -114,7 +119,10 @@ def repair_op(backend: BackendName) -> str:
     return f"repair_{backend}_op"
 
 
-def _repair_job(settings: Settings, backend: BackendName) -> dg.JobDefinition:
+# One a backend, however many deployments are in a code location: Dagster takes two ops of a name
+# there only when they are the same.
+@cache
+def _repair_job(backend: BackendName) -> dg.JobDefinition:
     @one_op_job(repair_op(backend), job=f"repair_{backend}", pool=keys.index_pool(backend))
     def repair(
         context: dg.OpExecutionContext, config: RepairConfig, platform: dg.ResourceParam[Platform]
@@ -134,12 +142,12 @@ def _repair_job(settings: Settings, backend: BackendName) -> dg.JobDefinition:
             assert proof is not None, "a repair compares in full and always proves"
             context.log_event(
                 dg.AssetMaterialization(
-                    asset_key=keys.index(backend, settings),
+                    asset_key=keys.index(backend, platform.settings),
                     partition=model_version,
                     metadata=reports[-1].facts(),
                 )
             )
-            _log_parity(context, settings, backend, model_version, proof)
+            _log_parity(context, platform.settings, backend, model_version, proof)
             done[model_version] = [report.facts() for report in reports]
         return done
 

@@ -16,7 +16,7 @@ from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.remediation.checks import LANDED
-from vector_platform.settings import Settings, SourceSettings
+from vector_platform.settings import FrameSource, Settings, SourceSettings
 from vector_platform.sources.landing.days import open_days
 from vector_platform.sources.landing.landed import landed_days
 from vector_platform.sources.landing.landing import land
@@ -36,10 +36,13 @@ class LandingConfig(dg.Config):
     earlier_days: bool = True
 
 
-def landing_config(sources: Sequence[str], *, earlier_days: bool) -> dict[str, Any]:
+def landing_config(
+    settings: Settings, sources: Sequence[str], *, earlier_days: bool
+) -> dict[str, Any]:
     """Run configuration of the landings of some sources."""
     config = {"config": {"earlier_days": earlier_days}}
-    return {"ops": {keys.raw(name).to_python_identifier(): config for name in sources}}
+    assets = (keys.placed(keys.raw(name), settings) for name in sources)
+    return {"ops": {key.to_python_identifier(): config for key in assets}}
 
 
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -49,34 +52,41 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
 def _raw_asset(settings: Settings, name: str, spec: SourceSettings) -> dg.AssetsDefinition:
     table = raw_spec(name)
+    upstream = upstream_of(spec)
 
     @dg.asset(
-        key=keys.raw(name),
+        key=keys.placed(keys.raw(name), settings),
+        ins={"rows": dg.AssetIn(key=upstream)} if upstream else {},
         partitions_def=daily(settings),
+        automation_condition=dg.AutomationCondition.eager() if upstream else None,
         group_name="raw",
         kinds={"delta", spec.kind if spec.kind != "files" else "file"},
         owners=[f"team:{settings.owner_of(name)}"],
         description=spec.description or table.description,
         metadata=table_metadata(table, f"{settings.lake_uri}/{table.name}"),
-        check_specs=[dg.AssetCheckSpec(asset=keys.raw(name), **keys.declared(LANDED))],
+        check_specs=[
+            dg.AssetCheckSpec(asset=keys.placed(keys.raw(name), settings), **keys.declared(LANDED))
+        ],
         pool=f"raw_{name}",
         backfill_policy=dg.BackfillPolicy.single_run(),
         code_version="1",
     )
+    @keys.of_platform(settings)
     def raw(
         context: dg.AssetExecutionContext,
         config: LandingConfig,
         platform: dg.ResourceParam[Platform],
+        **rows: object,
     ) -> dg.MaterializeResult:
         asked = [date.fromisoformat(key) for key in context.partition_keys]
         with retry_by_type():
-            report = _land(platform, name, asked, config, context.run_id, context.log.info)
+            report = _land(platform, name, asked, config, context.run_id, context.log.info, **rows)
         # One event a day, so that the days that nobody asked for are not landed once more.
         for day in report.days:
             if day not in asked:
                 context.log_event(
                     dg.AssetMaterialization(
-                        keys.raw(name),
+                        keys.placed(keys.raw(name), settings),
                         partition=day.isoformat(),
                         metadata={"landed_with": asked[-1].isoformat()},
                     )
@@ -97,6 +107,7 @@ def _land(
     config: LandingConfig,
     run_id: str,
     log: Callable[[str], None],
+    rows: object = None,
 ) -> LandingReport:
     lake, spec, first_day = (
         platform.lake,
@@ -109,7 +120,7 @@ def _land(
             also = open_days(landed_days(lake.landings, name), day, first_day)
             if also:
                 log(f"source {name}: lands {min(also)} to {day}; {len(also)} days before were open")
-        source = platform.source(name)
+        source = platform.source(name, rows=rows)
         require_columns(name, spec, source)
         return land(
             lake=lake,
@@ -123,6 +134,13 @@ def _land(
             now=datetime.now(UTC),
             say=log,
         )
+
+
+def upstream_of(spec: SourceSettings) -> dg.AssetKey | None:
+    """The asset of somebody else that a source reads."""
+    if not isinstance(spec, FrameSource) or spec.asset is None:
+        return None
+    return dg.AssetKey(spec.asset.split("/"))
 
 
 def _landing_check(report: LandingReport, share: float, max_share: float) -> dg.AssetCheckResult:

@@ -36,11 +36,13 @@ def build_arrival_sensors(
         return []
 
     @dg.sensor(
+        name=keys.named("land_what_arrives", settings),
         job=ingest_day,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Lands a source as soon as its files have changed.",
     )
+    @keys.of_platform(settings)
     def land_what_arrives(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult | dg.SkipReason:
@@ -51,7 +53,7 @@ def build_arrival_sensors(
             dg.RunRequest(
                 run_key=f"arrived:{name}:{arrived.isoformat()}",
                 partition_key=day,
-                asset_selection=[keys.raw(name)],
+                asset_selection=[keys.placed(keys.raw(name), settings)],
             )
             for name, arrived in arrivals(platform, watched)
         ]

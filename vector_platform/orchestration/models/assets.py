@@ -37,9 +37,9 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset `lake/embeddings`."""
 
     @dg.asset(
-        key=keys.EMBEDDINGS,
+        key=keys.placed(keys.EMBEDDINGS, settings),
         owners=[f"team:{settings.owner}"],
-        deps=[keys.CHUNKS],
+        deps=[keys.placed(keys.CHUNKS, settings)],
         partitions_def=model_versions(settings),
         group_name="lake",
         kinds={"delta", "python"},
@@ -49,6 +49,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
         pool="lake_embeddings",
         code_version="1",
     )
+    @keys.of_platform(settings)
     def embeddings(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:

@@ -146,7 +146,7 @@ def index_model(
     done = embed(platform, model_version, run_id, context.log.info)
     _trusted(done, model_version)
     facts: dict[str, Any] = {"texts": done.report.texts, "aligned": done.aligned}
-    _materialised(context, keys.EMBEDDINGS, model_version, facts)
+    _materialised(context, keys.placed(keys.EMBEDDINGS, settings), model_version, facts)
     for backend in settings.indexes.backends:
         sync = platform.index_sync(backend, run_id=run_id, progress=context.log.info)
         newest = sync_followers(sync, platform.live_pointer(backend), model_version)[-1]
@@ -154,7 +154,7 @@ def index_model(
         facts[backend] = newest.generation.generation
     if settings.golden_queries:
         found = evaluate_model(platform, model_version, run_id)
-        _materialised(context, keys.RETRIEVAL, model_version, found)
+        _materialised(context, keys.placed(keys.RETRIEVAL, settings), model_version, found)
         facts[settings.quality.evaluation_metric] = found[settings.quality.evaluation_metric]
     return facts
 

@@ -10,6 +10,7 @@ from datetime import datetime
 import dagster as dg
 
 from vector_platform.lake.lake import Lake
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.dagster_internals import get_current_datetime
 from vector_platform.orchestration.models.jobs import ReplaceConfig
 from vector_platform.orchestration.partitions import model_versions, unregistered
@@ -21,17 +22,19 @@ SENSOR_SECONDS = 60
 
 
 def build_model_sensors(
-    replace_alignment: dg.JobDefinition, *, every_seconds: int
+    settings: Settings, replace_alignment: dg.JobDefinition
 ) -> list[dg.SensorDefinition]:
     """`follow_model_versions` and `replace_when_complete`, running by default."""
 
     @dg.sensor(
+        name=keys.named("replace_when_complete", settings),
         job=replace_alignment,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=SENSOR_SECONDS,
         description="Puts a model's true vectors in the place of aligned ones as soon as every "
         "content has one.",
     )
+    @keys.of_platform(settings)
     def replace_when_complete(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult | dg.SkipReason:
@@ -54,12 +57,14 @@ def build_model_sensors(
         return dg.SensorResult(run_requests=requests, cursor=state)
 
     @dg.sensor(
+        name=keys.named("follow_model_versions", settings),
         target=None,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=every_seconds,
+        minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Registers the partitions of model versions that were made, and removes those "
         "of retired ones. Whoever makes or retires one does it at once; this closes what is left.",
     )
+    @keys.of_platform(settings)
     def follow_model_versions(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult | dg.SkipReason:

@@ -35,9 +35,9 @@ def _golden_queries(settings: Settings) -> dg.AssetsDefinition:
     sources = sorted({golden.source for golden in settings.golden_queries.values()})
 
     @dg.asset(
-        key=keys.GOLDEN_QUERIES,
+        key=keys.placed(keys.GOLDEN_QUERIES, settings),
         owners=[f"team:{settings.owner}"],
-        deps=[after_all(keys.raw(source)) for source in sources],
+        deps=[after_all(keys.placed(keys.raw(source), settings)) for source in sources],
         group_name="quality",
         kinds={"delta", "python"},
         description=GOLDEN_QUERIES.description,
@@ -46,6 +46,7 @@ def _golden_queries(settings: Settings) -> dg.AssetsDefinition:
         pool="lake_golden_queries",
         code_version="1",
     )
+    @keys.of_platform(settings)
     def golden_queries(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
@@ -84,9 +85,9 @@ def gather_golden_queries(platform: Platform, run_id: str) -> dict[str, Any]:
 
 def _retrieval(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
-        key=keys.RETRIEVAL,
+        key=keys.placed(keys.RETRIEVAL, settings),
         owners=[f"team:{settings.owner}"],
-        deps=[keys.EMBEDDINGS, keys.GOLDEN_QUERIES],
+        deps=[keys.placed(keys.EMBEDDINGS, settings), keys.placed(keys.GOLDEN_QUERIES, settings)],
         partitions_def=model_versions(settings),
         group_name="quality",
         kinds={"delta", "python"},
@@ -97,13 +98,17 @@ def _retrieval(settings: Settings) -> dg.AssetsDefinition:
         pool="lake_evaluations",
         code_version="1",
     )
+    @keys.of_platform(settings)
     def retrieval(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
         model_version = context.partition_key
         inputs = retrieval_inputs(platform)
         with retry_by_type():
-            known = recorded(context.instance, keys.RETRIEVAL, model_version) == inputs
+            known = (
+                recorded(context.instance, keys.placed(keys.RETRIEVAL, settings), model_version)
+                == inputs
+            )
             facts = repeat_evaluation(platform, model_version) if known else None
             measured = facts is None
             if facts is None:

@@ -55,7 +55,11 @@ def decide_golden_queries(
     }
     if platform.settings.golden_queries:
         facts = gather_golden_queries(platform, context.run_id)
-        context.log_event(dg.AssetMaterialization(asset_key=keys.GOLDEN_QUERIES, metadata=facts))
+        context.log_event(
+            dg.AssetMaterialization(
+                asset_key=keys.placed(keys.GOLDEN_QUERIES, platform.settings), metadata=facts
+            )
+        )
     return decided
 
 

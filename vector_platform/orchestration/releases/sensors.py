@@ -11,6 +11,7 @@ from datetime import datetime
 import dagster as dg
 
 from vector_platform.lake.decisions import Decisions, utc_now
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.releases.jobs import MonitorConfig
 from vector_platform.releases.gates.freezes import frozen_by
 from vector_platform.releases.monitor.monitor import baking_release
@@ -25,23 +26,25 @@ def build_release_sensors(
     """Both sensors, running by default."""
 
     @dg.sensor(
-        name="reconcile_waiting_releases",
+        name=keys.named("reconcile_waiting_releases", settings),
         job=reconcile_releases,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Looks at open release requests again when the lake, the live generation, "
         "the calendar or a decision about one has changed, and every hour.",
     )
+    @keys.of_platform(settings)
     def reconcile_waiting_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
         return [dg.RunRequest(run_key=key) for key in reconcile_keys(platform, utc_now())]
 
     @dg.sensor(
-        name="monitor_baking_releases",
+        name=keys.named("monitor_baking_releases", settings),
         job=monitor_releases,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=settings.schedules.sensor_seconds,
         description="Measures a release that has just gone live beside the generation before it.",
     )
+    @keys.of_platform(settings)
     def monitor_baking_releases(platform: dg.ResourceParam[Platform]) -> list[dg.RunRequest]:
         return [
             dg.RunRequest(

@@ -4,7 +4,7 @@ Belongs here: the automation sensor, and one sensor for each action that answers
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -22,6 +22,7 @@ from vector_platform.orchestration.remediation.retraining import retrain, retrai
 from vector_platform.orchestration.remediation.ticks import react
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.remediation.reactions import REPAIR, SENSORS, Sensor, answered_by
+from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
 # Run tags are short: of a storm, the first measurements are named, and all of them in `decisions`.
@@ -52,38 +53,44 @@ ANSWERS = (
 
 
 def build_sensors(
-    repairs: Sequence[dg.JobDefinition], *, every_seconds: int
+    settings: Settings, jobs: Mapping[str, dg.JobDefinition], assets: dg.AssetSelection
 ) -> list[dg.SensorDefinition]:
     """All sensors, running by default: a platform that must be switched on does not follow.
 
     Args:
-        repairs: Of each backend, what rewrites what differs in its indexes.
-        every_seconds: How often they look.
+        settings: The deployment.
+        jobs: Its jobs by name, as they are written here.
+        assets: Its assets: those of others in the same project are not followed.
     """
+    every_seconds = settings.schedules.sensor_seconds
     automation = dg.AutomationConditionSensorDefinition(
-        "follow_the_lake",
-        target=dg.AssetSelection.all(),
+        keys.named("follow_the_lake", settings),
+        target=assets,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=every_seconds,
         description="Runs every asset whose automation condition holds.",
     )
-    answers = {one.jobs[0].name: one for one in ANSWERS}
-    answers[REPAIR.job or ""] = Answer(repairs, repair_config)
+    configs = {one.jobs[0].name: ([job.name for job in one.jobs], one.config) for one in ANSWERS}
+    repairs = [REPAIR.job_of(backend) for backend in settings.indexes.backends]
+    configs[REPAIR.job or ""] = (repairs, repair_config)
+    answers = {
+        name: Answer([jobs[job] for job in of], config) for name, (of, config) in configs.items()
+    }
     reactions = (
-        _reaction_sensor(one, answers[one.job] if one.job else None, every_seconds)
-        for one in SENSORS
+        _reaction_sensor(settings, one, answers[one.job] if one.job else None) for one in SENSORS
     )
     return [automation, *reactions]
 
 
-def _reaction_sensor(one: Sensor, answer: Answer | None, every_seconds: int) -> dg.SensorDefinition:
+def _reaction_sensor(settings: Settings, one: Sensor, answer: Answer | None) -> dg.SensorDefinition:
     @dg.sensor(
-        name=one.name,
+        name=keys.named(one.name, settings),
         jobs=answer.jobs if answer else None,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=every_seconds,
+        minimum_interval_seconds=settings.schedules.sensor_seconds,
         description=one.description,
     )
+    @keys.of_platform(settings)
     def sensor(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult:
@@ -95,7 +102,7 @@ def _reaction_sensor(one: Sensor, answer: Answer | None, every_seconds: int) -> 
             now=get_current_datetime(),
             apart=one.apart,
         )
-        requests = [_request(run, answer, one) for run in tick.runs if answer]
+        requests = [_request(settings, run, answer, one) for run in tick.runs if answer]
         if requests:
             if tick.left:
                 context.log.info(f"left as they are: {tick.describe_left()}")
@@ -105,10 +112,10 @@ def _reaction_sensor(one: Sensor, answer: Answer | None, every_seconds: int) -> 
     return sensor
 
 
-def _request(run: PlannedRun, answer: Answer, sensor: Sensor) -> dg.RunRequest:
+def _request(settings: Settings, run: PlannedRun, answer: Answer, sensor: Sensor) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=run.run_key,
-        job_name=sensor.job_of(run.scopes[0].backend),
+        job_name=keys.named(sensor.job_of(run.scopes[0].backend), settings),
         run_config=answer.config(run, sensor.name),
         tags={
             keys.EVALUATION_TAG: ", ".join(run.evaluation_ids[:_TAGGED_EVALUATIONS]),

@@ -32,8 +32,11 @@ def model_check(
 
     def made(measure: Measure) -> dg.AssetChecksDefinition:
         @dg.asset_check(
-            asset=asset, partitions_def=model_versions(settings), **keys.declared(check)
+            asset=keys.placed(asset, settings),
+            partitions_def=model_versions(settings),
+            **keys.declared(check),
         )
+        @keys.of_platform(settings)
         def shell(
             context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
         ) -> dg.AssetCheckResult:

@@ -44,9 +44,9 @@ def parts_of(platform: Platform, run: dg.DagsterRun) -> Callable[[Part], bool]:
     settings = platform.settings
     selected = run.asset_selection or frozenset()
     parts: set[Part] = {("data",), ("lake",)}
-    if keys.CHUNKS in selected:
+    if keys.placed(keys.CHUNKS, settings) in selected:
         parts.add(("chunking",))
-    if keys.EMBEDDINGS in selected:
+    if keys.placed(keys.EMBEDDINGS, settings) in selected:
         partition = run.tags.get(PARTITION_TAG)
         parts |= {("models", name) for name in settings.active_models if partition in (None, name)}
     parts |= {

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from vector_platform.orchestration import keys
 from vector_platform.orchestration.dagster_internals import (
     AUTO_RETRY_RUN_ID_TAG,
     RETRY_ON_ASSET_OR_OP_FAILURE_TAG,
@@ -27,6 +28,7 @@ from vector_platform.orchestration.dagster_internals import (
 )
 from vector_platform.orchestration.runs.instance import LOOK_SECONDS
 from vector_platform.orchestration.runs.recovery import end_abandoned_runs, end_stray_processes
+from vector_platform.settings import Settings
 
 # So long the daemon has to start a retry by itself: it looks every five seconds.
 PATIENCE = timedelta(seconds=30)
@@ -70,10 +72,11 @@ def is_lost(run: FailedRun, now: datetime) -> bool:
     )
 
 
-def build_run_sensors() -> list[dg.SensorDefinition]:
+def build_run_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """The sensor, running by default, which looks as often as the daemon does for started runs."""
 
     @dg.sensor(
+        name=keys.named("recover_lost_runs", settings),
         target=None,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=LOOK_SECONDS,

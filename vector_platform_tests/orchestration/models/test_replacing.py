@@ -60,7 +60,7 @@ class Replacing:
         self._platform = platform
         self._cursor: str | None = None
         self._job = replace_alignment
-        _, self._sensor = build_model_sensors(self._job, every_seconds=60)
+        _, self._sensor = build_model_sensors(platform.settings, self._job)
 
     def tick(self, *, at: datetime = NOON) -> list[dg.RunRequest]:
         with freeze_time(at):

@@ -1,0 +1,3 @@
+from vector_platform.notebook import Platform as Platform
+
+__version__: str
