@@ -24,6 +24,9 @@ from dagster._core.events import RunFailureReason
 # process of a run is there.
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 
+# The queue of runs, and what it knows of the request that launched one.
+from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
+
 # One evaluation of a check, as the instance keeps it.
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
@@ -60,7 +63,9 @@ __all__ = [
     "CheckRunHealthResult",
     "LaunchRunContext",
     "PartitionKeyFilter",
+    "QueuedRunCoordinator",
     "RunFailureReason",
+    "SubmitRunContext",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
     "get_current_datetime",

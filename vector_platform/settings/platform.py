@@ -55,6 +55,18 @@ class Runs(Section):
         description="A run that takes longer is ended and started once more: what it has "
         "committed counts, so a long embedding goes on where it was.",
     )
+    user_header: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Header of a request to the UI with the name of who is signed in, as the "
+        "proxy before it sets it: that person answers for what they launch.",
+    )
+    user: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Who answers for runs without such a header; the user of the operating "
+        "system if not set.",
+    )
 
 
 class Settings(Section):

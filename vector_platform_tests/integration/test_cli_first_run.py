@@ -8,7 +8,7 @@ import pytest
 
 from vector_platform_tests.integration.damage import damage_milvus
 from vector_platform_tests.integration.deployments import BACKENDS, Deployment
-from vector_platform_tests.integration.test_cli import ROWS, failed, home, ok
+from vector_platform_tests.integration.test_cli import ROWS, home, ok
 
 __all__ = ["home"]
 
@@ -21,7 +21,8 @@ def test_a_first_run_is_searched_damaged_and_repaired(home: Deployment) -> None:
     home.described["sources"] = {**items, "gone": gone}
     home.save()
     first = home.cli("run", "--day", "2026-01-05")
-    assert "source gone did not land: no such file or folder: gone.jsonl" in failed(first)
+    assert first.code == 1
+    assert "error: source gone did not land: no such file or folder: gone.jsonl" in first.err
     assert "milvus is up at" in first.out and f"{ROWS} rows read" in first.out
     home.described["sources"] = items
     home.save()

@@ -90,5 +90,5 @@ def align(platform: MemoryPlatform, old: str = OLD, new: str = NEW) -> dict[str,
 
 
 def promote(platform: MemoryPlatform, model_version: str) -> None:
-    config = PromoteConfig(model_version=model_version, actor="test")
+    config = PromoteConfig(model_version=model_version, actor="test", reason="a test")
     run(promote_job, platform, "promote_op", config)

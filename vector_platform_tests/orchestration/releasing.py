@@ -68,7 +68,7 @@ class Service:
         self.runs = Runs(platform, instance=self.instance)
 
     def promote(self, model: str, **config: Any) -> dict[str, Any]:
-        asked = PromoteConfig(model_version=model, **{"actor": "dan", **config})
+        asked = PromoteConfig(model_version=model, **{"actor": "dan", "reason": "a test", **config})
         done = self.runs.job("promote", asked)
         told: dict[str, Any] = done.output["milvus"]
         return told
@@ -108,6 +108,7 @@ class Service:
         config = ReindexConfig(
             targets=[IndexTarget(model_version=OLD)],
             actor="reindex_on_lost_recall",
+            reason="a test",
             automatic=True,
         )
         self.runs.job("reindex", config)

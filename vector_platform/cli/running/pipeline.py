@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.request import urlopen
 
 import typer
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 # Jobs of the stages that bring everything up to date.
 STAGES = ("ingest_day", ASSETS, "promote", "replace_alignment")
+_ASK_UI_SECONDS = 0.5
 DEMO_QUESTION = "rotate the encryption key of a secret"
 
 
@@ -130,7 +133,8 @@ def ui(
     os.environ["DAGSTER_HOME"] = str(home)
     workspace = ["--workspace", str(settings.root / "workspace.yaml")]
     scripts = Path(sys.executable).parent
-    say(f"Dagster UI on http://{host}:{port} (stop with Ctrl+C)")
+    say("starting the Dagster UI and the daemon (stop with Ctrl+C)")
+    threading.Thread(target=_say_when_it_answers, args=(host, port), daemon=True).start()
 
     def command(script: str, *arguments: str) -> list[str]:
         return [sys.executable, str(scripts / script), *arguments, *workspace]
@@ -146,6 +150,18 @@ def ui(
         # another one by itself.
         parents={"web server"},
     ).run()
+
+
+def _say_when_it_answers(host: str, port: int) -> None:
+    """Print the address of the UI once it can be opened."""
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    while True:
+        try:
+            with urlopen(f"{address}/server_info", timeout=5):
+                say(f"Dagster UI on {address}")
+                return
+        except OSError:
+            time.sleep(_ASK_UI_SECONDS)
 
 
 def _converge(

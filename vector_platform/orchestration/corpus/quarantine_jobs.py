@@ -18,13 +18,13 @@ from vector_platform.lake.slices.slices import Slice
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.checks import audited_chunks
 from vector_platform.orchestration.corpus.chunks import cut_documents
-from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
+from vector_platform.orchestration.runs.jobs import AskedFor, JobConfig, one_op_job
 from vector_platform.remediation.checks import CHUNKS
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.wiring import Platform
 
 
-class SliceConfig(dg.Config):
+class SliceConfig(JobConfig):
     """A slice of documents; at least one of source and tenant is named.
 
     Attributes:

@@ -12,12 +12,12 @@ import dagster as dg
 from vector_platform.indexes.ownership.adoption import Adopter
 from vector_platform.lake.decisions import Decisions, utc_now
 from vector_platform.orchestration.indexes.jobs import chosen_backends
-from vector_platform.orchestration.runs.jobs import one_op_job
+from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
 from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform
 
 
-class AdoptConfig(dg.Config):
+class AdoptConfig(JobConfig):
     """What is taken over, and who says so.
 
     Attributes:

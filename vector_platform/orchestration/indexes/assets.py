@@ -15,6 +15,7 @@ from vector_platform.indexes.sync.report import SyncReport
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_corpus
 from vector_platform.orchestration.partitions import model_versions
+from vector_platform.orchestration.runs.jobs import JobConfig
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.releases.pointer.cutover import Cutover
 from vector_platform.releases.pointer.following import sync_followers
@@ -22,7 +23,7 @@ from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
 
 
-class IndexConfig(dg.Config):
+class IndexConfig(JobConfig):
     """What a person may say when launching a sync by hand.
 
     Attributes:

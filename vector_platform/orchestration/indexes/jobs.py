@@ -16,13 +16,13 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.orchestration.indexes.checks import proof_metadata
 from vector_platform.orchestration.partitions import daily
-from vector_platform.orchestration.runs.jobs import one_op_job
+from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
 from vector_platform.remediation.checks import PARITY
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
 
 
-class IndexesConfig(dg.Config):
+class IndexesConfig(JobConfig):
     """Which indexes.
 
     Attributes:

@@ -14,6 +14,7 @@ from vector_platform.lake.contract import raw_spec
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.partitions import daily
+from vector_platform.orchestration.runs.jobs import JobConfig
 from vector_platform.orchestration.runs.retries import retry_by_type
 from vector_platform.remediation.checks import LANDED
 from vector_platform.settings import FrameSource, Settings, SourceSettings
@@ -25,7 +26,7 @@ from vector_platform.sources.preflight import require_columns
 from vector_platform.wiring import Platform
 
 
-class LandingConfig(dg.Config):
+class LandingConfig(JobConfig):
     """Which days a landing takes besides its own.
 
     Attributes:

@@ -6,11 +6,11 @@ Belongs here: thin ops around the upkeep of `lake/tables.py`.
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
 import dagster as dg
 
-from vector_platform.orchestration.runs.jobs import one_op_job
+from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
 from vector_platform.wiring import Platform
 
 
-class VacuumConfig(dg.Config):
+class VacuumConfig(JobConfig):
     """What is kept.
 
     Attributes:

@@ -17,7 +17,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.models.assets import EmbedOutcome, embed, embed_contents
 from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.quality.assets import evaluate_model
-from vector_platform.orchestration.runs.jobs import one_op_job
+from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.requests.replacement import take_over
@@ -26,7 +26,7 @@ from vector_platform.training.workshop import Workshop
 from vector_platform.wiring import NotConfigured, Platform
 
 
-class AlignConfig(dg.Config):
+class AlignConfig(JobConfig):
     """Whose vectors to align, and into which model's space.
 
     Attributes:
@@ -38,7 +38,7 @@ class AlignConfig(dg.Config):
     new: str
 
 
-class ReplaceConfig(dg.Config):
+class ReplaceConfig(JobConfig):
     """Which provisional model version to replace by its true one.
 
     Attributes:
@@ -48,7 +48,7 @@ class ReplaceConfig(dg.Config):
     model_version: str
 
 
-class RetireConfig(dg.Config):
+class RetireConfig(JobConfig):
     """Which model version to retire.
 
     Attributes:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.indexes.jobs import chosen_backends
-from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
+from vector_platform.orchestration.runs.jobs import AskedFor, JobConfig, one_op_job
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
@@ -47,25 +47,23 @@ class PromoteConfig(AskedFor):
     allow_shrink: bool = False
 
 
-class DecisionConfig(dg.Config):
+class DecisionConfig(AskedFor):
     """A decision about a release request.
 
     Attributes:
         request_id: Which request, as `vector-platform release requests` lists it, or one part.
-        actor: Who decides. The requester's own approval does not count.
-        reason: Why; kept for good.
+        actor: Who decides; empty for who launches the run. The requester's own approval does not
+            count.
         override_freeze: Reason to release during a freeze; empty to wait for its end.
         allow_shrink: Let a release through that takes many rows away from readers.
     """
 
     request_id: str
-    actor: str
-    reason: str
     override_freeze: str = ""
     allow_shrink: bool = False
 
 
-class ShowConfig(dg.Config):
+class ShowConfig(JobConfig):
     """Which release requests to show.
 
     Attributes:
@@ -75,28 +73,28 @@ class ShowConfig(dg.Config):
     request_id: str = ""
 
 
-class RollbackConfig(dg.Config):
+class RollbackConfig(AskedFor):
     """Which backends go back to an earlier generation, to which, and why.
 
     Attributes:
-        actor: Who goes back.
-        reason: Why; kept for good.
         backends: Which backends; all configured ones when empty.
         to: Generation to make live; empty for the one before the newest release.
         before: Release request: the generation before what it released.
         allow_shrink: Let readers lose many rows.
     """
 
-    actor: str
-    reason: str
     backends: list[str] = []
     to: str = ""
     before: str = ""
     allow_shrink: bool = False
 
 
-class MonitorConfig(dg.Config):
-    """Which backends' baking releases are looked at; all configured ones when empty."""
+class MonitorConfig(JobConfig):
+    """Which backends' baking releases are looked at.
+
+    Attributes:
+        backends: Which backends; all configured ones when empty.
+    """
 
     backends: list[str] = []
 

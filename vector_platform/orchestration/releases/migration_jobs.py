@@ -9,14 +9,14 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.orchestration.indexes.jobs import chosen_backends
-from vector_platform.orchestration.runs.jobs import one_op_job
+from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
 from vector_platform.quality.recall.shadow import ShadowQuery
 from vector_platform.releases.requests.migration import migrate
 from vector_platform.releases.requests.policy import overrides_of
 from vector_platform.wiring import Platform
 
 
-class MigrateConfig(dg.Config):
+class MigrateConfig(AskedFor):
     """From which backend to which, and whether it is to be released there.
 
     Attributes:
@@ -24,8 +24,6 @@ class MigrateConfig(dg.Config):
         target: Backend to build on.
         k: Hits to compare.
         release: Ask for the new backend's release afterwards.
-        actor: Who asks.
-        reason: Recorded with the release.
         override_freeze: Reason to release during a freeze; empty to wait for its end.
     """
 
@@ -33,8 +31,6 @@ class MigrateConfig(dg.Config):
     target: str
     k: int = 10
     release: bool = False
-    actor: str = "person"
-    reason: str = "migration"
     override_freeze: str = ""
 
 

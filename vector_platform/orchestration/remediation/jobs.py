@@ -15,14 +15,14 @@ import dagster as dg
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.indexes.jobs import RepairConfig, chosen_backends, repair_op
 from vector_platform.orchestration.remediation.proposals import ProposalConfig, reasons_of
-from vector_platform.orchestration.runs.jobs import one_op_job
+from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.wiring import Platform
 
 
-class IndexTarget(dg.Config):
+class IndexTarget(JobConfig):
     """An index of a model version.
 
     Attributes:

@@ -6,6 +6,7 @@ Belongs here: writing `dagster.yaml` and opening the instance. A deployment that
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -41,7 +42,7 @@ concurrency:
 run_launcher:
   module: vector_platform.orchestration.runs.launcher
   class: WatchedRunLauncher
-run_monitoring:
+{coordinator}run_monitoring:
   enabled: true
   poll_interval_seconds: {look}
   start_timeout_seconds: {starting}
@@ -52,6 +53,16 @@ run_retries:
   enabled: true
   max_retries: 3
   retry_on_asset_or_op_failure: false
+"""
+
+
+# Where people are named by a header, the queue writes it down.
+COORDINATOR_YAML = """\
+run_coordinator:
+  module: vector_platform.orchestration.runs.launcher
+  class: NamingRunCoordinator
+  config:
+    user_header: {header}
 """
 
 
@@ -74,7 +85,9 @@ def dagster_home(settings: Settings) -> Path:
 
 def dagster_yaml(settings: Settings) -> str:
     """The configuration of the instance of a deployment."""
+    header = settings.runs.user_header
     return DAGSTER_YAML.format(
+        coordinator=COORDINATOR_YAML.format(header=json.dumps(header)) if header else "",
         look=LOOK_SECONDS,
         starting=STARTING_SECONDS,
         patience=PATIENCE_SECONDS,

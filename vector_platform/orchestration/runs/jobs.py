@@ -1,31 +1,68 @@
 """Jobs of one op: a function with its configuration, as a job that people and sensors launch.
 
-Belongs here: the shell of such a job. What it does, and its configuration, is in the room of its
-system.
+Belongs here: the shell of such a job, and who answers for a run of it. What it does, and its
+configuration, is in the room of its system.
 """
 
 from __future__ import annotations
 
+import getpass
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 
+from vector_platform.errors import TerminalError
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.settings import Settings
+
+# Tag of a run: who launched it, as the queue writes it down (`launcher.py`).
+ACTOR_TAG = "vector_platform/actor"
+
+# A field of `Attributes:` and what is said of it, to the next one.
+_ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
-class AskedFor(dg.Config):
+class JobConfig(dg.Config):
+    """Configuration of a job, whose fields the launchpad describes as its docstring does."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Take the description of every field from `Attributes:` of the class."""
+        super().__pydantic_init_subclass__(**options)
+        _, _, attributes = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")
+        for name, said in _ATTRIBUTE.findall(attributes):
+            if name in cls.model_fields:
+                cls.model_fields[name].description = " ".join(said.split())
+
+
+class AskedFor(JobConfig):
     """Who asks for a run that is answered for, and why; both are kept.
 
     Attributes:
-        reason: Why.
-        actor: Who.
+        reason: Why; it is kept for good.
+        actor: Who answers for it; leave it empty, and it is who launches the run.
     """
 
-    reason: str = "asked for by hand"
-    actor: str = "person"
+    reason: str
+    actor: str = ""
+
+    def answered_for(self, actor: str) -> Self:
+        """The same, asked for by somebody.
+
+        Raises:
+            NoReason: Nobody can learn from the record why.
+        """
+        if not self.reason.strip():
+            raise NoReason("a reason is required: it is kept with the decision")
+        return self.model_copy(update={"actor": actor})
+
+
+class NoReason(TerminalError):
+    """A run that somebody answers for, without a reason."""
 
 
 def one_op_job(
@@ -54,7 +91,10 @@ def one_op_job(
         @wraps(function)
         def retried(*given: Any, **named: Any) -> Any:
             with retry_by_type():
-                return function(*given, **named)
+                return function(
+                    *(_answered_for(one) for one in given),
+                    **{name: _answered_for(one) for name, one in named.items()},
+                )
 
         step = dg.op(name=op, pool=pool, description=said)(retried)
 
@@ -65,3 +105,21 @@ def one_op_job(
         return shell
 
     return made
+
+
+def _answered_for(given: Any) -> Any:
+    if not isinstance(given, AskedFor):
+        return given
+    context = dg.OpExecutionContext.get()
+    settings = context.resources.platform.settings
+    return given.answered_for(actor_of(context.run, given.actor, settings))
+
+
+def actor_of(run: dg.DagsterRun, given: str, settings: Settings) -> str:
+    """Who answers for a run: the person whom the deployment names.
+
+    Who was signed in at the request that launched it; else whom its configuration gives, which is
+    a sensor, a verb, or what somebody typed; else `runs.user`; else the user of the operating
+    system.
+    """
+    return run.tags.get(ACTOR_TAG) or given or settings.runs.user or getpass.getuser()

@@ -1,6 +1,7 @@
 """How the daemon starts runs, and how it learns that the process of one is gone.
 
-Belongs here: the run launcher that `dagster.yaml` names, and the executor that its processes use.
+Belongs here: the run launcher and the queue that `dagster.yaml` names, and the executor that the
+processes of runs use.
 
 Dagster's own launcher starts a run and forgets it: a run whose process was killed stays started,
 and keeps its place in the pools, for ever. This one answers the daemon's question for it, so the
@@ -10,16 +11,19 @@ daemon marks such a run as failed and asks for it once more.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 import dagster as dg
 
 from vector_platform.orchestration.dagster_internals import (
     CheckRunHealthResult,
     LaunchRunContext,
+    QueuedRunCoordinator,
+    SubmitRunContext,
     WorkerStatus,
 )
+from vector_platform.orchestration.runs.jobs import ACTOR_TAG
 from vector_platform.orchestration.runs.liveness import (
     RunIsTaken,
     hold,
@@ -70,6 +74,42 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         while is_held(self._instance, run_id) and time.monotonic() < patience:
             time.sleep(0.1)
         return end_process(self._instance, run_id) or told
+
+
+class NamingRunCoordinator(QueuedRunCoordinator):
+    """Dagster's queue, which also writes down who launched a run.
+
+    Args:
+        user_header: The header of the request with the name of its user.
+        options: As `QueuedRunCoordinator` has them.
+    """
+
+    def __init__(self, user_header: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._user_header = user_header
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """The queue's own settings, and the header."""
+        options: Any = super().config_type()
+        return {**options, "user_header": dg.Field(str)}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
+        """A coordinator as `dagster.yaml` describes it."""
+        return cls(inst_data=inst_data, **config_value)
+
+    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
+        """Queue a run under the name that the request bears; what its launcher typed is replaced.
+
+        A run without a request, which a sensor or a schedule asks for, has no such name.
+        """
+        run = context.dagster_run
+        name = context.get_request_header(self._user_header)
+        if name is not None or ACTOR_TAG in run.tags:
+            self._instance.add_run_tags(run.run_id, {ACTOR_TAG: name or ""})
+            run = self._instance.get_run_by_id(run.run_id) or run
+        return super().submit_run(SubmitRunContext(run, context.workspace))
 
 
 class _HoldingExecutor(dg.Executor):

@@ -69,13 +69,13 @@ def live(runs: Runs) -> str | None:
 def promote(runs: Runs, model_version: str) -> None:
     runs.job(
         "promote",
-        PromoteConfig(model_version=model_version, actor="test"),
+        PromoteConfig(model_version=model_version, actor="test", reason="a test"),
     )
 
 
 def rebuild(runs: Runs, model_version: str, backend: str) -> None:
     target = IndexTarget(model_version=model_version, backends=[backend])
-    runs.job("reindex", ReindexConfig(targets=[target]))
+    runs.job("reindex", ReindexConfig(targets=[target], reason="a test"))
 
 
 def memory(runs: Runs) -> MemoryIndex:
@@ -137,7 +137,7 @@ def test_the_generation_before_the_live_one_is_kept_and_older_ones_are_collected
     runs.materialize([MILVUS], partition=OLD)
     runs.job(
         "promote",
-        PromoteConfig(model_version=OLD, backends=["milvus"], actor="test"),
+        PromoteConfig(model_version=OLD, backends=["milvus"], actor="test", reason="a test"),
     )
     for _ in range(2):
         rebuild(runs, OLD, "milvus")
@@ -150,7 +150,7 @@ def test_the_generation_before_the_live_one_is_kept_and_older_ones_are_collected
 def test_a_rebuild_of_a_model_that_is_not_live_moves_no_pointer(runs: Runs) -> None:
     runs.materialize([MILVUS], partition=OLD)
     runs.materialize([MILVUS], partition=NEW)
-    config = PromoteConfig(model_version=OLD, backends=["milvus"])
+    config = PromoteConfig(model_version=OLD, backends=["milvus"], reason="a test")
     runs.job("promote", config)
     rebuild(runs, NEW, "milvus")
     assert live(runs) == "g0001"
@@ -249,7 +249,9 @@ def test_damage_of_the_generation_readers_see_is_found_while_a_newer_one_waits(
     runs: Runs,
 ) -> None:
     runs.materialize([MILVUS], partition=OLD)
-    promote_on_milvus = PromoteConfig(model_version=OLD, backends=["milvus"], actor="test")
+    promote_on_milvus = PromoteConfig(
+        model_version=OLD, backends=["milvus"], actor="test", reason="a test"
+    )
     runs.job("promote", promote_on_milvus)
     seen_by_readers = _generation(runs)
     runs.platform.index_sync("milvus", run_id="test").build(OLD)

@@ -100,7 +100,7 @@ def test_an_adapter_that_wins_is_served_from_the_vectors_of_its_base(
     platform = deployment(root, tmp_path)
     before = platform.lake.embeddings.version()
     done = retrain.execute_in_process(
-        run_config=dg.RunConfig({"train": RetrainConfig(model_version=BASE)}),
+        run_config=dg.RunConfig({"train": RetrainConfig(model_version=BASE, reason="a test")}),
         resources={"platform": platform},
     )
     made = done.output_for_node("train")
@@ -169,7 +169,7 @@ def test_a_fine_tuned_model_embeds_the_corpus_anew_under_its_own_name(
 ) -> None:
     platform = deployment(root, tmp_path, methods=["fine-tune"])
     done = retrain.execute_in_process(
-        run_config=dg.RunConfig({"train": RetrainConfig(model_version=BASE)}),
+        run_config=dg.RunConfig({"train": RetrainConfig(model_version=BASE, reason="a test")}),
         resources={"platform": platform},
     )
     made = done.output_for_node("train")

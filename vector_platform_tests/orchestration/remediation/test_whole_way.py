@@ -167,14 +167,15 @@ def test_a_quarantine_reaches_every_reader_through_the_sensor_and_so_does_a_repl
     runs: Runs, sensor: Sensor
 ) -> None:
     sensor.tick()
-    people = QuarantineConfig(slices=[SliceConfig(source="notices", tenant="people")])
+    slices = [SliceConfig(source="notices", tenant="people")]
+    people = QuarantineConfig(slices=slices, reason="a test")
     (held,) = runs.job("quarantine_slice", people).output
     rounds = sensor.follow()
     assert [{request.partition for request in asked} for asked in rounds] == [{OLD, NEW}]
     for backend in ("milvus", "pinecone"):
         found = indexed(runs, backend, OLD)
         assert set(found) == {"notices:p1", "notices:p3", "guides:doors.md"}
-    config = ReplayConfig(quarantines=[held["quarantine_id"]], as_is=True)
+    config = ReplayConfig(quarantines=[held["quarantine_id"]], as_is=True, reason="a test")
     runs.job("replay_slice", config)
     sensor.follow()
     for backend in ("milvus", "pinecone"):
