@@ -349,7 +349,7 @@ def test_a_tenant_is_kept_from_readers_and_given_back_when_it_is_mended(home: De
     # So many deletes are not what a sync does by itself.
     stopped = home.cli("run", "--day", "2026-01-05")
     # The error is the last that is said, and nothing of what libraries log stands around it.
-    assert stopped.code == 1
+    assert stopped.code == Exit.REFUSED
     assert stopped.err.splitlines()[-1].endswith(f"If it is right: --allow-delete {west}")
     assert not re.search("Dependencies for step|dbt build|Traceback", stopped.err)
     ok(home.cli("index", "sync", "--allow-delete", str(west)))

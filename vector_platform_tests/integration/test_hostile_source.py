@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vector_platform.cli.exits import Exit
 from vector_platform.indexes.contract import RowKey, StoredRow
 from vector_platform.lake.contract import doc_id_of
 from vector_platform.local import services
@@ -174,14 +175,14 @@ def test_emptying_the_source_deletes_nothing_until_a_person_says_so(
     stored: dict[str, Rows] = {backend: home.stored(backend) for backend in BACKENDS}
     write_sources(home.root, values=())
     stopped = home.cli("run", "--day", str(TUESDAY))
-    assert stopped.code == 1 and "would delete" in stopped.err, stopped.err
+    assert stopped.code == Exit.REFUSED and "would delete" in stopped.err, stopped.err
     assert "Traceback" not in stopped.err
     going = {row[0] for row in stored["milvus"]} - {row[0] for row in home.desired()}
     assert len(going) == len(stored["milvus"]) - 20
     for allowed in ("0", str(len(going) - 1)):
         for backend in BACKENDS:
             refused = home.cli("index", "sync", "--backend", backend, "--allow-delete", allowed)
-            assert refused.code == 1 and f"--allow-delete {len(going)}" in refused.err
+            assert refused.code == Exit.REFUSED and f"--allow-delete {len(going)}" in refused.err
     for backend in BACKENDS:
         assert home.stored(backend) == stored[backend]
         assert_same(before[backend], whole(home, backend))

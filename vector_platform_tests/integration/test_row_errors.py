@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from vector_platform.cli.exits import Exit
 from vector_platform.orchestration.launch import RunFailed
 from vector_platform_tests.integration.deployments import BACKENDS, WORDS, Deployment, running
 
@@ -92,7 +93,7 @@ def test_a_source_that_returns_nothing_empties_no_index(home: Deployment) -> Non
 
 def test_what_a_person_lets_through_is_recorded(home: Deployment) -> None:
     refused = home.cli("index", "sync", "--allow-delete", str(ROWS - 1))
-    assert refused.code == 1 and f"--allow-delete {ROWS}" in refused.err
+    assert refused.code == Exit.REFUSED and f"--allow-delete {ROWS}" in refused.err
     done = home.cli("index", "sync", "--allow-delete", str(ROWS))
     assert done.code == 0, done.err
     allowed = {
