@@ -58,6 +58,11 @@ class Installation:
             check=False,
         )
 
+    def add(self, sources: Path) -> None:
+        """Put a folder of modules on the path, as `pip install -e` does for a project."""
+        (purelib,) = self.folder.glob("lib/python*/site-packages")
+        (purelib / "project.pth").write_text(f"{sources}\n", encoding="utf-8")
+
     def says(self, *command: str, cwd: Path) -> str:
         """What a program prints that must end well."""
         done = self.run(*command, cwd=cwd)
