@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from vector_platform.cli import main
+from vector_platform.cli.exits import Exit
 from vector_platform.corpus.chunking import Chunker
 from vector_platform.corpus.chunks import sync_chunks
 from vector_platform.corpus.former_tenants import former_identities
@@ -143,7 +144,7 @@ def test_the_audit_names_what_was_merged_before_and_where_its_rows_are(built: De
     assert not found["region", "eu"].merged and found["region", "eu"].values[0].value == " eu "
 
 
-def test_the_audit_on_the_command_line_exits_2_when_it_finds_any(
+def test_the_audit_on_the_command_line_exits_3_when_it_finds_any(
     built: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VECTOR_PLATFORM_CONFIG", str(built.root / "platform.yaml"))
@@ -151,6 +152,6 @@ def test_the_audit_on_the_command_line_exits_2_when_it_finds_any(
     with pytest.raises(SystemExit) as stopped:
         main()
     found = json.loads(capsys.readouterr().out)
-    assert stopped.value.code == 2
+    assert stopped.value.code == Exit.DIFFERS
     assert found[0]["role"] == "tenant" and found[0]["merged"]
     assert {"value", "rows", "sources", "documents_elsewhere"} <= set(found[0]["values"][0])

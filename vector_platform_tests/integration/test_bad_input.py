@@ -203,7 +203,7 @@ def test_wrong_settings_are_one_error_that_lists_every_problem(tmp_path: Path) -
     for path in (
         "colour:",
         "sources.Bad Name",
-        "sources.ok.files.formt:",
+        "sources.ok.formt:",
         f"models.{WORDS}.max_tokens:",
         "indexes.milvus.index_type:",
         "the name 'owner' is given twice",

@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
+from vector_platform import progress
 from vector_platform.indexes.lock import SyncInProgress
 from vector_platform_tests.indexes.synced_world import World, ten_rows
 from vector_platform_tests.lake.building import MODEL
+
+
+@pytest.fixture(autouse=True)
+def every_batch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync says how far it is after each batch: that is when another one comes."""
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.0)
 
 
 def test_a_second_sync_is_refused_and_told_who_is_at_it_when_it_may_not_wait(world: World) -> None:

@@ -19,6 +19,7 @@ import dagster as dg
 import psutil
 import pytest
 
+from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.runs.instance import open_instance
 from vector_platform.settings import Settings
 from vector_platform_tests.orchestration.harness import settings_of
@@ -169,9 +170,9 @@ class Deployment:
     def converged(self, killed: dg.DagsterRun) -> float:
         """Seconds until a killed run has ended, its work is done, and so is that of another.
 
-        The other run is asked for at once: it waits for the place that the killed one has.
+        The other run is asked for at once: it waits for the place that the killed one has. Where
+        the killed one was not reading yet, it lands the other's file, too.
         """
-        before = {run.run_id for run in self.ingests()}
         self.drop()
 
         def done() -> bool:
@@ -182,9 +183,7 @@ class Deployment:
             is_done = not succeeded.isdisjoint(runs) or bool(
                 self.instance.all_logs(killed.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
             )
-            return (
-                is_done and bool(succeeded - before - runs.keys()) and not self.ingests(*UNFINISHED)
-            )
+            return is_done and not self.ingests(*UNFINISHED) and self._has_landed_all()
 
         seconds = self.until(done)
         # It was found, and not given up because time went by.
@@ -193,6 +192,10 @@ class Deployment:
         children = [run for run in self.ingests() if run.parent_run_id == killed.run_id]
         assert len(children) <= 1, f"started twice: {self.state()}"
         return seconds
+
+    def _has_landed_all(self) -> bool:
+        """Whether every row of every file that has arrived is in the lake, once."""
+        return Lake(self.settings.lake_uri).raw("notes").rows() == self._files * ROWS_A_FILE
 
     def ask(self, name: str) -> None:
         """Ask for a run of `waiting`, which ends when it is told to go on."""
