@@ -98,7 +98,7 @@ def test_everything_is_told_at_once_also_what_lies_behind_a_wrong_kind(root: Pat
 def test_a_wrong_kind_is_told_with_the_nearest_and_its_other_problems(root: Path) -> None:
     found = looked(root, sources={"docs": {"kind": "fils", "path": "nowhere"}})
     assert [str(one) for one in found.problems] == [
-        "sources.docs: kind 'fils' is none of files, sql, python; did you mean 'files'?",
+        "sources.docs: kind 'fils' is none of files, sql, python, frame; did you mean 'files'?",
         "sources.docs: no such file or folder: nowhere",
     ]
 
