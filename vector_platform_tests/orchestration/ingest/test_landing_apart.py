@@ -16,6 +16,7 @@ from vector_platform_tests.orchestration.harness import MemoryPlatform, settings
 DAY = date(2026, 1, 9)
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("at_once")
 def test_a_source_that_fails_is_named_and_stops_no_other(root: Path, tmp_path: Path) -> None:
     fields = {"key": "id", "text": "body"}
