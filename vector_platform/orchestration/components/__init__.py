@@ -42,9 +42,10 @@ attributes:
   start_date: "{start_date}"
   data: {data}
 
-  # Any other section of a platform.yaml.
+  # Any other section of a platform.yaml. This one lets the sample be replaced; remove it once
+  # people search, so that a sync that would delete more than a tenth of an index asks first.
   settings:
-    guard: {{max_delete_share: 0.5}}
+    guard: {{max_delete_share: 1}}
 """
 
 
