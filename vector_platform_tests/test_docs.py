@@ -300,7 +300,7 @@ def commands_in(text: str) -> Iterator[list[str]]:
         r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     )
     for block in code:
-        for line in block.splitlines():
+        for line in re.split(r"\n| \|\| | && ", block):
             found = re.match(r"(?:\$ |.* exec daemon )?(vector-platform|make) (.*)", line.strip())
             if found:
                 words = re.sub(r'"[^"]*"', "TEXT", found[2].partition(" #")[0]).split()

@@ -42,10 +42,10 @@ attributes:
   start_date: "{start_date}"
   data: {data}
 
-  # Any other section of a platform.yaml. This one lets the sample be replaced; remove it once
-  # people search, so that a sync that would delete more than a tenth of an index asks first.
+  # Any other section of a platform.yaml. This one is for a few rows: a sync that would delete more
+  # than half of an index asks first. With thousands, remove it: the default is a tenth.
   settings:
-    guard: {{max_delete_share: 1}}
+    guard: {{max_delete_share: 0.5}}
 """
 
 
