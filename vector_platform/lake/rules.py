@@ -19,6 +19,15 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024
 UNIT_NORM_TOLERANCE = 1e-3
 
 
+def is_unicode(text: str) -> bool:
+    """False for text with lone surrogates, which no UTF-8 can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def doc_id_of(source: str, key: str) -> str:
     """The platform-wide id of a source's document: `{source}:{key}`, ASCII by percent-encoding.
 

@@ -29,7 +29,7 @@ from vector_platform.indexes.filtering.conditions import (
     OneOf,
     Value,
 )
-from vector_platform.lake.rules import attribute_problem
+from vector_platform.lake.rules import attribute_problem, is_unicode
 
 # Groups inside groups; what a person or a program means is never deeper.
 MAX_DEPTH: Final = 8
@@ -150,7 +150,7 @@ def _value(raw: Any, at: str) -> Value:
         raise BadFilter(at, "is a string, a number or a boolean")
     if problem := attribute_problem(raw):
         raise BadFilter(at, problem)
-    if isinstance(raw, str) and not _is_unicode(raw):
+    if isinstance(raw, str) and not is_unicode(raw):
         raise BadFilter(at, "is not Unicode text, so no row can have it")
     return raw
 
@@ -166,14 +166,6 @@ def _number(raw: Any, at: str) -> int | float:
         raise BadFilter(at, problem)
     number: int | float = raw
     return number
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _listed(keys: Collection[str], most: int = 10) -> str:

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
+from vector_platform.lake.rules import is_unicode
 from vector_platform.settings import ReadLimits, text_codec
-from vector_platform.sources.landing.payload import is_unicode
 from vector_platform.sources.limits import RECORD_SHARE, too_long
 
 # The mark of UTF-32 begins with that of UTF-16.

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from vector_platform.lake.contract import MAX_EXACT_INT, as_utc
+from vector_platform.lake.rules import is_unicode
 
 # Deeper than anybody means, and far from where parsers give up.
 _MOST_NESTED = 100
@@ -102,12 +103,3 @@ def _name(name: Any) -> str:
     if not is_unicode(text):
         raise NotJson("has a name that is not valid Unicode")
     return text
-
-
-def is_unicode(text: str) -> bool:
-    """False for text with lone surrogates, which no UTF-8 can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -27,6 +27,7 @@ from vector_platform.indexes.filtering.conditions import (
     Value,
     folded,
 )
+from vector_platform.lake.rules import is_unicode
 
 Field = Literal["id", "tenant"]
 
@@ -162,8 +163,6 @@ def _literal(text: str) -> str:
     Raises:
         IndexRejected: The text is no Unicode (a lone surrogate, from bytes that are not UTF-8).
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise IndexRejected(f"{text!r:.80} is not Unicode text, so no row can have it") from None
+    if not is_unicode(text):
+        raise IndexRejected(f"{text!r:.80} is not Unicode text, so no row can have it")
     return f'"{text.translate(_ESCAPES)}"'
