@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import psutil
@@ -15,6 +14,9 @@ from filelock import FileLock
 
 from vector_platform.local import supervisor as supervisor_module
 from vector_platform.local.supervisor import AlreadyRunning, Supervisor
+
+# Far longer than a supervisor takes to see what has happened, also on a busy machine.
+PATIENCE_SECONDS = 60.0
 
 # Two children, each of which says its name and its process, and stays.
 SCRIPT = """
@@ -116,14 +118,21 @@ def test_a_process_that_has_lost_its_own_is_started_again(
 
     def kill_the_child() -> None:
         while not (watches and watches[0]._had_any):
-            time.sleep(0.05)
+            if ended.wait(0.05):
+                return
         (child,) = watches[0]._parent.children()
         child.kill()
 
+    # Whoever does not look ends this test by what was not said, and not by waiting for ever.
+    ended = threading.Event()
+    patience = threading.Timer(PATIENCE_SECONDS, supervisor.stop)
     killer = threading.Thread(target=kill_the_child)
+    patience.start()
     killer.start()
     supervisor.run()
+    ended.set()
     killer.join()
+    patience.cancel()
     assert said == ["one ended (its own process was killed); it is started again"]
     assert set(psutil.Process().children()) <= before
 

@@ -287,7 +287,7 @@ def test_a_process_that_goes_on_after_its_run_has_ended_is_ended_with_all_it_sta
         instance.report_run_failed(run, "given up")
         assert end_stray_processes(instance) == []
         assert end_stray_processes(instance, later) == [RUN]
-        process.wait()
+        process.wait(timeout=60)
         _, alive = psutil.wait_procs(tree, timeout=10)
         assert alive == []
         assert end_stray_processes(instance, later) == []
