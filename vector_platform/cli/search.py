@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vector_platform.cli.choices import chosen_backends
+from vector_platform.cli.choices import chosen_backends, chosen_filter
 from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json, say_table
 
 # Characters of a hit that are shown.
@@ -43,11 +43,10 @@ def search(
     A filter compares attributes (eq, ne, in, nin, gt, gte, lt, lte, exists) and joins filters (and,
     or, not); docs/search.md says what each means.
     """
-    from vector_platform.indexes.filtering.language import parse_filter
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
-    condition = None if where is None else parse_filter(where, keys=platform.attribute_names)
+    condition = chosen_filter(platform.attribute_names, where)
     try:
         results = [
             platform.search_service.search(text, backend=name, tenant=tenant, k=k, where=condition)

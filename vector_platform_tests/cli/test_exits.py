@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vector_platform.cli import app as root
-from vector_platform.cli.choices import BadChoice
+from vector_platform.cli.choices import BadChoice, chosen_filter
 from vector_platform.cli.exits import Exit, code_of
 from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.plan import DeleteGuard
@@ -45,6 +46,20 @@ def test_an_error_ends_with_the_code_of_its_kind(
         root.main()
     assert ended.value.code == code
     assert code_of(DeleteGuard.__new__(DeleteGuard)) is Exit.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "--filter: filter: is no JSON"),
+        ('{"type": "exists", "key": "sevrity"}', "did you mean 'severity'?"),
+    ],
+)
+def test_a_filter_that_means_nothing_is_a_wrong_command_line(text: str, says: str) -> None:
+    with pytest.raises(BadChoice, match=re.escape(says)) as told:
+        chosen_filter({"severity"}, text)
+    assert code_of(told.value) is Exit.USAGE
+    assert chosen_filter({"severity"}, None) is None
 
 
 def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
