@@ -91,10 +91,10 @@ def test_a_run_that_would_fail_late_ends_before_anything_is_done(home: Deploymen
     assert "platform.yaml: 2 problem(s)" in said
     assert "sources.items: no such file or folder: itms.jsonl" in said
     assert "did you mean 'efConstruction'?" in said
-    assert "stopped" in ok(home.cli("services", "status")).out, "no server was started"
     home.described["sources"] = {"items": items}
     del home.described["indexes"]
     home.save()
+    assert "stopped" in ok(home.cli("services", "status")).out, "no server was started"
     assert set(home.table_versions().values()) == {-1}
 
 

@@ -30,12 +30,16 @@ class _OwnLines(logging.Handler):
 
 
 def _is_ours() -> bool:
-    """Whether the platform's code logs right now. Dagster logs every line once more, as its own."""
+    """Whether the platform's code logs right now.
+
+    Dagster logs every line once more, as its own, so its log manager is passed over. Who logs is
+    whoever stands before it: Dagster itself also stands on our code, which executes its steps.
+    """
     frame = sys._getframe(1)
     while frame.f_back is not None:
         frame = frame.f_back
         name = frame.f_globals.get("__name__", "")
-        if name != __name__ and name.partition(".")[0] not in ("logging", "dagster"):
+        if name not in (__name__, logging.__name__, dg.DagsterLogManager.__module__):
             return frame.f_code.co_filename.startswith(_OURS)
     return False
 
