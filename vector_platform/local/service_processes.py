@@ -5,6 +5,7 @@ Belongs here: what differs between the two servers, and plain process handling.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -155,11 +156,11 @@ def terminate(identity: ProcessIdentity) -> None:
     process = identity.process()
     if process is None:
         return
-    try:
-        process.terminate()
-        process.wait(_STOP_SECONDS)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(_STOP_SECONDS)
-    except psutil.NoSuchProcess:
-        return
+    # It may end by itself at any moment, also just before the harder signal.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        try:
+            process.terminate()
+            process.wait(_STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_SECONDS)

@@ -6,6 +6,7 @@ left behind.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -183,11 +184,11 @@ class _Children:
 
 
 def _end(process: psutil.Process) -> None:
-    try:
-        process.terminate()
-        process.wait(ENDING_SECONDS)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait()
-    except psutil.NoSuchProcess:
-        pass
+    # It may end by itself at any moment, also just before the harder signal.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        try:
+            process.terminate()
+            process.wait(ENDING_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait()

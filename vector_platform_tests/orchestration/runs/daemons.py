@@ -5,6 +5,7 @@ Belongs here: starting and killing them, and waiting for what becomes of runs.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import subprocess
@@ -114,17 +115,19 @@ class Deployment:
         found = []
         for process in self._processes:
             if process.poll() is None:
-                top = psutil.Process(process.pid)
-                found += [top, *top.children(recursive=True)]
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    top = psutil.Process(process.pid)
+                    found += [top, *top.children(recursive=True)]
         return found
 
     def kill(self) -> None:
         """Everything at once, as a host that goes down."""
         tree = self.tree()
-        for process in tree:
-            process.suspend()
-        for process in tree:
-            process.kill()
+        # Some end by themselves between the look at them and the signal.
+        for signal in (psutil.Process.suspend, psutil.Process.kill):
+            for process in tree:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    signal(process)
         psutil.wait_procs(tree, CONVERGED_SECONDS)
         for started in self._processes:
             started.wait()

@@ -6,6 +6,7 @@ are in `test_daemon.py`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -58,7 +59,8 @@ def test_a_worker_or_a_code_server_that_is_killed_costs_nothing_but_time(
     deployment.start_daemon()
     killed = deployment.dropped_run(lambda run: run.status is status)
     for process in processes(deployment, victim):
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     print(f"{victim} killed while {status.value}: {deployment.converged(killed):.0f} s")
 
 
@@ -181,7 +183,8 @@ def test_a_web_server_and_its_code_server_that_are_killed_come_back_by_themselve
     assert len(deployment.waits()) == 1
 
     for code_server in psutil.Process(anew.pid).children():
-        code_server.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            code_server.kill()
     took = deployment.until(server.launch)
     print(f"it launches runs again {took:.0f} s after its code server was killed")
     deployment.until(lambda: server.status(server.launched) == "SUCCESS")
