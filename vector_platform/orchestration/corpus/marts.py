@@ -95,7 +95,8 @@ def build_staging_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     project = render_dbt_project(settings, template=find_template(settings))
 
     @dbt_assets(
-        manifest=ensure_manifest(project),
+        # As a value: a path is read once in a process, also after a source was added.
+        manifest=json.loads(ensure_manifest(project).read_bytes()),
         dagster_dbt_translator=_Translator(settings),
         name=keys.named("dbt_models", settings),
         pool="dbt",
@@ -193,11 +194,13 @@ def _recording(
     """Record what a dbt build is made of, when it succeeds: staging of sources, marts of staging.
 
     Part of the models may be selected. Staging remembers the raw versions it has read, and marts
-    take over what their staging remembers, not what has landed in the meantime.
+    take over what their staging remembers, not what has landed in the meantime. A source that is
+    no longer in the settings is forgotten, or nothing would ever be up to date again.
     """
     staged, built = _record(project, "staged"), _record(project, "built")
     sources = [name for name in inputs if _staging_key(name) in selected]
-    of_staging = {name: value for name, value in _read(staged).items() if name not in sources}
+    others = inputs.keys() - sources
+    of_staging = {name: value for name, value in _read(staged).items() if name in others}
     marts = {keys.MART_DOCUMENTS, keys.MART_RELATIONS} & selected
     _write(staged, of_staging)
     if marts:

@@ -48,3 +48,9 @@ def test_a_build_that_fails_leaves_nothing_to_publish(tmp_path: Path) -> None:
         raise RuntimeError("a test of dbt failed")
     with pytest.raises(NothingBuilt, match="staging and marts"):
         _built_inputs(tmp_path)
+
+
+def test_a_source_that_is_no_longer_read_is_forgotten(tmp_path: Path) -> None:
+    build(tmp_path, {"a": "1", "b": "1"}, BOTH | MARTS)
+    build(tmp_path, {"a": "1"}, {dg.AssetKey(["staging", "stg_a"])} | MARTS)
+    assert built(tmp_path) == {"a": "1"}
