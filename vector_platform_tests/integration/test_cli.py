@@ -145,6 +145,36 @@ def test_a_run_brings_everything_up_to_date_and_says_what_it_did(home: Deploymen
     assert home.cli("run", "--day", "someday").code == 2
 
 
+def test_a_row_that_may_not_land_is_listed_until_it_is_mended(home: Deployment) -> None:
+    file = home.root / "items.jsonl"
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(whole + '\n{"id": "", "text": "Nobody knows whose."}', encoding="utf-8")
+    assert "1 rejected" in ok(home.cli("run", "--day", "2026-01-05")).out
+    (held,) = json.loads(ok(home.cli("rejects", "--json")).out)["held"]
+    assert (held["source"], held["count"]) == ("items", 1)
+    assert home.cli("rejects", "--retry").code == Exit.DIFFERS
+    file.write_text(whole, encoding="utf-8")
+    assert "nothing is rejected" in ok(home.cli("rejects", "--retry")).out
+
+
+def test_a_source_with_dates_comes_by_a_range_of_days_and_goes_without_a_trace(
+    home: Deployment,
+) -> None:
+    items = home.described["sources"]["items"]
+    (home.root / "diary.csv").write_text("id,title,text,tenant,day\n", encoding="utf-8")
+    dated = {**items, "path": "diary.csv", "fields": {**items["fields"], "time": "day"}}
+    home.described["sources"] = {"items": items, "diary": dated}
+    home.save()
+    days = ("--from", "2026-01-01", "--to", "2026-01-05")
+    assert "0 = 0 landed" in ok(home.cli("backfill", *days)).out
+    assert "items: no source with fields.time" in home.cli("backfill", "items", *days).err
+    home.described["sources"] = {"items": items}
+    home.save()
+    ok(home.cli("run", "--day", "2026-01-05"))
+    again = ok(home.cli("run", "--day", "2026-01-05")).out
+    assert "staging and documents: up to date" in again
+
+
 def test_a_search_answers_from_both_backends_side_by_side(home: Deployment) -> None:
     asked = ("search", "care for carpets in building 12", "-k", "3")
     found = json.loads(ok(home.cli(*asked, "--json")).out)
@@ -310,9 +340,10 @@ def test_a_release_is_asked_for_approved_and_recorded(home: Deployment) -> None:
         assert page.startswith("<!doctype html>")
         assert ok(home.cli("release", "show", request, "--html")).out == page
         assert "## milvus documents" in ok(home.cli("release", "show", request)).out
-        assert "nobody approves their own" in failed(home.cli("release", "approve", request))
+        alone = home.cli("release", "approve", request)
+        assert "nobody approves their own" in failed(alone, Exit.REFUSED)
         refused = home.cli("release", "approve", request, "--override-freeze", "it leaks")
-        assert "may not set aside" in failed(refused)
+        assert "may not set aside" in failed(refused, Exit.REFUSED)
         withdrawn = ok(home.cli("release", "reject", request, "--reason", "after the audit"))
         assert "is withdrawn: after the audit" in withdrawn.out
     finally:
@@ -393,7 +424,7 @@ def test_the_live_model_is_built_on_another_backend_and_compared(home: Deploymen
     report = json.loads(ok(home.cli(*moving, "--json")).out)
     assert (report["shadow"]["overlap"], report["request"]) == (1.0, None)
     assert "name the same backend" in failed(
-        home.cli("migrate", "--from", "milvus", "--to", "milvus")
+        home.cli("migrate", "--from", "milvus", "--to", "milvus"), Exit.USAGE
     )
 
 
@@ -406,10 +437,11 @@ def test_verbs_say_why_there_is_nothing_to_decide_or_to_make_here(home: Deployme
     assert "without golden_queries" in failed(home.cli("golden", "accept", "p-none"))
     assert "p-none" in failed(home.cli("golden", "reject", "p-none"))
     assert "set retired: true in platform.yaml" in failed(home.cli("model", "retire", WORDS))
-    failed(home.cli("model", "align", "--from", WORDS, "--to", WORDS))
+    aligned = home.cli("model", "align", "--from", WORDS, "--to", WORDS)
+    assert "are too few" in failed(aligned, Exit.REFUSED)
     failed(home.cli("model", "retrain"))
     failed(home.cli("drift", "accept", WORDS, "--reason", "as it is"))
-    failed(home.cli("release", "request", "other"))
+    assert "'other' is not one of" in failed(home.cli("release", "request", "other"), Exit.USAGE)
     assert "stays live" in ok(home.cli("release", "request", WORDS, "--backend", "milvus")).out
 
 
