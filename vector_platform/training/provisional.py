@@ -5,7 +5,7 @@ Belongs here: the order of the steps, from a sample to a version that is kept or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
@@ -22,7 +22,7 @@ def make_alignment(
     old: str,
     new: str,
     *,
-    embed: Callable[[Sequence[pa.RecordBatch]], None],
+    embed: Callable[[Iterable[pa.RecordBatch]], None],
     run_id: str,
     log: Callable[[str], None],
 ) -> str:
@@ -71,8 +71,10 @@ def make_alignment(
     return name
 
 
-def _without_vectors(lake: Lake, model_version: str, contents: pa.Table) -> list[pa.RecordBatch]:
-    """Each content once that the model version has no vector for yet."""
+def _without_vectors(
+    lake: Lake, model_version: str, contents: pa.Table
+) -> Iterator[pa.RecordBatch]:
+    """Each content once that the model version has no vector for when this is asked."""
     texts = dict(
         zip(
             contents.column("content_hash").to_pylist(),
@@ -82,9 +84,7 @@ def _without_vectors(lake: Lake, model_version: str, contents: pa.Table) -> list
     )
     known = lake.vectors_of(model_version, sorted(texts)).column("content_hash")
     missing = sorted(set(texts) - set(known.to_pylist()))
-    return [
-        pa.RecordBatch.from_pydict(
-            {"content_hash": missing, "text": [texts[one] for one in missing]},
-            schema=pa.schema([("content_hash", pa.string()), ("text", pa.string())]),
-        )
-    ]
+    yield pa.RecordBatch.from_pydict(
+        {"content_hash": missing, "text": [texts[one] for one in missing]},
+        schema=pa.schema([("content_hash", pa.string()), ("text", pa.string())]),
+    )

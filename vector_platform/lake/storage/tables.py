@@ -7,7 +7,7 @@ or none. A commit that loses a race is retried by delta-rs and, when it truly co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -88,6 +88,29 @@ class Table(TableReader):
         if data.num_rows == 0:
             return self.version()
         return self._write(data, "append", None, metadata, decided)
+
+    def appender(self, writer: str, metadata: Metadata | None = None) -> Callable[[pa.Table], None]:
+        """Appends rows, commit by commit, that are found to be missing from now on.
+
+        A lock keeps two writers of a machine apart. One of another machine may find the same rows
+        missing: of the two, the second to commit is refused, and finds them when it looks again.
+
+        Args:
+            writer: What one at a time writes, such as the vectors of a model version. Others may
+                write to the table meanwhile.
+            metadata: Kept in each commit.
+
+        Returns:
+            Takes the next rows; raises `CommitConflict` where another has been first.
+        """
+        version = self.version()
+
+        def append(rows: pa.Table) -> None:
+            nonlocal version
+            if rows.num_rows:
+                version = self.append(rows, metadata, decided=Decided(writer, version))
+
+        return append
 
     def replace(
         self, data: pa.Table, where: str | None = None, metadata: Metadata | None = None

@@ -123,7 +123,7 @@ def embed(
         return embed(platform, spec.adapter_of, run_id, log)
 
     def write() -> tuple[EmbedReport, int]:
-        aligned = 0
+        commit, aligned = _committer(platform, model_version, run_id), 0
         if spec.aligned is not None:
             assert isinstance(embedder, DerivedEmbedder)
             old = spec.aligned.source
@@ -131,11 +131,11 @@ def embed(
                 embedder,
                 lake.unaligned(old, model_version, chunks_version=chunks_version),
                 run_id=run_id,
-                commit=_committer(platform, model_version, run_id),
+                commit=commit,
                 on_progress=lambda done: log(f"{done} vectors aligned"),
             ).vectors
         missing = lake.missing_contents(model_version, chunks_version=chunks_version)
-        return _embed(platform, model_version, missing, run_id, log), aligned
+        return _embed(platform, model_version, missing, run_id, commit, log), aligned
 
     return _between_probes(platform, model_version, run_id, write, log)
 
@@ -147,14 +147,16 @@ def embed_contents(
     run_id: str,
     log: Callable[[str], None],
 ) -> EmbedOutcome:
-    """Embed some contents that have no vector yet: batches of (content_hash, text)."""
-    return _between_probes(
-        platform,
-        model_version,
-        run_id,
-        lambda: (_embed(platform, model_version, contents, run_id, log), 0),
-        log,
-    )
+    """Embed some contents that have no vector yet: batches of (content_hash, text).
+
+    They are asked for once nobody else on this machine writes vectors of the model version.
+    """
+
+    def write() -> tuple[EmbedReport, int]:
+        commit = _committer(platform, model_version, run_id)
+        return _embed(platform, model_version, contents, run_id, commit, log), 0
+
+    return _between_probes(platform, model_version, run_id, write, log)
 
 
 def _between_probes(
@@ -181,6 +183,7 @@ def _embed(
     model_version: str,
     contents: Iterable[pa.RecordBatch],
     run_id: str,
+    commit: Callable[[pa.Table], None],
     log: Callable[[str], None],
 ) -> EmbedReport:
     total: int | None = None
@@ -200,18 +203,15 @@ def _embed(
         platform.embedder(model_version),
         contents,
         run_id=run_id,
-        commit=_committer(platform, model_version, run_id),
+        commit=commit,
         on_progress=say,
     )
 
 
 def _committer(platform: Platform, model_version: str, run_id: str) -> Callable[[pa.Table], None]:
+    """Appends vectors of contents that are found missing from now on."""
     metadata = run_metadata(run_id, f"embed {model_version}")
-
-    def commit(rows: pa.Table) -> None:
-        platform.lake.embeddings.append(rows, metadata)
-
-    return commit
+    return platform.lake.embeddings.appender(f"vectors of {model_version}", metadata)
 
 
 def sketch(

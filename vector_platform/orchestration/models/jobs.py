@@ -4,7 +4,7 @@ Belongs here: `align_model`, `replace_alignment` and `retire_model`, around plai
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -114,7 +114,7 @@ def make_alignment(
 ) -> str:
     """Make the provisional model version `new~from-old`. Returns its name."""
 
-    def embed_with_new(contents: Sequence[pa.RecordBatch]) -> None:
+    def embed_with_new(contents: Iterable[pa.RecordBatch]) -> None:
         _trusted(embed_contents(platform, new, contents, run_id, log), new)
 
     with workshop(platform) as shop:

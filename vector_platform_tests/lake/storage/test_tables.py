@@ -185,6 +185,25 @@ def test_writers_at_once_both_land_or_one_is_told(tmp_path: Path) -> None:
     assert len(told) < 4
 
 
+def test_of_two_machines_that_find_the_same_rows_missing_one_writes_them(tmp_path: Path) -> None:
+    table = open_lake(tmp_path).relations
+    here, there = (open_lake(tmp_path).relations.appender("vectors of m") for _ in range(2))
+    other = table.appender("vectors of another")
+    here(relations(relation("a")))
+    with pytest.raises(CommitConflict, match="run it again"):
+        there(relations(relation("a", 2.0)))
+    # Whoever writes something else is in nobody's way, however often.
+    for number in range(20):
+        other(relations(relation(f"o{number}")))
+    here(relations(relation("b")))
+    here(relations())
+    here(relations(relation("c")))
+    table.appender("vectors of m")(relations(relation("d")))
+    with pytest.raises(CommitConflict):
+        here(relations(relation("e")))
+    assert {name: weights(table)[name] for name in "abcd"} == dict.fromkeys("abcd", 1.0)
+
+
 def test_a_table_gains_the_columns_that_the_contract_has_gained(tmp_path: Path) -> None:
     old = TableSpec("t", pa.schema([pa.field("id", pa.string(), nullable=False)]), ("id",))
     new = replace(old, schema=old.schema.append(pa.field("when", TIMESTAMP)))
