@@ -12,7 +12,8 @@ from vector_platform.indexes.contract import Generation
 from vector_platform.indexes.proof.row_contents import differing_fields, wanted_rows
 from vector_platform.indexes.sync.writing import DeleteDiverged
 from vector_platform_tests.indexes import mutants
-from vector_platform_tests.indexes.mutants import MutantIndex, Mutation
+from vector_platform_tests.indexes.mutant_index import MutantIndex
+from vector_platform_tests.indexes.mutants import Mutation
 from vector_platform_tests.lake.building import MODEL, chunk, embed, open_lake, put
 from vector_platform_tests.syncing import index_sync
 

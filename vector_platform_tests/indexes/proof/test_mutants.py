@@ -16,7 +16,8 @@ from vector_platform.indexes.sync import proving
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform.indexes.sync.writing import DeleteDiverged
 from vector_platform_tests.indexes import mutants
-from vector_platform_tests.indexes.mutants import DELETES, OTHERS, UPSERTS, MutantIndex, Mutation
+from vector_platform_tests.indexes.mutant_index import MutantIndex
+from vector_platform_tests.indexes.mutants import DELETES, OTHERS, UPSERTS, Mutation
 from vector_platform_tests.indexes.synced_world import World
 from vector_platform_tests.lake.building import MODEL, chunk
 from vector_platform_tests.syncing import index_sync
