@@ -94,8 +94,8 @@ def test_every_column_of_a_table_is_in_its_section_of_the_contract(
 def test_every_command_and_option_in_the_documentation_exists(path: Path) -> None:
     unknown = [
         problem
-        for line in commands_in(path.read_text(encoding="utf-8"))
-        if (problem := problem_of(line)) is not None
+        for line, whole in commands_in(path.read_text(encoding="utf-8"))
+        if (problem := problem_of(line, whole=whole)) is not None
     ]
     assert unknown == []
 
@@ -293,22 +293,22 @@ def found(name: str) -> bool:
     return any((top / name).exists() for top in tops)
 
 
-def commands_in(text: str) -> Iterator[list[str]]:
-    """Calls of `vector-platform` and `make`, in code blocks and in backticks."""
+def commands_in(text: str) -> Iterator[tuple[list[str], bool]]:
+    """Calls of `vector-platform` and `make`: in code blocks, which are whole, and in backticks."""
     code = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    code += re.findall(
-        r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    )
-    for block in code:
+    blocks = [(block, True) for block in code]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    blocks += [(block, False) for block in re.findall(r"`([^`\n]+)`", prose)]
+    for block, whole in blocks:
         for line in re.split(r"\n| \|\| | && ", block):
             found = re.match(r"(?:\$ |.* exec daemon )?(vector-platform|make) (.*)", line.strip())
             if found:
                 words = re.sub(r'"[^"]*"', "TEXT", found[2].partition(" #")[0]).split()
-                yield [found[1], *words]
+                yield [found[1], *words], whole
 
 
-def problem_of(words: list[str]) -> str | None:
-    """What is wrong with a call, or None."""
+def problem_of(words: list[str], *, whole: bool) -> str | None:
+    """What is wrong with a call, or None; a whole one has everything that its verb needs."""
     program, *rest = words
     if program == "make":
         targets = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -321,4 +321,7 @@ def problem_of(words: list[str]) -> str | None:
         command = found
     options = {opt for parameter in command.params for opt in parameter.opts} | {"--help"}
     bad = [word for word in rest if word.startswith("-") and word.split("=")[0] not in options]
+    if whole and "--help" not in rest:
+        needed = [one.opts[0] for one in command.params if one.required and one.opts[0][0] == "-"]
+        bad += [f"without {option}" for option in needed if option not in rest]
     return f"{' '.join(words)}: {', '.join(bad)}" if bad else None

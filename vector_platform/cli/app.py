@@ -18,10 +18,10 @@ from vector_platform import __version__
 from vector_platform.cli import config, init, lake, model, rejects, search
 from vector_platform.cli.exits import EPILOG, Exit, code_of
 from vector_platform.cli.indexes import index, migrate
-from vector_platform.cli.output import harmless, say, say_aside
+from vector_platform.cli.output import read_by, say, say_aside, say_ending, say_error
 from vector_platform.cli.quality import drift, golden, quarantine
 from vector_platform.cli.releases import release, requests
-from vector_platform.cli.running import drift_demo, pipeline, services
+from vector_platform.cli.running import drift_demo, pipeline, services, ui
 from vector_platform.faults import explained
 from vector_platform.settings import CONFIG_VARIABLE
 
@@ -31,13 +31,25 @@ STOPPED = (
 )
 
 
+# What is wrong with a command line. Typer brings the parser along, and gives this class no name.
+_WrongCommandLine: Any = typer.BadParameter.__mro__[1]
+
+
 class _Root(TyperGroup):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        read_by(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             say_aside(STOPPED)
+            say_ending(STOPPED, kind="Stopped", code=Exit.STOPPED)
             raise typer.Exit(Exit.STOPPED) from None
+        except _WrongCommandLine as error:
+            say_ending(error.format_message(), kind="WrongUsage", code=Exit.USAGE)
+            raise
 
 
 def _version(asked: bool) -> None:
@@ -65,6 +77,7 @@ app.add_typer(drift.app, name="drift")
 app.add_typer(golden.app, name="golden")
 init.register(app)
 pipeline.register(app)
+ui.register(app)
 drift_demo.register(app)
 search.register(app)
 rejects.register(app)
@@ -99,5 +112,5 @@ def main() -> None:
         named = explained(error)
         if named is None:
             raise
-        typer.secho(harmless(f"error: {named}"), fg=typer.colors.RED, err=True)
+        say_error(str(named), kind=type(named).__name__, code=code_of(named))
         sys.exit(code_of(named))

@@ -55,8 +55,14 @@ def check(
 
 
 @app.command()
-def show() -> None:
+def show(as_json: JsonFlag = False) -> None:
     """Print the settings as they are after defaults and overrides, without secrets."""
+    import yaml
+
     from vector_platform.wiring import load_settings
 
-    say_json(masked_values(load_settings().model_dump(mode="json", by_alias=True)))
+    shown = masked_values(load_settings().model_dump(mode="json", by_alias=True))
+    if as_json:
+        say_json(shown)
+        return
+    say(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).rstrip())

@@ -5,7 +5,11 @@ Belongs here: every code, what it means, and which error ends with which.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from typing import Any
+
+import typer
 
 from vector_platform.errors import RefusedByPolicy, VectorPlatformError
 
@@ -52,3 +56,16 @@ def code_of(error: VectorPlatformError) -> Exit:
     if isinstance(error, WrongUsage):
         return Exit.USAGE
     return Exit.REFUSED if isinstance(error, RefusedByPolicy) else Exit.FAILED
+
+
+def end_by_releases(asked: Iterable[Mapping[str, Any]]) -> None:
+    """End with what became of requests for a release, worst first; return when all is done.
+
+    Args:
+        asked: Facts of each part, as `Reconciled.facts` gives them.
+    """
+    parts = list(asked)
+    if any(part["refused"] for part in parts):
+        raise typer.Exit(Exit.REFUSED)
+    if any(part["waits"] for part in parts):
+        raise typer.Exit(Exit.WAITS)

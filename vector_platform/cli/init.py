@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vector_platform.cli.output import say
+from vector_platform.cli.output import JsonFlag, say, say_json
 from vector_platform.templates.writing import Template
 
 
@@ -28,6 +28,7 @@ def init(
             "by a Python class."
         ),
     ] = Template.DOCS,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write a small deployment with a sample source: settings, definitions, a test, a workflow.
 
@@ -40,13 +41,27 @@ def init(
     texts = template_files(
         template, today=datetime.now(UTC).date(), version=version("vector-platform")
     )
-    for path in write_files(folder, texts):
+    written = write_files(folder, texts)
+    then = (
+        f"cd {folder}",
+        "vector-platform run",
+        f'vector-platform search "{QUESTIONS[template]}"',
+    )
+    if as_json:
+        say_json(
+            {
+                "folder": str(folder),
+                "template": template.value,
+                "files": [str(path) for path in written],
+                "then": then,
+            }
+        )
+        return
+    for path in written:
         say(f"  {path}")
     say(f"a deployment is in {folder}; then:")
-    say(f"  cd {folder}")
-    say("  vector-platform services up")
-    say("  vector-platform run")
-    say(f'  vector-platform search "{QUESTIONS[template]}"')
+    for command in then:
+        say(f"  {command}")
 
 
 # A question that the sample data of a template answers.

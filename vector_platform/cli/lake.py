@@ -53,9 +53,13 @@ def status(as_json: JsonFlag = False) -> None:
 
 @app.command()
 @launches("optimize_lake")
-def optimize() -> None:
+def optimize(as_json: JsonFlag = False) -> None:
     """Compact small files of every table."""
-    for name, files in launch(open_runs()).output.items():
+    compacted = launch(open_runs()).output
+    if as_json:
+        say_json({"files_compacted": compacted})
+        return
+    for name, files in compacted.items():
         say(f"{name}: {files} small file(s) compacted")
 
 
@@ -63,12 +67,17 @@ def optimize() -> None:
 @launches("vacuum_lake")
 def vacuum(
     retention_hours: Annotated[int, typer.Option(help="Keep what is younger.")] = 168,
+    as_json: JsonFlag = False,
 ) -> None:
     """Delete files nobody needs; snapshots that an index is built from stay readable."""
     from vector_platform.orchestration.lake.jobs import VacuumConfig
 
     config = VacuumConfig(retention_hours=retention_hours)
-    for name, files in launch(open_runs(), config).output.items():
+    deleted = launch(open_runs(), config).output
+    if as_json:
+        say_json({"files_deleted": deleted})
+        return
+    for name, files in deleted.items():
         say(f"{name}: {files} file(s) deleted")
 
 

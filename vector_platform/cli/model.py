@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
 
 from vector_platform.cli.choices import chosen_models
+from vector_platform.cli.exits import end_by_releases
 from vector_platform.cli.launching import launch, launches, open_runs
-from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+from vector_platform.cli.output import JsonFlag, Reason, say, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="See, make and retire model versions.")
 
@@ -81,22 +81,23 @@ def align(
         return
     say(f"{made['model_version']}: {made['aligned']} vectors aligned")
     say(runs.platform.settings.models[made["model_version"]].description)
-    say(f"release it: vector-platform release promote {made['model_version']}")
+    say(f"release it: vector-platform release promote {made['model_version']} --reason WHY")
 
 
 @app.command()
 @launches("retrain")
 def retrain(
+    reason: Reason,
     model: Annotated[
         str | None, typer.Argument(help="Model version to improve; default: the live one.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Recorded with the run.")] = "asked for by hand",
     as_json: JsonFlag = False,
 ) -> None:
     """Train a new model version from golden queries and feedback.
 
     It must be better than its base on every gated metric, on queries whose documents were held
-    out; else it is refused. The winner is embedded, indexed and proven, and its release asked for.
+    out; else it is refused. The winner is embedded, indexed and proven, and its release asked for;
+    exit 5 when that waits for somebody, 4 when a gate refuses it.
     """
     from vector_platform.orchestration.remediation.retraining import RetrainConfig
 
@@ -105,25 +106,30 @@ def retrain(
     config = RetrainConfig(
         model_version=chosen_models(settings, model)[0] if model else "",
         reason=reason,
-        actor=getpass.getuser(),
     )
     made = launch(runs, config).output
     if as_json:
         say_json(made)
-        return
-    name = made["model_version"]
-    say(f"{name}: {runs.platform.settings.models[name].description}")
-    for backend, where in made["releases"].items():
-        say(f"{backend}: {where}")
+    else:
+        name = made["model_version"]
+        say(f"{name}: {runs.platform.settings.models[name].description}")
+        for backend, told in made["releases"].items():
+            say(f"{backend}: {told['summary']}")
+    end_by_releases(made["releases"].values())
 
 
 @app.command()
 @launches("retire_model")
 def retire(
     model: Annotated[str, typer.Argument(help="A model version that the platform made.")],
+    reason: Reason,
+    as_json: JsonFlag = False,
 ) -> None:
     """Stop embedding and indexing a model version that the platform made itself."""
     from vector_platform.orchestration.models.jobs import RetireConfig
 
-    launch(open_runs(), RetireConfig(model_version=model))
+    retired = launch(open_runs(), RetireConfig(model_version=model, reason=reason)).output
+    if as_json:
+        say_json(retired)
+        return
     say(f"{model} is retired; its vectors stay in the lake")

@@ -1,19 +1,38 @@
 """How verbs speak: tables for people, JSON for machines, errors on standard error.
 
-Belongs here: printing only.
+Belongs here: printing, and the options that verbs share.
+
+With `--json` standard output is one JSON document, however the verb ends; what goes on meanwhile
+is on standard error. A verb that fails before it has anything to tell says there why, in the
+shape of `say_ending`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+def _in_words(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("say why in words: it is kept with the decision")
+    return reason
+
+
+JSON = "--json"
+JsonFlag = Annotated[
+    bool,
+    typer.Option(JSON, help="Print one JSON document; what goes on is said on standard error."),
+]
+Reason = Annotated[
+    str, typer.Option("--reason", callback=_in_words, help="Why; kept with the decision for good.")
+]
 BackendOption = Annotated[str, typer.Option("--backend", help="A backend in use, or all.")]
 OverrideFreeze = Annotated[
     str, typer.Option("--override-freeze", help="Reason to release during a freeze; it is kept.")
@@ -36,9 +55,38 @@ def say_aside(line: str) -> None:
     typer.echo(harmless(line), err=True)
 
 
-def say_json(value: Any) -> None:
-    """Print a value as JSON."""
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+def say_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print the one JSON document of a verb; without an indent, on one line."""
+    typer.echo(json.dumps(value, indent=indent, default=str, ensure_ascii=False))
+    _reader.set("told")
+
+
+def progress(as_json: bool) -> Callable[[str], None]:
+    """What says what goes on in a verb that takes its time: people read it in the output."""
+    return say_aside if as_json else say
+
+
+def read_by(arguments: Sequence[str]) -> None:
+    """Take from the arguments of a command who reads its output, so that errors speak to them."""
+    _reader.set("machine" if JSON in arguments else "person")
+
+
+def say_error(message: str, *, kind: str, code: int) -> None:
+    """Say on standard error why a verb fails, and to a machine in its document."""
+    typer.secho(harmless(f"error: {message}"), fg=typer.colors.RED, err=True)
+    say_ending(message, kind=kind, code=code)
+
+
+def say_ending(message: str, *, kind: str, code: int) -> None:
+    """Print the document of a verb that ends without one, when a machine reads it.
+
+    Args:
+        message: What is wrong, and the way out.
+        kind: Class of the error, which scripts may go by.
+        code: The exit code.
+    """
+    if _reader.get() == "machine":
+        say_json({"error": {"kind": kind, "code": int(code), "message": message}})
 
 
 def say_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -95,6 +143,8 @@ def _is_name(cell: str) -> bool:
     return " " not in cell and len(cell) <= _LONGEST_NAME
 
 
+# Who reads the output of this command: a person, a machine, or one that has its document.
+_reader: ContextVar[str] = ContextVar("reader", default="person")
 # Control characters but tab and line feed, what turns the direction of a line, and halves of
 # characters, which no stream takes.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

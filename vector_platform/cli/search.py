@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vector_platform.cli.choices import chosen_backends, chosen_filter
+from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_filter
 from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json, say_table
+
+if TYPE_CHECKING:
+    from vector_platform.indexes.filtering.conditions import Condition
+    from vector_platform.serving.search import SearchResult
+    from vector_platform.wiring import Platform
 
 # Characters of a hit that are shown.
 _TITLE, _TEXT = 50, 90
@@ -43,20 +49,42 @@ def search(
     A filter compares attributes (eq, ne, in, nin, gt, gte, lt, lte, exists) and joins filters (and,
     or, not); docs/search.md says what each means.
     """
+    from vector_platform.serving.search import BadQuery
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
     condition = chosen_filter(platform.attribute_names, where)
     try:
-        results = [
-            platform.search_service.search(text, backend=name, tenant=tenant, k=k, where=condition)
+        results = answers(platform, text, backend=backend, tenant=tenant, k=k, where=condition)
+    except BadQuery as error:
+        raise BadChoice(str(error)) from error
+    if as_json:
+        say_json([result.as_json() for result in results])
+        return
+    say_answers(results)
+
+
+def answers(
+    platform: Platform,
+    text: str,
+    *,
+    backend: str = "all",
+    tenant: str | None = None,
+    k: int,
+    where: Condition | None = None,
+) -> list[SearchResult]:
+    """What the chosen backends answer; the platform is closed."""
+    try:
+        return [
+            platform.search_service.search(text, backend=name, tenant=tenant, k=k, where=where)
             for name in chosen_backends(platform.settings, backend)
         ]
     finally:
         platform.close()
-    if as_json:
-        say_json([result.as_json() for result in results])
-        return
+
+
+def say_answers(results: Sequence[SearchResult]) -> None:
+    """Print answers for people, and how many hits two backends have in common."""
     for result in results:
         if result.degraded:
             say(

@@ -86,5 +86,5 @@ def shown_lake(identity: str) -> str:
 WAYS_OUT: Final = (
     "Nothing has been changed. Give this index another name (indexes.name), or its backend another "
     "database or project; or, if it is to be this lake's from now on, look what that would change "
-    "with `vector-platform index adopt` and repeat it with --by NAME --reason WHY"
+    "with `vector-platform index adopt` and repeat it with --reason WHY"
 )

@@ -20,8 +20,8 @@ from vector_platform.lake.storage.conditions import Condition
 
 # request ... reopen are about a release request; release ... keep about a generation that readers
 # see; quarantine and replay about documents; recalibrate about the reference of drift; accept (and
-# reject, too) about a proposed golden query; adopt about an index that was another lake's; act and
-# suppress are a sensor's.
+# reject, too) about a proposed golden query; adopt about an index that was another lake's; retire
+# about a model version; act and suppress are a sensor's.
 What = Literal[
     "request",
     "approve",
@@ -39,6 +39,7 @@ What = Literal[
     "recalibrate",
     "accept",
     "adopt",
+    "retire",
     "act",
     "suppress",
 ]

@@ -25,7 +25,12 @@ from vector_platform.models.local_versions import keep_model, write_card
 from vector_platform.quality.exact import best_per_document
 from vector_platform.quality.retrieval.measures import GoldenSet, evaluate, golden_set
 from vector_platform.settings import Alignment
-from vector_platform.training.alignment_sample import AlignmentRefused, Sample, without
+from vector_platform.training.alignment_sample import (
+    AlignmentRefused,
+    Sample,
+    TooFewContents,
+    without,
+)
 
 # Golden queries whose answers are held out; with fewer, the new model itself is the judge.
 MIN_QUERIES = 50
@@ -210,13 +215,13 @@ def _paired(lake: Lake, old: str, new: str, part: pa.Table) -> tuple[list[str], 
     """Contents of a part with both models' vectors, in the order of their hashes: a random one.
 
     Raises:
-        AlignmentRefused: A content has no vector under one of them.
+        TooFewContents: A content has no vector under one of them.
     """
     wanted = part.column("content_hash").unique().to_pylist()
     (hashes, theirs), (theirs_too, ours) = (_stored(lake, model, part) for model in (old, new))
     for model, count in ((old, len(hashes)), (new, len(theirs_too))):
         if count != len(wanted):
-            raise AlignmentRefused(
+            raise TooFewContents(
                 f"{len(wanted)} contents were sampled, {count} have a vector under {model}: "
                 "run it again"
             )

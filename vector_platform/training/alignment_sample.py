@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vector_platform.errors import RefusedByPolicy
+from vector_platform.errors import RefusedByPolicy, TerminalError
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import Upgrades
 
@@ -20,6 +20,10 @@ ANSWERS_SHARE = 0.7
 
 class AlignmentRefused(RefusedByPolicy):
     """The aligned vectors would lose too much of the new model's quality; nothing is kept."""
+
+
+class TooFewContents(TerminalError):
+    """There is too little to fit a map on, or to judge it by."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ def choose_sample(lake: Lake, old: str, sizes: Upgrades) -> Sample:
     """Contents to embed with both models: random documents, and answers of golden queries.
 
     Raises:
-        AlignmentRefused: There are too few contents; embedding all of them is quicker.
+        TooFewContents: Embedding all of them is quicker.
     """
     version = lake.chunks.version()
     wanted = sizes.alignment_pairs + sizes.alignment_held_out
@@ -53,7 +57,7 @@ def choose_sample(lake: Lake, old: str, sizes: Upgrades) -> Sample:
     rest = without(without(others, "doc_id", distracting), "content_hash", held_out)
     fitted = rest.slice(0, sizes.alignment_pairs)
     if fitted.num_rows < 100 or held_out.num_rows < 50:
-        raise AlignmentRefused(
+        raise TooFewContents(
             f"{fitted.num_rows} contents to fit a map and {held_out.num_rows} to judge it are too "
             "few (100 and 50 are needed): embed the corpus with the new model, it is small"
         )

@@ -40,6 +40,7 @@ def make_alignment(
 
     Raises:
         AlignmentRefused: The held-out contents say no; nothing is kept but true vectors.
+        TooFewContents: There is too little to fit a map on, or to judge it by.
     """
     for model_version in (old, new):
         if shop.spec(model_version).bases:

@@ -7,16 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from vector_platform.cli import app as root
 from vector_platform.cli.choices import BadChoice, chosen_filter
-from vector_platform.cli.exits import Exit, code_of
+from vector_platform.cli.exits import Exit, code_of, end_by_releases
 from vector_platform.errors import VectorPlatformError
+from vector_platform.indexes.ownership.adoption import DifferencesNotAccepted
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.orchestration.launch import RunFailed, RunRefused
 from vector_platform.releases.requests.policy import MayNotDecide
 from vector_platform.serving.search import UnknownTenant
+from vector_platform.training.alignment_sample import AlignmentRefused, TooFewContents
 from vector_platform_tests.some import some
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +32,9 @@ ROOT = Path(__file__).parents[2]
         (UnknownTenant("x"), Exit.FAILED),
         (BadChoice("x"), Exit.USAGE),
         (MayNotDecide("x"), Exit.REFUSED),
+        (DifferencesNotAccepted("x"), Exit.REFUSED),
+        (AlignmentRefused("x"), Exit.REFUSED),
+        (TooFewContents("x"), Exit.FAILED),
         (RunRefused("x"), Exit.REFUSED),
     ],
     ids=lambda value: type(value).__name__,
@@ -60,6 +66,27 @@ def test_a_filter_that_means_nothing_is_a_wrong_command_line(text: str, says: st
         chosen_filter({"severity"}, text)
     assert code_of(told.value) is Exit.USAGE
     assert chosen_filter({"severity"}, None) is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "code"),
+    [
+        ([], None),
+        ([(False, False)], None),
+        ([(False, False), (True, False)], Exit.WAITS),
+        ([(True, False), (True, True)], Exit.REFUSED),
+    ],
+)
+def test_a_release_that_is_held_ends_by_whether_anybody_can_decide_it(
+    parts: list[tuple[bool, bool]], code: Exit | None
+) -> None:
+    asked = [{"waits": waits, "refused": refused} for waits, refused in parts]
+    if code is None:
+        end_by_releases(asked)
+        return
+    with pytest.raises(typer.Exit) as ended:
+        end_by_releases(asked)
+    assert ended.value.exit_code == code
 
 
 def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(

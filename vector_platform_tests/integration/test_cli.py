@@ -37,6 +37,8 @@ TOPICS = ["keys", "lamps", "chairs", "carpets", "windows", "stairs", "doors", "t
 
 ROWS = 27
 
+# Whoever decides says why.
+WHY = ("--reason", "a test")
 FROZEN = [{"name": "audit", "first_day": "2020-01-01"}]
 
 
@@ -104,7 +106,9 @@ def test_settings_are_checked_and_shown(home: Deployment) -> None:
     )
     checked = json.loads(ok(home.cli("config", "check", "--json")).out)
     assert checked["sources"] == ["items"]
-    assert json.loads(ok(home.cli("config", "show")).out)["indexes"]["name"] == "documents"
+    assert (
+        json.loads(ok(home.cli("config", "show", "--json")).out)["indexes"]["name"] == "documents"
+    )
     missing = failed(home.cli("--config", str(home.root / "no.yaml"), "config", "check"))
     assert "no such file" in missing
 
@@ -130,13 +134,17 @@ def test_nothing_is_live_before_the_first_run(home: Deployment) -> None:
     tables = json.loads(ok(home.cli("lake", "status", "--json")).out)["tables"]
     assert {(table["version"], table["rows"]) for table in tables} == {(None, 0)}
     assert "-1" not in ok(home.cli("lake", "status")).out
-    assert "no previous generation" in failed(home.cli("release", "rollback"))
+    assert "no previous generation" in failed(home.cli("release", "rollback", *WHY))
     assert json.loads(ok(home.cli("index", "status", "--json")).out) == []
 
 
 def test_a_run_brings_everything_up_to_date_and_says_what_it_did(home: Deployment) -> None:
     ok(home.cli("services", "down"))
     first = ok(home.cli("run", "--day", "2026-01-05")).out
+    again = json.loads(ok(home.cli("run", "--day", "2026-01-05", "--json")).out)
+    assert (again["changed"], again["failed_sources"]) == (False, {})
+    assert again["stages"][0]["name"] == "sources 2026-01-05" and again["stages"][0]["run_id"]
+    assert {stage["summary"] for stage in again["stages"][1:]} == {"up to date"}
     assert "milvus is up at http://" in first and "pinecone is up at http://" in first
     assert f"{ROWS} rows read, {ROWS} inserted" in first
     assert f"{ROWS} = {ROWS} landed + 0 unchanged + 0 rejected + 0 waiting" in first
@@ -189,8 +197,8 @@ def test_a_search_answers_from_both_backends_side_by_side(home: Deployment) -> N
     west = json.loads(ok(home.cli(*asked, "--tenant", "west", "--json")).out)
     assert {hit["tenant"] for result in west for hit in result["hits"]} == {"west"}
     assert "tenant 'nobody' has no rows" in failed(home.cli(*asked, "--tenant", "nobody"))
-    assert "the query is empty" in failed(home.cli("search", " "))
-    assert "between 1 and 1000" in failed(home.cli("search", "x", "-k", "0"))
+    assert "the query is empty" in failed(home.cli("search", " "), Exit.USAGE)
+    assert "between 1 and 1000" in failed(home.cli("search", "x", "-k", "0"), Exit.USAGE)
     unknown = home.cli("search", "x", "--backend", "oracle")
     assert "milvus, pinecone, all" in failed(unknown, Exit.USAGE)
 
@@ -307,13 +315,16 @@ def test_a_sync_with_nothing_to_do_writes_nothing(home: Deployment) -> None:
 
 def test_a_rebuilt_generation_is_released_and_can_be_rolled_back(home: Deployment) -> None:
     built = ok(home.cli("index", "rebuild", "--model", WORDS, "--reason", "a new index type"))
-    assert f"'milvus/{WORDS}': 'g0002', 'pinecone/{WORDS}': 'g0002'" in built.out
+    assert f"milvus/{WORDS}: g0002 is built and proven" in built.out
+    assert f"pinecone/{WORDS}: g0002 is built and proven" in built.out
     assert ok(home.cli("release", "status")).out.count("g0002 (live)") == 2
-    back = ok(home.cli("release", "rollback", "--backend", "milvus"))
+    back = ok(home.cli("release", "rollback", "--backend", "milvus", *WHY))
     assert "g0001 is now live" in back.out
-    again = json.loads(ok(home.cli("release", "rollback", "--backend", "milvus", "--json")).out)
+    again = json.loads(
+        ok(home.cli("release", "rollback", "--backend", "milvus", *WHY, "--json")).out
+    )
     assert [(one["generation"], one["moved"]) for one in again] == [("g0001", False)]
-    promoted = ok(home.cli("release", "promote", WORDS))
+    promoted = ok(home.cli("release", "promote", WORDS, *WHY))
     assert "g0002 is now live" in promoted.out
     assert "g0002 stays live" in promoted.out
     for backend in BACKENDS:
@@ -325,8 +336,8 @@ def test_a_release_is_asked_for_approved_and_recorded(home: Deployment) -> None:
     home.described["releases"] = {"approvers": [me, "somebody-else"], "freezes": FROZEN}
     home.save()
     try:
-        built = home.cli("index", "rebuild", "--model", WORDS, "--backend", "milvus")
-        assert ok(built).out
+        built = home.cli("index", "rebuild", "--model", WORDS, "--backend", "milvus", *WHY)
+        assert built.code == Exit.REFUSED and "freeze fails" in built.out
         (waiting,) = json.loads(ok(home.cli("release", "requests", "--json")).out)
         request = waiting["request_id"]
         assert (waiting["requester"], waiting["state"]) == (me, "approved")
@@ -340,16 +351,16 @@ def test_a_release_is_asked_for_approved_and_recorded(home: Deployment) -> None:
         assert page.startswith("<!doctype html>")
         assert ok(home.cli("release", "show", request, "--html")).out == page
         assert "## milvus documents" in ok(home.cli("release", "show", request)).out
-        alone = home.cli("release", "approve", request)
+        alone = home.cli("release", "approve", request, *WHY)
         assert "nobody approves their own" in failed(alone, Exit.REFUSED)
-        refused = home.cli("release", "approve", request, "--override-freeze", "it leaks")
+        refused = home.cli("release", "approve", request, *WHY, "--override-freeze", "it leaks")
         assert "may not set aside" in failed(refused, Exit.REFUSED)
         withdrawn = ok(home.cli("release", "reject", request, "--reason", "after the audit"))
         assert "is withdrawn: after the audit" in withdrawn.out
     finally:
         del home.described["releases"]
         home.save()
-    assert "g0003 is now live" in ok(home.cli("release", "promote", WORDS)).out
+    assert "g0003 is now live" in ok(home.cli("release", "promote", WORDS, *WHY)).out
     decided = json.loads(ok(home.cli("decisions", "--json", "-n", "0")).out)
     told = [one["what"] for one in decided if one["subject"] == request]
     assert told == ["request", "withdraw"]
@@ -420,9 +431,9 @@ def test_the_live_model_is_built_on_another_backend_and_compared(home: Deploymen
     moving = ("migrate", "--from", "milvus", "--to", "pinecone", "-k", "3")
     told = ok(home.cli(*moving)).out
     assert f": {ROWS} rows from the lake" in told and "equal to chunks@" in told
-    assert "no pointer has moved (--release asks for it)" in told
+    assert "no pointer has moved (--release --reason WHY asks for it)" in told
     report = json.loads(ok(home.cli(*moving, "--json")).out)
-    assert (report["shadow"]["overlap"], report["request"]) == (1.0, None)
+    assert (report["shadow"]["overlap"], report["release"]) == (1.0, None)
     assert "name the same backend" in failed(
         home.cli("migrate", "--from", "milvus", "--to", "milvus"), Exit.USAGE
     )
@@ -434,15 +445,20 @@ def test_verbs_say_why_there_is_nothing_to_decide_or_to_make_here(home: Deployme
     assert WORDS in ok(home.cli("model", "list")).out
     assert json.loads(ok(home.cli("golden", "proposals", "--json")).out) == []
     assert json.loads(ok(home.cli("golden", "health", "--json")).out) == {"queries": 0, "ill": []}
-    assert "without golden_queries" in failed(home.cli("golden", "accept", "p-none"))
-    assert "p-none" in failed(home.cli("golden", "reject", "p-none"))
-    assert "set retired: true in platform.yaml" in failed(home.cli("model", "retire", WORDS))
+    assert "without golden_queries" in failed(home.cli("golden", "accept", "p-none", *WHY))
+    assert "p-none" in failed(home.cli("golden", "reject", "p-none", *WHY))
+    assert "set retired: true in platform.yaml" in failed(home.cli("model", "retire", WORDS, *WHY))
     aligned = home.cli("model", "align", "--from", WORDS, "--to", WORDS)
-    assert "are too few" in failed(aligned, Exit.REFUSED)
-    failed(home.cli("model", "retrain"))
+    assert home.cli("release", "promote", WORDS).code == Exit.USAGE, "nobody says why"
+    assert "are too few" in failed(aligned)
+    failed(home.cli("model", "retrain", *WHY))
     failed(home.cli("drift", "accept", WORDS, "--reason", "as it is"))
-    assert "'other' is not one of" in failed(home.cli("release", "request", "other"), Exit.USAGE)
-    assert "stays live" in ok(home.cli("release", "request", WORDS, "--backend", "milvus")).out
+    assert "'other' is not one of" in failed(
+        home.cli("release", "request", "other", *WHY), Exit.USAGE
+    )
+    assert (
+        "stays live" in ok(home.cli("release", "request", WORDS, "--backend", "milvus", *WHY)).out
+    )
 
 
 def test_a_server_that_died_is_said_to_have_died(home: Deployment) -> None:
@@ -486,9 +502,9 @@ def test_an_index_that_another_hand_wrote_is_adopted_by_a_named_person(home: Dep
     )
     assert milvus["whose"].startswith("was last written towards hand")
     shown = ok(home.cli("index", "adopt", "--backend", "milvus")).out
-    assert "0 missing, 0 stale, 0 orphaned" in shown and "--by NAME --reason WHY" in shown
+    assert "0 missing, 0 stale, 0 orphaned" in shown and "--reason WHY" in shown
     adopting = ("index", "adopt", "--backend", "milvus", "--by", "Ada L.")
-    assert home.cli(*adopting).code == 2
+    assert home.cli(*adopting).code == Exit.USAGE
     assert "the next sync compares all" in ok(home.cli(*adopting, "--reason", "a drill")).out
     decided = json.loads(ok(home.cli("decisions", "--what", "adopt", "--json")).out)
     assert [(d["actor"], d["subject"], d["why"]) for d in decided] == [

@@ -187,7 +187,12 @@ def test_a_person_accepts_what_is_new_and_decides_what_is_asked_of_it(home: Depl
     assert found[0]["text"] in home.cli("golden", "proposals").out
     one, two, *_ = [each["proposal_id"] for each in found]
     assert "1 accepted" in home.cli("golden", "accept", one, "--reason", "asked daily").out
-    assert json.loads(home.cli("golden", "reject", two, "--json").out)["rejected"] == 1
+    assert (
+        json.loads(home.cli("golden", "reject", two, "--reason", "a test", "--json").out)[
+            "rejected"
+        ]
+        == 1
+    )
     # The next evaluation asks it, and finds the document that it was made from.
     stages = home.converge(DAYS[2])
     assert [name for name, stage in stages.items() if stage.changed] == [f"{RETRIEVAL} {WORDS}"]

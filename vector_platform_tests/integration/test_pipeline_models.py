@@ -146,7 +146,7 @@ def test_a_second_model_embeds_only_its_own_partition_and_is_promoted_by_approva
     assert_readers_see(home, SHORT, len(TOPICS))
     for request in json.loads(home.cli("release", "requests", "--json").out):
         assert f"{LONG} is better" in request["reason"]
-        approved = home.cli("release", "approve", request["request_id"])
+        approved = home.cli("release", "approve", request["request_id"], "--reason", "a test")
         assert approved.code == 0, approved.err
     assert_readers_see(home, LONG, len(TOPICS))
     assert not any(stage.changed for stage in some(home.converge(DAYS[0]).values()))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vector_platform.cli.choices import chosen_backends
+from vector_platform.cli.choices import BadChoice, chosen_backends
 from vector_platform.cli.launching import launch, launches, open_runs
-from vector_platform.cli.output import BackendOption, say
+from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json
 
 if TYPE_CHECKING:
     from vector_platform.settings import BackendName
@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 @launches("adopt_index")
 def adopt(
     backend: BackendOption = "all",
-    by: Annotated[str, typer.Option(help="Who decides it; recorded. Without it, only say.")] = "",
-    reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
+    reason: Annotated[
+        str, typer.Option(help="Why it is taken over; kept for good. Without it, only compare.")
+    ] = "",
+    by: Annotated[
+        str, typer.Option(help="Who decides it; default: the user that the deployment names.")
+    ] = "",
     accept_differences: Annotated[
         int, typer.Option(help="Let so many rows differ from this lake.")
     ] = 0,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Compare an index that is not this lake's with it; with --by and --reason, take it over."""
+    """Compare an index that is not this lake's with it; with --reason, take it over."""
     from vector_platform.orchestration.indexes.adoption_jobs import AdoptConfig
 
-    if by and not reason:
-        raise typer.BadParameter("--by needs --reason, which is recorded beside it")
+    if by and not reason.strip():
+        raise BadChoice("--by needs --reason, which is kept beside it")
     runs = open_runs()
     config = AdoptConfig(
         backends=list(chosen_backends(runs.platform.settings, backend)),
@@ -39,13 +44,17 @@ def adopt(
         reason=reason,
         accept_differences=accept_differences,
     )
-    for name, found in launch(runs, config).output.items():
+    compared = launch(runs, config).output
+    if as_json:
+        say_json(compared)
+        return
+    for name, found in compared.items():
         for told in found["differs"]:
             say(told)
         if not found["differs"]:
             say(f"{name}: everything of {found['index']} is this lake's")
-        elif not by:
-            say("  To take it over: --by NAME --reason WHY")
+        elif not found["adopted"]:
+            say("  To take it over: --reason WHY")
         for generation in found["adopted"]:
             say(f"{name} {generation}: this lake's; the next sync compares all of it")
 

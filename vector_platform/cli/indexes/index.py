@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated, Any
 
 import typer
 
 from vector_platform.cli.choices import chosen_backends, chosen_models
-from vector_platform.cli.exits import Exit
+from vector_platform.cli.exits import Exit, end_by_releases
 from vector_platform.cli.indexes.adopt import adopt, whose
 from vector_platform.cli.indexes.plan import plan
 from vector_platform.cli.launching import ASSETS, launch, launches, open_runs
 from vector_platform.cli.output import (
+    AllowShrink,
     BackendOption,
     JsonFlag,
     ModelOption,
+    Reason,
+    progress,
     say,
     say_json,
     say_table,
@@ -176,7 +178,10 @@ def verify(
 @app.command()
 @launches("repair_*")
 def repair(
-    backend: BackendOption = "all", model: ModelOption = None, allow_delete: AllowDelete = 0
+    backend: BackendOption = "all",
+    model: ModelOption = None,
+    allow_delete: AllowDelete = 0,
+    as_json: JsonFlag = False,
 ) -> None:
     """Rewrite exactly what differs from the lake, then verify again.
 
@@ -192,6 +197,7 @@ def repair(
         allow_delete=allow_delete,
     )
     failed = []
+    repaired: list[dict[str, Any]] = []
     for name in chosen_backends(settings, backend):
         try:
             done = launch(runs, config, f"repair_{name}").output
@@ -202,22 +208,27 @@ def repair(
             for facts in reports:
                 written = f"{facts['rows_upserted']} rewritten, {facts['rows_deleted']} deleted"
                 where = f"{name} {model_version} {facts['generation']}"
-                say(f"{where}: {written}, equal to {facts['snapshot']}")
+                progress(as_json)(f"{where}: {written}, equal to {facts['snapshot']}")
+                repaired.append({"backend": name, **facts})
     if failed:
         raise RunFailed("\n".join(failed))
+    if as_json:
+        say_json(repaired)
 
 
 @app.command()
 @launches("reindex")
 def rebuild(
     model: Annotated[str, typer.Option("--model", help="Model version to rebuild.")],
+    reason: Reason,
     backend: BackendOption = "all",
-    reason: Annotated[str, typer.Option(help="Recorded with the release.")] = "asked for by hand",
-    allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Let a release take many rows from readers.")
-    ] = False,
+    allow_shrink: AllowShrink = False,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Build a new generation from the lake and release it where its model is live."""
+    """Build a new generation from the lake and release it where its model is live.
+
+    Exit 5 when the release waits for somebody, 4 when a gate refuses it.
+    """
     from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
 
     runs = open_runs()
@@ -229,8 +240,15 @@ def rebuild(
     config = ReindexConfig(
         targets=[target],
         reason=reason,
-        actor=getpass.getuser(),
         allow_shrink=allow_shrink,
     )
     outcome = launch(runs, config)
-    say(f"run {outcome.run_id} built {outcome.output}")
+    asked = [one["release"] for one in outcome.output.values() if one["release"]]
+    if as_json:
+        say_json({"run_id": outcome.run_id, "built": outcome.output})
+    else:
+        for where, built in outcome.output.items():
+            say(f"{where}: {built['generation']} is built and proven (run {outcome.run_id})")
+        for told in asked:
+            say(told["summary"])
+    end_by_releases(asked)

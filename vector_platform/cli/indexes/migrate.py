@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated, Any
 
 import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends
+from vector_platform.cli.exits import end_by_releases
 from vector_platform.cli.launching import launch, launches, open_runs
-from vector_platform.cli.output import JsonFlag, OverrideFreeze, say, say_json, say_table
+from vector_platform.cli.output import (
+    JsonFlag,
+    OverrideFreeze,
+    say,
+    say_json,
+    say_table,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -25,19 +31,22 @@ def migrate(
     release: Annotated[
         bool, typer.Option("--release", help="Ask for the new backend's release afterwards.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Recorded with the release.")] = "migration",
+    reason: Annotated[str, typer.Option(help="Why it is released; kept for good.")] = "",
     override_freeze: OverrideFreeze = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Build the live model's index on another backend, from the lake alone, and compare both.
 
     Golden queries go to both sides, or stored vectors where there are none; overlap, rank
-    correlation and latency are reported. Without --release no pointer moves.
+    correlation and latency are reported. Without --release no pointer moves; with
+    it, exit 5 when the release waits for somebody, 4 when a gate refuses it.
     """
     from vector_platform.orchestration.releases.migration_jobs import MigrateConfig
 
     if source == to:
         raise BadChoice("--from and --to name the same backend")
+    if release and not reason.strip():
+        raise BadChoice("--release needs --reason, which is kept with the decision")
     runs = open_runs()
     settings = runs.platform.settings
     config = MigrateConfig(
@@ -45,21 +54,22 @@ def migrate(
         target=chosen_backends(settings, to)[0],
         k=k,
         release=release,
-        actor=getpass.getuser(),
-        reason=reason,
+        reason=reason if release else "a comparison",
         override_freeze=override_freeze,
     )
     report = launch(runs, config).output
+    asked = report["release"]
     if as_json:
         say_json(report)
-        return
-    _say_report(report)
-    if not release:
-        say("no pointer has moved (--release asks for it)")
-    elif report["request"] is None or report["released"]:
-        say(f"{to} is now live")
     else:
-        say(report["request"])
+        _say_report(report)
+        if not release:
+            say("no pointer has moved (--release --reason WHY asks for it)")
+        elif asked is None or asked["moved"]:
+            say(f"{to} is now live")
+        else:
+            say(asked["summary"])
+    end_by_releases([asked] if asked else [])
 
 
 def _say_report(report: dict[str, Any]) -> None:

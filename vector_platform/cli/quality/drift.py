@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from vector_platform.cli.choices import chosen_models
 from vector_platform.cli.launching import launch, launches, open_runs
-from vector_platform.cli.output import JsonFlag, say, say_json
+from vector_platform.cli.output import JsonFlag, Reason, say, say_json
 
 app = typer.Typer(no_args_is_help=True, help="Say what counts as normal.")
 
@@ -19,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Say what counts as normal.")
 @launches("recalibrate_reference")
 def accept(
     model: Annotated[str, typer.Argument(help="Model version whose stream has moved.")],
-    reason: Annotated[str, typer.Option(help="Why; kept for good.")],
+    reason: Reason,
     first: Annotated[
         datetime | None,
         typer.Option(
@@ -47,7 +46,6 @@ def accept(
         first_day=first.date().isoformat() if first else "",
         last_day=last.date().isoformat() if last else "",
         reason=reason,
-        actor=getpass.getuser(),
     )
     accepted = launch(runs, config).output[model_version]
     if as_json:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from vector_platform.cli.launching import launch, launches, open_runs
-from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+from vector_platform.cli.output import JsonFlag, Reason, say, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Golden queries: their health, and proposed ones.")
 
 Ids = Annotated[list[str], typer.Argument(help="From `golden proposals`.")]
-Reason = Annotated[str, typer.Option(help="Recorded with the decision.")]
 
 
 @app.command()
@@ -74,26 +73,24 @@ def health(as_json: JsonFlag = False) -> None:
 
 @app.command()
 @launches("decide_golden_queries")
-def accept(
-    proposal_ids: Ids, reason: Reason = "asked for by hand", as_json: JsonFlag = False
-) -> None:
+def accept(proposal_ids: Ids, reason: Reason, as_json: JsonFlag = False) -> None:
     """Make proposals golden queries. What asks with golden queries asks with them from then on."""
-    _decide({"accept": proposal_ids}, reason, as_json=as_json)
+    _decide(as_json, reason, accept=proposal_ids)
 
 
 @app.command()
 @launches("decide_golden_queries")
-def reject(
-    proposal_ids: Ids, reason: Reason = "asked for by hand", as_json: JsonFlag = False
-) -> None:
+def reject(proposal_ids: Ids, reason: Reason, as_json: JsonFlag = False) -> None:
     """Refuse proposals, or take back accepted ones. Their documents are not proposed again."""
-    _decide({"reject": proposal_ids}, reason, as_json=as_json)
+    _decide(as_json, reason, reject=proposal_ids)
 
 
-def _decide(decided: dict[str, list[str]], reason: str, *, as_json: bool) -> None:
+def _decide(
+    as_json: bool, reason: str, *, accept: Sequence[str] = (), reject: Sequence[str] = ()
+) -> None:
     from vector_platform.orchestration.quality.golden_jobs import GoldenConfig
 
-    config = GoldenConfig(**decided, reason=reason, actor=getpass.getuser())
+    config = GoldenConfig(accept=list(accept), reject=list(reject), reason=reason)
     done = launch(open_runs(), config).output
     if as_json:
         say_json(done)

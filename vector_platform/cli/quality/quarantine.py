@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from vector_platform.cli.launching import launch, launches, open_runs
-from vector_platform.cli.output import JsonFlag, say, say_json, say_table
+from vector_platform.cli.output import JsonFlag, Reason, say, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Keep bad documents from readers until mended.")
 
-Why = Annotated[str, typer.Option("--reason", help="Why; kept for good.")]
 FOLLOW = "Indexes follow with the next `vector-platform run`, or by themselves where the daemon is."
 
 
@@ -48,7 +46,7 @@ def list_(
 @app.command()
 @launches("quarantine_slice")
 def add(
-    reason: Why,
+    reason: Reason,
     source: Annotated[str, typer.Option(help="Documents of this source.")] = "",
     tenant: Annotated[str, typer.Option(help="Documents of this tenant.")] = "",
     since: Annotated[
@@ -68,7 +66,6 @@ def add(
     config = QuarantineConfig(
         slices=[SliceConfig(source=source, tenant=tenant, since=day)],
         reason=reason,
-        actor=getpass.getuser(),
     )
     (held,) = launch(open_runs(), config).output
     if as_json:
@@ -81,7 +78,7 @@ def add(
 @launches("replay_slice")
 def replay(
     quarantine_ids: Annotated[list[str], typer.Argument(help="From `quarantine list`.")],
-    reason: Why,
+    reason: Reason,
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Also when none of the documents has changed.")
     ] = False,
@@ -94,9 +91,7 @@ def replay(
     """
     from vector_platform.orchestration.corpus.quarantine_jobs import ReplayConfig
 
-    config = ReplayConfig(
-        quarantines=quarantine_ids, reason=reason, actor=getpass.getuser(), as_is=as_is
-    )
+    config = ReplayConfig(quarantines=quarantine_ids, reason=reason, as_is=as_is)
     done = launch(open_runs(), config).output
     if as_json:
         say_json(done)

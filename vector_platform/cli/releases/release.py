@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_models
-from vector_platform.cli.exits import Exit
+from vector_platform.cli.exits import end_by_releases
 from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import (
     AllowShrink,
     BackendOption,
     JsonFlag,
     OverrideFreeze,
+    Reason,
     say,
     say_json,
     say_table,
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from vector_platform.wiring import Platform
 
 app = typer.Typer(no_args_is_help=True, help="See and move the live pointer.")
-
-Reason = Annotated[str, typer.Option(help="Recorded with the release.")]
 
 
 @app.command()
@@ -95,16 +93,16 @@ def _mirrored(platform: Platform, backend: BackendName) -> Mirrored:
 @app.command()
 @launches("promote")
 def promote(
+    reason: Reason,
     model: Annotated[
         str | None, typer.Argument(help="Model version; default: the best by its evaluations.")
     ] = None,
     backend: BackendOption = "all",
-    reason: Reason = "asked for by hand",
     override_freeze: OverrideFreeze = "",
     allow_shrink: AllowShrink = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask for a model version to go live; exit 5 when it waits.
+    """Ask for a model version to go live; exit 5 when it waits for somebody, 4 when a gate refuses.
 
     What the policy lets through is live afterwards. Where no approvers are named, a gate that
     cannot tell is yours to decide, and asking says yes. Over several backends it is one request;
@@ -118,7 +116,6 @@ def promote(
         model_version=chosen_models(settings, model)[0] if model else "",
         backends=list(chosen_backends(settings, backend)),
         reason=reason,
-        actor=getpass.getuser(),
         override_freeze=override_freeze,
         allow_shrink=allow_shrink,
     )
@@ -128,13 +125,13 @@ def promote(
     else:
         for moved in outcomes.values():
             say(moved["summary"])
-    if any(moved["waits"] for moved in outcomes.values()):
-        raise typer.Exit(Exit.WAITS)
+    end_by_releases(outcomes.values())
 
 
 @app.command()
 @launches("roll_back")
 def rollback(
+    reason: Reason,
     backend: BackendOption = "all",
     to: Annotated[
         str,
@@ -143,7 +140,6 @@ def rollback(
     before: Annotated[
         str, typer.Option(help="Request, like r-3f9a02c1: the generation before what it released.")
     ] = "",
-    reason: Reason = "asked for by hand",
     allow_shrink: AllowShrink = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -158,7 +154,6 @@ def rollback(
         raise BadChoice("--to and --before both name where to go: give one")
     runs = open_runs()
     config = RollbackConfig(
-        actor=getpass.getuser(),
         reason=reason,
         backends=list(chosen_backends(runs.platform.settings, backend)),
         to=to,

@@ -5,19 +5,20 @@ Belongs here: the verbs of the release service, and the record of what was decid
 
 from __future__ import annotations
 
-import getpass
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_models
-from vector_platform.cli.exits import Exit
+from vector_platform.cli.exits import end_by_releases
 from vector_platform.cli.launching import launch, launches, open_runs
 from vector_platform.cli.output import (
     AllowShrink,
     BackendOption,
     JsonFlag,
     OverrideFreeze,
+    Reason,
     say,
     say_json,
     say_table,
@@ -31,7 +32,6 @@ RequestId = Annotated[
     str,
     typer.Argument(help="Id of a request, from `release requests`, or of one part: r-ID/BACKEND."),
 ]
-Why = Annotated[str, typer.Option("--reason", help="Why; kept for good.")]
 
 
 def register(root: typer.Typer, release: typer.Typer) -> None:
@@ -138,12 +138,16 @@ def _show_part(platform: Platform, part: ReleaseRequest, *, as_html: bool) -> No
 @launches("promote")
 def request(
     model: Annotated[str, typer.Argument(help="Model version whose newest generation to release.")],
+    reason: Reason,
     backend: BackendOption = "all",
-    reason: Why = "asked for by hand",
     override_freeze: OverrideFreeze = "",
     allow_shrink: AllowShrink = False,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Ask for a release; what the policy lets through is live afterwards."""
+    """Ask for a release; what the policy lets through is live afterwards.
+
+    Exit 5 when it waits for somebody, 4 when a gate refuses it.
+    """
     from vector_platform.orchestration.releases.jobs import PromoteConfig
 
     runs = open_runs()
@@ -152,50 +156,58 @@ def request(
         model_version=chosen_models(settings, model)[0],
         backends=list(chosen_backends(settings, backend)),
         reason=reason,
-        actor=getpass.getuser(),
         accept_undecided=False,
         override_freeze=override_freeze,
         allow_shrink=allow_shrink,
     )
-    for name, outcome in launch(runs, config).output.items():
-        say(f"{name}: {outcome['summary']}")
+    outcomes = launch(runs, config).output
+    if as_json:
+        say_json(outcomes)
+    else:
+        for name, outcome in outcomes.items():
+            say(f"{name}: {outcome['summary']}")
+    end_by_releases(outcomes.values())
 
 
 @launches("approve_release")
 def approve(
     request_id: RequestId,
-    reason: Why = "approved by hand",
+    reason: Reason,
     override_freeze: OverrideFreeze = "",
     allow_shrink: AllowShrink = False,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Approve a request; it is released when nothing else is in its way. Exit 5 while it waits."""
-    if any(told["waits"] for told in _decide(request_id, reason, override_freeze, allow_shrink)):
-        raise typer.Exit(Exit.WAITS)
+    """Approve a request; it is released when nothing else is in its way.
 
-
-@launches("reject_release")
-def reject(request_id: RequestId, reason: Why) -> None:
-    """Reject a request, or withdraw your own."""
-    _decide(request_id, reason)
-
-
-def _decide(
-    request_id: str, reason: str, override_freeze: str = "", allow_shrink: bool = False
-) -> list[dict[str, Any]]:
-    """Launch the verb's job; says and returns what became of the parts."""
-    from vector_platform.orchestration.releases.jobs import DecisionConfig
-
-    config = DecisionConfig(
+    Exit 5 while it waits for somebody else, 4 while a gate refuses it.
+    """
+    parts = _decide(
+        as_json,
         request_id=request_id,
-        actor=getpass.getuser(),
         reason=reason,
         override_freeze=override_freeze,
         allow_shrink=allow_shrink,
     )
-    parts = list(launch(open_runs(), config).output.values())
-    for told in parts:
-        say(told["summary"])
-    return parts
+    end_by_releases(parts)
+
+
+@launches("reject_release")
+def reject(request_id: RequestId, reason: Reason, as_json: JsonFlag = False) -> None:
+    """Reject a request, or withdraw your own."""
+    _decide(as_json, request_id=request_id, reason=reason)
+
+
+def _decide(as_json: bool, **decision: Any) -> Collection[dict[str, Any]]:
+    """Launch the verb's job; says and returns what became of the parts."""
+    from vector_platform.orchestration.releases.jobs import DecisionConfig
+
+    parts: dict[str, dict[str, Any]] = launch(open_runs(), DecisionConfig(**decision)).output
+    if as_json:
+        say_json(parts)
+    else:
+        for told in parts.values():
+            say(told["summary"])
+    return parts.values()
 
 
 def decisions(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vector_platform.cli.output import say
+from vector_platform.cli.output import JsonFlag, progress, say_json
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +28,7 @@ def demo_drift(
     keep: Annotated[
         bool, typer.Option(help="Leave the servers running, to look at the deployments.")
     ] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Let drift happen to deployments of their own, and follow what the daemon does about it.
 
@@ -38,11 +39,19 @@ def demo_drift(
 
     # As Ctrl+C does: whatever was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    started = time.monotonic()
-    for number in [story] if story else sorted(STORIES):
-        place = folder / f"story-{number}"
+    started, say = time.monotonic(), progress(as_json)
+    played = {number: folder / f"story-{number}" for number in ([story] if story else STORIES)}
+    for number, place in sorted(played.items()):
         play(number, place, say, keep=keep)
         if keep:
             say(f"look at it: VECTOR_PLATFORM_CONFIG={place}/platform.yaml vector-platform ui")
-        say()
-    say(f"played to the end in {time.monotonic() - started:.0f} s")
+        say("")
+    seconds = time.monotonic() - started
+    if as_json:
+        stories = [
+            {"story": number, "title": STORIES[number].title, "folder": str(place)}
+            for number, place in sorted(played.items())
+        ]
+        say_json({"stories": stories, "seconds": round(seconds, 1)})
+        return
+    say(f"played to the end in {seconds:.0f} s")

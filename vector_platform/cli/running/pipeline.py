@@ -1,30 +1,25 @@
-"""`vector-platform run`, `demo` and `ui`: the whole pipeline, and looking at it."""
+"""`vector-platform run`, `backfill` and `demo`: the whole pipeline."""
 
 from __future__ import annotations
 
-import getpass
-import os
-import sys
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-from urllib.request import urlopen
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vector_platform.cli.exits import Exit
 from vector_platform.cli.launching import ASSETS, launch, launches, open_runs
-from vector_platform.cli.output import say, say_aside
+from vector_platform.cli.output import JsonFlag, progress, say_aside, say_json
 
 if TYPE_CHECKING:
+    from vector_platform.orchestration.converge import StageResult
     from vector_platform.settings import Settings
 
 # Jobs of the stages that bring everything up to date.
 STAGES = ("ingest_day", ASSETS, "promote", "replace_alignment")
-_ASK_UI_SECONDS = 0.5
 DEMO_QUESTION = "rotate the encryption key of a secret"
 
 
@@ -33,7 +28,6 @@ def register(app: typer.Typer) -> None:
     app.command()(run)
     app.command()(backfill)
     app.command()(demo)
-    app.command()(ui)
 
 
 FromDay = Annotated[
@@ -51,6 +45,7 @@ def run(
     ] = None,
     from_day: FromDay = None,
     to_day: ToDay = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Bring everything up to date: land what is due, then whatever has something to do.
 
@@ -69,8 +64,10 @@ def run(
         from_day = to_day = day
     if from_day or to_day:
         since = _parse_day(from_day) if from_day else load_settings().start_date
-    _, failed = _converge(_parse_day(to_day), since=since)
-    _end_naming(failed)
+    done = _converge(_parse_day(to_day), since=since, tell=progress(as_json))
+    if as_json:
+        say_json(done.facts())
+    _end_naming(done.failed_sources)
 
 
 @launches(*STAGES)
@@ -81,6 +78,7 @@ def backfill(
     ] = None,
     from_day: FromDay = None,
     to_day: ToDay = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Land a range of days in one reading, again or for the first time, then go on as `run` does.
 
@@ -97,104 +95,93 @@ def backfill(
     if not timed:
         raise typer.BadParameter("no source has fields.time: every run lands all that there is")
     since = _parse_day(from_day) if from_day else settings.start_date
-    _, failed = _converge(_parse_day(to_day), since=since, sources=sources or timed)
-    _end_naming(failed)
+    done = _converge(
+        _parse_day(to_day), since=since, sources=sources or timed, tell=progress(as_json)
+    )
+    if as_json:
+        say_json(done.facts())
+    _end_naming(done.failed_sources)
 
 
 @launches(*STAGES, "approve_release")
-def demo() -> None:
+def demo(as_json: JsonFlag = False) -> None:
     """The main job on embedded servers: from sources to a search that answers from both."""
-    from vector_platform.cli.search import search
+    from vector_platform.cli.search import answers, say_answers
+    from vector_platform.wiring import Platform
 
-    started = time.monotonic()
-    changed, failed = _converge(datetime.now(UTC).date())
-    _approve_waiting()
-    if not changed:
-        say("nothing to do: sources, lake and both indexes are as the last run left them")
-    search(DEMO_QUESTION, backend="all", tenant=None, k=5, as_json=False)
-    _end_naming(failed)
-    say(f"demo done in {time.monotonic() - started:.0f} s; `make ui` shows these runs")
-
-
-def ui(
-    port: Annotated[int, typer.Option(help="Port of the web server.")] = 3000,
-    host: Annotated[
-        str,
-        typer.Option(help="Address to listen on. The web server has no login: see operations.md."),
-    ] = "127.0.0.1",
-) -> None:
-    """Open the Dagster UI and daemon on this deployment, and start again whichever ends."""
-    from vector_platform.local.supervisor import Supervisor
-    from vector_platform.orchestration.runs.instance import dagster_home
-    from vector_platform.wiring import load_settings
-
-    settings = load_settings()
-    home = dagster_home(settings)
-    os.environ["DAGSTER_HOME"] = str(home)
-    workspace = ["--workspace", str(settings.root / "workspace.yaml")]
-    scripts = Path(sys.executable).parent
-    say("starting the Dagster UI and the daemon (stop with Ctrl+C)")
-    threading.Thread(target=_say_when_it_answers, args=(host, port), daemon=True).start()
-
-    def command(script: str, *arguments: str) -> list[str]:
-        return [sys.executable, str(scripts / script), *arguments, *workspace]
-
-    Supervisor(
-        {
-            "web server": command("dagster-webserver", "--host", host, "--port", str(port)),
-            "daemon": command("dagster-daemon", "run"),
-        },
-        folder=settings.data_dir / "ui",
-        say=say,
-        # The web server answers without its code server, and starts no run. The daemon gets
-        # another one by itself.
-        parents={"web server"},
-    ).run()
+    started, tell = time.monotonic(), progress(as_json)
+    done = _converge(datetime.now(UTC).date(), tell=tell)
+    approved = _approve_waiting(tell)
+    if not done.changed:
+        tell("nothing to do: sources, lake and both indexes are as the last run left them")
+    results = answers(Platform.load(), DEMO_QUESTION, k=5)
+    if as_json:
+        found = [result.as_json() for result in results]
+        say_json(done.facts() | {"approved": approved, "search": found})
+    else:
+        say_answers(results)
+    _end_naming(done.failed_sources)
+    tell(f"demo done in {time.monotonic() - started:.0f} s; `make ui` shows these runs")
 
 
-def _say_when_it_answers(host: str, port: int) -> None:
-    """Print the address of the UI once it can be opened."""
-    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
-    while True:
-        try:
-            with urlopen(f"{address}/server_info", timeout=5):
-                say(f"Dagster UI on {address}")
-                return
-        except OSError:
-            time.sleep(_ASK_UI_SECONDS)
+@dataclass
+class _Done:
+    """What became of bringing everything up to date.
+
+    Attributes:
+        stages: What each did.
+        failed_sources: Sources that did not land, with why.
+    """
+
+    stages: list[StageResult] = field(default_factory=list)
+    failed_sources: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any stage changed something."""
+        return any(stage.changed for stage in self.stages)
+
+    def facts(self) -> dict[str, Any]:
+        """All of it for machines."""
+        return {
+            "changed": self.changed,
+            "stages": [vars(stage) for stage in self.stages],
+            "failed_sources": self.failed_sources,
+        }
 
 
 def _converge(
-    day: date, *, since: date | None = None, sources: Sequence[str] = ()
-) -> tuple[bool, dict[str, str]]:
-    """Print every stage as it ends.
-
-    Returns:
-        Whether any of them changed something, and the sources that did not land, with why.
-    """
+    day: date,
+    *,
+    since: date | None = None,
+    sources: Sequence[str] = (),
+    tell: Callable[[str], None],
+) -> _Done:
+    """Tell of every stage as it ends, and return all of them."""
     from vector_platform.local import services
     from vector_platform.orchestration.converge import converge
 
     settings, failed = _looked_at()
+    done = _Done(failed_sources=failed)
     for endpoint in services.up_for(settings.data_dir, settings.embedded_backends):
-        say(f"{endpoint.name} is up at {endpoint.uri}")
+        tell(f"{endpoint.name} is up at {endpoint.uri}")
     runs = open_runs()
-    platform, changed = runs.platform, False
     try:
         started = time.monotonic()
-        for stage in converge(runs, day, since=since, sources=sources, left_out=failed):
+        left_out = set(failed)
+        for stage in converge(runs, day, since=since, sources=sources, left_out=left_out):
             seconds = time.monotonic() - started
             first, *more = stage.summary.splitlines()
-            say(f"[{seconds:5.1f} s] {stage.name}: {first}")
+            tell(f"[{seconds:5.1f} s] {stage.name}: {first}")
             for line in more:
-                say(f"          {line}")
+                tell(f"          {line}")
             for check in stage.failed_checks:
-                say(f"          check did not pass: {check}")
-            failed |= stage.failed_sources
-            changed = changed or stage.changed
+                tell(f"          check did not pass: {check}")
+            done.stages.append(stage)
+            done.failed_sources.update(stage.failed_sources)
     finally:
-        platform.close()
-    return changed, failed
+        runs.platform.close()
+    return done
 
 
 def _looked_at() -> tuple[Settings, dict[str, str]]:
@@ -226,28 +213,29 @@ def _end_naming(failed: dict[str, str]) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
-def _approve_waiting() -> None:
+def _approve_waiting(tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """Approve the model that the demo's own run asked for: the person who watches is its approver.
 
     Outside a demo such a request waits for somebody to look at the report of its gates.
+
+    Returns:
+        What became of each.
     """
     from vector_platform.orchestration.converge import ASKER
     from vector_platform.orchestration.releases.jobs import DecisionConfig
     from vector_platform.releases.requests.requests import ReleaseRequests
 
-    runs = open_runs()
+    runs, approved = open_runs(), []
     try:
         for request in ReleaseRequests(runs.platform.lake).all():
             if request.open and request.requester == ASKER:
-                config = DecisionConfig(
-                    request_id=request.request_id,
-                    actor=getpass.getuser(),
-                    reason="seen in the demo",
-                )
+                config = DecisionConfig(request_id=request.request_id, reason="seen in the demo")
                 (told,) = launch(runs, config, "approve_release").output.values()
-                say(f"approved in your name: {told['summary']}, {request.reason}")
+                tell(f"approved in your name: {told['summary']}, {request.reason}")
+                approved.append(told)
     finally:
         runs.platform.close()
+    return approved
 
 
 def _parse_day(text: str | None) -> date:

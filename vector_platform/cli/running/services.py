@@ -10,22 +10,29 @@ app = typer.Typer(no_args_is_help=True, help="Start, stop and inspect the embedd
 
 
 @app.command()
-def up() -> None:
+def up(as_json: JsonFlag = False) -> None:
     """Start the servers that are not running; keep the others."""
     from vector_platform.local import services
     from vector_platform.wiring import load_settings
 
-    for endpoint in services.up(load_settings().data_dir):
+    endpoints = services.up(load_settings().data_dir)
+    if as_json:
+        say_json([{"name": one.name, "uri": one.uri, "pid": one.pid} for one in endpoints])
+        return
+    for endpoint in endpoints:
         say(f"{endpoint.name} is up at {endpoint.uri} (pid {endpoint.pid})")
 
 
 @app.command()
-def down() -> None:
+def down(as_json: JsonFlag = False) -> None:
     """Stop the servers. What they hold stays in the data folder."""
     from vector_platform.local import services
     from vector_platform.wiring import load_settings
 
     stopped = services.down(load_settings().data_dir)
+    if as_json:
+        say_json({"stopped": stopped})
+        return
     say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from vector_platform.errors import TerminalError
+from vector_platform.errors import RefusedByPolicy, TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Claim
 from vector_platform.indexes.ownership.claims import Ownership, new_stamp
@@ -26,6 +26,10 @@ from vector_platform.lake.lake import Lake
 
 class NotAdoptable(TerminalError):
     """A generation that this lake cannot take over, or not without being told so."""
+
+
+class DifferencesNotAccepted(NotAdoptable, RefusedByPolicy):
+    """It differs from this lake in more rows than somebody has accepted."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +122,11 @@ class Adopter:
         """See that generations differ in no more rows than a person has seen and accepts.
 
         Raises:
-            NotAdoptable: They do. Nothing has been changed.
+            DifferencesNotAccepted: They do. Nothing has been changed.
         """
         differences = sum(proposal.differences for proposal in proposals)
         if differences > accept_differences:
-            raise NotAdoptable(
+            raise DifferencesNotAccepted(
                 f"{self._target.backend} {self._states.index} differs from this lake in "
                 f"{differences} rows, which the next sync would write or delete. Nothing has been "
                 f"changed. If they are to follow this lake: --accept-differences {differences}"

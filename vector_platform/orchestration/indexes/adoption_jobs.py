@@ -12,7 +12,7 @@ import dagster as dg
 from vector_platform.indexes.ownership.adoption import Adopter
 from vector_platform.lake.decisions import Decisions, utc_now
 from vector_platform.orchestration.indexes.jobs import chosen_backends
-from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
+from vector_platform.orchestration.runs.jobs import JobConfig, actor_of, one_op_job
 from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform
 
@@ -22,14 +22,14 @@ class AdoptConfig(JobConfig):
 
     Attributes:
         backends: Which backends; all configured ones when empty.
-        actor: Who decides it; empty to compare only.
-        reason: Recorded with it.
+        reason: Why it is taken over; it is kept for good. Empty to compare only.
+        actor: Who answers for it; leave it empty, and it is who launches the run.
         accept_differences: Let so many rows differ from this lake.
     """
 
     backends: list[str] = []
-    actor: str = ""
     reason: str = ""
+    actor: str = ""
     accept_differences: int = 0
 
 
@@ -43,16 +43,17 @@ def adopt_index(
     """
     done = {}
     for backend in chosen_backends(platform.settings, config.backends):
-        done[backend] = _adopt(platform, backend, config, context.run_id)
+        done[backend] = _adopt(platform, backend, config, context.run)
         for line in done[backend]["differs"]:
             context.log.info(line)
     return done
 
 
 def _adopt(
-    platform: Platform, backend: BackendName, config: AdoptConfig, run_id: str
+    platform: Platform, backend: BackendName, config: AdoptConfig, run: dg.DagsterRun
 ) -> dict[str, Any]:
     """What is not this lake's on one backend, and the generations that are its own from now on."""
+    run_id = run.run_id
     sync = platform.index_sync(backend, run_id=run_id)
     adopter = Adopter(
         platform.lake,
@@ -66,7 +67,7 @@ def _adopt(
             locks.enter_context(sync.locks.writing(claim.generation.name).held(wait_seconds=0))
         proposals = adopter.proposals(utc_now())
         told = {"index": sync.states.index, "differs": [one.describe() for one in proposals]}
-        if not config.actor or not proposals:
+        if not config.reason.strip() or not proposals:
             return told | {"adopted": []}
         adopter.require_accepted(proposals, config.accept_differences)
         decisions = Decisions(platform.lake, run_id=run_id)
@@ -75,7 +76,7 @@ def _adopt(
             decisions.record(
                 "adopt",
                 f"{backend}/{theirs.index}/{theirs.name}",
-                actor=config.actor,
+                actor=actor_of(run, config.actor, platform.settings),
                 why=config.reason,
                 before=theirs.lake or "no lake",
                 after=f"{proposal.differences} rows differ",

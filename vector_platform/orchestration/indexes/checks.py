@@ -154,7 +154,7 @@ def _mirror_check(settings: Settings, backend: BackendName) -> dg.AssetChecksDef
                 if behind
                 else "Nothing: there is nothing to mend.",
                 "what_to_do": f"vector-platform release promote {model_version} --backend "
-                f"{backend} makes the aliases follow at once; it moves no pointer.",
+                f"{backend} --reason WHY makes the aliases follow at once; it moves no pointer.",
             },
         )
 

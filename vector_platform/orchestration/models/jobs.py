@@ -11,13 +11,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from vector_platform.lake.decisions import Decisions
 from vector_platform.models import local_versions
 from vector_platform.models.errors import ModelError
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.models.assets import EmbedOutcome, embed, embed_contents
 from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.quality.assets import evaluate_model
-from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
+from vector_platform.orchestration.runs.jobs import AskedFor, JobConfig, one_op_job
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.requests.replacement import take_over
@@ -48,8 +49,8 @@ class ReplaceConfig(JobConfig):
     model_version: str
 
 
-class RetireConfig(JobConfig):
-    """Which model version to retire.
+class RetireConfig(AskedFor):
+    """Which model version to retire, and why.
 
     Attributes:
         model_version: One that the platform made.
@@ -93,13 +94,18 @@ def replace_alignment(
 @one_op_job("retire")
 def retire_model(
     context: dg.OpExecutionContext, config: RetireConfig, platform: dg.ResourceParam[Platform]
-) -> None:
+) -> dict[str, str]:
     """Stop embedding and indexing a model version that the platform made itself.
 
     Its vectors stay in the lake.
     """
-    local_versions.retire_model(platform.data_dir, config.model_version)
+    name = config.model_version
+    local_versions.retire_model(platform.data_dir, name)
+    decisions = Decisions(platform.lake, run_id=context.run_id)
+    if not decisions.about(name, what="retire"):
+        decisions.record("retire", name, actor=config.actor, why=config.reason, after="retired")
     follow_models(platform, context.instance)
+    return {"model_version": name, "state": "retired"}
 
 
 @contextmanager

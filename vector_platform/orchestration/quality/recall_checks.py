@@ -205,5 +205,5 @@ def _what_happens(verdict: RecallVerdict, facts: Mapping[str, Any], settings: Se
     return (
         f"{follows} A new generation is built from the lake, and no text is embedded again. By "
         f"hand: vector-platform index rebuild --backend {state.backend} --model "
-        f"{state.model_version}"
+        f"{state.model_version} --reason WHY"
     )

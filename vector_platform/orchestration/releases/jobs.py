@@ -125,6 +125,7 @@ def promote(
         outcome.backend: {
             "moved": outcome.moved,
             "waits": outcome.waits,
+            "refused": outcome.refused,
             "request": outcome.request_id,
             "summary": outcome.describe(),
         }
@@ -272,12 +273,4 @@ def _told(
             if one.report is not None
         }
     )
-    return {
-        one.request.request_id: {
-            "state": one.request.state,
-            "moved": one.moved,
-            "waits": one.request.open,
-            "summary": one.describe(),
-        }
-        for one in reconciled
-    }
+    return {one.request.request_id: one.facts() for one in reconciled}

@@ -86,6 +86,7 @@ def reindex(
         )
         report = service.context.sync.build(model_version)
         gates: dict[str, Any] = {}
+        release: dict[str, Any] | None = None
         live = service.context.pointer.live()
         if live and live.model_version == model_version:
             reconciled = service.release(
@@ -97,6 +98,7 @@ def reindex(
                 evidence_ids=tuple(config.evaluations),
             )
             context.log.info(f"{backend}: {reconciled.describe()}")
+            release = reconciled.facts()
             gates = {"release": reconciled.describe()}
             if reconciled.report is not None:
                 names = names_of(platform.lake, reconciled.report.evidence.changed)
@@ -108,5 +110,8 @@ def reindex(
                 metadata={**report.facts(), **gates},
             )
         )
-        built[f"{backend}/{model_version}"] = report.generation.generation
+        built[f"{backend}/{model_version}"] = {
+            "generation": report.generation.generation,
+            "release": release,
+        }
     return built

@@ -36,13 +36,13 @@ def reasons_of(run: PlannedRun, actor: str) -> dict[str, Any]:
 
 def ask_for_release(
     platform: Platform, model_version: str, config: ProposalConfig, context: dg.OpExecutionContext
-) -> dict[str, str]:
+) -> dict[str, dict[str, Any]]:
     """Ask every backend for the release of a model version that this run has indexed.
 
     Returns:
         Backend -> where its request stands.
     """
-    stands: dict[str, str] = {}
+    stands: dict[str, dict[str, Any]] = {}
     for backend in platform.settings.indexes.backends:
         service = platform.release_service(
             backend, run_id=context.run_id, progress=context.log.info
@@ -57,5 +57,5 @@ def ask_for_release(
             evidence_ids=tuple(config.evaluations),
         )
         context.log.info(f"{backend}: {reconciled.describe()}")
-        stands[backend] = reconciled.describe()
+        stands[backend] = reconciled.facts()
     return stands

@@ -148,7 +148,7 @@ class LivePointer:
             built = self._states.present()
             raise NothingLive(
                 f"{self._backend} has generations of {self._index}, and none is live yet: "
-                f"`vector-platform release promote {built[-1].model_version}`"
+                f"`vector-platform release promote {built[-1].model_version} --reason WHY`"
                 if built
                 else f"{self._backend} has no generation of {self._index} yet: `vector-platform "
                 "run` lands the sources, builds one, and makes it live"

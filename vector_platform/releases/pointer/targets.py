@@ -67,7 +67,7 @@ def turn_of(
         known = ", ".join(dict.fromkeys(release.generation for release in history))
         raise NothingToRollBackTo(
             f"{backend} {to} has never been live, so nothing can go back to it (known: {known}); "
-            "vector-platform release promote MODEL_VERSION makes it live"
+            "vector-platform release promote MODEL_VERSION --reason WHY makes it live"
         )
     if to is None:
         raise NothingToRollBackTo(f"{backend} has no previous generation to go back to")

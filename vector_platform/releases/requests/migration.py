@@ -52,8 +52,7 @@ class MigrationReport:
             "build": self.sync.facts(),
             "proof": self.sync.verification.facts() if self.sync.verification else "already proven",
             "shadow": self.shadow.facts(),
-            "released": self.release is not None and self.release.moved,
-            "request": self.release.describe() if self.release else None,
+            "release": self.release.facts() if self.release else None,
             "summary": self.describe(),
         }
 

@@ -130,15 +130,20 @@ def approvals_needed(
     return max(asked, 1) if unsure else asked
 
 
-def stands_in_the_way(
-    change: Change, report: GateReport, standing: Standing, policy: Releases
-) -> list[str]:
-    """Everything that keeps an open request from being released; empty when nothing does."""
-    reasons = [
+def shut_gates(report: GateReport, standing: Standing) -> list[str]:
+    """Gates that fail, each with why: nobody approves them away, and only a freeze is set aside."""
+    return [
         f"{gate.name} fails: {gate.why}"
         for gate in report.gates
         if gate.outcome == "fail" and not (gate.name == "freeze" and "freeze" in standing.overrides)
     ]
+
+
+def stands_in_the_way(
+    change: Change, report: GateReport, standing: Standing, policy: Releases
+) -> list[str]:
+    """Everything that keeps an open request from being released; empty when nothing does."""
+    reasons = shut_gates(report, standing)
     missing = approvals_needed(change, report, standing, policy) - len(standing.approvals)
     if missing > 0:
         unsure = [

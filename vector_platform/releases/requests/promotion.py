@@ -35,6 +35,7 @@ class Outcome:
         why: What decided it.
         request_id: The release request, when there was one.
         waits: Whether the request is still open.
+        refused: Whether a gate is shut, so that nobody's approval would release it.
         mirrored: How far the backend's aliases follow; None when nobody looked.
     """
 
@@ -45,6 +46,7 @@ class Outcome:
     why: str
     request_id: str = ""
     waits: bool = False
+    refused: bool = False
     mirrored: Mirrored | None = None
 
     def describe(self) -> str:
@@ -136,6 +138,7 @@ class _Choice:
             why=self.why if reconciled.moved else reconciled.describe(),
             request_id=reconciled.request.request_id,
             waits=reconciled.request.open,
+            refused=reconciled.refused,
             mirrored=mirrored,
         )
 

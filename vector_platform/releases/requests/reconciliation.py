@@ -13,6 +13,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.contract import Mirrored, NotOurs, with_lacking
@@ -24,7 +25,7 @@ from vector_platform.releases.gates.gates import GateReport, judge
 from vector_platform.releases.pointer.cutover import ReleaseShrinks
 from vector_platform.releases.pointer.live import rolled_back
 from vector_platform.releases.requests.evidence_collector import EvidenceCollector
-from vector_platform.releases.requests.policy import stands_in_the_way, state_of
+from vector_platform.releases.requests.policy import shut_gates, stands_in_the_way, state_of
 from vector_platform.releases.requests.requests import ReleaseRequest
 from vector_platform.releases.requests.store import PLATFORM, RequestStore
 
@@ -40,12 +41,25 @@ class Reconciled:
         report: The newest report of its gates; None when it ended without one.
         moved: Whether this call moved the pointer.
         mirrored: How far the backend's aliases followed that move; None when nobody looked.
+        refused: Whether a gate is shut, so that nobody's approval would release it.
     """
 
     request: ReleaseRequest
     report: GateReport | None
     moved: bool
     mirrored: Mirrored | None = None
+    refused: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """Where it stands, for machines."""
+        return {
+            "request": self.request.request_id,
+            "state": self.request.state,
+            "moved": self.moved,
+            "waits": self.request.open,
+            "refused": self.refused,
+            "summary": self.describe(),
+        }
 
     def describe(self) -> str:
         """One line for people."""
@@ -145,7 +159,10 @@ class Reconciliation:
         if reasons:
             now_is = state_of(change, report, standing, self._context.policy)
             return Reconciled(
-                self._store.mark(request, now_is, "; ".join(reasons)), report, moved=False
+                self._store.mark(request, now_is, "; ".join(reasons)),
+                report,
+                moved=False,
+                refused=bool(shut_gates(report, standing)),
             )
         self._context.cutover.move(
             state,

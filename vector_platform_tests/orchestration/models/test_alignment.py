@@ -20,7 +20,7 @@ from vector_platform.models.local_versions import read_card
 from vector_platform.orchestration.models.assets import embed
 from vector_platform.orchestration.models.jobs import make_alignment
 from vector_platform.settings import OWN_MODELS, SettingsError, with_local_versions
-from vector_platform.training.alignment_sample import AlignmentRefused
+from vector_platform.training.alignment_sample import AlignmentRefused, TooFewContents
 from vector_platform.wiring import load_settings
 from vector_platform_tests.lake import building
 from vector_platform_tests.models.words import words_text
@@ -132,7 +132,7 @@ def test_without_golden_queries_the_new_model_judges_and_still_refuses_a_strange
 def test_a_small_corpus_is_embedded_instead(platform: MemoryPlatform) -> None:
     gone = [(f"guides:{n}#0",) for n in range(100, DOCUMENTS)]
     platform.lake.chunks.merge(deletes=gone)
-    with pytest.raises(AlignmentRefused, match="embed the corpus with the new model"):
+    with pytest.raises(TooFewContents, match="embed the corpus with the new model"):
         make_alignment(platform, OLD, NEW, "run", quiet)
 
 

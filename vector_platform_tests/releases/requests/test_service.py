@@ -70,6 +70,7 @@ def test_an_index_that_lost_a_row_is_not_released(world: Deployment) -> None:
     world.target().damaged(state.identity)
     reconciled = world.service().release(state, actor="nightly", reason="r")
     assert not reconciled.moved and "verify fails" in reconciled.request.waits_for
+    assert reconciled.refused, "nobody's approval would release it"
     assert live(world) == "g0001"
 
 
