@@ -112,7 +112,10 @@ class ReadLimits(Section):
         default=16384, ge=1, description="MiB that a compressed file or a DOCX unpacks to."
     )
     unpacked_ratio: int = Field(
-        default=200, ge=2, description="Times its size that it unpacks to, from 16 MiB on."
+        default=200,
+        ge=2,
+        description="Times its size that it, or a text column of a Parquet file, unpacks to, from "
+        "16 MiB on.",
     )
     document_characters: int = Field(
         default=10_000_000,

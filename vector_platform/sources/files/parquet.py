@@ -5,6 +5,10 @@ Belongs here: the columns that rows can have, and values of Arrow as values of P
 Times with a zone come as the same instant in UTC, so that no name of a zone needs to be known;
 what Python would cut (nanoseconds of a time of day) comes as text. What has no form in JSON at all
 is refused where it is mapped, and else left out and noted.
+
+A dictionary holds a text once that all rows may name, so that a few kilobytes become any number of
+gigabytes. So large columns are read as their dictionaries, what their rows hold is counted before
+any of it is there, and rows that are large together are made one by one.
 """
 
 from __future__ import annotations
@@ -15,10 +19,15 @@ from typing import IO, Any
 
 from vector_platform.settings import ReadLimits
 from vector_platform.sources.base import Notes, Reject, SourceRow
-from vector_platform.sources.limits import check_unpacked
+from vector_platform.sources.limits import check_ratio, check_unpacked
 
 # Rows that are decoded at a time: together they may be as large as so many of the largest value.
 _BATCH_ROWS = 256
+_MIB = 1024 * 1024
+# Of a smaller column a batch cannot become large, and a dictionary costs time for each row.
+_DICTIONARY_FROM = _MIB
+# Rows that hold more together are made one by one.
+_LARGE_BATCH = 64 * _MIB
 
 
 def read_parquet(
@@ -40,6 +49,8 @@ def read_parquet(
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(stream, page_checksum_verification=True)
+    if large := _large_columns(file.metadata, limits):
+        file = pq.ParquetFile(stream, read_dictionary=large, page_checksum_verification=True)
     schema = file.schema_arrow
     if twice := _doubled(list(schema)):
         yield Reject(uri, f"malformed parquet: the file has column {twice!r} twice", uri=uri)
@@ -52,9 +63,10 @@ def read_parquet(
             notes.add(f"column {field.name!r} ({field.type}) left out: JSON has no form of it", uri)
     unpacked, number = 0, 0
     for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-        unpacked += batch.nbytes
+        held = sum(map(_held_bytes, batch.columns))
+        unpacked += held
         check_unpacked(unpacked, unpacked, limits)
-        for found in _rows(batch.select(kept), uri, number):
+        for found in _rows(batch.select(kept), uri, number, is_large=held > _LARGE_BATCH):
             number += 1
             yield found
 
@@ -96,9 +108,50 @@ def _is_bytes(kind: Any) -> bool:
     )
 
 
-def _rows(batch: Any, uri: str, before: int) -> Iterator[SourceRow | Reject]:
+def _large_columns(metadata: Any, limits: ReadLimits) -> list[str]:
+    """Columns that have much text in dictionaries.
+
+    Raises:
+        OverLimit: One unpacks to so much more that it was made for that.
+    """
+    large = set()
+    for group in range(metadata.num_row_groups):
+        parts = metadata.row_group(group)
+        for column in map(parts.column, range(parts.num_columns)):
+            size = column.total_uncompressed_size
+            is_text = column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page
+            if is_text and size > _DICTIONARY_FROM:
+                check_ratio(size, column.total_compressed_size, limits)
+                large.add(column.path_in_schema)
+    return sorted(large)
+
+
+def _held_bytes(column: Any) -> int:
+    """What the values of a column take, where texts of a dictionary are written out."""
+    import pyarrow.compute as pc
+    import pyarrow.types as types
+
+    kind = column.type
+    if types.is_dictionary(kind) and (
+        types.is_string(kind.value_type) or _is_bytes(kind.value_type)
+    ):
+        lengths = pc.binary_length(column.dictionary).take(column.indices)
+        return int(pc.sum(lengths, min_count=0).as_py())
+    if types.is_struct(kind):
+        return sum(map(_held_bytes, column.flatten()))
+    if types.is_map(kind):
+        return _held_bytes(column.keys) + _held_bytes(column.items)
+    if kind.num_fields == 1:
+        return _held_bytes(column.flatten())
+    return int(column.nbytes)
+
+
+def _rows(batch: Any, uri: str, before: int, *, is_large: bool) -> Iterator[SourceRow | Reject]:
     columns = [_plain(column) for column in batch.columns]
     names = batch.schema.names
+    if is_large:
+        yield from _one_by_one(names, columns, uri, before)
+        return
     try:
         values = [column.to_pylist() for column in columns]
     except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from vector_platform.settings import FieldMapping
+from vector_platform.sources.base import Reject
 from vector_platform.sources.landing.payload import jsonable
-from vector_platform_tests.sources.files.reading import noted, read, values
+from vector_platform_tests.sources.files.reading import WINDOW, noted, opened, read, values
+
+MIB = 1024 * 1024
 
 
 def test_parquet_rows_keep_their_types(tmp_path: Path) -> None:
@@ -112,3 +116,54 @@ def test_a_time_with_a_zone_is_the_same_instant(tmp_path: Path) -> None:
     column = pa.array([at], pa.timestamp("us", tz="America/New_York"))
     pq.write_table(pa.table({"at": column}), tmp_path / "a.parquet")
     assert values(read(tmp_path, "a.parquet")[0]) == [{"at": at}]
+
+
+def dictionary_of(text: str, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["plain", "nested"])
+def test_a_text_that_all_rows_name_is_written_out_for_one_row_at_a_time(
+    tmp_path: Path, nested: bool
+) -> None:
+    texts, rows = dictionary_of("x" * (2 * MIB), 600), 600
+    if nested:
+        texts = pa.StructArray.from_arrays([texts], ["inner"])
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"v": texts}), file, store_schema=False)
+    limits = {"unpacked_mib": 1100, "unpacked_ratio": 10**6}
+    tracemalloc.start()
+    before, seen = pa.total_allocated_bytes(), 0
+    try:
+        for row in opened(tmp_path, "a.parquet", limits=limits).read(WINDOW):
+            if isinstance(row, Reject):
+                assert "over a limit: the file unpacks to more than 1100 MiB" in row.reason
+            else:
+                seen += 1
+                assert pa.total_allocated_bytes() - before < 30 * MIB
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Two batches of 256 rows are under the limit, the third is not.
+    assert seen == 512 < rows
+    assert most < 30 * MIB
+
+
+def test_a_column_that_is_packed_thousandfold_is_refused_before_it_is_unpacked(
+    tmp_path: Path,
+) -> None:
+    table = pa.table({"id": ["a"] * 9, "text": dictionary_of("x" * (40 * MIB), 9)})
+    pq.write_table(table, tmp_path / "a.parquet", store_schema=False, compression="zstd")
+    before = pa.total_allocated_bytes()
+    rows, (reject,) = read(tmp_path, "a.parquet")
+    assert not rows and "limits.unpacked_ratio: 200" in reject.reason
+    assert pa.total_allocated_bytes() - before < MIB
+
+
+def test_texts_of_a_large_dictionary_are_read_as_they_are(tmp_path: Path) -> None:
+    texts = [f"{number % 4000} {'a long text ' * 40}" for number in range(6000)]
+    values_ = [None if number % 7 == 0 else text for number, text in enumerate(texts)]
+    table = pa.table({"v": values_, "in": [[text, None] for text in values_]})
+    pq.write_table(table, tmp_path / "a.parquet", store_schema=False)
+    rows, rejects = read(tmp_path, "a.parquet")
+    assert values(rows) == table.to_pylist() and not rejects
