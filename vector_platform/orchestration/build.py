@@ -44,6 +44,7 @@ from vector_platform.orchestration.releases.jobs import (
 from vector_platform.orchestration.releases.migration_jobs import migrate_index
 from vector_platform.orchestration.releases.sensors import build_release_sensors
 from vector_platform.orchestration.remediation.sensors import ANSWERS, build_sensors
+from vector_platform.orchestration.runs.jobs import offered
 from vector_platform.orchestration.runs.launcher import holding_executor
 from vector_platform.orchestration.runs.logs import PROGRESS, progress_logger
 from vector_platform.orchestration.runs.sensors import build_run_sensors
@@ -99,7 +100,9 @@ def build_definitions(
             retire_model,
         )
     }
-    jobs = {name: _placed(job, settings, platform) for name, job in own.items()}
+    # Two deployments in one code location have two platforms.
+    needed = {} if settings.key_prefix is None else {"platform": platform}
+    jobs = {name: offered(job, settings, needed) for name, job in own.items()}
     ingest_day = build_ingest_job(settings)
     assets = [
         *build_raw_assets(settings),
@@ -135,16 +138,4 @@ def build_definitions(
         else None,
         resources={**given, keys.named("platform", settings): platform},
         executor=holding_executor(platform) if own_executor else None,
-    )
-
-
-def _placed(job: dg.JobDefinition, settings: Settings, platform: object) -> dg.JobDefinition:
-    """A job as the deployment has it: under its name, with its own platform."""
-    if settings.key_prefix is None:
-        return job
-    return job.graph.to_job(
-        name=keys.named(job.name, settings),
-        description=job.description,
-        tags=job.tags,
-        resource_defs={"platform": platform},
     )

@@ -9,6 +9,9 @@ from __future__ import annotations
 # What `AutomationCondition.eager()` is, to take a part of it out.
 from dagster._core.definitions.declarative_automation.operators import AndAutomationCondition
 
+# The function of an op, which knows the class of its configuration.
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+
 # What `define_asset_job` returns.
 from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,
@@ -61,6 +64,7 @@ __all__ = [
     "AndAutomationCondition",
     "AssetCheckExecutionRecord",
     "CheckRunHealthResult",
+    "DecoratedOpFunction",
     "LaunchRunContext",
     "PartitionKeyFilter",
     "QueuedRunCoordinator",

@@ -177,6 +177,9 @@ class Runs:
                     run_id=run_id,
                     **options,
                 )
+        except dg.DagsterInvalidConfigError as error:
+            wrong = "; ".join(one.message for one in error.errors)
+            raise RunFailed(f"{job.name} was not started: {wrong}") from error
         finally:
             let_go(run_id)
         events, settings = result.all_events, self.platform.settings

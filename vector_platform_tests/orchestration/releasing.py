@@ -17,7 +17,12 @@ import pytest
 
 from vector_platform.indexes.contract import IndexUnavailable
 from vector_platform.orchestration.launch import Runs
-from vector_platform.orchestration.releases.jobs import DecisionConfig, PromoteConfig, ShowConfig
+from vector_platform.orchestration.releases.jobs import (
+    ApproveConfig,
+    PromoteConfig,
+    RejectConfig,
+    ShowConfig,
+)
 from vector_platform.orchestration.remediation.jobs import IndexTarget, ReindexConfig
 from vector_platform.releases.requests.requests import ReleaseRequest, ReleaseRequests
 from vector_platform_tests.lake import building
@@ -74,7 +79,8 @@ class Service:
         return told
 
     def decide(self, verb: str, request_id: str, actor: str, **config: Any) -> dict[str, Any]:
-        asked = DecisionConfig(request_id=request_id, actor=actor, reason="because", **config)
+        kind = ApproveConfig if verb == "approve" else RejectConfig
+        asked = kind(request_id=request_id, actor=actor, reason="because", **config)
         done = self.runs.job(f"{verb}_release", asked)
         told: dict[str, Any] = done.output[request_id]
         return told

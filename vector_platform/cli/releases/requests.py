@@ -25,6 +25,7 @@ from vector_platform.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from vector_platform.orchestration.releases.jobs import RejectConfig
     from vector_platform.releases.requests.requests import ReleaseRequest
     from vector_platform.wiring import Platform
 
@@ -181,27 +182,28 @@ def approve(
 
     Exit 5 while it waits for somebody else, 4 while a gate refuses it.
     """
-    parts = _decide(
-        as_json,
+    from vector_platform.orchestration.releases.jobs import ApproveConfig
+
+    config = ApproveConfig(
         request_id=request_id,
         reason=reason,
         override_freeze=override_freeze,
         allow_shrink=allow_shrink,
     )
-    end_by_releases(parts)
+    end_by_releases(_decide(config, as_json))
 
 
 @launches("reject_release")
 def reject(request_id: RequestId, reason: Reason, as_json: JsonFlag = False) -> None:
     """Reject a request, or withdraw your own."""
-    _decide(as_json, request_id=request_id, reason=reason)
+    from vector_platform.orchestration.releases.jobs import RejectConfig
+
+    _decide(RejectConfig(request_id=request_id, reason=reason), as_json)
 
 
-def _decide(as_json: bool, **decision: Any) -> Collection[dict[str, Any]]:
+def _decide(config: RejectConfig, as_json: bool) -> Collection[dict[str, Any]]:
     """Launch the verb's job; says and returns what became of the parts."""
-    from vector_platform.orchestration.releases.jobs import DecisionConfig
-
-    parts: dict[str, dict[str, Any]] = launch(open_runs(), DecisionConfig(**decision)).output
+    parts: dict[str, dict[str, Any]] = launch(open_runs(), config).output
     if as_json:
         say_json(parts)
     else:

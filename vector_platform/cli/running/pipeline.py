@@ -222,14 +222,14 @@ def _approve_waiting(tell: Callable[[str], None]) -> list[dict[str, Any]]:
         What became of each.
     """
     from vector_platform.orchestration.converge import ASKER
-    from vector_platform.orchestration.releases.jobs import DecisionConfig
+    from vector_platform.orchestration.releases.jobs import ApproveConfig
     from vector_platform.releases.requests.requests import ReleaseRequests
 
     runs, approved = open_runs(), []
     try:
         for request in ReleaseRequests(runs.platform.lake).all():
             if request.open and request.requester == ASKER:
-                config = DecisionConfig(request_id=request.request_id, reason="seen in the demo")
+                config = ApproveConfig(request_id=request.request_id, reason="seen in the demo")
                 (told,) = launch(runs, config, "approve_release").output.values()
                 tell(f"approved in your name: {told['summary']}, {request.reason}")
                 approved.append(told)

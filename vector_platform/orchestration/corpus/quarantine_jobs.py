@@ -18,7 +18,7 @@ from vector_platform.lake.slices.slices import Slice
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.checks import audited_chunks
 from vector_platform.orchestration.corpus.chunks import cut_documents
-from vector_platform.orchestration.runs.jobs import AskedFor, JobConfig, one_op_job
+from vector_platform.orchestration.runs.jobs import AnySource, AskedFor, JobConfig, one_op_job
 from vector_platform.remediation.checks import CHUNKS
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.wiring import Platform
@@ -33,7 +33,7 @@ class SliceConfig(JobConfig):
         since: First day (UTC, ISO) of a document's last change; empty for all days.
     """
 
-    source: str = ""
+    source: AnySource = ""
     tenant: str = ""
     since: str = ""
 

@@ -12,7 +12,7 @@ import dagster as dg
 from vector_platform.indexes.ownership.adoption import Adopter
 from vector_platform.lake.decisions import Decisions, utc_now
 from vector_platform.orchestration.indexes.jobs import chosen_backends
-from vector_platform.orchestration.runs.jobs import JobConfig, actor_of, one_op_job
+from vector_platform.orchestration.runs.jobs import Backends, JobConfig, actor_of, one_op_job
 from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform
 
@@ -27,7 +27,7 @@ class AdoptConfig(JobConfig):
         accept_differences: Let so many rows differ from this lake.
     """
 
-    backends: list[str] = []
+    backends: Backends = []
     reason: str = ""
     actor: str = ""
     accept_differences: int = 0

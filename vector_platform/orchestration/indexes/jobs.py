@@ -16,7 +16,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.orchestration.indexes.checks import proof_metadata
 from vector_platform.orchestration.partitions import daily
-from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
+from vector_platform.orchestration.runs.jobs import Backends, JobConfig, ModelVersion, one_op_job
 from vector_platform.remediation.checks import PARITY
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
@@ -29,7 +29,7 @@ class IndexesConfig(JobConfig):
         model_version: Whose indexes; every active model version when empty.
     """
 
-    model_version: str = ""
+    model_version: ModelVersion = ""
 
 
 class RepairConfig(IndexesConfig):
@@ -50,7 +50,7 @@ class VerifyConfig(IndexesConfig):
         every_row: Read all rows whole now, and not only those whose turn it is.
     """
 
-    backends: list[str] = []
+    backends: Backends = []
     every_row: bool = False
 
 

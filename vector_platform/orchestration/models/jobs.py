@@ -18,7 +18,7 @@ from vector_platform.orchestration import keys
 from vector_platform.orchestration.models.assets import EmbedOutcome, embed, embed_contents
 from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.quality.assets import evaluate_model
-from vector_platform.orchestration.runs.jobs import AskedFor, JobConfig, one_op_job
+from vector_platform.orchestration.runs.jobs import AskedFor, JobConfig, ModelVersion, one_op_job
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.releases.pointer.following import sync_followers
 from vector_platform.releases.requests.replacement import take_over
@@ -35,8 +35,8 @@ class AlignConfig(JobConfig):
         new: Model version that is to be served.
     """
 
-    old: str
-    new: str
+    old: ModelVersion
+    new: ModelVersion
 
 
 class ReplaceConfig(JobConfig):
@@ -46,7 +46,7 @@ class ReplaceConfig(JobConfig):
         model_version: The provisional one, `new~from-old`.
     """
 
-    model_version: str
+    model_version: ModelVersion
 
 
 class RetireConfig(AskedFor):
@@ -56,7 +56,7 @@ class RetireConfig(AskedFor):
         model_version: One that the platform made.
     """
 
-    model_version: str
+    model_version: ModelVersion
 
 
 @one_op_job("align", pool="lake_embeddings")

@@ -11,7 +11,13 @@ import dagster as dg
 
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration.indexes.jobs import chosen_backends
-from vector_platform.orchestration.runs.jobs import AskedFor, JobConfig, one_op_job
+from vector_platform.orchestration.runs.jobs import (
+    AskedFor,
+    Backends,
+    JobConfig,
+    ModelVersion,
+    one_op_job,
+)
 from vector_platform.orchestration.runs.retries import TRIED_AGAIN
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
@@ -39,26 +45,35 @@ class PromoteConfig(AskedFor):
         allow_shrink: Let a release through that takes many rows away from readers.
     """
 
-    model_version: str = ""
-    backends: list[str] = []
+    model_version: ModelVersion = ""
+    backends: Backends = []
     automatic: bool = False
     accept_undecided: bool = True
     override_freeze: str = ""
     allow_shrink: bool = False
 
 
-class DecisionConfig(AskedFor):
+class RejectConfig(AskedFor):
     """A decision about a release request.
 
     Attributes:
-        request_id: Which request, as `vector-platform release requests` lists it, or one part.
+        request_id: Which request, as the job `show_releases` lists it, or one part.
+    """
+
+    request_id: str
+
+
+class ApproveConfig(RejectConfig):
+    """An approval, and what it lets through.
+
+    Attributes:
         actor: Who decides; empty for who launches the run. The requester's own approval does not
             count.
         override_freeze: Reason to release during a freeze; empty to wait for its end.
         allow_shrink: Let a release through that takes many rows away from readers.
     """
 
-    request_id: str
+    actor: str = ""
     override_freeze: str = ""
     allow_shrink: bool = False
 
@@ -79,11 +94,11 @@ class RollbackConfig(AskedFor):
     Attributes:
         backends: Which backends; all configured ones when empty.
         to: Generation to make live; empty for the one before the newest release.
-        before: Release request: the generation before what it released.
+        before: Release request: the generation before what it released; empty for the newest.
         allow_shrink: Let readers lose many rows.
     """
 
-    backends: list[str] = []
+    backends: Backends = []
     to: str = ""
     before: str = ""
     allow_shrink: bool = False
@@ -96,7 +111,7 @@ class MonitorConfig(JobConfig):
         backends: Which backends; all configured ones when empty.
     """
 
-    backends: list[str] = []
+    backends: Backends = []
 
 
 @one_op_job("promote_op", pool="promote")
@@ -155,7 +170,7 @@ def show_releases(
 
 @one_op_job("approve_op", pool="promote")
 def approve_release(
-    context: dg.OpExecutionContext, config: DecisionConfig, platform: dg.ResourceParam[Platform]
+    context: dg.OpExecutionContext, config: ApproveConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Approve a release request."""
     overrides = overrides_of(config.override_freeze, config.reason if config.allow_shrink else "")
@@ -169,7 +184,7 @@ def approve_release(
 
 @one_op_job("reject_op", pool="promote")
 def reject_release(
-    context: dg.OpExecutionContext, config: DecisionConfig, platform: dg.ResourceParam[Platform]
+    context: dg.OpExecutionContext, config: RejectConfig, platform: dg.ResourceParam[Platform]
 ) -> dict[str, Any]:
     """Reject a release request, or withdraw your own."""
     reconciled = [

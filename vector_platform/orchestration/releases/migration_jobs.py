@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from vector_platform.orchestration.indexes.jobs import chosen_backends
-from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
+from vector_platform.orchestration.runs.jobs import AskedFor, Backend, one_op_job
 from vector_platform.quality.recall.shadow import ShadowQuery
 from vector_platform.releases.requests.migration import migrate
 from vector_platform.releases.requests.policy import overrides_of
@@ -27,8 +27,8 @@ class MigrateConfig(AskedFor):
         override_freeze: Reason to release during a freeze; empty to wait for its end.
     """
 
-    source: str
-    target: str
+    source: Backend
+    target: Backend
     k: int = 10
     release: bool = False
     override_freeze: str = ""

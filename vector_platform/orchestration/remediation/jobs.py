@@ -15,10 +15,11 @@ import dagster as dg
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.indexes.jobs import RepairConfig, chosen_backends, repair_op
 from vector_platform.orchestration.remediation.proposals import ProposalConfig, reasons_of
-from vector_platform.orchestration.runs.jobs import JobConfig, one_op_job
+from vector_platform.orchestration.runs.jobs import Backends, JobConfig, ModelVersion, one_op_job
 from vector_platform.releases.evaluation.changed_answers import names_of
 from vector_platform.releases.gates.report import as_markdown
 from vector_platform.remediation.decision import PlannedRun
+from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform
 
 
@@ -30,19 +31,19 @@ class IndexTarget(JobConfig):
         backends: Which backends; all configured ones when empty.
     """
 
-    model_version: str
-    backends: list[str] = []
+    model_version: ModelVersion
+    backends: Backends = []
 
 
 class ReindexConfig(ProposalConfig):
     """What to build anew, and why.
 
     Attributes:
-        targets: Which indexes.
+        targets: Which indexes; what readers see now, on every backend, when empty.
         allow_shrink: Let a release through that takes many rows away from readers.
     """
 
-    targets: list[IndexTarget]
+    targets: list[IndexTarget] = []
     allow_shrink: bool = False
 
 
@@ -66,6 +67,16 @@ def repair_config(run: PlannedRun, actor: str) -> dg.RunConfig:
     return dg.RunConfig({repair_op(backend): RepairConfig(model_version=only)})
 
 
+def _live(platform: Platform) -> list[tuple[str, BackendName]]:
+    """The model version that readers see, and its backend, of every backend that has one."""
+    names = platform.settings.indexes.backends
+    live = [(platform.live_pointer(name).live(), name) for name in names]
+    found = [(one.model_version, name) for one, name in live if one is not None]
+    if not found:
+        raise dg.Failure("nothing is live yet: name the indexes in `targets`")
+    return found
+
+
 @one_op_job("rebuild", pool="reindex")
 def reindex(
     context: dg.OpExecutionContext, config: ReindexConfig, platform: dg.ResourceParam[Platform]
@@ -78,7 +89,7 @@ def reindex(
         (target.model_version, backend)
         for target in config.targets
         for backend in chosen_backends(platform.settings, target.backends)
-    ]
+    ] or _live(platform)
     built: dict[str, Any] = {}
     for model_version, backend in targets:
         service = platform.release_service(

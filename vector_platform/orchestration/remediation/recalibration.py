@@ -12,7 +12,7 @@ import dagster as dg
 from vector_platform.errors import TerminalError
 from vector_platform.lake.decisions import Decisions, utc_now
 from vector_platform.orchestration.quality.drift_checks import policy_of
-from vector_platform.orchestration.runs.jobs import AskedFor, one_op_job
+from vector_platform.orchestration.runs.jobs import AskedFor, ModelVersions, one_op_job
 from vector_platform.quality.drift import calibration
 from vector_platform.quality.drift.acceptance import days_to_accept
 from vector_platform.quality.drift.verdict import judge_drift
@@ -30,13 +30,13 @@ class RecalibrateConfig(AskedFor):
     """Which days become what later days are compared with, and who says so.
 
     Attributes:
-        model_versions: Whose.
+        model_versions: Whose days those are.
         first_day: First of the days (ISO); empty, with `last_day`, for the newest since the move.
         last_day: Last of the days, included.
         evaluation: The drift evaluation that is answered; empty for none.
     """
 
-    model_versions: list[str]
+    model_versions: ModelVersions
     first_day: str = ""
     last_day: str = ""
     evaluation: str = ""

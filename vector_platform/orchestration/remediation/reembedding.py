@@ -17,7 +17,7 @@ from vector_platform.orchestration.remediation.proposals import (
     ask_for_release,
     reasons_of,
 )
-from vector_platform.orchestration.runs.jobs import one_op_job
+from vector_platform.orchestration.runs.jobs import ModelVersions, one_op_job
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.training import reembedding
 from vector_platform.wiring import Platform
@@ -30,7 +30,7 @@ class ReembedConfig(ProposalConfig):
         model_versions: Model versions that no longer answer as registered.
     """
 
-    model_versions: list[str]
+    model_versions: ModelVersions
 
 
 def reembed_config(run: PlannedRun, actor: str) -> dg.RunConfig:

@@ -15,7 +15,7 @@ from vector_platform.orchestration.remediation.proposals import (
     ask_for_release,
     reasons_of,
 )
-from vector_platform.orchestration.runs.jobs import one_op_job
+from vector_platform.orchestration.runs.jobs import ModelVersion, one_op_job
 from vector_platform.quality.retrieval.comparison import Comparison
 from vector_platform.remediation.decision import PlannedRun
 from vector_platform.training import retraining
@@ -30,7 +30,7 @@ class RetrainConfig(ProposalConfig):
         model_version: The model version to improve; empty for the one that is live.
     """
 
-    model_version: str = ""
+    model_version: ModelVersion = ""
 
 
 def retrain_config(run: PlannedRun, actor: str) -> dg.RunConfig:

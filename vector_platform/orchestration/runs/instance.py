@@ -33,6 +33,9 @@ DAGSTER_YAML = """\
 # Written by vector_platform whenever it starts. For one of your own, set DAGSTER_HOME.
 telemetry:
   enabled: false
+# No newsletter is offered in front of the pages.
+nux:
+  enabled: false
 concurrency:
   pools:
     granularity: run

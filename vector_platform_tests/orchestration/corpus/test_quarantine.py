@@ -221,7 +221,11 @@ def test_what_nobody_mended_is_given_back_only_as_it_is(stocked: Stocked) -> Non
 
 @pytest.mark.parametrize(
     ("slice_", "message"),
-    [({}, "name the source or the tenant"), ({"source": "guide"}, "no document of source guide")],
+    [
+        ({}, "name the source or the tenant"),
+        ({"source": "guide"}, "was not started: .* guides .* got guide"),
+        ({"tenant": "nobody"}, "no document of tenant nobody"),
+    ],
 )
 def test_a_slice_that_is_a_slip_changes_nothing(
     slice_: dict[str, str], message: str, stocked: Stocked
