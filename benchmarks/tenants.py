@@ -29,7 +29,7 @@ from vector_platform.indexes.backends.pinecone.names import namespace_name
 from vector_platform.indexes.backends.pinecone.rows import pinecone_documents
 from vector_platform.indexes.backends.pinecone.settings import PineconeSettings
 from vector_platform.indexes.backends.pinecone.terms import index_name
-from vector_platform.indexes.contract import Generation
+from vector_platform.indexes.contract import Generation, Scope
 from vector_platform.indexes.state import IndexStates
 from vector_platform.indexes.stored_rows import by_tenant
 from vector_platform.lake.lake import Lake
@@ -59,7 +59,9 @@ def search_step(folder: Path, backend: str) -> dict[str, Any]:
         raise SystemExit("there is no generation to search")
     cpu, started = time.process_time(), time.perf_counter()
     for probe in np.random.default_rng(1).normal(size=(SEARCHES, DIMENSION)):
-        target.search(state.identity, probe / np.linalg.norm(probe), k=10)
+        target.search(
+            state.identity, probe / np.linalg.norm(probe), k=10, scope=Scope.all_tenants()
+        )
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     target.close()
     return {"seconds": seconds, "cpu_seconds": cpu}

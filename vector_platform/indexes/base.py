@@ -15,7 +15,16 @@ import numpy as np
 import pyarrow as pa
 from pydantic import SecretStr
 
-from vector_platform.indexes.contract import Claim, Generation, Hit, Mirrored, RowKey, StoredRow
+from vector_platform.indexes.contract import (
+    Claim,
+    Generation,
+    Hit,
+    Mirrored,
+    RowKey,
+    Scope,
+    StoredRow,
+    confined,
+)
 from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform.settings import BackendName, BackendSection
@@ -175,29 +184,48 @@ class VectorIndex(ABC):
         """Share of stored rows that are deleted and not yet removed; None where nobody knows."""
         return None
 
-    @abstractmethod
     def search(
         self,
         generation: Generation,
         vector: np.ndarray,
         *,
         k: int,
-        tenant: str | None = None,
+        scope: Scope,
         where: Condition | None = None,
     ) -> list[Hit]:
-        """The k most similar rows, best first, ties by id; of one tenant, or of all.
+        """The k most similar rows of a scope, best first, ties by id.
 
-        Every hit meets the condition, as `filtering/conditions.py` means it. A backend that
-        cannot ask all of many tenants asks some; one that cannot narrow to the condition looks at
-        so many of the nearest: where that is not all, the answer is `BoundedHits`.
+        Every hit is of the scope, whatever the backend found, and meets the condition, as
+        `filtering/conditions.py` means it. A backend that cannot ask all of every tenant asks
+        some; one that cannot narrow to the condition looks at so many of the nearest: where that
+        is not all, the answer is `BoundedHits`.
+
+        Raises:
+            IndexRejected: A tenant can have no rows here, or the scope names more tenants than
+                the backend asks in one search.
         """
+        if scope.is_empty:
+            return []
+        return confined(self._search(generation, vector, k=k, scope=scope, where=where), scope)
+
+    @abstractmethod
+    def _search(
+        self,
+        generation: Generation,
+        vector: np.ndarray,
+        *,
+        k: int,
+        scope: Scope,
+        where: Condition | None,
+    ) -> list[Hit]:
+        """What `search` finds, of a scope that is not empty."""
 
     def nearest(
-        self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
+        self, generation: Generation, vectors: np.ndarray, *, k: int, scope: Scope
     ) -> list[list[str]]:
         """Ids that `search` would find for each of many queries; for measuring, not for readers."""
         return [
-            [hit.id for hit in self.search(generation, vector, k=k, tenant=tenant)]
+            [hit.id for hit in self.search(generation, vector, k=k, scope=scope)]
             for vector in vectors
         ]
 

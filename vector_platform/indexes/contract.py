@@ -1,4 +1,4 @@
-"""What an index holds: the row, the generation it belongs to, and a search hit.
+"""What an index holds: the row, the generation it belongs to, a hit, and whose rows a search finds.
 
 Belongs here: values that the plan, the sync and every backend share.
 """
@@ -78,6 +78,48 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """Whose rows a search may find. Nothing takes one by default: who asks, says whose.
+
+    Attributes:
+        tenants: The tenants, exactly as they are named; without any, nothing is found.
+        unconfined: Rows of every tenant, whatever tenants there are.
+    """
+
+    tenants: frozenset[str]
+    unconfined: bool
+
+    @classmethod
+    def of(cls, *tenants: str) -> Scope:
+        """Rows of these tenants; of none, no rows.
+
+        Raises:
+            TypeError: What should be a tenant is no text.
+        """
+        if odd := [tenant for tenant in tenants if not isinstance(tenant, str)]:
+            raise TypeError(f"a tenant is a text, not {type(odd[0]).__name__}")
+        return cls(frozenset(tenants), unconfined=False)
+
+    @classmethod
+    def all_tenants(cls) -> Scope:
+        """Rows of every tenant: for operators and measurements, never for a caller's credential."""
+        return cls(frozenset(), unconfined=True)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing can be found."""
+        return not self.tenants and not self.unconfined
+
+    def holds(self, tenant: str) -> bool:
+        """Whether rows of a tenant may be found."""
+        return self.unconfined or tenant in self.tenants
+
+    def __str__(self) -> str:
+        """For people."""
+        return "all tenants" if self.unconfined else ", ".join(sorted(self.tenants)) or "nobody"
+
+
+@dataclass(frozen=True)
 class Hit:
     """One search result.
 
@@ -112,6 +154,7 @@ class BoundedHits(list[Hit]):
         tenants: Tenants that have rows, where not all of them were searched; else None.
         looked_at: Nearest rows among which those that meet the search's condition were found,
             where they were fewer than asked for; else None.
+        withheld: Whether rows were found that are not of the search's scope, and left out.
     """
 
     def __init__(
@@ -121,11 +164,28 @@ class BoundedHits(list[Hit]):
         asked: int | None = None,
         tenants: int | None = None,
         looked_at: int | None = None,
+        withheld: bool = False,
     ) -> None:
         super().__init__(hits)
         self.asked = asked
         self.tenants = tenants
         self.looked_at = looked_at
+        self.withheld = withheld
+
+
+def confined(hits: list[Hit], scope: Scope) -> list[Hit]:
+    """The hits that are of a scope: the last look at whose they are.
+
+    A backend was told the scope. A row of somebody else is there because an index is damaged, or
+    because a backend did not do what it was told: it is left out, and the answer says so.
+    """
+    own = [hit for hit in hits if scope.holds(hit.tenant)]
+    if len(own) == len(hits):
+        return hits
+    said = hits if isinstance(hits, BoundedHits) else BoundedHits(())
+    return BoundedHits(
+        own, asked=said.asked, tenants=said.tenants, looked_at=said.looked_at, withheld=True
+    )
 
 
 @dataclass(frozen=True)

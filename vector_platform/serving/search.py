@@ -12,7 +12,7 @@ from typing import Any
 
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import BoundedHits, Hit
+from vector_platform.indexes.contract import BoundedHits, Hit, Scope
 from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.ownership.claims import Ownership
 from vector_platform.indexes.state import GenerationState, IndexStates
@@ -145,7 +145,8 @@ class SearchService:
         (vector,) = self._open_encoder(live.model_version).encode_queries([text])
         target = self._open_index(backend)
         started = time.perf_counter()
-        hits = target.search(live.identity, vector, k=k, tenant=tenant, where=where)
+        scope = Scope.all_tenants() if tenant is None else Scope.of(tenant)
+        hits = target.search(live.identity, vector, k=k, scope=scope, where=where)
         seconds = time.perf_counter() - started
         if tenant is not None and not hits and not target.counts(live.identity, [tenant])[tenant]:
             raise UnknownTenant(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from vector_platform.errors import TransientError
-from vector_platform.indexes.contract import INDEX_ROW, Generation, IndexUnavailable
+from vector_platform.indexes.contract import INDEX_ROW, Generation, IndexUnavailable, Scope
 from vector_platform_tests.faults.servers import ServerProcess
 from vector_platform_tests.faults.worlds import Runs, World
 
@@ -150,7 +150,9 @@ def test_a_fence_waits_for_a_write_whose_answer_was_lost(
         target.fence(generation)
         [keys] = list(target.keys(generation, "acme"))
         assert keys.column("id").to_pylist() == ["s:1#0", "s:lost#0"]
-        assert len(target.search(generation, np.ones(4, np.float32), k=5, tenant="acme")) == 2
+        assert (
+            len(target.search(generation, np.ones(4, np.float32), k=5, scope=Scope.of("acme"))) == 2
+        )
     finally:
         pinecone.turn()
         target.drop(generation)

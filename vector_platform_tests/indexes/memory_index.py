@@ -25,6 +25,7 @@ from vector_platform.indexes.contract import (
     Mirrored,
     RowKey,
     RowsRejected,
+    Scope,
     StoredRow,
 )
 from vector_platform.indexes.filtering.conditions import Condition, matches
@@ -214,20 +215,20 @@ class MemoryIndex(VectorIndex):
         held = Counter(tenant for tenant, _ in self._visible[_place(generation)])
         return {tenant: held[tenant] for tenant in tenants}
 
-    def search(
+    def _search(
         self,
         generation: Generation,
         vector: np.ndarray,
         *,
         k: int,
-        tenant: str | None = None,
-        where: Condition | None = None,
+        scope: Scope,
+        where: Condition | None,
     ) -> list[Hit]:
         self.fuse.burn("search")
         scored = [
             (float(row["vector"] @ vector), owner, row)
             for (owner, _), row in self._visible[_place(generation)].items()
-            if tenant in (None, owner)
+            if scope.holds(owner)
             and (where is None or matches(where, json.loads(row["attributes"])))
         ]
         return [

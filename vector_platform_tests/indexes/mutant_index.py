@@ -16,8 +16,10 @@ from vector_platform.indexes.contract import (
     Hit,
     Mirrored,
     RowKey,
+    Scope,
     StoredRow,
 )
+from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample, WholeRows
 from vector_platform_tests.indexes.mutants import Call, Mutation, Rows
 
@@ -115,10 +117,16 @@ class MutantIndex(VectorIndex):
     def counts(self, generation: Generation, tenants: Sequence[str]) -> dict[str, int]:
         return self.target.counts(generation, tenants)
 
-    def search(
-        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+    def _search(
+        self,
+        generation: Generation,
+        vector: np.ndarray,
+        *,
+        k: int,
+        scope: Scope,
+        where: Condition | None,
     ) -> list[Hit]:
-        return self.target.search(generation, vector, k=k, tenant=tenant)
+        return self.target.search(generation, vector, k=k, scope=scope, where=where)
 
     def point(self, generation: Generation) -> None:
         self.target.point(generation)

@@ -27,6 +27,7 @@ from vector_platform.indexes.contract import (
     IndexRejected,
     RowKey,
     RowsRejected,
+    Scope,
 )
 from vector_platform.indexes.plan import compare
 from vector_platform.lake.contract import canonical_json
@@ -307,14 +308,14 @@ def assert_holds(
     probe = vector_of("a query", "")
     for tenant, own in by_tenant.items():
         assert _digests(target.keys(generation, tenant)) == own
-        hits = target.search(generation, probe, k=len(held) + 1, tenant=tenant)
+        hits = target.search(generation, probe, k=len(held) + 1, scope=Scope.of(tenant))
         assert {(hit.id, hit.tenant): hit.digest for hit in hits} == own
         for hit in hits:
             given = held[hit.id, hit.tenant]["attributes"]
             assert canonical_json(hit.attributes) == canonical_json(given)
     for tenant in nobodies:
         try:
-            assert target.search(generation, probe, k=5, tenant=tenant) == []
+            assert target.search(generation, probe, k=5, scope=Scope.of(tenant)) == []
         except IndexRejected as error:  # too long for any row, say
             assert "\n" not in str(error)
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import INDEX_ROW, BoundedHits, Generation
+from vector_platform.indexes.contract import INDEX_ROW, BoundedHits, Generation, Scope
 from vector_platform.indexes.filtering.conditions import (
     AnyOf,
     Compared,
@@ -25,6 +25,7 @@ from vector_platform.indexes.filtering.conditions import (
 )
 from vector_platform.indexes.filtering.language import MAX_DEPTH, MAX_TESTS, MAX_VALUES
 from vector_platform.lake.contract import canonical_json
+from vector_platform.quality.retrieval.measures import asked_scope
 from vector_platform_tests.indexes.filtering.drawn import CONDITIONS, KEYS
 from vector_platform_tests.integration.hostile_values import KNOWN
 
@@ -73,7 +74,9 @@ def found(
     target: VectorIndex, generation: Generation, condition: Condition, tenant: str | None
 ) -> set[str]:
     vector = np.eye(DIMENSION, dtype=np.float32)[0]
-    hits = target.search(generation, vector, k=len(ROWS), tenant=tenant, where=condition)
+    hits = target.search(
+        generation, vector, k=len(ROWS), scope=asked_scope(tenant), where=condition
+    )
     assert not isinstance(hits, BoundedHits)
     assert len({hit.id for hit in hits}) == len(hits)
     return {hit.id for hit in hits}
@@ -135,8 +138,8 @@ def test_few_hits_are_the_nearest_that_meet_the_condition(
     vector = np.eye(DIMENSION, dtype=np.float32)[0]
     where = Not(Compared("a", "gt", 0))
     for k in (1, 3, 10):
-        hits = target.search(generation, vector, k=k, tenant="one", where=where)
-        every = target.search(generation, vector, k=len(ROWS), tenant="one")
+        hits = target.search(generation, vector, k=k, scope=Scope.of("one"), where=where)
+        every = target.search(generation, vector, k=len(ROWS), scope=Scope.of("one"))
         attributes = {row_id: found for row_id, _, found in ROWS}
         right = [hit.id for hit in every if matches(where, attributes[hit.id])][:k]
         assert [hit.id for hit in hits] == right

@@ -25,9 +25,11 @@ from vector_platform.indexes.contract import (
     IndexUnavailable,
     RowKey,
     RowsRejected,
+    Scope,
 )
 from vector_platform.indexes.proof.row_contents import differing_fields, wanted_rows
 from vector_platform.lake.contract import canonical_json
+from vector_platform.quality.retrieval.measures import asked_scope
 from vector_platform_tests.integration.conftest import API_KEY, Server, free_port, open_index
 
 pytestmark = pytest.mark.integration
@@ -116,7 +118,7 @@ def test_a_row_comes_back_as_it_was_written(target: VectorIndex, generation: Gen
     written = batch_of(row)
     target.upsert(generation, written)
     target.fence(generation)
-    [hit] = target.search(generation, vector, k=3, tenant="default")
+    [hit] = target.search(generation, vector, k=3, scope=Scope.of("default"))
     assert (hit.id, hit.tenant, hit.doc_id) == ("d#0", "default", "document of d#0")
     assert (hit.title, hit.text, hit.region) == ("T 😀", text, "eu")
     assert hit.digest == "digest of d#0"
@@ -163,7 +165,7 @@ def test_writing_again_changes_nothing_and_new_values_replace_old(
         ("a", "digest of a"),
         ("b", "newer"),
     }
-    hits = target.search(generation, unit_vectors(1)[0], k=5)
+    hits = target.search(generation, unit_vectors(1)[0], k=5, scope=Scope.all_tenants())
     assert {hit.id: hit.attributes for hit in hits} == {"a": {}, "b": {"n": 2}}
 
 
@@ -177,7 +179,10 @@ def test_deleted_rows_are_gone_and_deleting_them_again_is_no_error(
         target.fence(generation)
     assert {key[0] for key in keys_of(target, generation)} == {"b", "c"}
     assert target.count(generation) == 2
-    assert {hit.id for hit in target.search(generation, unit_vectors(1)[0], k=9)} == {"b", "c"}
+    assert {
+        hit.id
+        for hit in target.search(generation, unit_vectors(1)[0], k=9, scope=Scope.all_tenants())
+    } == {"b", "c"}
 
 
 def test_a_tenant_never_sees_the_rows_of_another(
@@ -190,12 +195,24 @@ def test_a_tenant_never_sees_the_rows_of_another(
     for number, tenant in enumerate(ODD_TENANTS):
         found = [row for batch in target.keys(generation, tenant) for row in batch.to_pylist()]
         assert [(row["id"], row["tenant"]) for row in found] == [(f"row {number}", tenant)]
-        hits = target.search(generation, unit_vectors(1)[0], k=20, tenant=tenant)
+        hits = target.search(generation, unit_vectors(1)[0], k=20, scope=Scope.of(tenant))
         assert [(hit.id, hit.tenant) for hit in hits] == [(f"row {number}", tenant)]
-    assert target.search(generation, unit_vectors(1)[0], k=3, tenant='x" or id != "') == []
+    assert target.search(generation, unit_vectors(1)[0], k=3, scope=Scope.of('x" or id != "')) == []
     assert list(target.keys(generation, 'x" or id != "')) == []
-    everything = target.search(generation, unit_vectors(1)[0], k=20)
+    everything = target.search(generation, unit_vectors(1)[0], k=20, scope=Scope.all_tenants())
     assert {hit.tenant for hit in everything} == set(ODD_TENANTS)
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        some = [tenant for tenant in ODD_TENANTS if random.random() < 0.5]
+        hits = target.search(generation, unit_vectors(1)[0], k=20, scope=Scope.of(*some))
+        assert sorted(hit.tenant for hit in hits) == sorted(some)
+
+
+def test_of_no_tenant_nothing_is_found_and_the_backend_is_not_asked(target: VectorIndex) -> None:
+    nowhere = Generation("documents", "g9999", "tiny-1.0", DIMENSION)
+    vectors = unit_vectors(2)
+    assert target.search(nowhere, vectors[0], k=5, scope=Scope.of()) == []
+    assert target.nearest(nowhere, vectors, k=5, scope=Scope.of()) == [[], []]
 
 
 def test_a_row_moved_to_another_tenant_is_there_once(
@@ -234,20 +251,20 @@ def test_keys_are_exactly_what_was_written(target: VectorIndex, generation: Gene
     assert set(found) == expected
     assert target.count(generation) == 5000
     exact = vectors @ vectors[17]
-    hits = target.search(generation, vectors[17], k=10)
+    hits = target.search(generation, vectors[17], k=10, scope=Scope.all_tenants())
     assert [hit.id for hit in hits] == [f"d{n}#0" for n in np.argsort(-exact)[:10]]
     own = np.arange(5000) % 7 == 3
-    hits = target.search(generation, vectors[17], k=10, tenant="tenant 3")
+    hits = target.search(generation, vectors[17], k=10, scope=Scope.of("tenant 3"))
     best = np.argsort(np.where(own, -exact, 2))[:10]
     assert [hit.id for hit in hits] == [f"d{n}#0" for n in best]
     np.testing.assert_allclose([hit.score for hit in hits], exact[best], atol=1e-5)
     # More than a page of queries.
     for tenant in (None, "tenant 3"):
-        assert target.nearest(generation, vectors[:250], k=10, tenant=tenant) == [
-            [hit.id for hit in target.search(generation, vector, k=10, tenant=tenant)]
+        assert target.nearest(generation, vectors[:250], k=10, scope=asked_scope(tenant)) == [
+            [hit.id for hit in target.search(generation, vector, k=10, scope=asked_scope(tenant))]
             for vector in vectors[:250]
         ]
-    assert target.nearest(generation, vectors[:0], k=10, tenant="tenant 3") == []
+    assert target.nearest(generation, vectors[:0], k=10, scope=Scope.of("tenant 3")) == []
 
 
 def test_equal_scores_are_ordered_by_id(target: VectorIndex, generation: Generation) -> None:
@@ -257,7 +274,9 @@ def test_equal_scores_are_ordered_by_id(target: VectorIndex, generation: Generat
     ]
     target.upsert(generation, batch_of(*rows))
     target.fence(generation)
-    assert [hit.id for hit in target.search(generation, vector, k=3)] == ["a", "b", "c"]
+    assert [
+        hit.id for hit in target.search(generation, vector, k=3, scope=Scope.all_tenants())
+    ] == ["a", "b", "c"]
 
 
 def test_a_generation_exists_from_its_creation_to_its_drop(target: VectorIndex) -> None:
@@ -275,8 +294,8 @@ def test_a_generation_exists_from_its_creation_to_its_drop(target: VectorIndex) 
     assert target.tenants(first) == []
     assert target.count(first) == 0
     target.fence(first)
-    assert target.search(first, unit_vectors(1)[0], k=3, tenant="default") == []
-    assert target.search(first, unit_vectors(1)[0], k=3) == []
+    assert target.search(first, unit_vectors(1)[0], k=3, scope=Scope.of("default")) == []
+    assert target.search(first, unit_vectors(1)[0], k=3, scope=Scope.all_tenants()) == []
     target.upsert(first, batch_of({"id": "a"}))
     target.upsert(second, batch_of({"id": "b"}))
     target.fence(first)

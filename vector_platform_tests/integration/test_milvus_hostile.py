@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 
 from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
-from vector_platform.indexes.contract import Generation, IndexRejected
+from vector_platform.indexes.contract import Generation, IndexRejected, Scope
 from vector_platform_tests.integration.conftest import Server
 from vector_platform_tests.integration.hostile_values import (
     DIMENSION,
@@ -56,7 +56,7 @@ def test_a_tenant_that_no_row_can_have_is_one_line_and_no_traceback(
     index, generation = hostile.index, hostile.generation
     for tenant, says in (("t" * 1024, "has 1024 bytes, Milvus takes 512"), ("\udcff", "Unicode")):
         with pytest.raises(IndexRejected, match=says) as caught:
-            index.search(generation, vector_of("", ""), k=3, tenant=tenant)
+            index.search(generation, vector_of("", ""), k=3, scope=Scope.of(tenant))
         assert "\n" not in str(caught.value)
 
 

@@ -14,7 +14,8 @@ from pymilvus import MilvusClient
 
 from vector_platform.indexes.backends.milvus.names import collection_name
 from vector_platform.indexes.backends.milvus.settings import MilvusSettings
-from vector_platform.indexes.contract import Generation, IndexUnavailable
+from vector_platform.indexes.contract import Generation, IndexUnavailable, Scope
+from vector_platform.quality.retrieval.measures import asked_scope
 from vector_platform_tests.integration.conftest import MilvusProcess, Server, open_index
 from vector_platform_tests.integration.test_index_adapters import batch_of, keys_of, unit_vectors
 
@@ -56,7 +57,7 @@ def test_every_index_type_finds_nearly_all_true_neighbours(
         exact = clustered @ query
         for tenant, mask in ((None, 0), ("t1", np.where(np.arange(3000) % 3 == 1, 0, -9))):
             best = {f"r{n}" for n in np.argsort(-(exact + mask))[:10]}
-            hits = index.search(GENERATION, query, k=10, tenant=tenant)
+            hits = index.search(GENERATION, query, k=10, scope=asked_scope(tenant))
             assert tenant is None or {hit.tenant for hit in hits} == {tenant}
             found += len(best & {hit.id for hit in hits})
             total += 10
@@ -78,7 +79,9 @@ def test_a_restarted_server_is_searched_again_by_the_same_adapter(tmp_path: Path
     try:
         assert patiently(lambda: index.count(generation)) == 2
         assert {key[0] for key in keys_of(index, generation)} == {"a", "b"}
-        assert len(index.search(generation, unit_vectors(1)[0], k=5)) == 2
+        assert (
+            len(index.search(generation, unit_vectors(1)[0], k=5, scope=Scope.all_tenants())) == 2
+        )
         index.close()
     finally:
         server.stop()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 
 from vector_platform.indexes.backends.pinecone.names import document_id_problem, namespace_name
-from vector_platform.indexes.contract import IndexRejected
+from vector_platform.indexes.contract import IndexRejected, Scope
 from vector_platform_tests.integration.conftest import Server
 from vector_platform_tests.integration.hostile_values import (
     EVERY_KNOWN,
@@ -59,7 +59,7 @@ def test_a_tenant_that_no_row_can_have_is_one_line_and_no_traceback(
 ) -> None:
     index, generation = hostile.index, hostile.generation
     with pytest.raises(IndexRejected, match=says) as caught:
-        index.search(generation, vector_of("", ""), k=3, tenant=tenant)
+        index.search(generation, vector_of("", ""), k=3, scope=Scope.of(tenant))
     assert "\n" not in str(caught.value)
     assert list(index.keys(generation, tenant)) == []
     assert index.counts(generation, [tenant]) == {tenant: 0}

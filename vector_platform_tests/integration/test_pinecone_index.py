@@ -11,7 +11,7 @@ from pinecone import Pinecone
 
 from vector_platform.indexes.backends.pinecone.names import namespace_name, pinecone_index_name
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, IndexUnavailable
+from vector_platform.indexes.contract import Generation, IndexUnavailable, Scope
 from vector_platform.indexes.proof_sample import EVERY_DIGEST, ProofSample
 from vector_platform.local.pinecone_server.http.server import PineconeServer
 from vector_platform_tests.integration.conftest import API_KEY, Server, open_index
@@ -39,7 +39,10 @@ def adapter(server: PineconeServer) -> VectorIndex:
 
 
 def ids_searched(index: VectorIndex) -> set[str]:
-    return {hit.id for hit in index.search(GENERATION, unit_vectors(1)[0], k=50)}
+    return {
+        hit.id
+        for hit in index.search(GENERATION, unit_vectors(1)[0], k=50, scope=Scope.all_tenants())
+    }
 
 
 @pytest.mark.parametrize("lag", [{"search": 0.5, "fetch": 0.0}, {"search": 0.0, "fetch": 0.5}])

@@ -15,9 +15,11 @@ from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import (
     BoundedHits,
     Generation,
+    IndexRejected,
     IndexUnavailable,
     Mirrored,
     RowKey,
+    Scope,
 )
 from vector_platform.indexes.proof.row_sample import COUNTED_TENANTS
 from vector_platform.indexes.sync.applying import FEW_TENANTS
@@ -230,17 +232,27 @@ def test_a_search_over_many_tenants_asks_the_largest_and_says_so(
     index.fence(GENERATION)
     bounded = adapter(server, search_namespaces=2)
     with counting(server) as asked:
-        hits = bounded.search(GENERATION, unit_vectors(1)[0], k=50)
+        hits = bounded.search(GENERATION, unit_vectors(1)[0], k=50, scope=Scope.all_tenants())
     assert asked == {"search": 2, "stats": 1}
     assert {hit.tenant for hit in hits} == {"tenant 0007", "tenant 0011"}
     assert isinstance(hits, BoundedHits)
     assert (hits.asked, hits.tenants) == (2, TENANTS)
-    everybody = index.search(GENERATION, unit_vectors(1)[0], k=50)
+    everybody = index.search(GENERATION, unit_vectors(1)[0], k=50, scope=Scope.all_tenants())
     assert len(everybody) == TENANTS + 2
     assert not isinstance(everybody, BoundedHits)
     assert not isinstance(
-        bounded.search(GENERATION, unit_vectors(1)[0], k=5, tenant="tenant 0001"), BoundedHits
+        bounded.search(GENERATION, unit_vectors(1)[0], k=5, scope=Scope.of("tenant 0001")),
+        BoundedHits,
     )
+    with counting(server) as asked:
+        named = bounded.search(
+            GENERATION, unit_vectors(1)[0], k=9, scope=Scope.of("tenant 0007", "tenant 0011")
+        )
+    assert asked == {"search": 2}
+    assert sorted(hit.tenant for hit in named) == 2 * ["tenant 0007"] + 2 * ["tenant 0011"]
+    says = r"names 3 tenants, each a request, and at most 2 are made: .* search_namespaces"
+    with pytest.raises(IndexRejected, match=says):
+        bounded.search(GENERATION, unit_vectors(1)[0], k=9, scope=Scope.of("a", "b", "c"))
     bounded.close()
 
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Hit
+from vector_platform.indexes.contract import Hit, Scope
 from vector_platform.indexes.rejected import RejectedRows
 from vector_platform.indexes.state import GenerationState
 from vector_platform.indexes.sync.sync import IndexSync
@@ -79,7 +79,9 @@ class Trip:
     def found(self, backend: str, state: GenerationState) -> dict[str, Hit]:
         """Every row as a search shows it."""
         probe = vector_of(MODEL, "anything")
-        hits = self._targets[backend].search(state.identity, probe, k=100)
+        hits = self._targets[backend].search(
+            state.identity, probe, k=100, scope=Scope.all_tenants()
+        )
         return {hit.id: hit for hit in hits}
 
     def end(self) -> None:

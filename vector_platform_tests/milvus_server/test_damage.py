@@ -14,7 +14,7 @@ from pymilvus import MilvusClient
 from vector_platform.indexes.backends.milvus.names import collection_name
 from vector_platform.indexes.backends.milvus.rows import milvus_rows
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import INDEX_KEY, Generation, RowsRejected
+from vector_platform.indexes.contract import INDEX_KEY, Generation, RowsRejected, Scope
 from vector_platform.indexes.plan import Plan, compare
 from vector_platform_tests.integration.conftest import Server
 from vector_platform_tests.integration.test_index_adapters import (  # noqa: F401
@@ -70,13 +70,15 @@ def test_rows_that_an_upsert_hid_from_their_tenants_are_missing_and_found_once_r
         name, ids=[f"r{n:03}" for n in range(50)], output_fields=["tenant"], consistency_level=0
     )
     assert [row["tenant"] for row in by_id] == [f"t{n % 5}" for n in range(50)]
-    everything = target.search(generation, unit_vectors(1)[0], k=300)
+    everything = target.search(generation, unit_vectors(1)[0], k=300, scope=Scope.all_tenants())
     assert len(everything) == 200
     # ... and not where its tenant looks, which is what counts.
     found = {
         hit.id
         for number in range(5)
-        for hit in target.search(generation, unit_vectors(1)[0], k=300, tenant=f"t{number}")
+        for hit in target.search(
+            generation, unit_vectors(1)[0], k=300, scope=Scope.of(f"t{number}")
+        )
     }
     hidden = {row["id"] for row in ROWS} - found
     assert 30 < len(hidden) <= 50
@@ -183,7 +185,7 @@ def test_a_search_right_after_the_fence_sees_every_write(
         if number % 4 == 3:
             target.delete(generation, [(f"r{number - 1}", "default")])
         target.fence(generation)
-        hits = target.search(generation, vector, k=50, tenant="default")
+        hits = target.search(generation, vector, k=50, scope=Scope.of("default"))
         expected = {f"r{n}" for n in range(number + 1) if n % 4 != 2 or n == number}
         assert {hit.id for hit in hits} == expected
 
@@ -208,7 +210,7 @@ def test_a_released_collection_is_loaded_again(
 ) -> None:
     target.upsert(generation, batch_of({"id": "a"}))
     outsider.release_collection(collection_name(generation))
-    assert len(target.search(generation, unit_vectors(1)[0], k=3)) == 1
+    assert len(target.search(generation, unit_vectors(1)[0], k=3, scope=Scope.all_tenants())) == 1
     outsider.release_collection(collection_name(generation))
     assert target.count(generation) == 1
 

@@ -21,6 +21,7 @@ from vector_platform.lake.snapshots import Snapshot
 from vector_platform.quality.recall.exact_recall import recall_of
 from vector_platform.quality.recall.index_queries import IndexQueries
 from vector_platform.quality.recall.intervals import Recall, holm_rejects, recall_interval
+from vector_platform.quality.retrieval.measures import asked_scope
 
 # Reads a clock in seconds; handed in, so that a test decides how long a search took.
 Timer = Callable[[], float]
@@ -174,7 +175,7 @@ def _ask(target: VectorIndex, generation: Generation, queries: IndexQueries) -> 
     for (tenant, is_stored), places in together.items():
         # One more, since the row that the query is made of comes first and is no answer.
         found = target.nearest(
-            generation, queries.vectors[places], k=TOP_K + is_stored, tenant=tenant
+            generation, queries.vectors[places], k=TOP_K + is_stored, scope=asked_scope(tenant)
         )
         for place, ids in zip(places, found, strict=True):
             own = queries.own_ids[place]
@@ -190,7 +191,8 @@ def _latencies(
     seconds = []
     for place in np.unique(np.linspace(0, count - 1, min(count, TIMED_QUERIES)).astype(int)):
         started = timer()
-        target.search(generation, queries.vectors[place], k=TOP_K, tenant=queries.tenants[place])
+        scope = asked_scope(queries.tenants[place])
+        target.search(generation, queries.vectors[place], k=TOP_K, scope=scope)
         seconds.append(timer() - started)
     return np.array(seconds)
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from vector_platform.errors import TerminalError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Generation
+from vector_platform.quality.retrieval.measures import asked_scope
 
 # Examples of queries whose answers differ most.
 EXAMPLES = 5
@@ -140,7 +141,8 @@ def compare_sides(
 
 def _ask(side: Side, query: ShadowQuery, k: int) -> tuple[list[str], float]:
     started = time.perf_counter()
-    hits = side.target.search(side.generation, query.vector, k=k, tenant=query.tenant)
+    scope = asked_scope(query.tenant)
+    hits = side.target.search(side.generation, query.vector, k=k, scope=scope)
     return [hit.id for hit in hits], time.perf_counter() - started
 
 

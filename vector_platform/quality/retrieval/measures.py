@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from vector_platform.errors import TerminalError
+from vector_platform.indexes.contract import Scope
 from vector_platform.lake.contract import canonical_json, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.slices.quarantine import SliceQuarantine
@@ -71,6 +72,11 @@ class GoldenSet:
             query: hash_text(canonical_json([text, tenant, self.qrels[query]]))[:16]
             for query, text, tenant in zip(self.query_ids, self.texts, self.tenants, strict=True)
         }
+
+
+def asked_scope(tenant: str | None) -> Scope:
+    """Whose rows a query of a measurement is asked of: its tenant's, without one everybody's."""
+    return Scope.all_tenants() if tenant is None else Scope.of(tenant)
 
 
 @dataclass(frozen=True)

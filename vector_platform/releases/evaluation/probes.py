@@ -21,7 +21,7 @@ from vector_platform.lake.lake import Lake
 from vector_platform.lake.storage.joins import scan, spilling_duckdb
 from vector_platform.quality.exact import vectors_of
 from vector_platform.quality.recall.index_recall import Timer
-from vector_platform.quality.retrieval.measures import golden_set
+from vector_platform.quality.retrieval.measures import asked_scope, golden_set
 
 # Enough to see one failing answer in a hundred and a 95th percentile, and quick to ask.
 PROBES = 200
@@ -115,7 +115,8 @@ def ask(
     """Search once, as serving does. No answer is an answer with an error, not an exception."""
     started = timer()
     try:
-        hits = tuple(target.search(generation, probe.vector, k=k, tenant=probe.tenant))
+        scope = asked_scope(probe.tenant)
+        hits = tuple(target.search(generation, probe.vector, k=k, scope=scope))
     except VectorPlatformError as error:
         return Answer((), (timer() - started) * 1000, str(error))
     return Answer(hits, (timer() - started) * 1000)

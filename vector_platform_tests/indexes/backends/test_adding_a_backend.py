@@ -21,6 +21,7 @@ STORY = """
 import json
 import sys
 from pathlib import Path
+from vector_platform.indexes.contract import Scope
 from vector_platform.wiring import Platform
 from vector_platform_tests.lake.building import MODEL, chunk, embed, put, vector_of
 
@@ -33,7 +34,9 @@ put(platform.lake, chunk("s:3", "text 3"), delete=["s:0#0"])
 embed(platform.lake)
 sync.sync(MODEL, allow_delete=1)
 state = sync.states.newest(MODEL)
-(found,) = platform.target("memory").search(state.identity, vector_of(MODEL, "text 3"), k=1)
+(found,) = platform.target("memory").search(
+    state.identity, vector_of(MODEL, "text 3"), k=1, scope=Scope.all_tenants()
+)
 print(json.dumps({
     "settings": platform.settings.model_dump(mode="json")["indexes"],
     "backends": platform.settings.indexes.backends,

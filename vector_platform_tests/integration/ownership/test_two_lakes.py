@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from vector_platform.indexes.contract import NotOurs
+from vector_platform.indexes.contract import NotOurs, Scope
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.indexes.sync.sync import IndexSync
 from vector_platform_tests.integration.conftest import Server, open_index
@@ -84,8 +84,8 @@ def test_another_lakes_rows_are_not_read_either(ours: Deployment, server: Server
     stranger = replace(ours.newest().identity, lake="another")
     probe, rows = np.full(stranger.dimension, 0.5, np.float32), [("s:1#0", "a")]
     reads: dict[str, Callable[[], object]] = {
-        "search": lambda: target.search(stranger, probe, k=3),
-        "nearest": lambda: target.nearest(stranger, probe[None, :], k=3),
+        "search": lambda: target.search(stranger, probe, k=3, scope=Scope.all_tenants()),
+        "nearest": lambda: target.nearest(stranger, probe[None, :], k=3, scope=Scope.all_tenants()),
         "tenants": lambda: target.tenants(stranger),
         "count": lambda: target.count(stranger),
         "counts": lambda: target.counts(stranger, ["a"]),

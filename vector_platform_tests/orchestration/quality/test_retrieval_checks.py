@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from vector_platform.indexes.base import VectorIndex
-from vector_platform.indexes.contract import Generation, Hit, IndexUnavailable
+from vector_platform.indexes.contract import Generation, Hit, IndexUnavailable, Scope
 from vector_platform.lake.contract import GOLDEN_QUERIES
 from vector_platform.lake.lake import Lake
 from vector_platform.orchestration import keys
@@ -40,9 +40,9 @@ class StaleIndex(MemoryIndex):
         self.stale: set[str] = set()
 
     def search(
-        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+        self, generation: Generation, vector: np.ndarray, *, k: int, scope: Scope, **how: Any
     ) -> list[Hit]:
-        hits = super().search(generation, vector, k=1000, tenant=tenant)
+        hits = super().search(generation, vector, k=1000, scope=scope, **how)
         hidden = self.stale if generation.name == "g0001" else set()
         return [hit for hit in hits if hit.id not in hidden][:k]
 

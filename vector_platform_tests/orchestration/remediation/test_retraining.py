@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from vector_platform.errors import ContractError
+from vector_platform.indexes import contract
 from vector_platform.lake.contract import GOLDEN_QUERIES, hash_text
 from vector_platform.models.local_versions import read_card, trained_on
 from vector_platform.orchestration.models.assets import embed
@@ -125,7 +126,9 @@ def test_an_adapter_that_wins_is_served_from_the_vectors_of_its_base(
     (document,) = platform.embedder(name).encode_documents([text_of(5)])
     assert np.array_equal(document, platform.embedder(BASE).encode_documents([text_of(5)])[0])
     assert asked @ document > as_base @ document
-    hits = platform.target("milvus").search(state.identity, asked, k=300, tenant=None)
+    hits = platform.target("milvus").search(
+        state.identity, asked, k=300, scope=contract.Scope.all_tenants()
+    )
     (hit,) = (hit for hit in hits if hit.doc_id == "guides:5")
     assert abs(hit.score - asked @ document) < 1e-5
     # A content that comes later gets its vector once, from the base.

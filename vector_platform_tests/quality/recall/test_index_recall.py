@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from vector_platform.indexes.contract import Generation, Hit
+from vector_platform.indexes.contract import Generation, Hit, Scope
 from vector_platform.lake.contract import GOLDEN_QUERIES, hash_text
 from vector_platform.lake.lake import Lake
 from vector_platform.quality.recall import index_queries
@@ -69,9 +70,9 @@ class Forgetful(MemoryIndex):
         self.forgets = forgets
 
     def search(
-        self, generation: Generation, vector: np.ndarray, *, k: int, tenant: str | None = None
+        self, generation: Generation, vector: np.ndarray, *, k: int, scope: Scope, **how: Any
     ) -> list[Hit]:
-        found = super().search(generation, vector, k=1000, tenant=tenant)
+        found = super().search(generation, vector, k=1000, scope=scope, **how)
         return [hit for hit in found if not self.forgets(hit)][:k]
 
 

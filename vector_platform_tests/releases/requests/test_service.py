@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vector_platform.indexes.contract import Generation, Hit
+from vector_platform.indexes.contract import Generation, Hit, Scope
 from vector_platform.quality.recall.index_queries import NEW
 from vector_platform.releases.evaluation.measuring import change_of
 from vector_platform.releases.requests.asking import AlreadyLive
@@ -89,8 +89,8 @@ def test_an_index_that_misses_what_came_since_its_build_is_not_released(
     state, world.built_at = rebuilt(world), START + timedelta(days=1)
     search = world.target().search
 
-    def forgetful(generation: Generation, vector: Any, *, k: int, tenant: str | None) -> list[Hit]:
-        hits = search(generation, vector, k=1000, tenant=tenant)
+    def forgetful(generation: Generation, vector: Any, *, k: int, scope: Scope) -> list[Hit]:
+        hits = search(generation, vector, k=1000, scope=scope)
         lost = {f"s:new{number}" for number in range(0, 40, 2)}
         return [hit for hit in hits if hit.doc_id not in lost][:k]
 

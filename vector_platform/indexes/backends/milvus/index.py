@@ -51,6 +51,7 @@ from vector_platform.indexes.contract import (
     Mirrored,
     RowKey,
     RowsRejected,
+    Scope,
     StoredRow,
 )
 from vector_platform.indexes.filtering.conditions import Condition
@@ -211,7 +212,7 @@ class MilvusVectorIndex(VectorIndex):
             self._milvus.call_slow("flush", name)
         self.count(generation)
         probe = np.full(generation.dimension, generation.dimension**-0.5, np.float32)
-        self._searches.hits(name, probe, k=1, tenant=None, consistency="Strong")
+        self._searches.hits(name, probe, k=1, scope=Scope.all_tenants(), consistency="Strong")
 
     def tenants(self, generation: Generation) -> list[str]:
         """Tenants that have rows."""
@@ -260,24 +261,25 @@ class MilvusVectorIndex(VectorIndex):
         stored = int(self._milvus.call("get_collection_stats", name)["row_count"])
         return max(0.0, 1 - self.count(generation) / stored) if stored else 0.0
 
-    def search(
+    def _search(
         self,
         generation: Generation,
         vector: np.ndarray,
         *,
         k: int,
-        tenant: str | None = None,
-        where: Condition | None = None,
+        scope: Scope,
+        where: Condition | None,
     ) -> list[Hit]:
-        """The k nearest rows by cosine that meet a condition."""
         collection = self._open(generation)
-        return self._searches.hits(collection, vector, k=k, tenant=tenant, where=where)
+        return self._searches.hits(collection, vector, k=k, scope=scope, where=where)
 
     def nearest(
-        self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
+        self, generation: Generation, vectors: np.ndarray, *, k: int, scope: Scope
     ) -> list[list[str]]:
         """Ids of many searches; a request carries a page of them and brings back no fields."""
-        return list(self._searches.ids(self._open(generation), vectors, k=k, tenant=tenant))
+        if scope.is_empty:
+            return [[] for _ in vectors]
+        return list(self._searches.ids(self._open(generation), vectors, k=k, scope=scope))
 
     def close(self) -> None:
         """Finish what is under way and close the connection."""

@@ -14,13 +14,14 @@ from vector_platform.indexes.backends.milvus.calls import Consistency, MilvusCal
 from vector_platform.indexes.backends.milvus.filters import (
     UNFILTERED,
     Filter,
+    among,
     meeting,
     of_tenant,
 )
 from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
 from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.milvus.terms import negates_ranges, search_params
-from vector_platform.indexes.contract import Hit, IndexRejected
+from vector_platform.indexes.contract import Hit, IndexRejected, Scope
 from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.filtering.narrowing import narrowed
 from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of
@@ -29,6 +30,8 @@ from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of
 SEARCHES_A_REQUEST: Final = 100
 # Rows that Milvus gives for one vector at most.
 HITS_A_SEARCH: Final = 16_384
+# Tenants that a search names at most: a filter of 128 KiB.
+TENANTS_A_SEARCH: Final = 1000
 
 
 class Searches:
@@ -49,13 +52,13 @@ class Searches:
         vector: np.ndarray,
         *,
         k: int,
-        tenant: str | None,
+        scope: Scope,
         where: Condition | None = None,
         consistency: Consistency = "Bounded",
     ) -> list[Hit]:
         """The k nearest rows of one vector that meet a condition, with their fields."""
         vectors = np.asarray(vector, np.float32)[None, :]
-        meant = UNFILTERED if tenant is None else of_tenant(_storable(tenant))
+        meant = _within(scope)
         if where is not None:
             meant &= meeting(where, negates_ranges=negates_ranges(self._milvus.version))
 
@@ -66,10 +69,10 @@ class Searches:
         return narrowed(nearest, where, k=k, most=HITS_A_SEARCH)
 
     def ids(
-        self, collection: str, vectors: np.ndarray, *, k: int, tenant: str | None
+        self, collection: str, vectors: np.ndarray, *, k: int, scope: Scope
     ) -> Iterator[list[str]]:
         """Ids of the k nearest rows of each vector."""
-        meant = UNFILTERED if tenant is None else of_tenant(_storable(tenant))
+        meant = _within(scope)
         for start in range(0, len(vectors), SEARCHES_A_REQUEST):
             page = vectors[start : start + SEARCHES_A_REQUEST]
             for found in self._matches(collection, page, k, meant, (), "Bounded"):
@@ -95,6 +98,23 @@ class Searches:
             search_params={"metric_type": "COSINE", "params": search_params(self._settings, k)},
             consistency=consistency,
         )
+
+
+def _within(scope: Scope) -> Filter:
+    """Rows of a scope that is not empty.
+
+    Raises:
+        IndexRejected: There are more tenants than one search asks, or one can have no rows.
+    """
+    if scope.unconfined:
+        return UNFILTERED
+    tenants = sorted(map(_storable, scope.tenants))
+    if len(tenants) > TENANTS_A_SEARCH:
+        raise IndexRejected(
+            f"the search names {len(tenants)} tenants, Milvus is asked for {TENANTS_A_SEARCH} at "
+            "once: ask for fewer, and join the answers by their scores"
+        )
+    return of_tenant(tenants[0]) if len(tenants) == 1 else among("tenant", tenants)
 
 
 def _storable(tenant: str) -> str:

@@ -48,6 +48,7 @@ from vector_platform.indexes.contract import (
     Mirrored,
     RowKey,
     RowsRejected,
+    Scope,
     StoredRow,
 )
 from vector_platform.indexes.filtering.conditions import Condition
@@ -269,20 +270,15 @@ class PineconeVectorIndex(VectorIndex):
         index = self._indexes.open(generation)
         return GenerationWaits(index, generation, self._last_writes, self._fence_seconds)
 
-    def search(
+    def _search(
         self,
         generation: Generation,
         vector: np.ndarray,
         *,
         k: int,
-        tenant: str | None = None,
-        where: Condition | None = None,
+        scope: Scope,
+        where: Condition | None,
     ) -> list[Hit]:
-        """The k nearest rows by cosine that meet a condition; of all tenants, the best of all.
-
-        Raises:
-            IndexRejected: The tenant can have no rows here.
-        """
         most = self._settings.search_namespaces
         index = self._indexes.open(generation)
         return search(
@@ -290,21 +286,21 @@ class PineconeVectorIndex(VectorIndex):
             generation,
             vector,
             k=k,
-            tenant=tenant,
+            scope=scope,
             where=where,
             most=most,
             pool=self._parallel,
         )
 
     def nearest(
-        self, generation: Generation, vectors: np.ndarray, *, k: int, tenant: str | None = None
+        self, generation: Generation, vectors: np.ndarray, *, k: int, scope: Scope
     ) -> list[list[str]]:
-        """Several searches at once; over all tenants, where each of them is several, in turn."""
-        if tenant is None:
-            return super().nearest(generation, vectors, k=k)
+        """Several searches at once; over many tenants, where each of them is several, in turn."""
+        if len(scope.tenants) != 1:
+            return super().nearest(generation, vectors, k=k, scope=scope)
 
         def find(vector: np.ndarray) -> list[str]:
-            return [hit.id for hit in self.search(generation, vector, k=k, tenant=tenant)]
+            return [hit.id for hit in self.search(generation, vector, k=k, scope=scope)]
 
         return self._parallel.each(find, list(vectors))
 

@@ -1,4 +1,4 @@
-"""Searches of one generation: of a tenant's namespace, or of the largest ones together.
+"""Searches of one generation: of the namespaces of its tenants, or of the largest ones.
 
 Belongs here: which namespaces a search asks, and the best of their answers.
 """
@@ -14,7 +14,7 @@ from vector_platform.indexes.backends.pinecone.filters import document_filter
 from vector_platform.indexes.backends.pinecone.names import namespace_name
 from vector_platform.indexes.backends.pinecone.requests.calls import IndexCalls
 from vector_platform.indexes.backends.pinecone.terms import tenants_in
-from vector_platform.indexes.contract import BoundedHits, Generation, Hit, IndexRejected
+from vector_platform.indexes.contract import BoundedHits, Generation, Hit, IndexRejected, Scope
 from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.filtering.narrowing import narrowed
 from vector_platform.indexes.parallel import Parallel
@@ -30,28 +30,29 @@ def search(
     vector: np.ndarray,
     *,
     k: int,
-    tenant: str | None,
+    scope: Scope,
     where: Condition | None,
     most: int,
     pool: Parallel,
 ) -> list[Hit]:
-    """The k nearest rows by cosine; over all tenants, the best of every namespace's best.
+    """The k nearest rows by cosine: the best of every namespace's best.
 
-    A namespace is a request, so of many tenants the largest are asked, at most so many; then the
-    answer is `BoundedHits`.
+    A namespace is a request. Of named tenants each is asked, and more of them than `most` are
+    refused; of all tenants the largest are asked, at most so many: then the answer is
+    `BoundedHits`.
 
     Args:
         index: Requests to the Pinecone index.
         generation: Which.
         vector: The query.
         k: Rows at most.
-        tenant: Whose; None for all.
+        scope: Whose; not empty.
         where: The condition that hits meet; None for every row.
         most: Namespaces that are asked at most.
         pool: The pool that requests are made from.
 
     Raises:
-        IndexRejected: The tenant can have no rows here.
+        IndexRejected: A tenant can have no rows here, or too many are named.
     """
     values = np.asarray(vector, np.float32).tolist()
 
@@ -64,12 +65,15 @@ def search(
 
         return narrowed(hits, where, k=k, most=HITS_A_SEARCH)
 
-    if tenant is not None:
-        try:
-            namespace = namespace_name(tenant, generation.name)
-        except ValueError as error:
-            raise IndexRejected(f"{index.where}: {error}") from error
-        return _best([nearest(namespace)], k)
+    if not scope.unconfined:
+        if len(scope.tenants) > most:
+            raise IndexRejected(
+                f"{index.where}: the search names {len(scope.tenants)} tenants, each a request, "
+                f"and at most {most} are made: ask for fewer tenants, or raise "
+                "indexes.pinecone.search_namespaces"
+            )
+        namespaces = [_namespace(index, tenant, generation) for tenant in sorted(scope.tenants)]
+        return _best(pool.each(nearest, namespaces), k)
     counts = index.statistics()
     own = sorted(tenants_in(counts, generation).values(), key=lambda name: (-counts[name], name))
     asked = own[:most]
@@ -77,6 +81,13 @@ def search(
     if len(asked) == len(own):
         return hits
     return BoundedHits(hits, asked=len(asked), tenants=len(own), looked_at=_looked_at(hits))
+
+
+def _namespace(index: IndexCalls, tenant: str, generation: Generation) -> str:
+    try:
+        return namespace_name(tenant, generation.name)
+    except ValueError as error:
+        raise IndexRejected(f"{index.where}: {error}") from error
 
 
 def _best(found: Sequence[list[Hit]], k: int) -> list[Hit]:

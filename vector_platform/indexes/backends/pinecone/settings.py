@@ -33,8 +33,9 @@ class PineconeSettings(BackendSection):
     search_namespaces: Annotated[int, TUNING] = Field(
         default=100,
         ge=1,
-        description="Tenants that a search without a tenant asks at most, the largest; a namespace "
-        "is a request. The answer says when it has not asked all.",
+        description="Tenants that a search asks at most, each a request. One that names more is "
+        "refused; one of all tenants asks the largest, and its answer says when it has not asked "
+        "all.",
     )
 
     @property
