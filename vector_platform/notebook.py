@@ -1,7 +1,8 @@
 """A deployment in a notebook or a script: search it, land frames, bring it up to date.
 
-Belongs here: `Platform`, which `from vector_platform import Platform` gives: the working objects of
-`wiring.py`, and the verbs that the command line has, as methods that return values.
+Belongs here: what `from vector_platform import ...` gives: `Platform`, the working objects of
+`wiring.py` and the verbs that the command line has, as methods that return values; and `Searcher`,
+search alone, opened by a file.
 
 Does not belong here: how anything is done. Whatever writes is a Dagster run, as everywhere.
 """
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vector_platform import wiring
+from vector_platform.indexes.contract import Scope
+from vector_platform.serving import searcher as serving
 from vector_platform.wiring import load_settings
 
 if TYPE_CHECKING:
@@ -28,6 +31,30 @@ if TYPE_CHECKING:
 HIT_COLUMNS = (
     "score", "title", "text", "tenant", "doc_id", "attributes", "region", "id", "digest"
 )  # fmt: skip
+
+
+class Searcher(serving.Searcher):
+    """Search of a deployment, for callers whose tenants are known.
+
+    Example:
+        >>> searcher = Searcher("mine/platform.yaml")
+        >>> searcher.search("the brake lever feels spongy", scope=Scope.of("acme")).hits
+
+    Args:
+        config: See `Platform`.
+
+    Raises:
+        SettingsError: Something is wrong with the file; all problems at once.
+    """
+
+    def __init__(self, config: Path | str | Settings | None = None) -> None:
+        self._platform = wiring.Platform(_settings(config))
+        super().__init__(**self._platform.searched_with())
+
+    def close(self) -> None:
+        """Stop looking at the lake, and close the connections."""
+        super().close()
+        self._platform.close()
 
 
 class Platform(wiring.Platform):
@@ -52,8 +79,7 @@ class Platform(wiring.Platform):
         *,
         say: Callable[[str], object] = print,
     ) -> None:
-        settings = load_settings(Path(config)) if isinstance(config, (str, Path)) else config
-        super().__init__(load_settings() if settings is None else settings)
+        super().__init__(_settings(config))
         self._say = say
 
     def search(
@@ -69,7 +95,8 @@ class Platform(wiring.Platform):
         Args:
             text: The query.
             k: How many, 1 to 1000.
-            tenant: Whose rows, exactly as the tenant is named; None for all.
+            tenant: Whose rows, exactly as the tenant is named; None for all, as an operator sees
+                them. `Searcher` is for callers that are not.
             backend: Which backend answers; the first of the file when not given.
 
         Returns:
@@ -82,8 +109,8 @@ class Platform(wiring.Platform):
         """
         import pandas as pd
 
-        answered_by = backend or next(iter(self.settings.indexes.backends))
-        result = self.search_service.search(text, backend=answered_by, tenant=tenant, k=k)
+        scope = Scope.all_tenants() if tenant is None else Scope.of(tenant)
+        result = self.searcher.search(text, scope=scope, k=k, backend=backend)
         found = pd.DataFrame([vars(hit) for hit in result.hits], columns=list(HIT_COLUMNS))
         said = result.as_json()
         found.attrs = {name: value for name, value in said.items() if name != "hits"}
@@ -156,6 +183,12 @@ class Platform(wiring.Platform):
         from vector_platform.orchestration.launch import Runs
 
         return Runs(self)
+
+
+def _settings(config: Path | str | Settings | None) -> Settings:
+    if config is None or isinstance(config, (str, Path)):
+        return load_settings(None if config is None else Path(config))
+    return config
 
 
 def _today() -> date:

@@ -7,11 +7,12 @@ it has a method for each thing that a deployment opens.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from vector_platform.errors import TerminalError
 from vector_platform.faults import WrongPlace
@@ -43,8 +44,20 @@ if TYPE_CHECKING:
     from vector_platform.releases.evaluation.probes import Probe
     from vector_platform.releases.pointer.live import LivePointer
     from vector_platform.releases.requests.service import ReleaseService
-    from vector_platform.serving.search import SearchService
+    from vector_platform.serving.embedding import QueryModel
+    from vector_platform.serving.searcher import Searcher
     from vector_platform.sources.base import Source
+
+    class SearcherParts(TypedDict):
+        """What a deployment makes a `Searcher` of; see there."""
+
+        lake: Lake
+        index: str
+        backends: Sequence[BackendName]
+        open_index: Callable[[BackendName], VectorIndex]
+        open_model: Callable[[str], QueryModel]
+        attributes: Collection[str]
+        count_tokens: Callable[[str], int]
 
 
 class NotConfigured(TerminalError):
@@ -95,6 +108,8 @@ class Platform:
         self._embedders: dict[str, Embedder] = {}
         self._targets: dict[str, VectorIndex] = {}
         self._handed_over: dict[str, object] = {}
+        # Questions of several threads open a thing once.
+        self._opening = threading.RLock()
         # What latencies are read from.
         self.timer: Callable[[], float] = time.perf_counter
 
@@ -189,15 +204,16 @@ class Platform:
             raise NotConfigured(
                 f"model version {model_version!r} is not in platform.yaml ({known})"
             )
-        if model_version not in self._embedders:
-            self._embedders[model_version] = open_model(
-                model_version,
-                self.settings.models[model_version],
-                cache_dir=self.data_dir / "models",
-                root=self.settings.root,
-                open_base=self.embedder,
-            )
-        return self._embedders[model_version]
+        with self._opening:
+            if model_version not in self._embedders:
+                self._embedders[model_version] = open_model(
+                    model_version,
+                    self.settings.models[model_version],
+                    cache_dir=self.data_dir / "models",
+                    root=self.settings.root,
+                    open_base=self.embedder,
+                )
+            return self._embedders[model_version]
 
     def weights_of(self, model_version: str) -> Path:
         """The sentence-transformers folder of a model version with weights of its own."""
@@ -212,15 +228,16 @@ class Platform:
 
     def target(self, backend: BackendName) -> VectorIndex:
         """A backend, connected."""
-        if backend not in self._targets:
-            from vector_platform.local import services
+        with self._opening:
+            if backend not in self._targets:
+                from vector_platform.local import services
 
-            self._targets[backend] = open_index(
-                backend,
-                self._section(backend),
-                local=lambda: services.endpoint(self.data_dir, backend),
-            )
-        return self._targets[backend]
+                self._targets[backend] = open_index(
+                    backend,
+                    self._section(backend),
+                    local=lambda: services.endpoint(self.data_dir, backend),
+                )
+            return self._targets[backend]
 
     def index_spec(self, backend: BackendName) -> str:
         """What a backend builds its index with: canonical JSON kept with every generation."""
@@ -321,19 +338,34 @@ class Platform:
         return frozenset(name for source in sources for name in source.fields.attributes)
 
     @cached_property
-    def search_service(self) -> SearchService:
-        """Search over the live generations."""
-        from vector_platform.serving.search import SearchService
+    def searcher(self) -> Searcher:
+        """Answers from the live generations."""
+        from vector_platform.serving.searcher import Searcher
 
-        return SearchService(
-            self.lake,
-            self.settings.indexes.name,
-            open_index=self.target,
-            open_encoder=self.embedder,
-        )
+        return Searcher(**self.searched_with())
+
+    def searched_with(self) -> SearcherParts:
+        """What a searcher of this deployment works with."""
+
+        def open_model(name: str) -> Embedder:
+            if name not in self.settings.models:  # made since the settings were read
+                self.follow_local_versions()
+            return self.embedder(name)
+
+        return {
+            "lake": self.lake,
+            "index": self.settings.indexes.name,
+            "backends": list(self.settings.indexes.backends),
+            "open_index": self.target,
+            "open_model": open_model,
+            "attributes": self.attribute_names,
+            "count_tokens": lambda text: self.chunker.tokens(text),
+        }
 
     def close(self) -> None:
         """Close what was opened."""
+        if "searcher" in self.__dict__:
+            self.__dict__.pop("searcher").close()
         for target in self._targets.values():
             target.close()
         self._targets.clear()

@@ -18,7 +18,7 @@ LIGHT = [
     "vector_platform.quality.pictures.plots",
     "vector_platform.quality.pictures.check_pictures",
     "vector_platform.quality.retrieval.measures",
-    "vector_platform.serving.search",
+    "vector_platform.serving.searcher",
     "vector_platform.lake.lake",
 ]
 HEAVY = ("torch", "sentence_transformers", "openvino", "matplotlib", "pymilvus", "pinecone")

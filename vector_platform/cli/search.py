@@ -11,8 +11,9 @@ from vector_platform.cli.choices import BadChoice, chosen_backends, chosen_filte
 from vector_platform.cli.output import BackendOption, JsonFlag, say, say_json, say_table
 
 if TYPE_CHECKING:
+    from vector_platform.indexes.contract import Scope
     from vector_platform.indexes.filtering.conditions import Condition
-    from vector_platform.serving.search import SearchResult
+    from vector_platform.serving.answers import Answer
     from vector_platform.wiring import Platform
 
 # Characters of a hit that are shown.
@@ -27,7 +28,10 @@ def register(app: typer.Typer) -> None:
 def search(
     text: Annotated[str, typer.Argument(help="What to look for.")],
     backend: BackendOption = "all",
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant; default all.")] = None,
+    tenant: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this tenant; may be repeated. Without it: all, as operators may."),
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="Number of hits.")] = 10,
     where: Annotated[
         str | None,
@@ -42,6 +46,9 @@ def search(
 ) -> None:
     """Search the live generations, side by side.
 
+    Without --tenant rows of every tenant are found, which is an operator's view: the command line
+    has the rights of whoever can read the lake.
+
     The query is embedded by the model that each live generation names. An answer is `degraded`
     while the generation that gives it is known to be broken, until it is proven again. A tenant
     that has no rows is an error.
@@ -49,13 +56,15 @@ def search(
     A filter compares attributes (eq, ne, in, nin, gt, gte, lt, lte, exists) and joins filters (and,
     or, not); docs/search.md says what each means.
     """
-    from vector_platform.serving.search import BadQuery
+    from vector_platform.indexes.contract import Scope
+    from vector_platform.serving.answers import BadQuery
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
     condition = chosen_filter(platform.attribute_names, where)
     try:
-        results = answers(platform, text, backend=backend, tenant=tenant, k=k, where=condition)
+        scope = Scope.of(*tenant) if tenant else Scope.all_tenants()
+        results = answers(platform, text, scope=scope, backend=backend, k=k, where=condition)
     except BadQuery as error:
         raise BadChoice(str(error)) from error
     if as_json:
@@ -68,34 +77,35 @@ def answers(
     platform: Platform,
     text: str,
     *,
+    scope: Scope,
     backend: str = "all",
-    tenant: str | None = None,
     k: int,
     where: Condition | None = None,
-) -> list[SearchResult]:
+) -> list[Answer]:
     """What the chosen backends answer; the platform is closed."""
     try:
         return [
-            platform.search_service.search(text, backend=name, tenant=tenant, k=k, where=where)
+            platform.searcher.search(text, scope=scope, backend=name, k=k, filter=where)
             for name in chosen_backends(platform.settings, backend)
         ]
     finally:
         platform.close()
 
 
-def say_answers(results: Sequence[SearchResult]) -> None:
+def say_answers(results: Sequence[Answer]) -> None:
     """Print answers for people, and how many hits two backends have in common."""
     for result in results:
-        if result.degraded:
+        source = result.source
+        if source.degraded:
             say(
-                f"{result.backend}: degraded, rows may be missing or wrong until "
-                f"{result.generation} is proven again: {result.doubt}"
+                f"{source.backend}: degraded, rows may be missing or wrong until "
+                f"{source.generation} is proven again: {source.doubt}"
             )
         if result.notice:
-            say(f"{result.backend}: {result.notice}")
+            say(f"{source.backend}: {result.notice}")
         say_table(
-            f"{result.backend}: {result.model_version}, generation {result.generation}, "
-            f"{result.snapshot}, {result.seconds * 1000:.0f} ms",
+            f"{source.backend}: {source.model_version}, generation {source.generation}, "
+            f"{source.snapshot}, {result.seconds * 1000:.0f} ms",
             ["score", "tenant", "title", "document", "text"],
             [
                 [

@@ -224,6 +224,10 @@ class IndexRejected(TerminalError):
     """The backend refuses the request: limits, credentials, a broken schema."""
 
 
+class TooManyTenants(IndexRejected):
+    """A search names more tenants than the backend is asked for at once."""
+
+
 class NotOurs(IndexRejected):
     """What a name stands for belongs to another lake, or to nobody that the platform knows."""
 

@@ -62,6 +62,10 @@ class Embedder(ABC):
         """Tokens of a text that are read; the rest is cut off."""
         return self.fingerprint.max_tokens
 
+    def queries_problem(self) -> str | None:
+        """Why no text can be searched for under this version; None when one can."""
+        return None
+
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of documents: float32 of shape (len(texts), dimension), unit norm.
 

@@ -18,7 +18,7 @@ from vector_platform.indexes.ownership.adoption import DifferencesNotAccepted
 from vector_platform.indexes.plan import DeleteGuard
 from vector_platform.orchestration.launch import RunFailed, RunRefused
 from vector_platform.releases.requests.policy import MayNotDecide
-from vector_platform.serving.search import UnknownTenant
+from vector_platform.serving.answers import UnknownTenant
 from vector_platform.training.alignment_sample import AlignmentRefused, TooFewContents
 from vector_platform_tests.some import some
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
     ("error", "code"),
     [
         (RunFailed("a step"), Exit.FAILED),
-        (UnknownTenant("x"), Exit.FAILED),
+        (UnknownTenant("x", param="tenants"), Exit.FAILED),
         (BadChoice("x"), Exit.USAGE),
         (MayNotDecide("x"), Exit.REFUSED),
         (DifferencesNotAccepted("x"), Exit.REFUSED),

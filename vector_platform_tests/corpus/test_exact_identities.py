@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -15,26 +15,18 @@ from vector_platform.corpus.chunking import Chunker
 from vector_platform.corpus.chunks import sync_chunks
 from vector_platform.corpus.former_tenants import former_identities
 from vector_platform.corpus.publish import publish_marts
+from vector_platform.indexes.contract import Scope
 from vector_platform.lake.audit import audit_chunks
 from vector_platform.lake.contract import DOCUMENTS, doc_id_of
 from vector_platform.lake.lake import Lake
 from vector_platform.releases.pointer.live import LivePointer
-from vector_platform.serving.search import BadQuery, SearchService
+from vector_platform.serving.answers import BadQuery
+from vector_platform.serving.searcher import Searcher
 from vector_platform_tests.corpus.conftest import LOOK_ALIKES, NO_TENANTS, Deployment
 from vector_platform_tests.indexes.memory_index import MemoryIndex
 from vector_platform_tests.lake.building import MODEL, embed, rows_of
+from vector_platform_tests.serving.worlds import searcher_of
 from vector_platform_tests.syncing import index_sync
-
-
-class Lookup:
-    """Every query is the vector of the one text of the look-alikes."""
-
-    def __init__(self, lake: Lake) -> None:
-        row = lake.embeddings.read(["vector"]).column("vector")[0]
-        self._vector = np.asarray(row.as_py(), np.float32)
-
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return np.asarray([self._vector] * len(texts), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +92,7 @@ def _ours() -> set[str]:
 def test_a_search_with_a_tenant_finds_that_tenants_rows_alone(
     served: tuple[Lake, MemoryIndex], tenant: str
 ) -> None:
-    hits = _service(served).search("x", backend="milvus", tenant=tenant, k=50).hits
+    hits = _searcher(served).search("x", scope=Scope.of(tenant), k=50).hits
     assert [hit.tenant for hit in hits] == [tenant]
 
 
@@ -109,14 +101,14 @@ def test_a_search_refuses_what_no_tenant_can_be(
     served: tuple[Lake, MemoryIndex], tenant: str
 ) -> None:
     with pytest.raises(BadQuery, match="tenant"):
-        _service(served).search("x", backend="milvus", tenant=tenant)
+        _searcher(served).search("x", scope=Scope.of(tenant))
 
 
-def _service(served: tuple[Lake, MemoryIndex]) -> SearchService:
+def _searcher(served: tuple[Lake, MemoryIndex]) -> Searcher:
     lake, index = served
-    return SearchService(
-        lake, "documents", open_index=lambda _: index, open_encoder=lambda _: Lookup(lake)
-    )
+    # Every query is the vector of the one text of the look-alikes.
+    known = lake.embeddings.read(["vector"]).column("vector")[0].as_py()
+    return searcher_of(lake, lambda _: index, embed=lambda *_: np.asarray(known))
 
 
 def test_the_audit_names_what_was_merged_before_and_where_its_rows_are(built: Deployment) -> None:

@@ -250,7 +250,7 @@ def test_a_search_over_many_tenants_asks_the_largest_and_says_so(
         )
     assert asked == {"search": 2}
     assert sorted(hit.tenant for hit in named) == 2 * ["tenant 0007"] + 2 * ["tenant 0011"]
-    says = r"names 3 tenants, each a request, and at most 2 are made: .* search_namespaces"
+    says = r"names 3 tenants, each a request, and at most 2 are made: .*search_namespaces"
     with pytest.raises(IndexRejected, match=says):
         bounded.search(GENERATION, unit_vectors(1)[0], k=9, scope=Scope.of("a", "b", "c"))
     bounded.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from vector_platform.cli.exits import Exit
+from vector_platform.indexes.contract import Scope
 from vector_platform_tests.integration.deployments import BACKENDS, WORDS, Deployment, running
 
 pytestmark = [pytest.mark.deep, pytest.mark.integration]
@@ -88,7 +89,7 @@ def assert_both_indexes_equal_the_lake(home: Deployment, rows: int) -> None:
 
 
 def top(home: Deployment, text: str, backend: str) -> list[str]:
-    found = home.platform.search_service.search(text, backend=backend, k=5)  # type: ignore[arg-type]
+    found = home.platform.searcher.search(text, scope=Scope.all_tenants(), backend=backend, k=5)  # type: ignore[arg-type]
     return [hit.id for hit in found.hits]
 
 
@@ -129,8 +130,8 @@ def test_the_next_day_embeds_only_what_changed_and_both_indexes_follow(home: Dep
     assert_both_indexes_equal_the_lake(home, 24)
     for backend in BACKENDS:
         assert top(home, "the janitor has the key", backend)[0] == "guides:g3.md#0"
-        hit = home.platform.search_service.search(
-            "The garage of house 2", backend=backend, k=1
+        hit = home.platform.searcher.search(
+            "The garage of house 2", scope=Scope.all_tenants(), backend=backend, k=1
         ).hits[0]
         assert (hit.id, hit.attributes) == ("notices:n2#0", {"floor": "roof"})
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from vector_platform.indexes.contract import Scope
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.marts import staging_keys
 from vector_platform_tests.integration.deployments import BACKENDS, STATIC, Deployment, running
@@ -104,8 +105,10 @@ def assert_readers_see(home: Deployment, model_version: str, documents: int) -> 
     """Through our own search, and through each backend's aliases with plain clients."""
     for backend in BACKENDS:
         assert home.live(backend) == model_version
-        found = home.platform.search_service.search(TOPICS[0], backend=backend, k=100)
-        assert found.model_version == model_version
+        found = home.platform.searcher.search(
+            TOPICS[0], scope=Scope.all_tenants(), backend=backend, k=100
+        )
+        assert found.source.model_version == model_version
         assert len(found.hits) == documents
     generation = home.generation("milvus", model_version).generation
     collection, through_milvus = behind_the_milvus_alias(home)

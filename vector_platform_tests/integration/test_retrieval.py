@@ -20,7 +20,7 @@ import yaml
 
 from vector_platform.orchestration.converge import StageResult
 from vector_platform.quality.exact import ScoredDoc, best_per_document, exact_top_k
-from vector_platform.quality.retrieval.measures import GoldenSet, evaluate, golden_set
+from vector_platform.quality.retrieval.measures import GoldenSet, asked_scope, evaluate, golden_set
 from vector_platform.settings import BackendName
 from vector_platform_tests.integration.deployments import (
     BACKENDS,
@@ -150,7 +150,9 @@ def asked_of(
     """Documents that a user of the search finds."""
     found = []
     for text, tenant in zip(golden.texts, tenants, strict=True):
-        answer = home.platform.search_service.search(text, backend=backend, tenant=tenant, k=CHUNKS)
+        answer = home.platform.searcher.search(
+            text, scope=asked_scope(tenant), backend=backend, k=CHUNKS
+        )
         found.append(best_per_document(((hit.doc_id, hit.score) for hit in answer.hits), 10))
     return found
 

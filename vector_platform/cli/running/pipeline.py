@@ -107,6 +107,7 @@ def backfill(
 def demo(as_json: JsonFlag = False) -> None:
     """The main job on embedded servers: from sources to a search that answers from both."""
     from vector_platform.cli.search import answers, say_answers
+    from vector_platform.indexes.contract import Scope
     from vector_platform.wiring import Platform
 
     started, tell = time.monotonic(), progress(as_json)
@@ -114,7 +115,7 @@ def demo(as_json: JsonFlag = False) -> None:
     approved = _approve_waiting(tell)
     if not done.changed:
         tell("nothing to do: sources, lake and both indexes are as the last run left them")
-    results = answers(Platform.load(), DEMO_QUESTION, k=5)
+    results = answers(Platform.load(), DEMO_QUESTION, scope=Scope.all_tenants(), k=5)
     if as_json:
         found = [result.as_json() for result in results]
         say_json(done.facts() | {"approved": approved, "search": found})

@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from vector_platform.indexes.contract import Claim, Generation, NotOurs
+from vector_platform.indexes.contract import Claim, Generation, NotOurs, Scope
 from vector_platform.indexes.ownership.claims import Ownership
 from vector_platform.releases.pointer.live import LivePointer
-from vector_platform.serving.search import SearchResult, SearchService
+from vector_platform.serving.answers import Source
 from vector_platform_tests.integration.conftest import Server
 from vector_platform_tests.integration.ownership.deployment import (
     NOW,
@@ -20,15 +20,9 @@ from vector_platform_tests.integration.ownership.deployment import (
     another,
 )
 from vector_platform_tests.lake.building import MODEL
+from vector_platform_tests.serving.worlds import searcher_of
 
 pytestmark = pytest.mark.integration
-
-
-class Encoder:
-    """Any vector will do."""
-
-    def encode_queries(self, texts: list[str]) -> np.ndarray:
-        return np.asarray([[1.0, 0.0, 0.0, 0.0]] * len(texts), np.float32)
 
 
 def test_of_a_lake_and_its_copy_only_the_first_to_write_goes_on(
@@ -138,16 +132,19 @@ def test_a_search_in_a_copy_says_that_the_rows_may_be_of_another_history(
     shutil.copytree(ours.folder, ours.folder.parent / "copy")
     copy = another(ours, server, "copy")
 
-    def ask(deployment: Deployment) -> SearchResult:
-        service = SearchService(
+    def ask(deployment: Deployment) -> Source:
+        with searcher_of(
             deployment.lake,
-            deployment.index,
-            open_index=lambda _: deployment.target,
-            open_encoder=lambda _: Encoder(),
-        )
-        return service.search("x", backend=server.backend, k=3)
+            lambda _: deployment.target,
+            embed=lambda *_: np.array([1.0, 0, 0, 0]),
+            backends=[server.backend],
+            index=deployment.index,
+        ) as searcher:
+            answer = searcher.search("x", scope=Scope.all_tenants(), k=3)
+            assert answer.hits
+            return answer.source
 
-    assert not ask(copy).degraded and ask(copy).hits
+    assert not ask(copy).degraded
     ours.put("s:77")
     ours.sync.sync(MODEL)
     assert ask(copy).degraded and "a copy" in str(ask(copy).doubt)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from vector_platform.indexes.contract import Scope
 from vector_platform.lake.contract import GOLDEN_QUERIES
 from vector_platform.models.errors import ModelError
 from vector_platform.models.local_versions import read_card
@@ -80,8 +81,8 @@ def test_the_whole_corpus_is_served_in_the_new_space_with_a_sample_embedded(
         assert platform.live_pointer(backend).live() is None
     promote(platform, NAME)
     texts = [words_text(7)]
-    answer = platform.search_service.search(texts[0], backend="milvus", k=1)
-    assert answer.model_version == NAME
+    answer = platform.searcher.search(texts[0], scope=Scope.all_tenants(), backend="milvus", k=1)
+    assert answer.source.model_version == NAME
     assert answer.hits[0].doc_id == "guides:7"
     asked = platform.embedder(NAME).encode_queries(texts)
     assert np.array_equal(asked, platform.embedder(NEW).encode_queries(texts))

@@ -21,7 +21,7 @@ from vector_platform.indexes.backends.milvus.filters import (
 from vector_platform.indexes.backends.milvus.rows import FIELD_BYTES
 from vector_platform.indexes.backends.milvus.settings import MilvusSettings
 from vector_platform.indexes.backends.milvus.terms import negates_ranges, search_params
-from vector_platform.indexes.contract import Hit, IndexRejected, Scope
+from vector_platform.indexes.contract import Hit, IndexRejected, Scope, TooManyTenants
 from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.filtering.narrowing import narrowed
 from vector_platform.indexes.stored_rows import HIT_FIELDS, best, hit_of
@@ -110,7 +110,7 @@ def _within(scope: Scope) -> Filter:
         return UNFILTERED
     tenants = sorted(map(_storable, scope.tenants))
     if len(tenants) > TENANTS_A_SEARCH:
-        raise IndexRejected(
+        raise TooManyTenants(
             f"the search names {len(tenants)} tenants, Milvus is asked for {TENANTS_A_SEARCH} at "
             "once: ask for fewer, and join the answers by their scores"
         )

@@ -14,7 +14,14 @@ from vector_platform.indexes.backends.pinecone.filters import document_filter
 from vector_platform.indexes.backends.pinecone.names import namespace_name
 from vector_platform.indexes.backends.pinecone.requests.calls import IndexCalls
 from vector_platform.indexes.backends.pinecone.terms import tenants_in
-from vector_platform.indexes.contract import BoundedHits, Generation, Hit, IndexRejected, Scope
+from vector_platform.indexes.contract import (
+    BoundedHits,
+    Generation,
+    Hit,
+    IndexRejected,
+    Scope,
+    TooManyTenants,
+)
 from vector_platform.indexes.filtering.conditions import Condition
 from vector_platform.indexes.filtering.narrowing import narrowed
 from vector_platform.indexes.parallel import Parallel
@@ -67,12 +74,14 @@ def search(
 
     if not scope.unconfined:
         if len(scope.tenants) > most:
-            raise IndexRejected(
+            raise TooManyTenants(
                 f"{index.where}: the search names {len(scope.tenants)} tenants, each a request, "
                 f"and at most {most} are made: ask for fewer tenants, or raise "
                 "indexes.pinecone.search_namespaces"
             )
         namespaces = [_namespace(index, tenant, generation) for tenant in sorted(scope.tenants)]
+        if len(namespaces) == 1:  # maybe from a thread of the pool, which must not wait for another
+            return _best([nearest(namespaces[0])], k)
         return _best(pool.each(nearest, namespaces), k)
     counts = index.statistics()
     own = sorted(tenants_in(counts, generation).values(), key=lambda name: (-counts[name], name))
