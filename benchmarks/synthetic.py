@@ -61,6 +61,7 @@ def chunk_rows(
             "content_hash": hashes,
             "attributes": [f'{{"number":{number},"state":"active"}}' for number in numbers],
             "chunker": ["synthetic"] * count,
+            "row_hash": pa.nulls(count, pa.string()),
         },
         schema=CHUNKS.schema,
     )

@@ -84,16 +84,18 @@ class Platform(wiring.Platform):
 
     def search(
         self,
-        text: str,
+        text: str | None = None,
         *,
+        vector: Sequence[float] | None = None,
         k: int = 10,
         tenant: str | None = None,
         backend: str | None = None,
     ) -> pd.DataFrame:
-        """The chunks most similar to a text, best first.
+        """The chunks most similar to a text, or to a vector, best first.
 
         Args:
-            text: The query.
+            text: A text; exactly one of these two is given.
+            vector: A vector of the live model version, of any length above zero.
             k: How many, 1 to 1000.
             tenant: Whose rows, exactly as the tenant is named; None for all, as an operator sees
                 them. `Searcher` is for callers that are not.
@@ -110,7 +112,7 @@ class Platform(wiring.Platform):
         import pandas as pd
 
         scope = Scope.all_tenants() if tenant is None else Scope.of(tenant)
-        result = self.searcher.search(text, scope=scope, k=k, backend=backend)
+        result = self.searcher.search(text, vector=vector, scope=scope, k=k, backend=backend)
         found = pd.DataFrame([vars(hit) for hit in result.hits], columns=list(HIT_COLUMNS))
         said = result.as_json()
         found.attrs = {name: value for name, value in said.items() if name != "hits"}

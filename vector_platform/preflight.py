@@ -190,7 +190,7 @@ class _Checks:
             return []
         dimension, problems = look_at_model(
             name,
-            self._settings.models[name],
+            self._settings.models,
             cache_dir=self._platform.data_dir / "models",
             root=self._settings.root,
             connect=self._connect,

@@ -18,6 +18,7 @@ from vector_platform.errors import TerminalError
 from vector_platform.faults import WrongPlace
 from vector_platform.indexes.registry import open_index, settings_model
 from vector_platform.lake.contract import canonical_json
+from vector_platform.lake.given import VectorColumn
 from vector_platform.lake.lake import Lake
 from vector_platform.lake.preflight import name_problem
 from vector_platform.settings import (
@@ -174,6 +175,15 @@ class Platform:
             rows=self._handed_over.get(name) if rows is None else rows,
         )
 
+    def vector_columns(self, source: str) -> tuple[VectorColumn, ...]:
+        """What the rows of a source must bring along: a vector of each version in use."""
+        mapped = self.settings.sources[source].fields.vectors
+        return tuple(
+            VectorColumn(name, mapped[name], model.given.dimensions, model.given.norm)
+            for name, model in self.settings.active_models.items()
+            if model.given is not None
+        )
+
     def hand_over(self, name: str, rows: object) -> None:
         """Have a source of kind `frame` read these rows from now on, in this process.
 
@@ -197,6 +207,7 @@ class Platform:
 
     def embedder(self, model_version: str) -> Embedder:
         """A model version's embedder; weights are loaded when it first encodes."""
+        from vector_platform.models.given.reproduction import reproduction_problem
         from vector_platform.models.registry import open_model
 
         if model_version not in self.settings.models:
@@ -212,6 +223,7 @@ class Platform:
                     cache_dir=self.data_dir / "models",
                     root=self.settings.root,
                     open_base=self.embedder,
+                    proven=lambda given, model: reproduction_problem(self.lake, given, model),
                 )
             return self._embedders[model_version]
 
@@ -317,19 +329,25 @@ class Platform:
         """The queries that the recall of a generation is measured with."""
         from vector_platform.quality.recall.index_queries import index_queries
 
+        embedder = self.embedder(state.model_version)
         return index_queries(
             self.lake,
             state.model_version,
             snapshot,
             built_at=state.created_at,
-            encode=lambda texts: self.embedder(state.model_version).encode_queries(texts),
+            encode=None if embedder.queries_problem() else embedder.encode_queries,
         )
 
     def probes(self, model_version: str) -> list[Probe]:
-        """The queries that a release is tried with, under a model version."""
+        """The queries that a release is tried with, under a model version.
+
+        Two models are asked the same: texts, unless there is one that embeds none.
+        """
         from vector_platform.releases.evaluation.probes import probes_of
 
-        return probes_of(self.lake, model_version, self.embedder)
+        given = [name for name, model in self.settings.models.items() if model.given]
+        by_text = not any(self.embedder(name).queries_problem() for name in given)
+        return probes_of(self.lake, model_version, self.embedder if by_text else None)
 
     @property
     def attribute_names(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from vector_platform.corpus.counting import PieceCounter
 from vector_platform.faults import Extra
-from vector_platform.lake.contract import is_blank
+from vector_platform.lake.contract import MAX_PASSAGE_BYTES, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 # Raise it when a change of this module cuts the same text differently: it is part of the version.
 _RULES = 2
-# A word without spaces may be a single unknown token however long it is, so tokens alone bound
-# nothing. Text and attributes together must fit Pinecone's 40 KiB of metadata a record.
-MAX_PASSAGE_BYTES = 16 * 1024
 # A title longer than the rest of the budget leaves the passage this share of it.
 _LEAST_SHARE = 4
 # Up to here a text is cut in one go. A sentence is sought as far as its line goes.
@@ -146,8 +143,15 @@ class Chunker:
 
         counter = PieceCounter(self._tokenizer, text)
 
+        # A word without spaces may be a single unknown token however long it is, so tokens alone
+        # bound nothing.
+
         def size(piece: str) -> int:
-            """Tokens of a text, or its bytes on the same scale when they are the tighter limit."""
+            """Tokens of a text, or its bytes on the same scale when they are the tighter limit.
+
+            A word without spaces may be a single unknown token however long it is, so tokens alone
+            bound nothing.
+            """
             by_bytes = math.ceil(len(piece.encode()) * capacity / MAX_PASSAGE_BYTES)
             return max(counter.count(piece), by_bytes)
 

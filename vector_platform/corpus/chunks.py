@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_platform.errors import TerminalError
-from vector_platform.lake.contract import content_of, hash_text
+from vector_platform.lake.contract import content_of, hash_text, is_blank
 from vector_platform.lake.slices.slices import (
     SLICE_COLUMNS,
     Slice,
@@ -35,7 +35,9 @@ from vector_platform.progress import Paced
 if TYPE_CHECKING:
     from vector_platform.corpus.chunking import Chunker
 
-_INPUT = ["doc_id", "region", "title", "body", "attributes", *SLICE_COLUMNS]
+_INPUT = ["doc_id", "region", "title", "body", "attributes", "row_hash", *SLICE_COLUMNS]
+# How a document with a vector of its own is cut: not at all.
+WHOLE = "whole"
 # How far back the newest sync is looked for among commits of upkeep (compaction, erasure).
 _HISTORY = 100
 
@@ -110,6 +112,7 @@ def sync_chunks(
     *,
     run_id: str,
     quarantined: Sequence[Slice] = (),
+    whole: Sequence[str] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> ChunkReport:
     """Make `chunks` the passages of `documents`, in one commit, or none when nothing differs.
@@ -123,6 +126,8 @@ def sync_chunks(
         chunker: Cuts.
         run_id: Goes into the commit.
         quarantined: Slices in quarantine: their documents have no chunks.
+        whole: Sources whose documents are not cut, since their rows bring a vector along. Their
+            chunks name the landed row that holds it.
         say: Told how far it is, every few seconds.
 
     Raises:
@@ -136,7 +141,8 @@ def sync_chunks(
                 "the lake has chunks but no documents table: publish the documents first"
             )
         return ChunkReport(0, 0, 0, 0, 0, 0, 0, 0, 0)
-    origin = _Origin(documents_id, version, chunker.version, name_slices(quarantined))
+    cut = cut_version(chunker, whole)
+    origin = _Origin(documents_id, version, cut, name_slices(quarantined))
     changed_ids = _changed_since(_Origin.newest(chunks), origin, documents)
 
     stored = _stored(chunks, changed_ids)
@@ -150,7 +156,7 @@ def sync_chunks(
             continue
         chunked += 1
         paced.reached(chunked + held)
-        rows = list(_rows(document, chunker))
+        rows = list(_rows(document, None if document["source"] in whole else chunker))
         without_text += not rows
         for row in rows:
             before = stored.pop(row["chunk_id"], None)
@@ -216,8 +222,16 @@ def _stored(chunks: Table, ids: list[str] | None) -> dict[str, str]:
     }
 
 
-def _rows(document: Row, chunker: Chunker) -> Iterator[Row]:
-    passages = chunker.chunk(document["title"], document["body"])
+def cut_version(chunker: Chunker, whole: Sequence[str]) -> str:
+    """Everything that decides how documents are cut: the chunker, and whose are left whole."""
+    return ";".join([chunker.version, *(f"{WHOLE} {source}" for source in sorted(whole))])
+
+
+def _rows(document: Row, chunker: Chunker | None) -> Iterator[Row]:
+    if chunker is not None:
+        passages = chunker.chunk(document["title"], document["body"])
+    else:
+        passages = [] if is_blank(document["body"]) else [document["body"]]
     for ordinal, text in enumerate(passages):
         yield {
             "chunk_id": f"{document['doc_id']}#{ordinal}",
@@ -230,7 +244,8 @@ def _rows(document: Row, chunker: Chunker) -> Iterator[Row]:
             "text": text,
             "content_hash": hash_text(content_of(document["title"], text)),
             "attributes": document["attributes"],
-            "chunker": chunker.version,
+            "chunker": chunker.version if chunker is not None else WHOLE,
+            "row_hash": document["row_hash"] if chunker is None else None,
         }
 
 

@@ -180,7 +180,7 @@ def staging_sql(name: str, fields: FieldMapping) -> str:
     arguments = [
         jinja_string(name),
         f'source("raw", {jinja_string(name)})',
-        f"body={_call('text_of', fields.text)}",
+        f"body={_body(name, fields)}",
     ]
     if fields.title is not None:
         arguments.append(f"title={_call('line_of', fields.title)}")
@@ -203,6 +203,15 @@ def staging_sql(name: str, fields: FieldMapping) -> str:
         f"-- put a stg_{name}.sql of your own into the project's dbt/{_STAGING}/.\n"
         f"{{{{ standardise(\n    {listed}\n) }}}}\n"
     )
+
+
+def _body(name: str, fields: FieldMapping) -> str:
+    """The text that is embedded. Where vectors are given, an id stands in for one that is not."""
+    text = _call("text_of", fields.text) if fields.text is not None else '"null"'
+    if not fields.vectors:
+        return text
+    doc_id = f'doc_id_of(" ~ {_call("literal", name)} ~ ", key)'
+    return f'"coalesce(nullif(" ~ {text} ~ ", \'\'), {doc_id})"'
 
 
 def _call(macro: str, column: str) -> str:

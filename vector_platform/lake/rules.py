@@ -15,6 +15,8 @@ from typing import Any
 MAX_EXACT_INT = 2**53
 # Pinecone holds 40 KiB of metadata a record; text and the fixed fields need the rest.
 MAX_ATTRIBUTES_BYTES = 16 * 1024
+# Of a passage: text and attributes together must fit Pinecone's 40 KiB of metadata a record.
+MAX_PASSAGE_BYTES = 16 * 1024
 # float32 rounding of a unit vector of up to 4096 dimensions stays well below this.
 UNIT_NORM_TOLERANCE = 1e-3
 

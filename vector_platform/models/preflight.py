@@ -6,6 +6,8 @@ inference is imported, and nothing is downloaded.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from vector_platform.models.errors import ModelDownloadError, ModelError
@@ -14,21 +16,25 @@ from vector_platform.models.identity.folder import read_folder
 from vector_platform.models.identity.origins import find_weights, require_on_hub
 from vector_platform.models.registry import require_fit
 from vector_platform.problems import Problem
-from vector_platform.settings import Model
+from vector_platform.settings import GivenVectors, Model
 
 
 def look_at_model(
-    name: str, spec: Model, *, cache_dir: Path, root: Path, connect: bool
+    name: str, models: Mapping[str, Model], *, cache_dir: Path, root: Path, connect: bool
 ) -> tuple[int | None, list[Problem]]:
     """The length of a version's vectors, where its folder is on this machine; and what is wrong.
 
     Args:
         name: The model version.
-        spec: Its settings.
+        models: The settings of all.
         cache_dir: Where conversions are kept.
         root: Folder of `platform.yaml`.
         connect: Whether a hub may be asked.
     """
+    spec = models[name]
+    if spec.given is not None:
+        look = partial(look_at_model, cache_dir=cache_dir, root=root, connect=connect)
+        return spec.given.dimensions, list(_query_problems(name, spec.given, models, look))
     extra = extra_of(spec)
     line = extra.missing("this model") if extra is not None else None
     problems = [Problem(("models", name), line)] if line is not None else []
@@ -48,3 +54,24 @@ def look_at_model(
     except ModelDownloadError as error:
         problems.append(Problem(("models", name), str(error)))
     return dimension, problems
+
+
+def _query_problems(
+    name: str,
+    given: GivenVectors,
+    models: Mapping[str, Model],
+    look: Callable[[str, Mapping[str, Model]], tuple[int | None, list[Problem]]],
+) -> Iterator[Problem]:
+    """Whether the model that embeds the queries of given vectors can."""
+    asked = given.query_model
+    if asked is None or asked not in models:
+        return
+    dimension, problems = look(asked, models)
+    if models[asked].retired:  # else it is looked at for itself
+        yield from problems
+    if dimension is not None and dimension != given.dimensions:
+        yield Problem(
+            ("models", name, "given", "query_model"),
+            f"vectors of {asked} have {dimension} numbers, and those of {name} have "
+            f"{given.dimensions}",
+        )

@@ -20,6 +20,7 @@ from vector_platform.models.base import Embedder
 from vector_platform.models.derived.versions import open_derived
 from vector_platform.models.errors import ModelError
 from vector_platform.models.extras import library_of
+from vector_platform.models.given.version import Proven, open_given
 from vector_platform.models.identity.fingerprint import fingerprint_of
 from vector_platform.models.identity.folder import ModelFolder, read_folder
 from vector_platform.models.identity.origins import find_weights
@@ -33,6 +34,7 @@ def open_model(
     cache_dir: Path,
     root: Path | None = None,
     open_base: Callable[[str], Embedder] | None = None,
+    proven: Proven | None = None,
 ) -> Embedder:
     """Open a model version.
 
@@ -43,7 +45,9 @@ def open_model(
         root: What a relative `path` is relative to (`Settings.root`); the working directory
             when not given.
         open_base: Opens the model versions that this one is made from, by name; needed only for
-            one that is.
+            one that is, and for one whose vectors are given.
+        proven: Why a query model has not reproduced given vectors; without it, it counts as not
+            compared with them.
 
     Returns:
         The embedder, not loaded yet.
@@ -52,6 +56,8 @@ def open_model(
         ModelError: The weights cannot be had, or do not fit the settings.
         ModelDownloadError: The hub did not answer; a retry may help.
     """
+    if spec.given is not None:
+        return open_given(name, spec, open_base=open_base, proven=proven or _nobody_knows)
     root = Path.cwd() if root is None else root
     weights = find_weights(name, spec, cache_dir=cache_dir, root=root)
     if spec.bases:
@@ -66,6 +72,10 @@ def open_model(
     backend = import_module(f"vector_platform.models.backends.{library_of(spec)}")
     embedder: type[TransformerEmbedder] = backend.EMBEDDER
     return embedder(name, fingerprint, folder, batch_tokens=spec.batch_tokens, cache_dir=cache_dir)
+
+
+def _nobody_knows(given: Embedder, model: Embedder) -> str:
+    return f"whether query model {model.name} makes its vectors is not known here"
 
 
 def require_fit(name: str, spec: Model, folder: ModelFolder) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from vector_platform.corpus.chunks import cut_version
 from vector_platform.lake.contract import canonical_json
 from vector_platform.lake.slices.quarantine import SliceQuarantine
 from vector_platform.lake.slices.slices import name_slices
@@ -37,7 +38,7 @@ def chunk_inputs(platform: Platform) -> str:
     return canonical_json(
         {
             "documents": platform.lake.documents.identity(),
-            "chunker": platform.chunker.version,
+            "chunker": cut_version(platform.chunker, platform.settings.whole_sources),
             "quarantined": name_slices(one.slice for one in SliceQuarantine(platform.lake).open()),
         }
     )

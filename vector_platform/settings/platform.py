@@ -123,6 +123,7 @@ class Settings(Section):
                 near = nearest(golden.source, self.sources)
                 yield ("golden_queries", name), f"source {golden.source!r} is not in sources{near}"
         yield from _misnamed_models(self.models)
+        yield from _unfit_vectors(self.sources, self.models)
         if self.key_prefix in _FIRST_PARTS | type(self.indexes).model_fields.keys():
             yield ("key_prefix",), "it is the first name of assets of the platform itself"
         if self.models and all(model.retired for model in self.models.values()):
@@ -153,6 +154,11 @@ class Settings(Section):
         """Sources that are read whenever a day is landed; rows of the others are handed over."""
         return [name for name, spec in self.sources.items() if not isinstance(spec, FrameSource)]
 
+    @property
+    def whole_sources(self) -> list[str]:
+        """Sources whose rows bring vectors along, so that their documents are not cut."""
+        return [name for name, spec in self.sources.items() if spec.fields.vectors]
+
     def owner_of(self, source: str) -> str:
         """Team that owns what comes from a source; the deployment's where it names none."""
         spec = self.sources.get(source)
@@ -180,3 +186,28 @@ def _misnamed_models(models: Mapping[str, Model]) -> Iterator[tuple[tuple[str, .
                 yield part, f"made from {base!r}, which is not in models{near}; retire it"
             elif models[base].bases:
                 yield part, f"made from {base!r}, which is made from another one itself"
+            elif models[base].given is not None:
+                yield part, f"made from {base!r}, whose vectors are given: there is nothing to run"
+
+
+def _unfit_vectors(
+    sources: Mapping[str, SourceSettings], models: Mapping[str, Model]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Given vectors that no version is declared for, and versions that not every row has one of."""
+    given = {name: model for name, model in models.items() if model.given is not None}
+    for name, source in sources.items():
+        part = ("sources", name, "fields", "vectors")
+        for version in source.fields.vectors:
+            if version not in given:
+                why = "has no `given`" if version in models else "is not in models"
+                yield (*part, version), f"model version {version!r} {why}{nearest(version, given)}"
+        for version, model in given.items():
+            if not model.retired and version not in source.fields.vectors:
+                held = f"name the column that holds them ({version}: COLUMN)"
+                yield part, f"an index holds every document, and {version} is given: {held}"
+    for name, model in given.items():
+        asked = model.given.query_model if model.given is not None else None
+        if asked is not None and (asked not in models or asked in given):
+            why = "has given vectors itself" if asked in given else "is not in models"
+            near = nearest(asked, models.keys() - given.keys())
+            yield ("models", name, "given", "query_model"), f"{asked!r} {why}{near}"

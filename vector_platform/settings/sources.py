@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from vector_platform.settings.base import AttributeName, Section, SourceName
+from vector_platform.settings.base import AttributeName, ModelVersion, Section, SourceName
 
 _NAME = r"[A-Za-z_]\w*"
 _CLASS = rf"^{_NAME}(\.{_NAME})*:{_NAME}$"
@@ -60,7 +60,11 @@ class FieldMapping(Section):
     """
 
     key: str
-    text: str
+    text: str | None = Field(
+        default=None,
+        description="Needed unless `vectors` are mapped: there a document without a text has its "
+        "id for one.",
+    )
     title: str | None = None
     tenant: str | Constant = Constant(value="default")
     region: str | Constant = Constant(value="global")
@@ -77,13 +81,34 @@ class FieldMapping(Section):
         default={},
         description="Predicate -> column holding one key or a list of keys of related documents.",
     )
+    vectors: dict[ModelVersion, str] = Field(
+        default={},
+        description="Model version with `given` -> column that holds a row's vector under it. "
+        "Documents of the source are then not cut: each is one chunk.",
+    )
+
+    @model_validator(mode="after")
+    def _has_something_to_embed(self) -> FieldMapping:
+        if self.text is None and not self.vectors:
+            raise ValueError("text is missing: name the column that is embedded")
+        return self
 
     @property
     def columns(self) -> set[str]:
         """All columns that are mapped."""
         named = (self.key, self.text, self.title, self.tenant, self.region, self.time, self.deleted)
         single = {column for column in named if isinstance(column, str)}
-        return {*single, *self.attribute_columns.values(), *self.relations.values()}
+        return {
+            *single,
+            *self.attribute_columns.values(),
+            *self.relations.values(),
+            *self.vectors.values(),
+        }
+
+    @property
+    def telling_columns(self) -> tuple[str, ...]:
+        """Columns that every table of the source has; by them its dialect is told."""
+        return (self.key, *([self.text] if self.text else self.vectors.values()))
 
     @property
     def attribute_columns(self) -> dict[str, str]:

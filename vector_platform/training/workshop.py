@@ -40,5 +40,15 @@ class Workshop:
     weights_of: Callable[[str], Path]
 
     def spec(self, model_version: str) -> Model:
-        """The entry of a model version that can be opened."""
-        return self.settings.models[self.embedder(model_version).name]
+        """The entry of a model version that can be opened.
+
+        Raises:
+            CannotBeMade: Its vectors are given, so there is no model to make another from.
+        """
+        spec = self.settings.models[self.embedder(model_version).name]
+        if spec.given is not None:
+            raise CannotBeMade(
+                f"the vectors of {model_version} are given: there is no model here to train, to "
+                "align or to name anew"
+            )
+        return spec

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from vector_platform.corpus.chunking import MAX_PASSAGE_BYTES, Chunker, default_tokenizer
-from vector_platform.lake.contract import content_of, is_blank
+from vector_platform.corpus.chunking import Chunker, default_tokenizer
+from vector_platform.lake.contract import MAX_PASSAGE_BYTES, content_of, is_blank
 from vector_platform_tests.some import some
 from vector_platform_tests.tiers import examples
 

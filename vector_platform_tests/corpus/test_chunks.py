@@ -255,3 +255,23 @@ def test_a_quarantine_that_was_killed_before_its_commit_is_made_good_by_the_next
 
 def killed(*_: object, **__: object) -> None:
     raise RuntimeError("killed")
+
+
+def test_documents_with_a_vector_of_their_own_are_not_cut_and_name_their_landed_row(
+    tables: tuple[Table, Table],
+) -> None:
+    documents, chunks = tables
+    put(documents, document("a", LONG, row_hash="h1"))
+    chunker = Counting()
+    assert sync_chunks(documents, chunks, chunker, run_id="r").chunks > 1
+    # The mapping alone has changed: everything is cut again.
+    report = sync_chunks(documents, chunks, chunker, run_id="r", whole=["s"])
+    (row,) = chunks.read().to_pylist()
+    assert (row["chunk_id"], row["text"], row["row_hash"]) == ("s:a#0", LONG, "h1")
+    assert row["content_hash"] == hash_text(content_of("a", LONG))
+    assert (report.chunks, report.without_text) == (1, 0)
+    put(documents, document("a", LONG, row_hash="h2"))
+    assert sync_chunks(documents, chunks, chunker, run_id="r", whole=["s"]).changed == 1
+    assert sync_chunks(documents, chunks, chunker, run_id="r", whole=["s"]).changed == 0
+    assert sync_chunks(documents, chunks, chunker, run_id="r").chunks > 1
+    assert set(chunks.read(["row_hash"]).column(0).to_pylist()) == {None}

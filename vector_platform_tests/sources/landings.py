@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from vector_platform.lake.given import VectorColumn
 from vector_platform.lake.lake import Lake
 from vector_platform.settings import FieldMapping, PythonSource
 from vector_platform.sources.base import DayWindow, Reject, Source, SourceRow
@@ -54,6 +55,7 @@ def land_rows(
     run_id: str = "run",
     name: str = NAME,
     now: datetime = datetime(2026, 11, 20, tzinfo=UTC),
+    vectors: Sequence[VectorColumn] = (),
 ) -> LandingReport:
     """Land rows; the source gives them in this order."""
     spec = PythonSource.model_validate({"kind": "python", "class": "a:B", "fields": fields})
@@ -67,6 +69,7 @@ def land_rows(
         first_day=FIRST_DAY,
         run_id=run_id,
         now=now,
+        vectors=vectors,
     )
 
 

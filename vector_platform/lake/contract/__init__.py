@@ -44,6 +44,7 @@ from vector_platform.lake.identities import (
 from vector_platform.lake.rules import (
     MAX_ATTRIBUTES_BYTES,
     MAX_EXACT_INT,
+    MAX_PASSAGE_BYTES,
     UNIT_NORM_TOLERANCE,
     attribute_problem,
     attributes_problems,
@@ -82,6 +83,7 @@ __all__ = [
     "MAX_ATTRIBUTES_BYTES",
     "MAX_EXACT_INT",
     "MAX_ID_BYTES",
+    "MAX_PASSAGE_BYTES",
     "MAX_TENANT_BYTES",
     "MODEL_VERSIONS",
     "QUARANTINED_SLICES",

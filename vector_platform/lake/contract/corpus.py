@@ -64,6 +64,7 @@ CHUNKS = TableSpec(
             required("content_hash", pa.string()),
             required("attributes", pa.string()),
             required("chunker", pa.string()),
+            pa.field("row_hash", pa.string()),
         ]
     ),
     keys=("chunk_id",),

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
+import pyarrow as pa
 from deltalake import CommitProperties, Transaction, WriterProperties
 from deltalake.exceptions import CommitFailedError, DeltaError
 
@@ -24,6 +26,13 @@ Metadata = dict[str, str]
 LAYOUT = WriterProperties(
     compression="SNAPPY", max_row_group_size=4096, dictionary_page_size_limit=64 * 1024
 )
+
+
+class Append(Protocol):
+    """Takes the next rows, and what else is kept in their commit; see `Table.appender`."""
+
+    def __call__(self, rows: pa.Table, also: Metadata | None = None) -> None:
+        """Append them."""
 
 
 class CommitConflict(TransientError):

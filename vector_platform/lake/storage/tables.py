@@ -7,7 +7,7 @@ or none. A commit that loses a race is retried by delta-rs and, when it truly co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from vector_platform.errors import ContractError
 from vector_platform.lake.storage.commits import (
     LAYOUT,
+    Append,
     CommitConflict,
     Decided,
     Metadata,
@@ -89,7 +90,7 @@ class Table(TableReader):
             return self.version()
         return self._write(data, "append", None, metadata, decided)
 
-    def appender(self, writer: str, metadata: Metadata | None = None) -> Callable[[pa.Table], None]:
+    def appender(self, writer: str, metadata: Metadata | None = None) -> Append:
         """Appends rows, commit by commit, that are found to be missing from now on.
 
         A lock keeps two writers of a machine apart. One of another machine may find the same rows
@@ -105,10 +106,11 @@ class Table(TableReader):
         """
         version = self.version()
 
-        def append(rows: pa.Table) -> None:
+        def append(rows: pa.Table, also: Metadata | None = None) -> None:
             nonlocal version
             if rows.num_rows:
-                version = self.append(rows, metadata, decided=Decided(writer, version))
+                kept = {**(metadata or {}), **(also or {})}
+                version = self.append(rows, kept, decided=Decided(writer, version))
 
         return append
 

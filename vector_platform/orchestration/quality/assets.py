@@ -105,6 +105,10 @@ def _retrieval(settings: Settings) -> dg.AssetsDefinition:
         model_version = context.partition_key
         inputs = retrieval_inputs(platform)
         with retry_by_type():
+            if why := platform.embedder(model_version).queries_problem():
+                return dg.MaterializeResult(
+                    metadata={"measured": 0, "not_measured": why, INPUTS: inputs}
+                )
             known = (
                 recorded(context.instance, keys.placed(keys.RETRIEVAL, settings), model_version)
                 == inputs

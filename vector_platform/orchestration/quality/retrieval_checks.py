@@ -36,6 +36,15 @@ def build_retrieval_checks(settings: Settings) -> list[dg.AssetChecksDefinition]
 def _quality_check(settings: Settings) -> dg.AssetChecksDefinition:
     @model_check(settings, keys.RETRIEVAL, checks.QUALITY)
     def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
+        if why := platform.embedder(model_version).queries_problem():
+            return dg.AssetCheckResult(
+                passed=True,
+                metadata={
+                    "diagnosis": f"Not measured: {why}.",
+                    "what_happens": "Nothing. The gate of quality stays undecided beside a model "
+                    "that is searched by text.",
+                },
+            )
         metric = platform.settings.quality.evaluation_metric
         verdict = compare_with_champion(
             platform.lake,

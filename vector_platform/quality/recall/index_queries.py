@@ -65,7 +65,7 @@ def index_queries(
     snapshot: Snapshot,
     *,
     built_at: datetime,
-    encode: Callable[[list[str]], Floats],
+    encode: Callable[[list[str]], Floats] | None,
 ) -> IndexQueries:
     """Stored vectors of every age and tenant, and golden queries where there are some.
 
@@ -74,11 +74,12 @@ def index_queries(
         model_version: Under which model.
         snapshot: What is stored.
         built_at: When the generation was built: what came later is new to it.
-        encode: Unit vectors of query texts under the model; called only with golden queries.
+        encode: Unit vectors of query texts under the model; called only with golden queries. None
+            where no text can be embedded.
     """
     stored = stored_queries(lake, model_version, snapshot, built_at=built_at)
-    golden = current_golden(lake)
-    if golden is None:
+    golden = None if encode is None else current_golden(lake)
+    if golden is None or encode is None:
         return stored
     golden = golden.sample(GOLDEN_QUERIES)
     return together(

@@ -65,14 +65,14 @@ Probes = Callable[[str], list[Probe]]
 
 
 def probes_of(
-    lake: Lake, model_version: str, open_encoder: Callable[[str], QueryEncoder]
+    lake: Lake, model_version: str, open_encoder: Callable[[str], QueryEncoder] | None
 ) -> list[Probe]:
-    """Golden queries under a model; without any, stored vectors as queries.
+    """Golden queries under a model; without any, or an encoder, stored vectors as queries.
 
     Always the same ones for the same lake: those with the smallest hashes.
     """
     golden = lake.golden_queries.read()
-    if golden.num_rows:
+    if golden.num_rows and open_encoder is not None:
         known = golden_set(golden).sample(PROBES)
         vectors = open_encoder(model_version).encode_queries(list(known.texts))
         return [

@@ -196,7 +196,7 @@ class FilesReader(Source):
                     is_tsv=file.suffix == ".tsv",
                     dialect=self._spec.csv,
                     encoding=encoding,
-                    wanted=(self._spec.fields.key, self._spec.fields.text),
+                    wanted=self._spec.fields.telling_columns,
                     limits=limits,
                     notes=self._notes,
                 )

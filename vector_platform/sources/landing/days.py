@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 # Ten years: a source is read once however many days there are, but each of them is recorded.
 MOST_DAYS = 3660
@@ -60,3 +60,8 @@ def open_days(landed: Set[date], day: date, first_day: date) -> frozenset[date]:
     """
     first = max(first_day, day - timedelta(days=MOST_DAYS))
     return frozenset(one for one in days_between(first, day) if one < day) - landed
+
+
+def after(now: datetime, last: datetime | None) -> datetime:
+    """A time of landing that is later than the last one, also when the clock went back."""
+    return now if last is None or last < now else last + timedelta(microseconds=1)

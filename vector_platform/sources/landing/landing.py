@@ -14,11 +14,12 @@ from which anything without a key was rejected, stays as it was.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from vector_platform.lake.contract import hash_text
+from vector_platform.lake.given import VectorColumn
 from vector_platform.lake.lake import Lake
 from vector_platform.progress import Paced
 from vector_platform.settings import FieldMapping, SourceSettings, SqlSource
@@ -32,7 +33,7 @@ from vector_platform.sources.base import (
 )
 from vector_platform.sources.landing.account import Account
 from vector_platform.sources.landing.commits import LandingCommits
-from vector_platform.sources.landing.days import LandingDays
+from vector_platform.sources.landing.days import LandingDays, after
 from vector_platform.sources.landing.landed import landed_days, last_landing, read_landed
 from vector_platform.sources.landing.rejects import Rejects, rejects_spool
 from vector_platform.sources.landing.report import COUNTS, LandingReport
@@ -54,6 +55,7 @@ def land(
     now: datetime,
     say: Callable[[str], None] = lambda line: None,
     also: frozenset[date] = frozenset(),
+    vectors: Sequence[VectorColumn] = (),
 ) -> LandingReport:
     """Land a day of a source, and earlier days with it, in one reading.
 
@@ -70,6 +72,7 @@ def land(
         now: Landing time; moved past the latest landing when the clock went back.
         say: Told how far it is read, every few seconds.
         also: Earlier days that are landed in the same reading; for sources with a time only.
+        vectors: What its rows must bring along.
 
     Raises:
         CommitConflict: Somebody else landed the source meanwhile. Nothing of this has been
@@ -81,7 +84,7 @@ def land(
     if spec.fields.time is None:
         also = frozenset()
     days = LandingDays(day, also, frozenset(landed_days(lake.landings, name)), first_day)
-    landing = _Landing(lake, name, spec, source, days, run_id, now)
+    landing = _Landing(lake, name, spec, source, days, run_id, now, vectors)
     return landing.run(Paced(say, f"rows read of {name}"))
 
 
@@ -95,7 +98,9 @@ class _Landing:
         days: LandingDays,
         run_id: str,
         now: datetime,
+        vectors: Sequence[VectorColumn],
     ) -> None:
+        self._vectors = vectors
         self._lake, raw = lake, lake.raw(name)
         self._name, self._source, self._days = name, source, days
         self._window = DayWindow(days.day, min(days.also, default=None))
@@ -108,7 +113,7 @@ class _Landing:
         self._read_at = (raw.version(), lake.landings.version())
         self._landed = read_landed(raw, self._read_at[0])
         last = self._landed.last_landing, last_landing(lake.landings, name)
-        self._landed_at = _after(now.astimezone(UTC), max(filter(None, last), default=None))
+        self._landed_at = after(now.astimezone(UTC), max(filter(None, last), default=None))
         # A clock may be ahead of ours, and a time without a zone is taken as UTC.
         self._last_day = max(days.day, now.astimezone(UTC).date()) + timedelta(days=1)
         self._account = Account()
@@ -187,6 +192,7 @@ class _Landing:
             cursor=self._cursor,
             limits=self._limits,
             last_day=self._last_day,
+            vectors=self._vectors,
         )
         day = (
             self._window.day
@@ -291,7 +297,3 @@ class _Landing:
             yield f"the source gave no row at all; the lake held {live} of it"
         elif self._unseen_columns:
             yield f"no row has the mapped column(s) {', '.join(sorted(self._unseen_columns))}"
-
-
-def _after(now: datetime, last: datetime | None) -> datetime:
-    return now if last is None or last < now else last + timedelta(microseconds=1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from typing import Any
 
 from vector_platform.lake.contract import (
     MAX_ID_BYTES,
+    MAX_PASSAGE_BYTES,
     MAX_TENANT_BYTES,
     YEARS,
     attributes_problems,
@@ -28,6 +29,7 @@ from vector_platform.lake.contract import (
     moment_of,
     truth_of,
 )
+from vector_platform.lake.given import NotAVector, VectorColumn, given_vector
 from vector_platform.settings import Constant, FieldMapping, ReadLimits
 from vector_platform.sources.base import SourceRow
 from vector_platform.sources.landing.payload import NotJson, jsonable
@@ -68,6 +70,7 @@ def check_row(
     cursor: str | None = None,
     limits: ReadLimits | None = None,
     last_day: date | None = None,
+    vectors: Sequence[VectorColumn] = (),
 ) -> CheckedRow:
     """Check one row against the mapping and the lake's contract.
 
@@ -78,6 +81,7 @@ def check_row(
         cursor: Column of the arrival time, when it is another than `fields.time`.
         limits: How long its text and title may be; the defaults without it.
         last_day: The last day on which a row can have arrived; any without it.
+        vectors: Of the model versions that embed nothing by themselves.
     """
     found: list[str] = []
     event_time = _moment(row.values, fields.time, found) if fields.time else None
@@ -103,6 +107,8 @@ def check_row(
     key = _key(values, source, fields, found)
     gone = _is_deleted(values, fields.deleted, found) if fields.deleted else False
     _check_text(values, fields, found, gone, limits or ReadLimits())
+    if not gone:
+        _check_vectors(values, vectors, found)
     _check_tenant(values, fields, found)
     _check_attributes(row.values, values, fields, found)
     _check_relations(values, fields, found)
@@ -121,7 +127,8 @@ def check_row(
 def optional_columns(fields: FieldMapping) -> set[str]:
     """Mapped columns that a row may lack; that no row has one of them is worth saying."""
     columns = {*fields.attribute_columns.values(), *fields.relations.values()}
-    return columns | {column for column in (fields.title, fields.deleted) if column}
+    single = (fields.title, fields.deleted, fields.text if fields.vectors else None)
+    return columns | {column for column in single if column}
 
 
 def _key(values: dict[str, Any], source: str, fields: FieldMapping, found: list[str]) -> str | None:
@@ -176,25 +183,50 @@ def _check_text(
     gone: bool,
     limits: ReadLimits,
 ) -> None:
-    """Text and title as they will be stored: what is blank or too long then, is so here."""
-    text = values.get(fields.text)
+    """Text and title as they will be stored: what is blank or too long then, is so here.
+
+    A row with vectors needs no text, and is not cut.
+    """
+    text = values.get(fields.text) if fields.text else None
     title = values.get(fields.title) if fields.title else None
     line = clean_line(title) if isinstance(title, str) else ""
     body = clean_text(text) if isinstance(text, str) else ""
     if title is not None and not isinstance(title, str):
         found.append(f"wrong type: title {fields.title!r} is {_kind(title)}, not a string")
-    if text is None and not gone:
+    if text is None and (gone or fields.vectors):
+        pass
+    elif text is None:
         absent = "is empty" if fields.text in values else "is not in the row"
         found.append(f"missing text: column {fields.text!r} {absent}")
     elif not isinstance(text, str) and not gone:
         found.append(f"wrong type: text {fields.text!r} is {_kind(text)}, not a string")
-    elif not body and not line and not gone:
+    elif not body and not line and not gone and not fields.vectors:
         found.append(f"missing text: column {fields.text!r} is blank and there is no title")
     found += [
         str(too_long(f"column {column!r}", limits))
         for column, cleaned in ((fields.text, body), (fields.title, line))
         if len(cleaned) > limits.document_characters
     ]
+    if fields.vectors and (size := len(body.encode())) > MAX_PASSAGE_BYTES:
+        found.append(
+            f"text too long: column {fields.text!r} holds {size} bytes; a document with a vector "
+            f"of its own is one chunk, of {MAX_PASSAGE_BYTES} bytes at most"
+        )
+
+
+def _check_vectors(
+    values: dict[str, Any], vectors: Sequence[VectorColumn], found: list[str]
+) -> None:
+    for wanted in vectors:
+        value = values.get(wanted.column)
+        if value is None or value == "":
+            absent = "is empty" if wanted.column in values else "is not in the row"
+            found.append(f"missing vector: column {wanted.column!r} {absent}")
+            continue
+        try:
+            given_vector(value, wanted)
+        except NotAVector as error:
+            found.append(f"bad vector: column {wanted.column!r} {error}")
 
 
 def _check_tenant(values: dict[str, Any], fields: FieldMapping, found: list[str]) -> None:

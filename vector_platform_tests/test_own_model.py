@@ -1,0 +1,112 @@
+"""One's own models: the examples of the page are sound, and what does not fit is told by name."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from vector_platform.preflight import look
+from vector_platform.settings import SettingsError
+from vector_platform.wiring import load_settings, read_deployment
+from vector_platform_tests.own_models import settings_below
+
+START = {"start_date": "2026-01-01"}
+GIVEN = "Vectors that you bring yourself"
+
+
+def told(folder: Path, described: dict[str, Any]) -> list[str]:
+    """What a look at a deployment says, without asking anybody."""
+    (folder / "platform.yaml").write_text(yaml.safe_dump(START | described), encoding="utf-8")
+    reading = read_deployment(folder / "platform.yaml", {})
+    return [str(one) for one in look(reading, connect=False).problems]
+
+
+def test_the_example_of_given_vectors_is_sound(tmp_path: Path) -> None:
+    row = {"id": "p1", "abstract": "A text.", "embedding": [1.0]}
+    (tmp_path / "papers.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    assert told(tmp_path, settings_below(GIVEN)) == []
+
+
+Change = Callable[[dict[str, Any]], object]
+MISFITS: dict[str, tuple[Change, str, str]] = {
+    "a source without vectors": (
+        lambda all: all["sources"].update(notes={"kind": "files", "path": "notes"}),
+        "sources.notes.fields.vectors",
+        "an index holds every document, and mine.v1 is given: name the column",
+    ),
+    "vectors of nobody": (
+        lambda all: all["sources"]["papers"]["fields"]["vectors"].update({"mine.v2": "x"}),
+        "sources.papers.fields.vectors.mine.v2",
+        "model version 'mine.v2' is not in models; did you mean 'mine.v1'?",
+    ),
+    "vectors of a model that embeds": (
+        lambda all: all["sources"]["papers"]["fields"]["vectors"].update({"words.v1": "x"}),
+        "sources.papers.fields.vectors.words.v1",
+        "has no `given`",
+    ),
+    "a query model of no name": (
+        lambda all: all["models"]["mine.v1"]["given"].update(query_model="word.v1"),
+        "models.mine.v1.given.query_model",
+        "'word.v1' is not in models; did you mean 'words.v1'?",
+    ),
+    "a query model that is given": (
+        lambda all: all["models"]["mine.v1"]["given"].update(query_model="mine.v1"),
+        "models.mine.v1.given.query_model",
+        "has given vectors itself",
+    ),
+    "a query model of another length": (
+        lambda all: all["models"]["mine.v1"]["given"].update(dimensions=3),
+        "models.mine.v1.given.query_model",
+        "vectors of words.v1 have 256 numbers, and those of mine.v1 have 3",
+    ),
+    "weights beside it": (
+        lambda all: all["models"]["mine.v1"].update(kind="static", max_tokens=64),
+        "models.mine.v1",
+        "leave out kind, max_tokens",
+    ),
+    "two places": (
+        lambda all: all["models"]["mine.v1"].update(package="wordllama"),
+        "models.mine.v1",
+        "exactly one of package, path, hub",
+    ),
+    "a version made from it": (
+        lambda all: all["models"].update({"made.v1": {"path": "x", "adapter_of": "mine.v1"}}),
+        "models.made.v1",
+        "made from 'mine.v1', whose vectors are given",
+    ),
+    "neither text nor vectors": (
+        lambda all: all["sources"]["papers"]["fields"].update(text=None, vectors={}),
+        "sources.papers.fields",
+        "text is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "place", "why"), MISFITS.values(), ids=list(MISFITS))
+def test_what_does_not_fit_given_vectors_is_told_with_its_place(
+    change: Change, place: str, why: str, tmp_path: Path
+) -> None:
+    described = copy.deepcopy(settings_below(GIVEN))
+    change(described)
+    (tmp_path / "papers.jsonl").write_text('{"id": "p1", "abstract": "A", "embedding": [1]}')
+    found = [one for one in told(tmp_path, described) if one.startswith(f"{place}:")]
+    assert found and any(why in one for one in found), told(tmp_path, described)
+
+
+def test_a_retired_version_asks_for_no_column(tmp_path: Path) -> None:
+    described = START | copy.deepcopy(settings_below(GIVEN))
+    described["sources"]["notes"] = {"kind": "files", "path": "notes"}
+    described["models"]["words.v1"]["retired"] = False
+    file = tmp_path / "platform.yaml"
+    file.write_text(yaml.safe_dump(described), encoding="utf-8")
+    with pytest.raises(SettingsError):
+        load_settings(file, {})
+    described["models"]["mine.v1"]["retired"] = True
+    file.write_text(yaml.safe_dump(described), encoding="utf-8")
+    assert load_settings(file, {}).whole_sources == ["papers"]
