@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from vector_platform.errors import TerminalError
 from vector_platform.indexes.state import IndexStates
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.corpus.marts import staging_keys
@@ -25,6 +24,7 @@ from vector_platform.orchestration.inputs import (
 )
 from vector_platform.orchestration.launch import RunOutcome, Runs
 from vector_platform.orchestration.models.jobs import ReplaceConfig
+from vector_platform.orchestration.partitions import require_days
 from vector_platform.orchestration.releases.jobs import PromoteConfig
 from vector_platform.sources.landing.held_rejects import held_rejects
 from vector_platform.sources.landing.report import ACCOUNT, COUNTS
@@ -35,10 +35,6 @@ RETRIEVAL = "retrieval quality"
 ASKER = "converge"
 
 Summary = Callable[[RunOutcome], str]
-
-
-class DayOutOfRange(TerminalError):
-    """A day that is not a partition: before `start_date` or in the future."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +123,7 @@ def converge(
 
 def _land(runs: Runs, day: date, since: date | None, sources: Sequence[str]) -> StageResult:
     settings = runs.platform.settings
-    first = settings.start_date
-    if min(since or day, day) < first:
-        raise DayOutOfRange(f"{since or day} is before start_date {first} of platform.yaml")
-    if since is not None and since > day:
-        raise DayOutOfRange(f"{since} is after {day}, the last day")
+    require_days(settings, day, since)
     if not sources:
         nothing = "none is read here"
         return StageResult(f"sources {day}", ran=False, changed=False, summary=nothing)

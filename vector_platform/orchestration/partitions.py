@@ -11,11 +11,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import date
 
 import dagster as dg
 
+from vector_platform.errors import TerminalError
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
+
+
+class DayOutOfRange(TerminalError):
+    """A day that is not a partition: before `start_date` or in the future."""
 
 
 def daily(settings: Settings) -> dg.DailyPartitionsDefinition:
@@ -28,6 +34,22 @@ def daily(settings: Settings) -> dg.DailyPartitionsDefinition:
         timezone=settings.schedules.timezone,
         end_offset=1,
     )
+
+
+def require_days(settings: Settings, day: date, since: date | None) -> None:
+    """See that the days to land are partitions.
+
+    Raises:
+        DayOutOfRange: One is not.
+    """
+    first, earliest = settings.start_date, min(since or day, day)
+    if earliest < first:
+        raise DayOutOfRange(
+            f"{earliest} is before start_date {first} of platform.yaml. What is older than that "
+            "lands with the first run, as late; for partitions of its own, set start_date earlier"
+        )
+    if since is not None and since > day:
+        raise DayOutOfRange(f"{since} is after {day}, the last day")
 
 
 def model_versions(settings: Settings) -> dg.DynamicPartitionsDefinition:

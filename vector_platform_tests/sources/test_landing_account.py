@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vector_platform.lake.lake import Lake
 from vector_platform.sources.landing.account import Account, RowsUnaccounted
-from vector_platform.sources.landing.days import MOST_DAYS, open_days
+from vector_platform.sources.landing.days import BEGINNING, MOST_DAYS, LandingDays, open_days
 from vector_platform.sources.landing.landed import landed_days
 from vector_platform.sources.landing.report import ACCOUNT, LandingReport
 from vector_platform_tests.sources.landings import (
@@ -128,6 +128,20 @@ def test_open_days_reach_no_further_back_than_ten_years() -> None:
     assert len(found) == MOST_DAYS and min(found) == day(20) - timedelta(days=MOST_DAYS)
     assert open_days({day(2)}, day(4), day(1)) == {day(1), day(3)}
     assert open_days(set(), day(4), day(9)) == frozenset()
+
+
+def test_what_is_older_than_the_first_day_is_asked_for_once_and_with_that_day() -> None:
+    first, day = date(2026, 1, 4), date(2026, 1, 5)
+
+    def asked(*landed: date, also: frozenset[date] = frozenset()) -> date | None:
+        return LandingDays(day, also, frozenset(landed), first).window().since
+
+    assert asked(also=frozenset({first})) == BEGINNING
+    assert LandingDays(day, frozenset(), frozenset(), day).window().since == BEGINNING
+    # A day alone, the first day again, and later ones.
+    assert asked() is None
+    assert asked(first) is None
+    assert asked(first, also=frozenset({first})) == first
 
 
 def test_a_reading_that_does_not_add_up_is_refused() -> None:

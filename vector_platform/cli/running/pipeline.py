@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vector_platform.cli.choices import BadChoice
 from vector_platform.cli.exits import Exit
 from vector_platform.cli.launching import ASSETS, launch, launches, open_runs
 from vector_platform.cli.output import JsonFlag, progress, say_aside, say_json
@@ -161,7 +162,13 @@ def _converge(
     """Tell of every stage as it ends, and return all of them."""
     from vector_platform.local import services
     from vector_platform.orchestration.converge import converge
+    from vector_platform.orchestration.partitions import DayOutOfRange, require_days
+    from vector_platform.wiring import load_settings
 
+    try:
+        require_days(load_settings(), day, since)
+    except DayOutOfRange as error:
+        raise BadChoice(str(error)) from error
     settings, failed = _looked_at()
     done = _Done(failed_sources=failed)
     for endpoint in services.up_for(settings.data_dir, settings.embedded_backends):

@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from urllib.request import urlopen
@@ -46,15 +45,8 @@ def ui(
     scripts = Path(sys.executable).parent
     tell = progress(as_json)
     tell("starting the Dagster UI and the daemon (stop with Ctrl+C)")
-
-    def answering(address: str) -> None:
-        if as_json:
-            say_json({"address": address}, indent=None)
-        else:
-            say(f"Dagster UI on {address}")
-
     threading.Thread(
-        target=_tell_when_it_answers, args=(host, port, answering), daemon=True
+        target=tell_when_it_answers, args=(host, port), kwargs={"as_json": as_json}, daemon=True
     ).start()
 
     def command(script: str, *arguments: str) -> list[str]:
@@ -73,13 +65,16 @@ def ui(
     ).run()
 
 
-def _tell_when_it_answers(host: str, port: int, tell: Callable[[str], None]) -> None:
+def tell_when_it_answers(host: str, port: int, *, as_json: bool) -> None:
     """Tell the address of the UI once it can be opened."""
     address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
     while True:
         try:
             with urlopen(f"{address}/server_info", timeout=5):
-                tell(address)
-                return
+                break
         except OSError:
             time.sleep(_ASK_SECONDS)
+    if as_json:
+        say_json({"address": address}, indent=None)
+    else:
+        say(f"Dagster UI on {address}")

@@ -13,6 +13,10 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from vector_platform.sources.base import DayWindow
+
+# Rows from before `start_date` are asked for from here on: no system's clock began earlier.
+BEGINNING = date(1970, 1, 1)
 # Ten years: a source is read once however many days there are, but each of them is recorded.
 MOST_DAYS = 3660
 
@@ -32,6 +36,16 @@ class LandingDays:
     also: frozenset[date]
     landed: frozenset[date]
     first: date
+
+    def window(self) -> DayWindow:
+        """What a source is asked for.
+
+        With the first day, when that is landed for the first time, all that was before it: nobody
+        would ever ask for it otherwise. It comes late, as `lands_on` says.
+        """
+        if self.first in self.also | {self.day} and self.first not in self.landed:
+            return DayWindow(self.day, BEGINNING)
+        return DayWindow(self.day, min(self.also, default=None))
 
     def lands_on(self, arrived: date) -> date | None:
         """The day on which a row lands now; None when it waits for another landing.

@@ -103,7 +103,7 @@ class _Landing:
         self._vectors = vectors
         self._lake, raw = lake, lake.raw(name)
         self._name, self._source, self._days = name, source, days
-        self._window = DayWindow(days.day, min(days.also, default=None))
+        self._window = days.window()
         self._fields: FieldMapping = spec.fields
         self._limits = spec.limits
         self._cursor = spec.cursor if isinstance(spec, SqlSource) and spec.fields.time else None

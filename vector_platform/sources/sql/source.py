@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from vector_platform.sources.base import (
 from vector_platform.sources.sql.read_only import begin_reading, query_problem, reading_url
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Executable, TextClause
+    from sqlalchemy import URL, BindParameter, Connection, Executable, TextClause
     from sqlalchemy.exc import SQLAlchemyError
 
 # Rows fetched from the server at a time.
@@ -33,6 +33,8 @@ _FETCH_ROWS = 1000
 # A database compares the cursor column in its own time zone, which we do not know; zones differ
 # from UTC by 14 hours at most. The landing leaves out what does not belong to the day.
 _ZONE_MARGIN = timedelta(days=1)
+# Numbers of its types text, bpchar and varchar, as its drivers describe columns.
+_POSTGRESQL_TEXT = {25, 1042, 1043}
 
 
 class SqlReader(Source):
@@ -78,7 +80,7 @@ class SqlReader(Source):
     def _stream(self, window: DayWindow) -> Iterator[SourceRow]:
         with self._reading() as connection:
             options = {"stream_results": True, "yield_per": _FETCH_ROWS}
-            statement = self._statement(window, connection.dialect.name)
+            statement = self._statement(window, connection)
             result = connection.execution_options(**options).execute(statement)
             columns = list(result.keys())
             twice = sorted({column for column in columns if columns.count(column) > 1})
@@ -104,19 +106,20 @@ class SqlReader(Source):
         raise failure  # see `read`
 
     def _look(self, *, connect: bool) -> Look:
-        from sqlalchemy import literal_column, select
-
         self._url.get_dialect().import_dbapi()
         if not connect and self._file is None:
             return Look()
         with self._reading() as connection:
-            rows = self._query().columns().subquery("landing")
-            no_row: Executable = (
-                select(literal_column("*")).select_from(rows).where(literal_column("1 = 0"))
-            )
-            columns = tuple(connection.execute(no_row).keys())
+            columns = tuple(connection.execute(self._no_row()).keys())
         size = self._file.stat().st_size if self._file is not None else None
         return Look(columns, every_column=True, size_bytes=size)
+
+    def _no_row(self) -> Executable:
+        """The query for its columns alone."""
+        from sqlalchemy import literal_column, select
+
+        rows = self._query().columns().subquery("landing")
+        return select(literal_column("*")).select_from(rows).where(literal_column("1 = 0"))
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -140,8 +143,8 @@ class SqlReader(Source):
         # The line break ends a comment on the query's last line.
         return text(self._spec.query.strip().rstrip(";").replace(":", "\\:") + "\n")
 
-    def _statement(self, window: DayWindow, dialect: str) -> Executable:
-        from sqlalchemy import Date, bindparam, column, func, literal_column, or_, select
+    def _statement(self, window: DayWindow, connection: Connection) -> Executable:
+        from sqlalchemy import Date, String, bindparam, column, func, literal_column, or_, select
 
         query = self._query()
         cursor = self._spec.cursor or self._spec.fields.time
@@ -149,16 +152,34 @@ class SqlReader(Source):
             return query
         rows = query.columns(column(cursor)).subquery("landing")
         arrived = rows.c[cursor]
-        until = bindparam("until", (window.end + _ZONE_MARGIN).date(), type_=Date())
-        since = bindparam("since", (window.start - _ZONE_MARGIN).date(), type_=Date())
+        is_text = self._is_text(cursor, connection)
+
+        def bound(name: str, day: date) -> BindParameter[Any]:
+            # Dates in text are compared as text: ISO 8601 sorts by itself.
+            if is_text:
+                return bindparam(name, day.isoformat(), type_=String())
+            return bindparam(name, day, type_=Date())
+
+        until = bound("until", (window.end + _ZONE_MARGIN).date())
+        since = bound("since", (window.start - _ZONE_MARGIN).date())
         wanted = arrived < until
         if self._spec.cursor is not None:
             wanted &= arrived >= since
         # What has no readable time must come too: it is rejected by name, not lost in silence.
         unreadable = [arrived.is_(None)]
-        if dialect == "sqlite":
+        if is_text:
+            unreadable.append(arrived.not_like("____-__-__%"))
+        if connection.dialect.name == "sqlite":
             unreadable.append(func.typeof(arrived).in_(["integer", "real", "blob"]))
         return select(literal_column("*")).select_from(rows).where(or_(wanted, *unreadable))
+
+    def _is_text(self, name: str, connection: Connection) -> bool:
+        """Whether a column holds text: PostgreSQL compares it with no date."""
+        if connection.dialect.name != "postgresql":
+            return connection.dialect.name == "sqlite"
+        with connection.execute(self._no_row()) as result:
+            columns = result.cursor.description if result.cursor is not None else None
+        return any(one[0] == name and one[1] in _POSTGRESQL_TEXT for one in columns or ())
 
     def _explain(self, error: SQLAlchemyError | ImportError) -> Exception:
         from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError

@@ -11,8 +11,9 @@ import dagster as dg
 import pytest
 
 from vector_platform.orchestration import keys
-from vector_platform.orchestration.converge import DayOutOfRange, StageResult, converge
+from vector_platform.orchestration.converge import StageResult, converge
 from vector_platform.orchestration.launch import Runs
+from vector_platform.orchestration.partitions import DayOutOfRange
 from vector_platform.sources.landing.report import ACCOUNT
 from vector_platform_tests.orchestration.harness import MemoryPlatform, settings_of
 

@@ -18,13 +18,14 @@ import dagster as dg
 import pytest
 
 from vector_platform.indexes.state import IndexStates
-from vector_platform.orchestration.converge import DayOutOfRange, StageResult, converge
+from vector_platform.orchestration.converge import StageResult, converge
 from vector_platform.orchestration.corpus.quarantine_jobs import (
     QuarantineConfig,
     ReplayConfig,
     SliceConfig,
 )
 from vector_platform.orchestration.launch import Runs
+from vector_platform.orchestration.partitions import DayOutOfRange
 from vector_platform_tests.orchestration.harness import (
     AUTOMATIC,
     NEW,

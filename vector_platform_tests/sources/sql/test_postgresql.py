@@ -64,6 +64,21 @@ def test_rows_of_a_query_are_read(database: psycopg.Connection, uri: str, tmp_pa
     assert [row.values["text"] for row in rows] == ["one", "two"]
 
 
+def test_dates_in_a_column_of_text_are_narrowed_to_the_day(
+    database: psycopg.Connection, uri: str, tmp_path: Path
+) -> None:
+    # PostgreSQL compares no text with a date.
+    database.execute("INSERT INTO notes VALUES (3, 'three', NULL)")
+    odd = "SELECT id, text, CASE id WHEN 3 THEN 'never' ELSE at::date::text END AS at FROM notes"
+    assert [row.values["text"] for row in read(uri, odd, tmp_path, timed=True)] == [
+        "one",
+        "two",  # within the margin of a time zone
+        "three",  # to be rejected by name
+    ]
+    later = odd.replace("at::date", "(at + interval '9 days')::date")
+    assert [row.values["text"] for row in read(uri, later, tmp_path, timed=True)] == ["three"]
+
+
 @pytest.mark.parametrize("timed", [False, True], ids=["whole", "narrowed to the day"])
 @pytest.mark.parametrize(
     ("query", "said"),
