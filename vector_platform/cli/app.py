@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from vector_platform import __version__
-from vector_platform.cli import config, init, lake, model, rejects, search
+from vector_platform.cli import config, init, lake, launching, model, rejects, search
 from vector_platform.cli.exits import EPILOG, Exit, code_of
 from vector_platform.cli.indexes import index, migrate
 from vector_platform.cli.output import read_by, say, say_aside, say_ending, say_error
@@ -91,6 +91,12 @@ def _options(
         Path | None,
         typer.Option("--config", help="platform.yaml to use.", envvar=CONFIG_VARIABLE),
     ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", help="Show what dbt, Dagster and libraries say, on standard error."
+        ),
+    ] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -100,6 +106,7 @@ def _options(
 ) -> None:
     if file is not None:
         os.environ[CONFIG_VARIABLE] = str(file)
+    launching.verbose.set(verbose)
 
 
 def main() -> None:

@@ -20,6 +20,8 @@ P = ParamSpec("P")
 # The job of runs that materialise assets, as Dagster calls it.
 ASSETS = "__ASSET_JOB"
 
+# Whether what Dagster and libraries say of runs is shown.
+verbose: ContextVar[bool] = ContextVar("verbose", default=False)
 # Jobs of the verb that is running.
 _jobs: ContextVar[tuple[str, ...]] = ContextVar("jobs")
 
@@ -60,7 +62,7 @@ def open_runs() -> Runs:
     from vector_platform.wiring import Platform
 
     assert _jobs.get(()), "a verb that launches runs is tied to their jobs"
-    return Runs(Platform.load())
+    return Runs(Platform.load(), verbose=verbose.get())
 
 
 def launch(runs: Runs, config: Any = None, job: str = "") -> RunOutcome:

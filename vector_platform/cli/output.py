@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from dataclasses import dataclass
 from textwrap import wrap
 from typing import Annotated, Any
 
@@ -58,7 +58,7 @@ def say_aside(line: str) -> None:
 def say_json(value: Any, *, indent: int | None = 2) -> None:
     """Print the one JSON document of a verb; without an indent, on one line."""
     typer.echo(json.dumps(value, indent=indent, default=str, ensure_ascii=False))
-    _reader.set("told")
+    _reader.is_told = True
 
 
 def progress(as_json: bool) -> Callable[[str], None]:
@@ -68,7 +68,7 @@ def progress(as_json: bool) -> Callable[[str], None]:
 
 def read_by(arguments: Sequence[str]) -> None:
     """Take from the arguments of a command who reads its output, so that errors speak to them."""
-    _reader.set("machine" if JSON in arguments else "person")
+    _reader.is_machine, _reader.is_told = JSON in arguments, False
 
 
 def say_error(message: str, *, kind: str, code: int) -> None:
@@ -85,7 +85,7 @@ def say_ending(message: str, *, kind: str, code: int) -> None:
         kind: Class of the error, which scripts may go by.
         code: The exit code.
     """
-    if _reader.get() == "machine":
+    if _reader.is_machine and not _reader.is_told:
         say_json({"error": {"kind": kind, "code": int(code), "message": message}})
 
 
@@ -143,8 +143,16 @@ def _is_name(cell: str) -> bool:
     return " " not in cell and len(cell) <= _LONGEST_NAME
 
 
-# Who reads the output of this command: a person, a machine, or one that has its document.
-_reader: ContextVar[str] = ContextVar("reader", default="person")
+@dataclass
+class _Reader:
+    """Who reads the output of this process, and whether it has its document by now."""
+
+    is_machine: bool = False
+    is_told: bool = False
+
+
+# One for all threads, since there is one standard output.
+_reader = _Reader()
 # Control characters but tab and line feed, what turns the direction of a line, and halves of
 # characters, which no stream takes.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

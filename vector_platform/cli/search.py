@@ -57,7 +57,7 @@ def search(
     or, not); docs/search.md says what each means.
     """
     from vector_platform.indexes.contract import Scope
-    from vector_platform.serving.answers import BadQuery
+    from vector_platform.serving.answers import BadQuery, UnknownTenant
     from vector_platform.wiring import Platform
 
     platform = Platform.load()
@@ -65,6 +65,8 @@ def search(
     try:
         scope = Scope.of(*tenant) if tenant else Scope.all_tenants()
         results = answers(platform, text, scope=scope, backend=backend, k=k, where=condition)
+    except UnknownTenant:
+        raise  # the command line is right; nobody is called that
     except BadQuery as error:
         raise BadChoice(str(error)) from error
     if as_json:

@@ -9,7 +9,6 @@ Runs execute in this process: one import of the libraries and one loaded model s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -28,7 +27,7 @@ from vector_platform.orchestration.ingest.assets import landing_config, upstream
 from vector_platform.orchestration.partitions import follow_models
 from vector_platform.orchestration.runs.instance import open_instance
 from vector_platform.orchestration.runs.liveness import hold, let_go
-from vector_platform.orchestration.runs.logs import PROGRESS
+from vector_platform.orchestration.runs.logs import PROGRESS, output_of_tools
 from vector_platform.orchestration.runs.recovery import end_abandoned_runs
 from vector_platform.wiring import Platform
 
@@ -68,10 +67,22 @@ class RunOutcome:
 
 
 class Runs:
-    """Launches runs of one deployment."""
+    """Launches runs of one deployment.
 
-    def __init__(self, platform: Platform, *, instance: dg.DagsterInstance | None = None) -> None:
-        self.platform = platform
+    Args:
+        platform: The deployment.
+        instance: Where runs are recorded; its own by default.
+        verbose: Whether what Dagster and libraries say is shown, too, on standard error.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        instance: dg.DagsterInstance | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.platform, self._verbose = platform, verbose
         self.instance = instance or open_instance(platform.settings)
         end_abandoned_runs(self.instance)
         follow_models(platform, self.instance)
@@ -163,17 +174,16 @@ class Runs:
         may_fail: Sequence[str] = (),
         **options: Any,
     ) -> RunOutcome:
-        # What tools print of themselves (dbt does) goes to a file; progress is on standard error.
         log = self.platform.data_dir / "logs" / "runs.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        loggers = {PROGRESS: {"config": {"everything": self._verbose}}}
         run_id = str(uuid4())
         hold(self.instance, run_id)
         try:
-            with log.open("a", encoding="utf-8") as output, redirect_stdout(output):
+            with output_of_tools(log, everything=self._verbose):
                 result = job.execute_in_process(
                     instance=self.instance,
                     raise_on_error=False,
-                    run_config={**(run_config or {}), "loggers": {PROGRESS: {}}},
+                    run_config={**(run_config or {}), "loggers": loggers},
                     run_id=run_id,
                     **options,
                 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import yaml
 
 from vector_platform.cli import app as root
 from vector_platform.cli.exits import Exit
-from vector_platform.cli.output import JSON
+from vector_platform.cli.output import JSON, read_by, say_error, say_json
+from vector_platform.cli.running import ui
 from vector_platform.orchestration.launch import RunRefused
 from vector_platform.settings import CONFIG_VARIABLE
 from vector_platform_tests.cli.verbs import commands
@@ -145,3 +148,35 @@ def test_people_get_no_document_for_an_error(
         root.main()
     told = capsys.readouterr()
     assert (told.out, told.err.count("error: ")) == ("", 1)
+
+
+def test_the_address_of_the_ui_is_one_line_once_it_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def answer(url: str, timeout: float) -> io.BytesIO:
+        asked.append(url)
+        if len(asked) == 1:
+            raise ConnectionRefusedError
+        return io.BytesIO()
+
+    monkeypatch.setattr(ui, "urlopen", answer)
+    monkeypatch.setattr(ui, "_ASK_SECONDS", 0)
+    ui.tell_when_it_answers("0.0.0.0", 4000, as_json=True)
+    assert len(asked) == 2
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out) == {"address": "http://127.0.0.1:4000"}
+
+
+def test_who_has_a_document_gets_no_second_one_for_what_fails_afterwards(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    read_by(["ui", JSON])
+    thread = threading.Thread(target=say_json, args=({"address": "x"},))
+    thread.start()
+    thread.join()
+    say_error("the port is taken", kind="Busy", code=1)
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"address": "x"} and "the port is taken" in told.err
