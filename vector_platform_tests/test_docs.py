@@ -19,16 +19,11 @@ from vector_platform.indexes.backends.milvus.terms import build_params, search_p
 from vector_platform.indexes.registry import settings_model
 from vector_platform.lake import contract
 from vector_platform.wiring import load_settings
+from vector_platform_tests.docs import blocks
 from vector_platform_tests.some import some
 
 ROOT = Path(__file__).parents[1]
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CHANGELOG.md",
-    ROOT / "docker" / "README.md",
-    ROOT / "vector_platform" / "local" / "pinecone_server" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-]
+PAGES = [ROOT / "CHANGELOG.md", *blocks.PAGES]
 SPECS = [value for value in vars(contract).values() if isinstance(value, contract.TableSpec)]
 MAX_PICTURE_BYTES = 200_000
 MAX_LINE = 120
@@ -269,7 +264,7 @@ def lines_of(text: str) -> Iterator[tuple[int, str, str]]:
 
 def paths_in(text: str) -> Iterator[str]:
     """Files and folders of the repository, and modules of the package, in backticks or in code."""
-    for code in re.findall(r"^```\w*\n(.*?)^```|`([^`\n]+)`", text, re.DOTALL | re.MULTILINE):
+    for code in re.findall(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", text, re.DOTALL | re.MULTILINE):
         for block in code:
             yield from re.findall(r"(?<![\w./-])vector_platform(?:\.\w+)+", block)
             for word in re.findall(r"[^\s\"'(),]+", block):
@@ -295,7 +290,7 @@ def found(name: str) -> bool:
 
 def commands_in(text: str) -> Iterator[tuple[list[str], bool]]:
     """Calls of `vector-platform` and `make`: in code blocks, which are whole, and in backticks."""
-    code = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    code = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     blocks = [(block, True) for block in code]
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     blocks += [(block, False) for block in re.findall(r"`([^`\n]+)`", prose)]

@@ -143,13 +143,17 @@ def test_a_run_brings_everything_up_to_date_and_says_what_it_did(home: Deploymen
     first = ok(home.cli("run", "--day", "2026-01-05")).out
     again = json.loads(ok(home.cli("run", "--day", "2026-01-05", "--json")).out)
     assert (again["changed"], again["failed_sources"]) == (False, {})
+    chatter = home.cli("--verbose", "run", "--day", "2026-01-05")
+    assert "Started execution of step" in chatter.err and "Started execution" not in chatter.out
+    assert "Started execution" not in home.cli("run", "--day", "2026-01-05").err
     assert again["stages"][0]["name"] == "sources 2026-01-05" and again["stages"][0]["run_id"]
     assert {stage["summary"] for stage in again["stages"][1:]} == {"up to date"}
     assert "milvus is up at http://" in first and "pinecone is up at http://" in first
     assert f"{ROWS} rows read, {ROWS} inserted" in first
     assert f"{ROWS} = {ROWS} landed + 0 unchanged + 0 rejected + 0 waiting" in first
     assert re.search(r"release: milvus: words.v1 g0001 is now live.*; pinecone: ", first)
-    assert "before start_date" in failed(home.cli("run", "--day", "2025-12-31"))
+    early = home.cli("run", "--day", "2025-12-31")
+    assert "before start_date 2026-01-01" in failed(early, Exit.USAGE)
     assert home.cli("run", "--day", "someday").code == 2
 
 

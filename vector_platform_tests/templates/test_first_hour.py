@@ -19,9 +19,10 @@ import pytest
 
 from vector_platform.cli.init import QUESTIONS
 from vector_platform.templates.writing import Template
+from vector_platform_tests.docs.blocks import blocks_of
+from vector_platform_tests.docs.pages import play
 from vector_platform_tests.installed import ROOT, Installation, install
 from vector_platform_tests.integration.conftest import free_port
-from vector_platform_tests.templates.pages import play
 
 pytestmark = [pytest.mark.integration, pytest.mark.deep]
 
@@ -31,7 +32,8 @@ ANSWERS = {
     Template.SQL: "tickets:t6",
     Template.API: "articles:a4",
 }
-TUTORIAL = ROOT / "docs" / "ten-minutes.md"
+TUTORIAL = blocks_of(ROOT / "docs" / "ten-minutes.md")
+FIRST = [block for block in blocks_of(ROOT / "README.md") if "vector-platform init" in block.text]
 PATIENCE_SECONDS = 180
 
 
@@ -46,7 +48,6 @@ def deployment(installed: Installation, root: Path, template: Template) -> Itera
     home = root / "mine"
     installed.says("vector-platform", "init", "mine", "--template", template.value, cwd=root)
     try:
-        installed.says("vector-platform", "services", "up", cwd=home)
         yield home
     finally:
         installed.run("vector-platform", "services", "down", cwd=home)
@@ -92,6 +93,17 @@ def test_its_own_test_passes_and_dg_knows_it(installed: Installation, tmp_path: 
 def test_the_tutorial_does_what_it_says(installed: Installation, tmp_path: Path) -> None:
     try:
         assert list(play(TUTORIAL, installed, tmp_path)) == []
+    finally:
+        installed.run("vector-platform", "services", "down", cwd=tmp_path / "mine")
+
+
+def test_the_first_screen_of_the_readme_does_what_it_says(
+    installed: Installation, tmp_path: Path
+) -> None:
+    installing, doing = FIRST
+    assert "[standard]" in installing.text and doing.mark == "deep"
+    try:
+        assert list(play([doing], installed, tmp_path)) == []
     finally:
         installed.run("vector-platform", "services", "down", cwd=tmp_path / "mine")
 

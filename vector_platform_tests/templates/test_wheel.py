@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 
 from vector_platform_tests.installed import ROOT, build_wheel
-from vector_platform_tests.templates.pages import LANGUAGES, blocks_of
 
 
 def test_every_file_of_the_package_and_of_its_dbt_project_is_in_the_wheel(tmp_path: Path) -> None:
@@ -22,8 +21,3 @@ def files_below(folder: Path) -> list[str]:
     made = {"__pycache__", "target", "logs", "dbt_packages"}
     below = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     return [path.as_posix() for path in below if not made & set(path.parts)]
-
-
-def test_every_block_of_the_tutorial_says_whether_it_is_run() -> None:
-    blocks = blocks_of(ROOT / "docs" / "ten-minutes.md")
-    assert {language for language, _ in blocks} == set(LANGUAGES)
