@@ -250,7 +250,7 @@ def _promote(runs: Runs, model_version: str | None, reason: str) -> StageResult:
         True,
         any(outcome["moved"] for outcome in outcomes.values()),
         "; ".join(f"{name}: {one['summary']}" for name, one in outcomes.items() if one["moved"])
-        or "the live model stays: " + next(iter(outcomes.values()))["summary"],
+        or "no pointer has moved: " + next(iter(outcomes.values()))["summary"],
         done.run_id,
     )
 

@@ -103,7 +103,7 @@ def judge(evidence: Evidence, policy: Releases, *, moment: datetime) -> GateRepo
         evidence,
         (
             _verify(evidence),
-            _recall(evidence.index_recall),
+            _recall(evidence.index_recall, rows=evidence.rows),
             _quality(evidence, policy),
             _latency(evidence, policy.max_latency_ratio),
             _freeze(moment, policy),
@@ -121,12 +121,15 @@ def _verify(evidence: Evidence) -> Gate:
     return Gate("verify", "pass", "equal to the newest snapshot of the lake", numbers)
 
 
-def _recall(found: IndexRecall | None) -> Gate:
+def _recall(found: IndexRecall | None, *, rows: int) -> Gate:
     """All rows together must prove the floor; a slice must not be below it, nor look so.
 
     `IndexRecall` judges the slices together (Holm). A slice too small to be judged that lies below
-    the floor with its whole interval is never taken for a pass.
+    the floor with its whole interval is never taken for a pass. Where no row has another of its
+    tenant there is nothing that a search could miss beside it, and no more will tell.
     """
+    if found is not None and found.queries == 0 and rows:
+        return Gate("recall", "pass", "no row has another one of its tenant to be found")
     if found is None or found.recall.queries == 0:
         return Gate("recall", "undecided", "not measured")
     whole, floor = found.recall, found.floor

@@ -57,7 +57,6 @@ GOOD = recall(0.95, 0.93, 0.97, 400)
 @pytest.mark.parametrize(
     ("whole", "slices", "outcome"),
     [
-        (recall(1.0, 0.0, 1.0, 0), [], "undecided"),
         (recall(0.99, 0.97, 1.0, 200), [], "pass"),
         (recall(0.80, 0.75, 0.85, 200), [], "fail"),
         (recall(0.91, 0.88, 0.94, 200), [], "undecided"),
@@ -82,6 +81,19 @@ def test_recall_is_judged_as_a_whole_and_by_slice(
 
 def test_recall_that_was_not_measured_is_undecided() -> None:
     assert gate("recall", evidence(index_recall=None)).outcome == "undecided"
+    nothing = index_recall(recall(1.0, 0.0, 1.0, 0))
+    golden_alone = replace(nothing, queries=9)
+    assert gate("recall", evidence(index_recall=golden_alone)).outcome == "undecided"
+    assert gate("recall", evidence(index_recall=nothing, rows=0)).outcome == "undecided"
+
+
+def test_a_first_document_without_a_neighbour_is_released() -> None:
+    alone = index_recall(recall(1.0, 0.0, 1.0, 0))
+    found = gate("recall", evidence(index_recall=alone, rows=1))
+    assert (found.outcome, found.why) == (
+        "pass",
+        "no row has another one of its tenant to be found",
+    )
 
 
 def test_quality_passes_with_enough_queries_and_no_loss() -> None:
