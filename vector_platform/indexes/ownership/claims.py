@@ -8,8 +8,10 @@ recorded in the lake before. A generation whose stamp our records do not know wa
 somebody whose history is not ours: a copy of this lake, or this lake at a later time. An index's
 name on a backend belongs to one lake as a whole, because its generations share an alias.
 
-The order makes a kill at any line harmless: a stamp is in the records before it is on the backend,
-and the one before it is forgotten only when a later session has read what the backend bears.
+The order makes a kill at any line harmless: a stamp is in the records before it is on the backend.
+A server that dies may come back with a stamp that it bore before, although it has acknowledged a
+newer one (seen on Milvus 2.3.5). So the last few stay known, and one from before the session that
+proved a generation says that the server has lost something: everything is compared then.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.lake.snapshots import Snapshot
 
 TOKEN_CHARACTERS = 16
+# Earlier stamps that stay known: those of two sessions that came to their end, and of some between.
+EARLIER = 6
+# The session that proves a generation leaves one stamp before it writes and one after the proof.
+OF_A_SESSION = 2
 
 
 def new_stamp(snapshot: Snapshot) -> str:
@@ -74,6 +80,17 @@ class Ownership:
                 raise NotOurs(f"{name} {objection}")
         return {place.generation.name: place.stamp for place, _ in found}
 
+    def lost(self, state: GenerationState) -> str | None:
+        """Why a proven generation may not be what was proven; None when nothing tells so.
+
+        Raises:
+            NotOurs: Somebody else has written it.
+        """
+        borne = self.require().get(state.generation)
+        if state.status != "proven" or not borne or borne in state.stamps[-OF_A_SESSION:]:
+            return None
+        return "the server bears the stamp of an earlier session: it has lost what came after"
+
     def require_free(self, generation: Generation) -> None:
         """See that nothing stands where a new generation is to be made.
 
@@ -108,7 +125,8 @@ class Ownership:
             NotOurs: Somebody else has written an index of this name.
         """
         borne, stamp = self.require().get(state.generation), new_stamp(snapshot)
-        stamps = [borne, stamp] if borne else [stamp]
+        stamps = [*state.stamps[-EARLIER:], *([borne] if borne else []), stamp]
+        stamps = list(dict.fromkeys(stamps))
         state = self._states.mark_syncing(state, stamps, run_id=run_id, now=now)
         if create:
             self._target.create(state.identity)

@@ -81,6 +81,9 @@ class IndexSync:
                 continue  # somebody else has begun one meanwhile: theirs is waited for
             with self.locks.writing(name).held(wait_seconds=wait_seconds), suppress(GenerationGone):
                 state = self.context.current(name)
+                if reason := self.ownership.lost(state):
+                    self.doubt(state, reason)
+                    state = self.context.current(name)
                 with self._doubting(state):
                     return self._sync(state, model_version, allow_delete)
             if generation is not None:
