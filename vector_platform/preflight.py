@@ -139,8 +139,8 @@ class _Checks:
         settings = self._settings
         for name in settings.sources:
             yield ("sources", name), partial(self._source, name)
-        for name, model in settings.active_models.items():
-            if model.hub is not None:
+        for name in settings.active_models:
+            if settings.asks_others(name):
                 yield ("models", name), partial(self._model, name)
         if self._connect and "://" in settings.lake_uri:
             yield ("lake",), self._store
@@ -155,8 +155,8 @@ class _Checks:
         yield ("data",), partial(folder_problems, ("data",), settings.data_dir)
         if "://" not in settings.lake_uri:
             yield ("lake",), partial(lake_problems, settings.lake_uri)
-        for name, model in settings.active_models.items():
-            if model.hub is None:
+        for name in settings.active_models:
+            if not settings.asks_others(name):
                 yield ("models", name), partial(self._model, name)
         yield ("chunking",), self._tokenizer
         for name in settings.golden_queries:

@@ -8,29 +8,87 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from vector_platform.lake.contract import hash_text
+from vector_platform.models.base import Embedder
+from vector_platform.models.errors import ModelError
+from vector_platform.models.registry import open_model
+from vector_platform.orchestration.models.assets import embed
 from vector_platform.preflight import look
-from vector_platform.settings import SettingsError
-from vector_platform.wiring import load_settings, read_deployment
+from vector_platform.settings import Model, SettingsError
+from vector_platform.wiring import Platform, load_settings, read_deployment
+from vector_platform_tests.lake import building
+from vector_platform_tests.models.endpoint.server import KEY, Reversed, changed, serving
 from vector_platform_tests.own_models import settings_below
 
 START = {"start_date": "2026-01-01"}
 GIVEN = "Vectors that you bring yourself"
 
 
-def told(folder: Path, described: dict[str, Any]) -> list[str]:
-    """What a look at a deployment says, without asking anybody."""
+@pytest.fixture(scope="module")
+def wordllama(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    spec = Model(package="wordllama", kind="static", max_tokens=512)
+    return open_model("words", spec, cache_dir=tmp_path_factory.mktemp("models"))
+
+
+def told(folder: Path, described: dict[str, Any], *, connect: bool = False) -> list[str]:
+    """What a look at a deployment says."""
     (folder / "platform.yaml").write_text(yaml.safe_dump(START | described), encoding="utf-8")
     reading = read_deployment(folder / "platform.yaml", {})
-    return [str(one) for one in look(reading, connect=False).problems]
+    return [str(one) for one in look(reading, connect=connect).problems]
 
 
 def test_the_example_of_given_vectors_is_sound(tmp_path: Path) -> None:
     row = {"id": "p1", "abstract": "A text.", "embedding": [1.0]}
     (tmp_path / "papers.jsonl").write_text(json.dumps(row), encoding="utf-8")
     assert told(tmp_path, settings_below(GIVEN)) == []
+
+
+def test_the_example_of_an_endpoint_is_sound_and_needs_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = {"sources": {"notes": {"kind": "files", "path": "notes"}}}
+    described |= settings_below("An OpenAI-compatible endpoint")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("A note.", encoding="utf-8")
+    monkeypatch.setenv("MODEL_KEY", "any")
+    assert told(tmp_path, described) == []
+    monkeypatch.delenv("MODEL_KEY")
+    (said,) = told(tmp_path, described)
+    assert said.startswith("models.remote.v1.endpoint.key: environment variable MODEL_KEY")
+
+
+def test_the_example_of_an_endpoint_embeds_and_notices_another_model(
+    tmp_path: Path, wordllama: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_KEY", KEY)
+    fields = {"key": "id", "text": "t"}
+    described: dict[str, Any] = {"sources": {"notes": {"kind": "frame", "fields": fields}}}
+    described |= settings_below("An OpenAI-compatible endpoint")
+    with serving(wordllama) as endpoint:
+        described["models"]["remote.v1"]["endpoint"]["url"] = endpoint.url
+        assert told(tmp_path, described, connect=True) == []
+        platform = Platform.load(tmp_path / "platform.yaml")
+        texts = [f"The lift is closed on day {n}." for n in range(3)]
+        building.put(platform.lake, *(building.chunk(f"notes:{t}", t) for t in texts))
+        done = embed(platform, "remote.v1", "first", lambda line: None)
+        assert (done.report.texts, done.trusted) == (3, True)
+        stored = platform.lake.vectors_of("remote.v1", [hash_text(text) for text in texts])
+        made = dict(zip(map(hash_text, texts), wordllama.encode_documents(texts), strict=True))
+        for row in stored.to_pylist():
+            assert np.allclose(row["vector"], made[row["content_hash"]], atol=1e-6)
+        endpoint.faults[:] = [changed(lambda answer: answer["data"].reverse())]
+        with pytest.raises(ModelError, match="out of order"):
+            embed(platform, "remote.v1", "second", lambda line: None)
+        building.put(platform.lake, building.chunk("notes:new", "new"))
+        endpoint.embedder = Reversed(wordllama)
+        done = embed(platform, "remote.v1", "third", lambda line: None)
+        assert (done.report.texts, done.trusted) == (0, False)
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes()
 
 
 Change = Callable[[dict[str, Any]], object]

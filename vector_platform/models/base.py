@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vector_platform.errors import ContractError
+from vector_platform.errors import ContractError, TransientError, VectorPlatformError
 from vector_platform.models.checks import text_problem, vector_problems
 from vector_platform.models.identity.fingerprint import Fingerprint
 
@@ -33,6 +33,19 @@ class Embedded:
     vectors: Vectors
     tokens: int
     truncated: int
+
+
+class CutShort(TransientError):
+    """Embedding ended in the middle: some of the texts have vectors.
+
+    Attributes:
+        embedded: Of the first texts, as far as it came.
+        cause: Why it went no further.
+    """
+
+    def __init__(self, embedded: Embedded, cause: VectorPlatformError) -> None:
+        super().__init__(str(cause))
+        self.embedded, self.cause = embedded, cause
 
 
 class Embedder(ABC):

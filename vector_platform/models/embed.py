@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from vector_platform.errors import ContractError
 from vector_platform.lake.contract import EMBEDDINGS, hash_text
-from vector_platform.models.base import Embedder, Vectors
+from vector_platform.models.base import CutShort, Embedder, Vectors
 from vector_platform.models.checks import text_problem, vector_problems
 from vector_platform.progress import EVERY_SECONDS
 
@@ -114,7 +114,13 @@ def embed_missing(
     for hashes, contents in _windows(batches, commit_rows):
         _check_contents(embedder, hashes, contents)
         before = time.perf_counter()
-        embedded = embedder.embed_documents(contents, on_batch=count)
+        cut: CutShort | None = None
+        try:
+            embedded = embedder.embed_documents(contents, on_batch=count)
+        except CutShort as error:
+            # What has been made, and maybe paid for, counts.
+            cut, embedded = error, error.embedded
+            hashes = hashes[: len(embedded.vectors)]
         encode_seconds += time.perf_counter() - before
         check_vectors(embedder, hashes, embedded.vectors)
         commit(vector_table(embedder, hashes, embedded.vectors, run_id=run_id))
@@ -123,6 +129,8 @@ def embed_missing(
         truncated += embedded.truncated
         commits += 1
         report(always=True)
+        if cut is not None:
+            raise cut.cause
     seconds = time.perf_counter() - started
     return EmbedReport(committed, tokens, truncated, commits, seconds, encode_seconds)
 

@@ -26,5 +26,9 @@ class ModelUnavailableError(ModelError):
     """The weights are not where the settings say, and no retry will bring them."""
 
 
+class EndpointUnavailable(TransientError):
+    """The endpoint of a model version did not answer as expected; it may later."""
+
+
 class ModelDownloadError(TransientError):
     """The hub did not answer as expected; the same download may succeed later."""

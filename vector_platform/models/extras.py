@@ -27,5 +27,6 @@ def library_of(spec: Model) -> str:
 
 
 def extra_of(spec: Model) -> Extra | None:
-    """What a model version is run with; None for a static one, which numpy runs."""
-    return None if spec.kind == "static" else LIBRARIES[library_of(spec)]
+    """What a model version is run with; None where numpy runs it, or nobody here."""
+    runs_here = spec.endpoint is None and spec.given is None
+    return LIBRARIES[library_of(spec)] if runs_here and spec.kind != "static" else None

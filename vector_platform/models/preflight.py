@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from vector_platform.models.errors import ModelDownloadError, ModelError
+from vector_platform.models.errors import EndpointUnavailable, ModelDownloadError, ModelError
 from vector_platform.models.extras import extra_of
 from vector_platform.models.identity.folder import read_folder
 from vector_platform.models.identity.origins import find_weights, require_on_hub
 from vector_platform.models.registry import require_fit
 from vector_platform.problems import Problem
-from vector_platform.settings import GivenVectors, Model
+from vector_platform.settings import Endpoint, GivenVectors, Model, secret
+
+_ASKING_SECONDS = 10.0
 
 
 def look_at_model(
@@ -35,6 +37,8 @@ def look_at_model(
     if spec.given is not None:
         look = partial(look_at_model, cache_dir=cache_dir, root=root, connect=connect)
         return spec.given.dimensions, list(_query_problems(name, spec.given, models, look))
+    if spec.endpoint is not None:
+        return spec.endpoint.dimensions, list(_endpoint_problems(name, spec.endpoint, connect))
     extra = extra_of(spec)
     line = extra.missing("this model") if extra is not None else None
     problems = [Problem(("models", name), line)] if line is not None else []
@@ -56,6 +60,22 @@ def look_at_model(
     return dimension, problems
 
 
+def _endpoint_problems(name: str, endpoint: Endpoint, connect: bool) -> Iterator[Problem]:
+    """Whether an endpoint answers, takes the key, and makes vectors of the length that is set."""
+    part = ("models", name, "endpoint")
+    if endpoint.key is not None and secret(endpoint.key) is None:
+        yield Problem((*part, "key"), f"environment variable {endpoint.key} is not set")
+    elif connect:
+        from vector_platform.models.endpoint.client import EndpointClient
+
+        try:
+            EndpointClient(name, endpoint).ask(["look"], attempts=1, seconds=_ASKING_SECONDS)
+        except ModelError as error:
+            yield Problem(part, error.why)
+        except EndpointUnavailable as error:
+            yield Problem(part, str(error), passing=True)
+
+
 def _query_problems(
     name: str,
     given: GivenVectors,
@@ -64,7 +84,7 @@ def _query_problems(
 ) -> Iterator[Problem]:
     """Whether the model that embeds the queries of given vectors can."""
     asked = given.query_model
-    if asked is None or asked not in models:
+    if asked is None or asked not in models or models[asked].given is not None:
         return
     dimension, problems = look(asked, models)
     if models[asked].retired:  # else it is looked at for itself

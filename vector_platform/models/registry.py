@@ -58,6 +58,10 @@ def open_model(
     """
     if spec.given is not None:
         return open_given(name, spec, open_base=open_base, proven=proven or _nobody_knows)
+    if spec.endpoint is not None:
+        from vector_platform.models.endpoint.version import open_endpoint
+
+        return open_endpoint(name, spec)
     root = Path.cwd() if root is None else root
     weights = find_weights(name, spec, cache_dir=cache_dir, root=root)
     if spec.bases:

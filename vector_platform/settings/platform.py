@@ -159,6 +159,12 @@ class Settings(Section):
         """Sources whose rows bring vectors along, so that their documents are not cut."""
         return [name for name, spec in self.sources.items() if spec.fields.vectors]
 
+    def asks_others(self, model_version: str) -> bool:
+        """Whether a model version, or the one that embeds its queries, may be on other machines."""
+        model = self.models[model_version]
+        queries = self.models.get(model.given.query_model or "") if model.given else None
+        return any(one.hub or one.endpoint for one in (model, queries) if one is not None)
+
     def owner_of(self, source: str) -> str:
         """Team that owns what comes from a source; the deployment's where it names none."""
         spec = self.sources.get(source)

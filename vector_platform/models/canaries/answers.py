@@ -21,6 +21,7 @@ import numpy as np
 
 from vector_platform.models.base import Embedder, Vectors
 from vector_platform.models.errors import ModelError
+from vector_platform.models.identity.fingerprint import ENDPOINT
 
 # Texts of the corpus: where it is smaller, ladders of the sentences below take their place.
 FROM_CORPUS = 24
@@ -34,7 +35,8 @@ CHARACTERS_A_TOKEN = 8
 # of a unit vector by some 1e-7 (measured 3e-7 with MiniLM). The floor is 30 times that, the least
 # mutation of interest (weights rounded to bfloat16) 400 times the floor.
 FLOOR = 1e-5
-# With bfloat16 weights a component is rounded to 8 bits, so benign shapes differ by up to 1e-3.
+# With bfloat16 weights a component is rounded to 8 bits, so benign shapes differ by up to 1e-3. An
+# endpoint may run on any processor, in half precision.
 BF16_FLOOR = 1e-3
 # The learnt spread is the largest of a few repetitions; later ones may exceed it somewhat.
 SAFETY = 4.0
@@ -200,8 +202,11 @@ def deviation(embedder: Embedder, known: CanarySet) -> Deviation:
 def runtime_of(embedder: Embedder) -> str:
     """The processor and the releases of the libraries that do a model's arithmetic.
 
-    Not the number of threads: the tolerance covers it.
+    Not the number of threads: the tolerance covers it. Of a model behind an endpoint nothing is
+    known but that.
     """
+    if embedder.fingerprint.backend == ENDPOINT:
+        return ENDPOINT
     libraries = ["numpy", "tokenizers"]
     if embedder.fingerprint.kind != "static":
         libraries += [embedder.fingerprint.backend.split("-")[0], "transformers"]
@@ -216,7 +221,8 @@ def _longer(texts: Sequence[str], characters: int) -> str:
 
 
 def _floor(embedder: Embedder) -> float:
-    return BF16_FLOOR if embedder.fingerprint.backend.endswith("bf16") else FLOOR
+    backend = embedder.fingerprint.backend
+    return BF16_FLOOR if backend.endswith("bf16") or backend == ENDPOINT else FLOOR
 
 
 def _release(library: str) -> str:

@@ -32,6 +32,8 @@ from vector_platform.settings import Model
 STATIC_RUNTIME = "static 1"
 # Raised when the export of `models/backends/openvino.py` changes.
 OPENVINO_EXPORT = "export 2"
+# Kind and backend of a version that runs elsewhere.
+ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Fingerprint:
     """What a model version's vectors depend on.
 
     Attributes:
-        kind: `transformer` or `static`.
+        kind: `transformer`, `static`, `endpoint` or `given`.
         weights: SHA-256 over the weight files.
         tokenizer: SHA-256 over the tokenizer's files.
         configuration: SHA-256 over the module configuration (architecture, pooling).
@@ -51,7 +53,8 @@ class Fingerprint:
         query_prompt: Put before every query.
         backend: Inference backend and precision.
         runtime: Library and release that compute, e.g. `torch 2.13, transformers 5`.
-        lineage: Of a version made from others: which, and how; None for weights of its own.
+        lineage: Of a version made from others: which, and how. Of one whose weights are not here:
+            what was declared. None for weights of its own.
     """
 
     kind: str

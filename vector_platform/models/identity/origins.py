@@ -35,6 +35,8 @@ def find_weights(name: str, spec: Model, *, cache_dir: Path, root: Path) -> Path
         ModelUnavailableError: The weights cannot be had as configured.
         ModelDownloadError: The hub did not answer; a retry may help.
     """
+    if spec.endpoint is not None or spec.given is not None:
+        raise ModelUnavailableError(name, "its weights are not here, and none can be read")
     if spec.package is not None:
         return _in_package(name, spec.package, cache_dir)
     if spec.path is not None:

@@ -1,0 +1,1 @@
+"""Model versions that run elsewhere: an OpenAI-compatible endpoint embeds the texts."""
