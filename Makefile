@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo demo-drift ui down test lint types unit integration milvus-server test-deep test-slow format lock clean
+.PHONY: help install dev demo demo-drift serve ui down test lint types unit integration milvus-server test-deep test-slow format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -45,6 +45,10 @@ demo: install ## Sources to two proven, searchable indexes, on embedded servers
 
 demo-drift: install ## Three stories of drift, played by the real daemon and checked
 	@$(BIN)/vector-platform demo-drift
+
+serve: install ## Search over HTTP, on this machine
+	@$(BIN)/vector-platform services up
+	@$(BIN)/vector-platform serve
 
 ui: install ## The Dagster UI and daemon, with the demo's runs in it
 	@$(BIN)/vector-platform services up

@@ -21,7 +21,7 @@ from vector_platform.cli.indexes import index, migrate
 from vector_platform.cli.output import read_by, say, say_aside, say_ending, say_error
 from vector_platform.cli.quality import drift, golden, quarantine
 from vector_platform.cli.releases import release, requests
-from vector_platform.cli.running import drift_demo, pipeline, services, ui
+from vector_platform.cli.running import drift_demo, pipeline, serve, services, ui
 from vector_platform.faults import explained
 from vector_platform.settings import CONFIG_VARIABLE
 
@@ -77,6 +77,7 @@ app.add_typer(drift.app, name="drift")
 app.add_typer(golden.app, name="golden")
 init.register(app)
 pipeline.register(app)
+serve.register(app)
 ui.register(app)
 drift_demo.register(app)
 search.register(app)

@@ -119,6 +119,13 @@ class Documents:
         )
         return later[:most], len(later) > most
 
+    def count(self, *, scope: Scope) -> int:
+        """How many documents are of a scope."""
+        if scope.is_empty:
+            return 0
+        tenants = self._lake.documents.read(["tenant"]).column("tenant").to_pylist()
+        return sum(map(scope.holds, tenants))
+
     def vector(self, doc_id: str, live: GenerationState, *, scope: Scope) -> tuple[Vector, int]:
         """What a document is about, as the live generation has it: the mean of its first vectors.
 

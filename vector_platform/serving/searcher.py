@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
+from vector_platform.errors import VectorPlatformError
 from vector_platform.indexes.base import VectorIndex
 from vector_platform.indexes.contract import Hit, IndexRejected, IndexUnavailable, Scope
 from vector_platform.indexes.filtering.conditions import Condition
@@ -43,7 +44,6 @@ CONTEXT_HITS: Final = 20
 # Questions of asynchronous callers that are under way at once; others wait for a thread.
 THREADS: Final = 16
 
-Arguments = ParamSpec("Arguments")
 Found = TypeVar("Found")
 
 
@@ -159,11 +159,11 @@ class Searcher:
 
         Args:
             text: The question.
-            scope: Whose rows.
+            scope: As in `search`.
             budget_tokens: Tokens of the context at most, as chunks are counted.
             k: Hits that it is made of at most.
-            filter: See `search`.
-            backend: See `search`.
+            filter: As in `search`.
+            backend: As in `search`.
 
         Raises:
             BadQuery: As `search`, and for a budget out of range.
@@ -186,16 +186,8 @@ class Searcher:
             notice=found.notice,
         )
 
-    async def in_thread(
-        self,
-        ask: Callable[Arguments, Found],
-        *args: Arguments.args,
-        **how: Arguments.kwargs,
-    ) -> Found:
-        """A question for asynchronous callers: `await searcher.in_thread(searcher.search, ...)`.
-
-        Clients of backends block, so each question takes one of a few threads.
-        """
+    async def in_thread(self, ask: Callable[..., Found], *args: Any, **how: Any) -> Found:
+        """A question for asynchronous callers. Clients of backends block, so it takes a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(ask, *args, **how))
 
@@ -203,13 +195,21 @@ class Searcher:
         """`search` for asynchronous callers."""
         return await self.in_thread(self.search, text, **asked)
 
-    async def adocument(self, doc_id: str, *, scope: Scope) -> Document:
-        """`document` for asynchronous callers."""
-        return await self.in_thread(self.document, doc_id, scope=scope)
-
     async def acontext(self, text: str, **asked: Any) -> Context:
         """`context` for asynchronous callers."""
         return await self.in_thread(self.context, text, **asked)
+
+    def warm_up(self) -> dict[BackendName, str]:
+        """Open what answers: connections, models. Says which backends answer nothing, and why."""
+        problems = {}
+        for backend in self.backends:
+            try:
+                live = self.live.of(backend)
+                self._vectors.of("warm up", live, scope=Scope.of())
+                self._open_index(backend).exists(live.identity)
+            except VectorPlatformError as error:
+                problems[backend] = str(error)
+        return problems
 
     def close(self) -> None:
         """Stop looking at the lake, once questions under way are answered."""

@@ -6,44 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from vector_platform.indexes.contract import IndexUnavailable, Scope
-from vector_platform.lake.contract import DOCUMENTS
 from vector_platform.serving.answers import BadQuery, UnknownDocument
 from vector_platform.serving.searcher import Searcher
-from vector_platform_tests.lake.building import START, chunk, embed, put
+from vector_platform_tests.lake.building import chunk, put
 from vector_platform_tests.releases.deployment import Deployment
-from vector_platform_tests.serving.worlds import searcher_of
+from vector_platform_tests.serving.worlds import searcher_of, with_documents
 
 ACME, ZETA = Scope.of("acme"), Scope.of("zeta")
 BACKENDS = ("milvus", "pinecone")
 
 
-def document(doc_id: str, body: str, *, tenant: str = "acme") -> dict[str, Any]:
-    source, _, key = doc_id.partition(":")
-    return {
-        "doc_id": doc_id, "source": source, "key": key, "tenant": tenant, "region": "eu",
-        "title": f"Title of {key}", "body": body, "attributes": '{"severity":"high"}',
-        "updated_at": None, "duplicate_of": None, "row_hash": f"hash of {key}",
-        "uri": f"file:///rows/{key}", "run_id": "run 1", "ingested_at": START,
-    }  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     world = Deployment(tmp_path_factory.mktemp("documents"))
-    put(
-        world.lake,
-        *(chunk("s:long", f"part {n}", ordinal=n, title="Long") for n in range(3)),
-        chunk("s:theirs", "a secret of zeta", tenant="zeta"),
-    )
-    for model in ("old.v1", "new.v1"):
-        embed(world.lake, model)
-    rows = [document("s:long", "the whole"), document("s:theirs", "a secret", tenant="zeta")]
-    rows += [document(f"s:{n}", f"text of s:{n}") for n in range(12)]
-    world.lake.documents.merge(pa.Table.from_pylist(rows, schema=DOCUMENTS.schema))
+    put(world.lake, *(chunk("s:long", f"part {n}", ordinal=n, title="Long") for n in range(3)))
+    with_documents(world, "s:long")
     for backend, model in (("milvus", "old.v1"), ("milvus", "new.v1"), ("pinecone", "old.v1")):
         state = world.sync(backend).sync(model).generation
         if model == "old.v1":
@@ -62,7 +42,7 @@ def test_a_document_says_where_it_comes_from_and_all_that_holds_it(
 ) -> None:
     found = ask.document("s:long", scope=ACME)
     assert (found.source, found.key, found.uri) == ("s", "long", "file:///rows/long")
-    assert (found.row_hash, found.run_id, found.body) == ("hash of long", "run 1", "the whole")
+    assert (found.row_hash, found.run_id, found.body) == ("hash of long", "run 1", "body of s:long")
     assert found.attributes == {"severity": "high"}
     assert found.snapshot == str(world.lake.snapshot())
     assert [(one.id, one.text) for one in found.chunks] == [

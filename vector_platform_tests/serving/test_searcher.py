@@ -26,7 +26,7 @@ from vector_platform.serving.live import STALE_SECONDS, LiveGenerations
 from vector_platform.serving.searcher import Searcher
 from vector_platform_tests.lake.building import chunk, embed, put
 from vector_platform_tests.releases.deployment import MODELS, Deployment
-from vector_platform_tests.serving.worlds import KnownModel, searcher_of
+from vector_platform_tests.serving.worlds import KnownModel, go_live, searcher_of
 
 ACME, EVERYBODY = Scope.of("acme"), Scope.all_tenants()
 NEVER = 3600.0
@@ -43,11 +43,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     world = Deployment(tmp_path_factory.mktemp("served"))
     go_live(world)
     return world
-
-
-def go_live(world: Deployment, model: str = "old.v1") -> None:
-    state = world.sync().sync(model).generation
-    world.pointer().promote(state, actor="ann", reason="r", evidence={}, run_id="run")
 
 
 def searcher(world: Deployment, **how: Any) -> Searcher:

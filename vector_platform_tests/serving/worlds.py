@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from vector_platform.indexes.base import VectorIndex
+from vector_platform.lake.contract import DOCUMENTS
 from vector_platform.lake.lake import Lake
 from vector_platform.serving.searcher import Searcher
-from vector_platform_tests.lake.building import vector_of
+from vector_platform.settings import BackendName
+from vector_platform_tests.lake.building import START, chunk, embed, put, vector_of
+from vector_platform_tests.releases.deployment import MODELS, Deployment
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,33 @@ class KnownModel:
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         self.asked += texts
         return np.stack([self._embed(text) for text in texts]).astype(np.float32)
+
+
+def go_live(world: Deployment, model: str = "old.v1", backend: BackendName = "milvus") -> None:
+    """Sync a model's index and release it."""
+    state = world.sync(backend).sync(model).generation
+    world.pointer(backend).promote(state, actor="ann", reason="r", evidence={}, run_id="run")
+
+
+def document(doc_id: str, body: str, *, tenant: str = "acme") -> dict[str, Any]:
+    """A row of `documents`."""
+    source, _, key = doc_id.partition(":")
+    return {
+        "doc_id": doc_id, "source": source, "key": key, "tenant": tenant, "region": "eu",
+        "title": f"Title of {key}", "body": body, "attributes": '{"severity":"high"}',
+        "updated_at": None, "duplicate_of": None, "row_hash": f"hash of {key}",
+        "uri": f"file:///rows/{key}", "run_id": "run 1", "ingested_at": START,
+    }  # fmt: skip
+
+
+def with_documents(world: Deployment, *more: str) -> None:
+    """Documents for what a deployment's chunks are of, and one of another tenant."""
+    put(world.lake, chunk("s:theirs", "a secret of zeta", tenant="zeta"))
+    for model in MODELS:
+        embed(world.lake, model)
+    rows = [document(one, f"body of {one}") for one in (*(f"s:{n}" for n in range(12)), *more)]
+    rows.append(document("s:theirs", "a secret of zeta", tenant="zeta"))
+    world.lake.documents.merge(pa.Table.from_pylist(rows, schema=DOCUMENTS.schema))
 
 
 def searcher_of(
