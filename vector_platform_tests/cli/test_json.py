@@ -180,3 +180,15 @@ def test_who_has_a_document_gets_no_second_one_for_what_fails_afterwards(
     say_error("the port is taken", kind="Busy", code=1)
     told = capsys.readouterr()
     assert json.loads(told.out) == {"address": "x"} and "the port is taken" in told.err
+
+
+def test_a_run_that_would_fail_tells_all_problems_in_its_document(
+    home: Path, document: Any
+) -> None:
+    (home / "items.jsonl").unlink()
+    described = yaml.safe_load((home / "platform.yaml").read_text())
+    described["indexes"] = {"milvus": {"index_params": {"efConstrution": 9}}}
+    (home / "platform.yaml").write_text(yaml.safe_dump(described))
+    told, code, _ = document("run", JSON)
+    assert (code, told["error"]["kind"]) == (Exit.FAILED, "WouldFail")
+    assert "2 problem(s)" in told["error"]["message"]

@@ -163,13 +163,12 @@ def _converge(
     from vector_platform.local import services
     from vector_platform.orchestration.converge import converge
     from vector_platform.orchestration.partitions import DayOutOfRange, require_days
-    from vector_platform.wiring import load_settings
 
+    settings, failed = _looked_at()
     try:
-        require_days(load_settings(), day, since)
+        require_days(settings, day, since)
     except DayOutOfRange as error:
         raise BadChoice(str(error)) from error
-    settings, failed = _looked_at()
     done = _Done(failed_sources=failed)
     for endpoint in services.up_for(settings.data_dir, settings.embedded_backends):
         tell(f"{endpoint.name} is up at {endpoint.uri}")
