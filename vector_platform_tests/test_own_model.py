@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from huggingface_hub import constants
 
 from vector_platform.lake.contract import hash_text
+from vector_platform.models.backends.static import StaticEmbedder
 from vector_platform.models.base import Embedder
 from vector_platform.models.errors import ModelError
 from vector_platform.models.registry import open_model
@@ -45,6 +48,40 @@ def test_the_example_of_given_vectors_is_sound(tmp_path: Path) -> None:
     row = {"id": "p1", "abstract": "A text.", "embedding": [1.0]}
     (tmp_path / "papers.jsonl").write_text(json.dumps(row), encoding="utf-8")
     assert told(tmp_path, settings_below(GIVEN)) == []
+
+
+NOTES = {"sources": {"notes": {"kind": "frame", "fields": {"key": "id", "text": "t"}}}}
+
+
+def embedded(folder: Path) -> list[Any]:
+    """The vector of a text by the one model of a deployment, and the model's fingerprint."""
+    platform = Platform.load(folder / "platform.yaml")
+    (name,) = platform.settings.models
+    model = platform.embedder(name)
+    return [model.fingerprint.digest, model.encode_documents(["Bees fly."]).tolist()]
+
+
+def test_the_examples_of_a_folder_and_a_hub_are_sound_and_one_model(
+    tmp_path: Path, wordllama: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(wordllama, StaticEmbedder)
+    of_folder = NOTES | settings_below("A sentence-transformers folder")
+    (said,) = told(tmp_path, of_folder)
+    assert said.startswith("models.tickets.v1: path 'models/tickets' is no folder")
+    shutil.copytree(wordllama._folder.root, tmp_path / "models" / "tickets")
+    assert told(tmp_path, of_folder) == []
+    found = embedded(tmp_path)
+    assert found[1] == wordllama.encode_documents(["Bees fly."]).tolist()
+    # Of the hub, from its cache: tests ask no hub.
+    of_hub = NOTES | settings_below("A model of a hub")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    (said,) = told(tmp_path, of_hub)
+    assert "hub model 'acme/tickets' at revision '0f1e2d3c" in said and "HF_HUB_OFFLINE" in said
+    revision = of_hub["models"]["tickets.v1"]["revision"]
+    snapshot = tmp_path / "cache" / "models--acme--tickets" / "snapshots" / revision
+    shutil.copytree(wordllama._folder.root, snapshot)
+    assert told(tmp_path, of_hub) == []
+    assert embedded(tmp_path) == found
 
 
 def test_the_example_of_an_endpoint_is_sound_and_needs_its_key(

@@ -13,7 +13,7 @@ from pathlib import Path
 from vector_platform.models.errors import EndpointUnavailable, ModelDownloadError, ModelError
 from vector_platform.models.extras import extra_of
 from vector_platform.models.identity.folder import read_folder
-from vector_platform.models.identity.origins import find_weights, require_on_hub
+from vector_platform.models.identity.origins import find_weights, is_offline, require_on_hub
 from vector_platform.models.registry import require_fit
 from vector_platform.problems import Problem
 from vector_platform.settings import Endpoint, GivenVectors, Model, secret
@@ -44,7 +44,7 @@ def look_at_model(
     problems = [Problem(("models", name), line)] if line is not None else []
     dimension: int | None = None
     try:
-        if spec.hub is not None:
+        if spec.hub is not None and not is_offline():
             if connect:
                 require_on_hub(name, spec.hub, spec.revision)
         else:

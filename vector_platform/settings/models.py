@@ -5,6 +5,7 @@ Belongs here: what a vector depends on, and how model versions are made from oth
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -135,6 +136,11 @@ class Model(Section):
         origins = (self.package, self.path, self.hub, self.endpoint, self.given)
         if sum(one is not None for one in origins) != 1:
             raise ValueError("give exactly one of package, path, hub, endpoint, given")
+        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
+            raise ValueError(
+                "a hub model needs its revision: the commit hash of 40 hexadecimal digits, which "
+                "the page of its files shows; a branch or a tag may move"
+            )
         if self.endpoint is not None or self.given is not None:
             idle = {*_OF_WEIGHTS, *(_PROMPTS if self.given is not None else ())}
             if names := sorted(idle & self.model_fields_set):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from vector_platform.models.errors import ModelError, ModelUnavailableError
 from vector_platform.models.registry import open_model
 from vector_platform.settings import Model
 from vector_platform_tests.models.folders import write_static, write_transformer_layout
+from vector_platform_tests.models.hub import serving_hub
 
 NO_TORCH = """
 import sys
@@ -96,7 +98,8 @@ def test_a_hub_model_that_is_not_cached_is_unavailable_offline(tmp_path: Path) -
         "from vector_platform.models.errors import ModelUnavailableError\n"
         "from vector_platform.models.registry import open_model\n"
         "from vector_platform.settings import Model\n"
-        "try: open_model('m', Model(hub='org/none', revision='abc'), cache_dir=Path(sys.argv[1]))\n"
+        "spec = Model(hub='org/none', revision='ab' * 20)\n"
+        "try: open_model('m', spec, cache_dir=Path(sys.argv[1]))\n"
         "except ModelUnavailableError as error: print(error)\n"
     )
     run = subprocess.run(
@@ -106,7 +109,9 @@ def test_a_hub_model_that_is_not_cached_is_unavailable_offline(tmp_path: Path) -
         check=False,
         env={"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)},
     )
-    assert "'org/none' at revision 'abc' is not in the local hub cache" in run.stdout, run.stderr
+    assert f"'org/none' at revision '{'ab' * 20}' is not in the local hub cache" in run.stdout, (
+        run.stderr
+    )
 
 
 @pytest.mark.parametrize("lost", ["modules.json", "model.safetensors", "tokenizer.json"])
@@ -122,3 +127,76 @@ def test_weights_that_vanish_are_unavailable_not_wrong(tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelUnavailableError):
         open_model("m", Model(path=str(folder), kind="static"), cache_dir=tmp_path / "cache")
+
+
+def test_weights_of_which_a_part_is_not_there_are_unavailable_and_named(tmp_path: Path) -> None:
+    folder = write_static(tmp_path / "model")
+    shards = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(shards), encoding="utf-8")
+    with pytest.raises(ModelUnavailableError, match="not all of its weights: model-00002"):
+        open_model("m", Model(path=str(folder), kind="static"), cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("custom.Evil", "names 'custom.Evil', which is code of its own"),
+        ("sentence_transformers.models.Dense", "puts Dense behind a static embedding"),
+    ],
+)
+def test_modules_that_would_be_run_unasked_or_left_out_are_refused(
+    kind: str, says: str, tmp_path: Path
+) -> None:
+    folder = write_static(tmp_path / "model")
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules.append({"idx": 1, "name": "1", "path": "1", "type": kind})
+    (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    with pytest.raises(ModelError, match=says):
+        open_model("m", Model(path=str(folder), kind="static"), cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("revision", [None, "main", "v1.0", "abc1234"])
+def test_a_hub_model_is_pinned_by_its_commit(revision: str | None) -> None:
+    with pytest.raises(ValueError, match="needs its revision: the commit hash of 40"):
+        Model(hub="org/model", revision=revision)
+
+
+def test_a_hub_model_is_downloaded_at_its_commit_once_and_found_offline_afterwards(
+    tmp_path: Path,
+) -> None:
+    folder = write_static(tmp_path / "model")
+    commit = "ab" * 20
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from vector_platform.models.registry import open_model\n"
+        "from vector_platform.settings import Model\n"
+        f"spec = Model(hub='acme/words', revision='{commit}', kind='static')\n"
+        "model = open_model('m', spec, cache_dir=Path(sys.argv[1]))\n"
+        "print(model.fingerprint.digest, model.encode_documents(['north']).tolist())\n"
+    )
+
+    def run(endpoint: str, offline: str) -> str:
+        environment = {
+            "HF_ENDPOINT": endpoint,
+            "HF_HUB_OFFLINE": offline,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HOME": str(tmp_path / "hub"),
+            "PYTHONPATH": ":".join(sys.path),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / "cache")],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with serving_hub("acme/words", commit, folder) as (endpoint, asked):
+        found = run(endpoint, "0")
+    assert all("/main" not in path for path in asked) and asked
+    assert run("http://127.0.0.1:1", "1") == found
+    local = open_model("m", Model(path=str(folder), kind="static"), cache_dir=tmp_path / "c")
+    # What a model is, is its content: a copy of it in a folder is the same version.
+    assert found.split(" ", 1)[0] == local.fingerprint.digest

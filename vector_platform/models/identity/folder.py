@@ -84,10 +84,15 @@ def read_folder(name: str, root: Path) -> ModelFolder:
         "static" if first == "StaticEmbedding" else "transformer"
     )
     folders = [root / str(module.get("path", "")) for module in modules]
+    _require_known(name, root, [str(module["type"]) for module in modules])
     weights = tuple(path for folder in folders for path in _weights(folder))
     if not any(path.parent == folders[0] for path in weights):
         raise ModelUnavailableError(
             name, f"{folders[0]} holds no *.safetensors and no pytorch_model*.bin"
+        )
+    if lost := sorted({shard for folder in folders for shard in _lost_shards(folder)}):
+        raise ModelUnavailableError(
+            name, f"{root} holds not all of its weights: {', '.join(lost[:3])} is not there"
         )
     tokenizer = _present(folders[:1], TOKENIZER_FILES)
     if not tokenizer:
@@ -119,6 +124,34 @@ def _modules(name: str, root: Path) -> list[dict[str, Any]]:
     if not isinstance(modules, list) or not modules or any("type" not in m for m in modules):
         raise ModelError(name, f"{root / 'modules.json'} lists no modules")
     return sorted(modules, key=lambda module: int(module.get("idx", 0)))
+
+
+def _require_known(name: str, root: Path, types: list[str]) -> None:
+    """Refuse code of the folder's own, and what a static model would leave out; loads nothing."""
+    foreign = [one for one in types if not one.startswith("sentence_transformers.")]
+    if foreign:
+        raise ModelError(
+            name,
+            f"{root / 'modules.json'} names {foreign[0]!r}, which is code of its own; only modules "
+            "of sentence-transformers are run",
+        )
+    first, *after = (one.rsplit(".", 1)[-1] for one in types)
+    left_out = [one for one in after if one != "Normalize"]
+    if first == "StaticEmbedding" and left_out:
+        raise ModelError(
+            name, f"{root} puts {left_out[0]} behind a static embedding, which is not supported"
+        )
+
+
+def _lost_shards(folder: Path) -> list[str]:
+    """Files of weights that an index names and that are not there: a download was cut off."""
+    named: set[str] = set()
+    for index in (*folder.glob("*.safetensors.index.json"), *folder.glob("*.bin.index.json")):
+        kind = ".safetensors" if ".safetensors" in index.name else ".bin"
+        if kind == ".bin" and any(folder.glob("*.safetensors")):
+            continue
+        named.update(map(str, (_json(index).get("weight_map") or {}).values()))
+    return [shard for shard in named if not (folder / shard).is_file()]
 
 
 def _weights(folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from vector_platform.faults import first_line
 from vector_platform.models.errors import ModelDownloadError, ModelError, ModelUnavailableError
 from vector_platform.models.identity.wordllama import convert_wordllama
 from vector_platform.settings import Model
@@ -50,19 +51,16 @@ def find_weights(name: str, spec: Model, *, cache_dir: Path, root: Path) -> Path
 
 
 def require_on_hub(name: str, hub: str, revision: str | None) -> None:
-    """See that a hub has a model, or that its cache on this machine does; nothing is downloaded.
+    """See that a hub has a model; nothing is downloaded.
 
     Raises:
         ModelError: As in `find_weights`.
         ModelDownloadError: As in `find_weights`.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
 
     with _hub_errors(name, hub, revision):
-        if _offline():
-            snapshot_download(hub, revision=revision, local_files_only=True)
-        else:
-            HfApi().model_info(hub, revision=revision, timeout=_ASKING_SECONDS)
+        HfApi().model_info(hub, revision=revision, timeout=_ASKING_SECONDS)
 
 
 def _in_package(name: str, package: str, cache_dir: Path) -> Path:
@@ -123,16 +121,19 @@ def _hub_errors(name: str, hub: str, revision: str | None) -> Iterator[None]:
     except HFValidationError as error:
         raise ModelError(name, f"{hub!r} is no hub id (organisation/model)") from error
     except LocalEntryNotFoundError as error:
-        if _offline():
+        if is_offline():
             raise ModelUnavailableError(
                 name,
                 f"{what} is not in the local hub cache and HF_HUB_OFFLINE=1 forbids a download; "
                 "unset it once, or use `package` or `path`",
             ) from error
-        raise ModelDownloadError(f"model {name}: {what} cannot be reached: {error}") from error
+        said = first_line(error, "no answer")
+        raise ModelDownloadError(f"model {name}: {what} cannot be reached: {said}") from error
     except OSError as error:
-        raise ModelDownloadError(f"model {name}: {what} cannot be downloaded: {error}") from error
+        said = first_line(error, type(error).__name__)
+        raise ModelDownloadError(f"model {name}: {what} cannot be downloaded: {said}") from error
 
 
-def _offline() -> bool:
+def is_offline() -> bool:
+    """Whether the environment forbids to ask a hub, so that only its cache is looked into."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
