@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from vector_platform.cli.app import app
 from vector_platform.cli.exits import Exit
-from vector_platform.settings import CONFIG_VARIABLE
+from vector_platform.settings import CONFIG_VARIABLE, FilesSource
+from vector_platform.sources.landing.held_rejects import held_rejects
 from vector_platform.sources.landing.landing import land
+from vector_platform.sources.landing.report import LandingReport
 from vector_platform.wiring import Platform
 
 DAY = date(2026, 1, 5)
@@ -37,7 +39,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
     monkeypatch.setenv(CONFIG_VARIABLE, str(file))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     platform = Platform.load()
-    land(
+    landed(platform)
+    return platform
+
+
+def landed(platform: Platform) -> LandingReport:
+    return land(
         lake=platform.lake,
         name="items",
         spec=platform.settings.sources["items"],
@@ -47,7 +54,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
         run_id="run",
         now=datetime(2026, 1, 5, tzinfo=UTC),
     )
-    return platform
 
 
 def said(*arguments: str, code: int = Exit.DONE) -> str:
@@ -72,6 +78,20 @@ def test_rejects_are_counted_by_reason_and_listed_with_their_place() -> None:
     assert "items.jsonl:4" in out and "malformed json" in out and "no json" not in out
     assert "no json" in said("--show")
     assert [row["place"] for row in told("items", "--limit", "1")["rows"]]
+
+
+def test_reasons_are_counted_as_the_landing_counted_them(home: Platform) -> None:
+    """Some say more behind a semicolon than what is wrong."""
+    file = home.settings.root / "items.csv"
+    late = '"id","text","at"\n"b","","2027-01-01"\n"c","Late.","2027-01-01"\n"d","Op"en.",""\n'
+    file.write_text(late, encoding="utf-8")
+    fields = {"key": "id", "text": "text", "time": "at"}
+    spec = FilesSource.model_validate({"kind": "files", "path": "items.csv", "fields": fields})
+    home.settings.sources["items"] = spec
+    report = landed(home)
+    (held,) = held_rejects(home.lake.raw_rejects)
+    assert held.reasons == report.reject_reasons
+    assert held.reasons == {"time out of range": 2, "missing text": 1, "malformed csv": 1}
 
 
 def test_without_rejects_there_is_nothing_to_see(home: Platform) -> None:

@@ -6,6 +6,7 @@ is gone from the source, in a later landing of the same day.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from typing import Any
 
 from vector_platform.lake.storage.conditions import Condition
 from vector_platform.lake.storage.tables import Table
+
+# How a part of a reason begins that names a kind; what only goes on does not.
+_KIND = re.compile(r"[a-z]+( [a-z]+)*(?=: )")
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,18 @@ def held_rejects(
     for row in rejected_rows(table, source, day, columns=("reason",)):
         place = (row["source"], row["ingest_date"])
         totals[place] += 1
-        kinds = {reason.partition(":")[0].strip() for reason in row["reason"].split("; ")}
+        kinds = _kinds(row["reason"])
         counted.setdefault(place, Counter()).update(kinds)
     return [
         HeldRejects(*place, totals[place], dict(counted[place].most_common()))
         for place in sorted(counted)
     ]
+
+
+def _kinds(said: str) -> set[str]:
+    """What `kind: what is wrong; kind: what else` names; one may have a second part of its own."""
+    found = {match.group() for part in said.split("; ") if (match := _KIND.match(part))}
+    return found or {said.partition(":")[0].strip()}
 
 
 def rejected_rows(
