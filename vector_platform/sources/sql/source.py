@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vector_platform.lake.values import YEARS
 from vector_platform.settings import SqlSource, expand_secrets
 from vector_platform.sources.base import (
     DayWindow,
@@ -23,6 +24,7 @@ from vector_platform.sources.base import (
     SourceUnreachable,
 )
 from vector_platform.sources.sql.read_only import begin_reading, query_problem, reading_url
+from vector_platform.sources.sql.values import take_any_value
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, BindParameter, Connection, Executable, TextClause
@@ -33,6 +35,8 @@ _FETCH_ROWS = 1000
 # A database compares the cursor column in its own time zone, which we do not know; zones differ
 # from UTC by 14 hours at most. The landing leaves out what does not belong to the day.
 _ZONE_MARGIN = timedelta(days=1)
+# No lake holds a time of this day or later, so no day takes its row.
+_NEVER = date(YEARS.stop, 1, 1)
 # Numbers of its types text, bpchar and varchar, as its drivers describe columns.
 _POSTGRESQL_TEXT = {25, 1042, 1043}
 
@@ -123,15 +127,14 @@ class SqlReader(Source):
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        from sqlalchemy import create_engine, event
+        from sqlalchemy import create_engine
         from sqlalchemy.pool import NullPool
 
         if self._file is not None and not self._file.is_file():
             # SQLite would make an empty database of it.
             raise SourceUnreachable(self.name, f"{self.uri}: no such file")
         engine = create_engine(self._url, poolclass=NullPool)
-        if self._file is not None:
-            event.listen(engine, "connect", _take_any_text)
+        take_any_value(engine)
         with engine.connect() as connection:
             begin_reading(connection, engine.dialect.name)
             yield connection
@@ -165,8 +168,9 @@ class SqlReader(Source):
         wanted = arrived < until
         if self._spec.cursor is not None:
             wanted &= arrived >= since
-        # What has no readable time must come too: it is rejected by name, not lost in silence.
-        unreadable = [arrived.is_(None)]
+        # What has no time that a day can take must come too: it is rejected by name, not lost in
+        # silence. `infinity` of PostgreSQL is later than any date.
+        unreadable = [arrived.is_(None), arrived >= bound("never", _NEVER)]
         if is_text:
             unreadable.append(arrived.not_like("____-__-__%"))
         if connection.dialect.name == "sqlite":
@@ -196,11 +200,6 @@ class SqlReader(Source):
         if isinstance(error, (OperationalError, InterfaceError)):
             return SourceUnreachable(self.name, what)
         return SourceInvalid(self.name, what)
-
-
-def _take_any_text(connection: Any, _: object) -> None:
-    """Text of SQLite that is not UTF-8 rejects its row, and not the whole source."""
-    connection.text_factory = lambda content: content.decode("utf-8", "surrogateescape")
 
 
 def _open_url(name: str, configured: str) -> tuple[URL, set[str]]:

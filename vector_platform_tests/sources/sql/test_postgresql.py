@@ -79,6 +79,34 @@ def test_dates_in_a_column_of_text_are_narrowed_to_the_day(
     assert [row.values["text"] for row in read(uri, later, tmp_path, timed=True)] == ["three"]
 
 
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+def test_a_time_that_python_cannot_hold_is_given_as_text_and_its_row_named(
+    database: psycopg.Connection, uri: str, tmp_path: Path, kind: str
+) -> None:
+    odd = ["infinity", "-infinity", "0044-03-15 BC", "9999-12-31", "12026-01-01"]
+    for number, at in enumerate(odd, 3):
+        database.execute(
+            "INSERT INTO notes VALUES (%s, %s, %s::timestamptz)", [number, f"{number}", at]
+        )
+    query = f"SELECT id, text, at::{kind} AS at FROM notes ORDER BY id"
+    for timed in (False, True):
+        rows = read(uri, query, tmp_path, timed=timed)
+        assert [row.values["id"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+        texts = [row.values["at"] for row in rows if isinstance(row.values["at"], str)]
+        assert [text[:10] for text in texts] == [
+            "infinity",
+            "-infinity",
+            "0044-03-15",
+            "12026-01-0",
+        ]
+    spans = (
+        "SELECT 1 AS id, 't' AS text, time '24:00' AS a, interval '99999999 years' AS b, "
+        "ARRAY['infinity'::date] AS c"
+    )
+    (row,) = read(uri, spans, tmp_path)
+    assert [row.values[name] for name in "abc"] == ["24:00:00", "99999999 years", ["infinity"]]
+
+
 @pytest.mark.parametrize("timed", [False, True], ids=["whole", "narrowed to the day"])
 @pytest.mark.parametrize(
     ("query", "said"),
