@@ -200,7 +200,9 @@ def test_a_search_answers_from_both_backends_side_by_side(home: Deployment) -> N
     assert "3 of 3 hits in common" in ok(home.cli(*asked)).out
     west = json.loads(ok(home.cli(*asked, "--tenant", "west", "--json")).out)
     assert {hit["tenant"] for result in west for hit in result["hits"]} == {"west"}
-    assert "tenant 'nobody' has no rows" in failed(home.cli(*asked, "--tenant", "nobody"))
+    assert "is of tenant nobody: tenants are named exactly" in failed(
+        home.cli(*asked, "--tenant", "nobody")
+    )
     assert "the query is empty" in failed(home.cli("search", " "), Exit.USAGE)
     assert "between 1 and 1000" in failed(home.cli("search", "x", "-k", "0"), Exit.USAGE)
     unknown = home.cli("search", "x", "--backend", "oracle")
