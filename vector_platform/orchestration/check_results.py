@@ -18,6 +18,7 @@ from vector_platform.orchestration.dagster_internals import (
     AssetCheckExecutionRecord,
     PartitionKeyFilter,
 )
+from vector_platform.orchestration.showing import unfolded
 from vector_platform.remediation.checks import CHECKS, QUALITY, Place
 from vector_platform.remediation.faults import Verdict
 from vector_platform.remediation.reactions import REACTIONS
@@ -25,10 +26,6 @@ from vector_platform.settings import Settings
 
 # Records read at once, when the newest ones are still to be evaluated. Not a limit.
 PAGE = 20
-
-# What the check of quality answers, in `verdict`, when it has compared and can tell. Any other pass
-# (too few queries, nothing live to compare with) is no proof.
-DECIDED = ("better", "not worse", "worse")
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def newest_results(
 
 
 def _cannot_tell(key: dg.AssetCheckKey, result: CheckResult) -> bool:
-    return key.name == QUALITY and result.metadata.get("verdict") not in DECIDED
+    return key.name == QUALITY and CHECKS[QUALITY].undecided(result.metadata)
 
 
 def _read(of: Place) -> list[str]:
@@ -167,11 +164,18 @@ def _result(record: AssetCheckExecutionRecord) -> CheckResult | None:
     return CheckResult(
         record_id=record.id,
         partition=record.partition,
-        passed=evaluation.passed,
+        # One that can tell nothing is shown as a warning; nothing is known to be wrong.
+        passed=evaluation.passed or is_undecided(evaluation),
         run_id=record.run_id,
         at=datetime.fromtimestamp(record.event.timestamp, UTC),
-        metadata={name: value.value for name, value in evaluation.metadata.items()},
+        metadata=unfolded(evaluation.metadata),
     )
+
+
+def is_undecided(evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Whether a check could tell nothing either way, and so is neither passed nor failed."""
+    record = CHECKS.get(evaluation.check_name)
+    return record is not None and record.undecided(unfolded(evaluation.metadata))
 
 
 def _may_come(instance: dg.DagsterInstance, run_id: str) -> bool:

@@ -19,6 +19,7 @@ import dagster as dg
 from vector_platform.errors import RefusedByPolicy, VectorPlatformError
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
+from vector_platform.orchestration.check_results import is_undecided
 from vector_platform.orchestration.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -201,7 +202,7 @@ class Runs:
         failed_checks = tuple(
             f"{keys.plain(check.asset_key, settings)}:{check.check_name}"
             for check in checks
-            if not check.passed
+            if not (check.passed or is_undecided(check))
         )
         failed = [event for event in events if event.is_step_failure]
         steps = [str(event.step_key) for event in failed]

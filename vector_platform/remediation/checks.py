@@ -7,9 +7,9 @@ of the operators' page is made from these records.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 # What a check looks at. An index check is one of every backend.
 Place = Literal["raw", "lake/chunks", "lake/embeddings", "quality/retrieval", "index"]
@@ -36,14 +36,23 @@ class Check:
         of: What it looks at.
         asserts: What holds when it passes, for the UI.
         when_it_fails: What to do, for the operators' page.
+        plots: Numbers that mean something over time; all others stand in one table.
         blocks: Whether nothing downstream runs after a failure.
+        undecided: Whether what it has found says nothing either way; by its facts.
     """
 
     name: str
     of: Place
     asserts: str
     when_it_fails: str
+    plots: tuple[str, ...]
     blocks: bool = False
+    undecided: Callable[[Mapping[str, Any]], bool] = lambda facts: False
+
+
+# What the check of quality answers, in `verdict`, when it has compared and can tell. Any other
+# answer (too few queries, nothing live to compare with) is no proof.
+_DECIDED = ("better", "not worse", "worse")
 
 
 CHECKS: Mapping[str, Check] = {
@@ -55,6 +64,10 @@ CHECKS: Mapping[str, Check] = {
             "No row of the day was rejected; rejected ones are in raw_rejects.",
             "Rows were rejected. Read `raw_rejects`, mend them at the source, run the partition "
             "again. A warning up to `quality.max_reject_share`, an error above.",
+            plots=(
+                "rejected",
+                "reject_share",
+            ),
         ),
         Check(
             CHUNKS,
@@ -63,6 +76,7 @@ CHECKS: Mapping[str, Check] = {
             "every content hash is the hash of its content.",
             "Ids, tenants, attributes or hashes break the contract. The metadata counts each rule "
             "and names rows. Chunks are derived: find what wrote them, mend it, materialise again.",
+            plots=("violations",),
             blocks=True,
         ),
         Check(
@@ -71,6 +85,7 @@ CHECKS: Mapping[str, Check] = {
             "Every content of the chunks has a vector under the model version.",
             "Some contents have no vector. Materialise the partition again; it embeds only what "
             "is missing.",
+            plots=("contents_missing",),
             blocks=True,
         ),
         Check(
@@ -80,6 +95,7 @@ CHECKS: Mapping[str, Check] = {
             "registered fingerprint, and are unique by content.",
             "A vector has another dimension, norm or fingerprint, or comes twice. Do not delete "
             "rows. Retire the model version, give the mended model a new name, and promote that.",
+            plots=("violations",),
             blocks=True,
         ),
         Check(
@@ -89,6 +105,10 @@ CHECKS: Mapping[str, Check] = {
             "and has the registered fingerprint.",
             "The model gives its canary texts other vectors than at its registration. See [A "
             "model that changed behind its name](#a-model-that-changed-behind-its-name).",
+            plots=(
+                "canaries_differing",
+                "max_abs_difference",
+            ),
             blocks=True,
         ),
         Check(
@@ -101,7 +121,13 @@ CHECKS: Mapping[str, Check] = {
             "follows](#what-happens-when-a-check-fails) depends on the other checks. Look at "
             "`what_moved` and the time line: is it new material, or a broken source? `acts` says "
             "whether enough of it is new (`novel_share_low`), of the whole and of each slice; "
-            "`diagnosis` and `what_happens` say in words what follows, and whose the slice is.",
+            "`1_diagnosis` says in words what follows, and whose the slice is.",
+            plots=(
+                "statistic",
+                "novel_share_low",
+                "slice_novel_share_low",
+            ),
+            undecided=lambda facts: facts.get("outcome") == "not enough data",
         ),
         Check(
             PARITY,
@@ -111,6 +137,12 @@ CHECKS: Mapping[str, Check] = {
             "changes, what it touched.",
             "Somebody wrote to the index, or lost part of it. `vector-platform index repair`, or "
             "the job `repair_<backend>`, rewrites exactly what differs.",
+            plots=(
+                "rows",
+                "missing",
+                "stale",
+                "orphaned",
+            ),
         ),
         Check(
             RECALL,
@@ -120,6 +152,11 @@ CHECKS: Mapping[str, Check] = {
             "The index holds every row and does not find some of them. `vector-platform index "
             "rebuild` makes a generation anew from the lake. See [What an index does not "
             "find](#what-an-index-does-not-find).",
+            plots=(
+                "recall",
+                "worst_recall",
+                "p95_latency_ms",
+            ),
         ),
         Check(
             QUALITY,
@@ -128,6 +165,11 @@ CHECKS: Mapping[str, Check] = {
             "model's record at its release. Paired; too few queries decide nothing.",
             "The model version finds less than the live model did at its release. Look at "
             f"`{RECALL}` first; a rebuild does not help where the index is faithful.",
+            plots=(
+                "value",
+                "champion_value",
+            ),
+            undecided=lambda facts: facts.get("verdict") not in _DECIDED,
         ),
         Check(
             REFUSED,
@@ -137,6 +179,7 @@ CHECKS: Mapping[str, Check] = {
             "The backend refused single rows. Read `rejected_rows` in the lake, mend what the "
             "reason names at the source; a changed row is tried again. `vector-platform index "
             "repair` tries all of them again.",
+            plots=("refused",),
         ),
         Check(
             MIRROR,
@@ -146,6 +189,7 @@ CHECKS: Mapping[str, Check] = {
             "The backend's aliases stand for another generation than the live one: a release was "
             "interrupted, or somebody moved them. The next sync or any release command makes them "
             "follow.",
+            plots=("left_behind",),
         ),
     )
 }

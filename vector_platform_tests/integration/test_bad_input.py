@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from vector_platform.orchestration.runs import retries
+from vector_platform.orchestration.showing import unfolded
 from vector_platform_tests.integration.deployments import BACKENDS, WORDS, Deployment, running
 from vector_platform_tests.some import some
 
@@ -113,7 +114,7 @@ def check_of(home: Deployment, run_id: str, asset: str) -> dict[str, Any]:
             continue
         check = event.asset_check_evaluation_data
         if check.check_name == "every_row_lands" and check.asset_key.to_user_string() == asset:
-            return {name: value.value for name, value in check.metadata.items()}
+            return unfolded(check.metadata)
     raise AssertionError(f"no check of {asset} in run {run_id}")
 
 

@@ -16,6 +16,7 @@ import pytest
 from vector_platform.indexes.backends.milvus.names import collection_name
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.converge import RETRIEVAL, StageResult
+from vector_platform.orchestration.showing import unfolded
 from vector_platform.remediation.reactions import SENSORS
 from vector_platform_tests.integration.deployments import BACKENDS, WORDS, Deployment, running
 from vector_platform_tests.orchestration.verdicts import Sensor
@@ -97,7 +98,7 @@ def verdict_of(home: Deployment, stage: StageResult) -> dict[str, Any]:
         if event and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             found = event.asset_check_evaluation_data
             if found.check_name == DRIFT.partition(":")[2]:
-                return {name: value.value for name, value in found.metadata.items()}
+                return unfolded(found.metadata)
     raise AssertionError(f"{stage.name} did not evaluate {DRIFT}")
 
 

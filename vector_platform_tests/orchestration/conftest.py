@@ -30,8 +30,27 @@ from vector_platform_tests.orchestration.harness import (
     settings_of,
     write_deployment,
 )
+from vector_platform_tests.orchestration.pages import unreadable
 from vector_platform_tests.orchestration.releasing import Service
 from vector_platform_tests.orchestration.verdicts import BACKENDS, Says, record_checks, well
+
+
+@pytest.fixture(autouse=True)
+def readable_pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test runs, its assets and checks can be read in the UI."""
+    events: list[dg.DagsterEvent] = []
+    execute = dg.JobDefinition.execute_in_process
+
+    def run(job: dg.JobDefinition, *given: Any, **named: Any) -> dg.ExecuteInProcessResult:
+        done = execute(job, *given, **named)
+        # Those are of assets that a test makes up.
+        if "ephemeral" not in job.name:
+            events.extend(done.all_events)
+        return done
+
+    monkeypatch.setattr(dg.JobDefinition, "execute_in_process", run)
+    yield
+    assert list(unreadable(events)) == []
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from dagster._core.test_utils import freeze_time
 
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.build import build_definitions
+from vector_platform.orchestration.showing import unfolded
 from vector_platform.remediation import checks
 from vector_platform.wiring import Platform
 from vector_platform_tests.orchestration.harness import OLD
@@ -191,7 +192,7 @@ def answers(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> list[Answe
         Answer(
             record.partition,
             evaluation.passed,
-            {name: value.value for name, value in evaluation.metadata.items()},
+            unfolded(evaluation.metadata),
         )
         for record in reversed(records)
         if record.event and (evaluation := record.event.asset_check_evaluation)

@@ -13,7 +13,7 @@ from vector_platform.lake.snapshots import Snapshot
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.runs.checks import model_check
 from vector_platform.orchestration.runs.retries import retry_by_type
-from vector_platform.orchestration.showing import picture, shown_table
+from vector_platform.orchestration.showing import arranged, picture, shown_table
 from vector_platform.quality.pictures.check_pictures import stacked_counts
 from vector_platform.quality.pictures.markdown import quote
 from vector_platform.remediation import checks
@@ -96,7 +96,8 @@ def _missing(
 
 def audited_chunks(platform: Platform) -> dg.AssetCheckResult:
     """What `chunks_keep_the_contract` says of the chunks as they are."""
-    return _result(audit_chunks(platform.lake), platform.settings, checks.CHUNKS)
+    found = _result(audit_chunks(platform.lake), platform.settings, checks.CHUNKS)
+    return arranged(checks.CHUNKS, found)
 
 
 def _result(

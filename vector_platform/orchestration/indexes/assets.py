@@ -92,12 +92,7 @@ def forecast_metadata(report: SyncReport) -> dict[str, Any]:
     """What `index plan` would have said before the sync, beside what the sync did."""
     if report.forecast is None:
         return {}
-    facts = report.forecast.facts()
-    numbers = ("rows_to_write", "rows_to_delete", "size_bytes", "requests", "estimated_seconds")
-    return {
-        **{f"planned_{name}": facts[name] for name in numbers if facts[name] is not None},
-        "plan": dg.MetadataValue.json(facts),
-    }
+    return {"plan": dg.MetadataValue.json(report.forecast.facts())}
 
 
 def _summary(reports: list[SyncReport]) -> str:

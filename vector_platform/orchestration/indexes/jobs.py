@@ -15,8 +15,8 @@ from vector_platform.indexes.sync.lag import lag_behind
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from vector_platform.orchestration.indexes.checks import proof_metadata
-from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.runs.jobs import Backends, JobConfig, ModelVersion, one_op_job
+from vector_platform.orchestration.showing import arranged
 from vector_platform.remediation.checks import PARITY
 from vector_platform.settings import BackendName, Settings
 from vector_platform.wiring import Platform
@@ -63,7 +63,6 @@ def build_ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition | None:
         selection=dg.AssetSelection.assets(
             *(keys.placed(keys.raw(name), settings) for name in settings.read_sources)
         ),
-        partitions_def=daily(settings),
         description="Land one day of every source. What depends on it follows by itself.",
     )
 
@@ -162,14 +161,17 @@ def _log_parity(
     proof: Verification,
 ) -> None:
     """What a proof outside the check says of the index: the check shows it, too."""
+    answer = arranged(
+        PARITY, dg.AssetCheckResult(passed=proof.clean, metadata=proof_metadata(proof))
+    )
     # Dagster takes it at any time; its annotation names only the other events.
     context.log_event(
         dg.AssetCheckEvaluation(  # type: ignore[arg-type]
             asset_key=keys.index(backend, settings),
             check_name=PARITY,
-            passed=proof.clean,
+            passed=answer.passed,
             partition=model_version,
-            metadata=proof_metadata(proof),
+            metadata=answer.metadata,
         )
     )
 

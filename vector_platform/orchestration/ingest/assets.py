@@ -16,6 +16,7 @@ from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.partitions import daily
 from vector_platform.orchestration.runs.jobs import JobConfig
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.showing import arranged
 from vector_platform.remediation.checks import LANDED
 from vector_platform.settings import FrameSource, Settings, SourceSettings
 from vector_platform.sources.landing.days import open_days
@@ -147,7 +148,7 @@ def upstream_of(spec: SourceSettings) -> dg.AssetKey | None:
 
 def _landing_check(report: LandingReport, share: float, max_share: float) -> dg.AssetCheckResult:
     tolerated = share <= max_share
-    return dg.AssetCheckResult(
+    answer = dg.AssetCheckResult(
         check_name=LANDED,
         passed=report.rejected == 0,
         severity=dg.AssetCheckSeverity.WARN if tolerated else dg.AssetCheckSeverity.ERROR,
@@ -156,7 +157,12 @@ def _landing_check(report: LandingReport, share: float, max_share: float) -> dg.
             "reject_share": round(share, 6),
             "reasons": dg.MetadataValue.json(report.reject_reasons),
             "sample": dg.MetadataValue.json(report.reject_sample),
-            "what_to_do": "Read the lake table raw_rejects, mend the rows at the source and run "
-            "this partition again: mended rows land and leave raw_rejects.",
+            "diagnosis": f"{report.rejected} of {report.rows_read} rows were rejected: "
+            f"{', '.join(f'{rows} {why}' for why, rows in report.reject_reasons.items())}."
+            if report.rejected
+            else "Every row that was read may land.",
+            "what_happens": "The others have landed. Mend these at the source and run this "
+            "partition again: they land and leave the lake table raw_rejects.",
         },
     )
+    return arranged(LANDED, answer)

@@ -33,6 +33,7 @@ from vector_platform.wiring import Platform
 
 # Days of the time line: a quarter of a year reads well.
 DAYS_SHOWN = 90
+_QUIET = "the newest days hold what the reference days lead one to expect"
 # Slices whose next step is spelled out; `slices_alarmed` holds all of them.
 SLICES_SPELLED = 5
 
@@ -110,13 +111,14 @@ def _diagnosis(verdict: DriftVerdict, model_version: str, settings: Settings) ->
     )
     found = diagnose(model_version, [alone], backends=settings.indexes.backends)
     named = (with_owner(one, settings) for one in found)
-    return "; ".join(f"{one.kind} of {one.scope}: {one.why}" for one in named) or verdict.outcome
+    told = "; ".join(f"{one.kind} of {one.scope}: {one.why}" for one in named)
+    return told or f"{verdict.outcome.capitalize()}: {verdict.reason or _QUIET}."
 
 
 def _what_happens(verdict: DriftVerdict, settings: Settings) -> Iterator[str]:
     bar = f"{verdict.policy.least_novel_share:.0%}"
     if not verdict.drifted:
-        yield f"Nothing: the outcome is {verdict.outcome!r}. {verdict.reason}".strip()
+        yield "nothing. Days are measured as they come."
     elif verdict.damaged:
         yield (
             "The owner of the data is told: this is debris, which is mended at the source. It is "

@@ -12,6 +12,7 @@ import dagster as dg
 from vector_platform.orchestration import keys
 from vector_platform.orchestration.partitions import model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.showing import arranged
 from vector_platform.settings import Settings
 from vector_platform.wiring import Platform
 
@@ -41,7 +42,8 @@ def model_check(
             context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
         ) -> dg.AssetCheckResult:
             with retry_by_type():
-                return measure(platform, context.partition_key, context.run.run_id)
+                answer = measure(platform, context.partition_key, context.run.run_id)
+            return arranged(check, answer)
 
         return shell
 

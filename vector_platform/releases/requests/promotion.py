@@ -153,8 +153,11 @@ def _choice(
         for name, found in newest_evaluations(service.context.lake, service.context.metric).items()
         if name in candidates
     }
+    asked = model_version
+    if asked is None and not evaluations and len(candidates) == 1:
+        (asked,) = candidates
     chosen, why = _choose(
-        evaluations, live.model_version if live else None, model_version, service.context.metric
+        evaluations, live.model_version if live else None, asked, service.context.metric
     )
     newest = service.context.sync.states.newest(chosen)
     if newest is None:
@@ -179,7 +182,8 @@ def _choose(
         return asked, f"chosen by name ({metric}: {scores or 'not evaluated'})"
     if not evaluations:
         raise NothingToPromote(
-            "no model version is evaluated yet: materialise quality/retrieval, or name a model"
+            "no model version is evaluated yet: materialise quality/retrieval, or name one of "
+            "them in `model_version`"
         )
     best = max(evaluations.values(), key=lambda found: (found.value, found.model_version))
     if live is None or live not in evaluations or best.model_version == live:

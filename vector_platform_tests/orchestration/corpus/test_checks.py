@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from vector_platform.orchestration.corpus.checks import audited_chunks
+from vector_platform.orchestration.showing import unfolded
 from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import MemoryPlatform, settings_of
 from vector_platform_tests.pictures import pictures_of, rows_of
@@ -23,14 +24,14 @@ def platform(root: Path, tmp_path: Path) -> MemoryPlatform:
 
 def shown(platform: MemoryPlatform) -> tuple[bool, dict[str, Any]]:
     result = audited_chunks(platform)
-    return result.passed, {name: value.value for name, value in (result.metadata or {}).items()}
+    return result.passed, unfolded(result.metadata or {})
 
 
 def test_chunks_that_keep_the_contract_say_so(platform: MemoryPlatform) -> None:
     passed, facts = shown(platform)
     assert passed and facts["violations"] == 0
     assert "examples" not in facts and pictures_of(facts) == {}
-    assert facts["what_happens"] == "Nothing: the contract is kept."
+    assert facts["diagnosis"] == "Every row keeps every rule." and not facts["what_happens"]
 
 
 def test_rows_that_break_the_contract_are_shown_with_their_field_and_the_way_out(

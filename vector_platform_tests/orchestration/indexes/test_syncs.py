@@ -96,7 +96,7 @@ def test_allow_delete_lets_that_many_deletes_through_and_no_more(runs: Runs) -> 
 
 def test_an_index_asset_tells_its_plan_beside_what_it_did(runs: Runs) -> None:
     told = runs.materialize([MILVUS], partition=OLD).metadata["milvus/documents"]
-    assert (told["planned_rows_to_write"], told["rows_upserted"]) == (CHUNKS, CHUNKS)
+    assert (told["plan"]["rows_to_write"], told["rows_upserted"]) == (CHUNKS, CHUNKS)
     assert told["plan"]["tenants"] == {"acme": {"write": CHUNKS, "delete": 0}}
     assert told["plan"]["mode"] == "build"
 

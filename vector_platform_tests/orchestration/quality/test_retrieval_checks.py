@@ -115,7 +115,7 @@ def test_a_faithful_index_passes_with_its_slices(runs: Runs) -> None:
     assert second.metadata["picture"].startswith("![recall of milvus g0001, words.v1")
     assert pictures_of(first.metadata).keys() == {"picture"}, "there is no time to look back on"
     assert pictures_of(second.metadata).keys() == {"picture", "timeline"}
-    assert second.metadata["what_happens"] == "Nothing: no slice is below the floor."
+    assert second.metadata["what_happens"] == ""
     assert "deleted_share" not in second.metadata
     recorded = runs.platform.lake.evaluations.read(where=[("kind", "==", "index_recall")])
     assert second.metadata["evaluation_id"] in recorded["evaluation_id"].to_pylist()
