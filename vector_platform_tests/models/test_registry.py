@@ -161,6 +161,7 @@ def test_a_hub_model_is_pinned_by_its_commit(revision: str | None) -> None:
         Model(hub="org/model", revision=revision)
 
 
+@pytest.mark.deep
 def test_a_hub_model_is_downloaded_at_its_commit_once_and_found_offline_afterwards(
     tmp_path: Path,
 ) -> None:

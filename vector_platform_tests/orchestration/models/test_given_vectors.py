@@ -25,6 +25,8 @@ from vector_platform_tests.lake import building
 from vector_platform_tests.orchestration.harness import STATIC, MemoryPlatform, settings_of
 from vector_platform_tests.sources.landings import land_rows
 
+pytestmark = pytest.mark.deep
+
 MINE, WORDS, OTHER = "mine.v1", "words.v1", "other.v1"
 TEXTS = [f"The {what} of house {n} is closed." for n in range(4) for what in ("lift", "bar", "gym")]
 NOW = datetime(2026, 1, 9, tzinfo=UTC)
