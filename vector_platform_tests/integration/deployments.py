@@ -28,6 +28,7 @@ from vector_platform.indexes.state import GenerationState, IndexStates
 from vector_platform.local import services
 from vector_platform.orchestration.converge import StageResult, converge
 from vector_platform.orchestration.launch import Runs
+from vector_platform.serving.searcher import Searcher
 from vector_platform.settings import BackendName
 from vector_platform.wiring import Platform, load_settings
 
@@ -127,6 +128,13 @@ class Deployment:
             except SystemExit as stop:
                 code = stop.code or 0
         return Command(int(code), out.getvalue(), err.getvalue())
+
+    @property
+    def searcher(self) -> Searcher:
+        """As it answers once it has seen the last move; by itself it looks every second."""
+        searcher = self.platform.searcher
+        searcher.live.refresh()
+        return searcher
 
     # -- looking at it ----------------------------------------------------------------------
 

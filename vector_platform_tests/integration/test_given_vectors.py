@@ -92,7 +92,7 @@ def test_rows_with_vectors_are_indexed_as_they_are_and_not_cut(home: Deployment)
 
 
 def test_a_text_is_refused_with_the_way_out_and_a_vector_is_answered(home: Deployment) -> None:
-    search = partial(home.platform.searcher.search, scope=Scope.all_tenants())
+    search = partial(home.searcher.search, scope=Scope.all_tenants())
     (asked,) = vectors_of(home, ["where do bees fly"])
     for backend in BACKENDS:
         with pytest.raises(TextNotSearchable, match=r"models\.mine\.v1\.given\.query_model"):
@@ -112,7 +112,7 @@ def test_a_query_model_that_makes_the_vectors_opens_the_search_by_text(home: Dep
         "start_date": "2026-01-01"
     }
     home.save()
-    search = partial(home.platform.searcher.search, scope=Scope.all_tenants())
+    search = partial(home.searcher.search, scope=Scope.all_tenants())
     with pytest.raises(TextNotSearchable, match="has not been compared"):
         search("where do bees fly", backend="milvus")
     facts = embed(home.platform, MINE, "compare", lambda line: None).facts

@@ -89,7 +89,7 @@ def assert_both_indexes_equal_the_lake(home: Deployment, rows: int) -> None:
 
 
 def top(home: Deployment, text: str, backend: str) -> list[str]:
-    found = home.platform.searcher.search(text, scope=Scope.all_tenants(), backend=backend, k=5)  # type: ignore[arg-type]
+    found = home.searcher.search(text, scope=Scope.all_tenants(), backend=backend, k=5)  # type: ignore[arg-type]
     return [hit.id for hit in found.hits]
 
 
@@ -130,7 +130,7 @@ def test_the_next_day_embeds_only_what_changed_and_both_indexes_follow(home: Dep
     assert_both_indexes_equal_the_lake(home, 24)
     for backend in BACKENDS:
         assert top(home, "the janitor has the key", backend)[0] == "guides:g3.md#0"
-        hit = home.platform.searcher.search(
+        hit = home.searcher.search(
             "The garage of house 2", scope=Scope.all_tenants(), backend=backend, k=1
         ).hits[0]
         assert (hit.id, hit.attributes) == ("notices:n2#0", {"floor": "roof"})

@@ -105,9 +105,7 @@ def assert_readers_see(home: Deployment, model_version: str, documents: int) -> 
     """Through our own search, and through each backend's aliases with plain clients."""
     for backend in BACKENDS:
         assert home.live(backend) == model_version
-        found = home.platform.searcher.search(
-            TOPICS[0], scope=Scope.all_tenants(), backend=backend, k=100
-        )
+        found = home.searcher.search(TOPICS[0], scope=Scope.all_tenants(), backend=backend, k=100)
         assert found.source.model_version == model_version
         assert len(found.hits) == documents
     generation = home.generation("milvus", model_version).generation

@@ -150,9 +150,7 @@ def asked_of(
     """Documents that a user of the search finds."""
     found = []
     for text, tenant in zip(golden.texts, tenants, strict=True):
-        answer = home.platform.searcher.search(
-            text, scope=asked_scope(tenant), backend=backend, k=CHUNKS
-        )
+        answer = home.searcher.search(text, scope=asked_scope(tenant), backend=backend, k=CHUNKS)
         found.append(best_per_document(((hit.doc_id, hit.score) for hit in answer.hits), 10))
     return found
 

@@ -54,6 +54,7 @@ def chunk(
         "content_hash": hash_text(content_of(title, text)),
         "attributes": canonical_json(attributes or {}),
         "chunker": "test",
+        "row_hash": None,
     }
 
 
