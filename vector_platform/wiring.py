@@ -227,6 +227,16 @@ class Platform:
                 )
             return self._embedders[model_version]
 
+    def queries_problem(self, model_version: str) -> str | None:
+        """Why no text can be searched for under a version; None when one can.
+
+        Only one whose vectors are given is opened for that.
+        """
+        spec = self.settings.models.get(model_version)
+        if spec is None or spec.given is None:
+            return None
+        return self.embedder(model_version).queries_problem()
+
     def weights_of(self, model_version: str) -> Path:
         """The sentence-transformers folder of a model version with weights of its own."""
         from vector_platform.models.identity.origins import find_weights
@@ -329,13 +339,15 @@ class Platform:
         """The queries that the recall of a generation is measured with."""
         from vector_platform.quality.recall.index_queries import index_queries
 
-        embedder = self.embedder(state.model_version)
+        name = state.model_version
         return index_queries(
             self.lake,
             state.model_version,
             snapshot,
             built_at=state.created_at,
-            encode=None if embedder.queries_problem() else embedder.encode_queries,
+            encode=None
+            if self.queries_problem(name)
+            else lambda texts: self.embedder(name).encode_queries(texts),
         )
 
     def probes(self, model_version: str) -> list[Probe]:
@@ -345,8 +357,7 @@ class Platform:
         """
         from vector_platform.releases.evaluation.probes import probes_of
 
-        given = [name for name, model in self.settings.models.items() if model.given]
-        by_text = not any(self.embedder(name).queries_problem() for name in given)
+        by_text = not any(map(self.queries_problem, self.settings.models))
         return probes_of(self.lake, model_version, self.embedder if by_text else None)
 
     @property

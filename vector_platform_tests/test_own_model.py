@@ -68,6 +68,11 @@ def test_the_examples_of_a_folder_and_a_hub_are_sound_and_one_model(
     of_folder = NOTES | settings_below("A sentence-transformers folder")
     (said,) = told(tmp_path, of_folder)
     assert said.startswith("models.tickets.v1: path 'models/tickets' is no folder")
+    # Whether texts can be searched for is asked of given vectors alone, so an index whose model is
+    # gone can still be measured.
+    platform = Platform.load(tmp_path / "platform.yaml")
+    assert platform.queries_problem("tickets.v1") is None
+    assert platform.queries_problem("removed.v1") is None
     shutil.copytree(wordllama._folder.root, tmp_path / "models" / "tickets")
     assert told(tmp_path, of_folder) == []
     found = embedded(tmp_path)

@@ -105,7 +105,7 @@ def _retrieval(settings: Settings) -> dg.AssetsDefinition:
         model_version = context.partition_key
         inputs = retrieval_inputs(platform)
         with retry_by_type():
-            if why := platform.embedder(model_version).queries_problem():
+            if why := platform.queries_problem(model_version):
                 return dg.MaterializeResult(
                     metadata={"measured": 0, "not_measured": why, INPUTS: inputs}
                 )

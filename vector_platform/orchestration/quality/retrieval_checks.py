@@ -36,7 +36,7 @@ def build_retrieval_checks(settings: Settings) -> list[dg.AssetChecksDefinition]
 def _quality_check(settings: Settings) -> dg.AssetChecksDefinition:
     @model_check(settings, keys.RETRIEVAL, checks.QUALITY)
     def check(platform: Platform, model_version: str, run_id: str) -> dg.AssetCheckResult:
-        if why := platform.embedder(model_version).queries_problem():
+        if why := platform.queries_problem(model_version):
             return dg.AssetCheckResult(
                 passed=True,
                 metadata={
