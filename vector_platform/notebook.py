@@ -112,6 +112,7 @@ class Platform(wiring.Platform):
         import pandas as pd
 
         scope = Scope.all_tenants() if tenant is None else Scope.of(tenant)
+        self.searcher.live.refresh()  # a person expects to see what they have just done
         result = self.searcher.search(text, vector=vector, scope=scope, k=k, backend=backend)
         found = pd.DataFrame([vars(hit) for hit in result.hits], columns=list(HIT_COLUMNS))
         said = result.as_json()

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vector_platform.releases.pointer.live import LivePointer
     from vector_platform.releases.requests.service import ReleaseService
     from vector_platform.serving.embedding import QueryModel
+    from vector_platform.serving.keys import Keys
     from vector_platform.serving.searcher import Searcher
     from vector_platform.sources.base import Source
 
@@ -365,6 +366,13 @@ class Platform:
         """Attributes that a row can have: what filters may ask for."""
         sources = self.settings.sources.values()
         return frozenset(name for source in sources for name in source.fields.attributes)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Keys of the service's callers."""
+        from vector_platform.serving.keys import Keys
+
+        return Keys(self.data_dir / "serving" / "keys.json")
 
     @cached_property
     def searcher(self) -> Searcher:

@@ -26,6 +26,9 @@ def test_importing_the_package_imports_nothing_else() -> None:
         f"assert not [name for name in {HEAVY!r} if name in sys.modules]\n"
         "from vector_platform import Platform\n"
         "assert Platform.__module__ == 'vector_platform.notebook'\n"
+        "from vector_platform import Scope, Searcher\n"
+        "assert Searcher.__module__ == 'vector_platform.notebook'\n"
+        "assert Scope.of().is_empty\n"
         "assert 'dagster' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -76,6 +79,12 @@ def test_the_notebooks_do_what_they_say(home: Deployment, monkeypatch: pytest.Mo
     assert searched["hits"]["doc_id"][0] == "handbook:brakes.md"
     assert tuple(searched["hits"].columns) == HIT_COLUMNS
     assert searched["hits"].attrs["model_version"] == WORDS
+    from vector_platform import Scope, Searcher
+
+    with Searcher(home.file) as searcher:
+        tenant = searched["hits"]["tenant"][0]
+        answer = searcher.search("the brake lever feels spongy", scope=Scope.of(tenant))
+        assert answer.hits[0].doc_id == "handbook:brakes.md"
     # A frame that a failed reading hands over is not remembered.
     platform = Platform(home.file)
     with pytest.raises(Exception, match="no frame"):

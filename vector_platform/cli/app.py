@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from vector_platform import __version__
-from vector_platform.cli import config, init, lake, launching, model, rejects, search
+from vector_platform.cli import config, init, keys, lake, launching, model, rejects, search
 from vector_platform.cli.exits import EPILOG, Exit, code_of
 from vector_platform.cli.indexes import index, migrate
 from vector_platform.cli.output import read_by, say, say_aside, say_ending, say_error
@@ -69,6 +69,7 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(services.app, name="services")
 app.add_typer(lake.app, name="lake")
+app.add_typer(keys.app, name="keys")
 app.add_typer(index.app, name="index")
 app.add_typer(model.app, name="model")
 app.add_typer(release.app, name="release")

@@ -1,5 +1,5 @@
 """Answering queries from the live generations.
 
-Belongs here: search, and what an answer says of what it rests on. Does not belong here: a backend's
-own client (`indexes/backends`).
+Belongs here: search, what an answer says of what it rests on, and who may ask. Does not belong
+here: a backend's own client (`indexes/backends`).
 """

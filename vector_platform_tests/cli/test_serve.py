@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -41,6 +42,30 @@ def test_an_address_that_others_reach_is_refused_by_policy(
         root.main()
     assert ended.value.code == Exit.REFUSED
     assert "loopback only" in capsys.readouterr().out
+
+
+def test_keys_are_made_told_once_listed_rotated_and_revoked(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*arguments: str) -> Any:
+        monkeypatch.setattr(sys, "argv", ["vector-platform", "keys", *arguments, "--json"])
+        with pytest.raises(SystemExit) as ended:
+            root.main()
+        assert not ended.value.code
+        return json.loads(capsys.readouterr().out)
+
+    made = call("create", "the shop", "--tenant", "acme", "--tenant", "zeta", "--days", "7")
+    assert made["key"].startswith(f"vp_{made['id']}_") and made["tenants"] == ["acme", "zeta"]
+    other = call("rotate", made["id"], "--overlap-hours", "1")
+    assert call("revoke", other["id"])["state"] == "revoked"
+    listed = call("list")
+    assert [(one["id"], one["state"]) for one in listed] == [
+        (made["id"], "good"),
+        (other["id"], "revoked"),
+    ]
+    assert not {"key", "hash"} & set(listed[0])
+    kept = "".join(path.read_text() for path in home.rglob("*.json"))
+    assert made["key"] not in kept and other["key"] not in kept
 
 
 def test_the_service_says_where_it_answers_and_ends_as_it_should_on_a_signal(home: Path) -> None:

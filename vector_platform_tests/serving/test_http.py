@@ -116,7 +116,7 @@ def without(field: str) -> bytes:
 
 BAD: dict[str, tuple[bytes, int, str, str | None]] = {
     "no tenants": (without("tenants"), 400, "missing_field", "tenants"),
-    "tenants null": (asked(tenants=None), 400, "invalid_value", "tenants"),
+    "tenants null": (asked(tenants=None), 400, "missing_field", "tenants"),
     "no tenant": (asked(tenants=[]), 400, "invalid_value", "tenants"),
     "a text as tenants": (asked(tenants="acme"), 400, "invalid_value", "tenants"),
     "a star": (asked(tenants=["*"]), 404, "unknown_tenant", "tenants"),

@@ -71,14 +71,14 @@ def _questions(searcher: Searcher, access: Access) -> APIRouter:
     @router.post("/search")
     async def search(request: Request, body: SearchBody) -> Response:
         """The k passages most similar to a text, a vector or a document."""
-        scope = access.scope_of(request, body.tenants)
+        scope = access.scope_of(request, "search", body.tenants)
         answer = await searcher.in_thread(_ask, searcher, body, scope, body.backend)
         return as_response(answer.as_json(include=body.include))
 
     @router.post("/search/batch")
     async def batch(request: Request, body: BatchBody) -> Response:
         """Several questions, answered one after another; all of them, or an error."""
-        scope = access.scope_of(request, body.tenants)
+        scope = access.scope_of(request, "search", body.tenants)
 
         def ask_all() -> list[Answer]:
             return [
@@ -97,14 +97,14 @@ def _questions(searcher: Searcher, access: Access) -> APIRouter:
         asked: Annotated[TenantsQuery, Query()],
     ) -> Response:
         """A document with its lineage: source row, chunks, models, indexes that hold it."""
-        scope = access.scope_of(request, asked.tenants)
+        scope = access.scope_of(request, "read", asked.tenants)
         found = await searcher.in_thread(searcher.document, doc_id, scope=scope)
         return as_response(found.as_json())
 
     @router.post("/context")
     async def context(request: Request, body: ContextBody) -> Response:
         """Passages to answer from, joined by document within a budget, with citations."""
-        scope = access.scope_of(request, body.tenants)
+        scope = access.scope_of(request, "search", body.tenants)
         found = await searcher.in_thread(
             searcher.context,
             body.text,

@@ -19,12 +19,12 @@ MAX_BATCH: Final = 100
 # More dimensions than any model has.
 _MAX_DIMENSION: Final = 20_000
 
+Named = Annotated[list[str], Field(min_length=1, max_length=MAX_TENANTS)]
 Tenants = Annotated[
-    list[str],
+    Named | None,
     Field(
-        min_length=1,
-        max_length=MAX_TENANTS,
-        description="Whose rows are searched, exactly as the tenants are named.",
+        description="Whose rows are searched, exactly as the tenants are named. Required where "
+        "callers have no keys; else they narrow what the key may see.",
         examples=[["acme"]],
     ),
 ]
@@ -57,7 +57,7 @@ class Question(Strict):
 class Common(Strict):
     """What all questions of a request share."""
 
-    tenants: Tenants
+    tenants: Tenants = None
     backend: str | None = Field(None, description="Whom to ask; the first configured by default.")
     include: list[Included] = Field(
         list(INCLUDABLE), description="Fields of hits, beside id, score, tenant and doc_id."
@@ -77,7 +77,7 @@ class BatchBody(Common):
 class ContextBody(Strict):
     """A question to be answered from passages."""
 
-    tenants: Tenants
+    tenants: Tenants = None
     text: str = Field(description="The question.")
     budget_tokens: int = Field(DEFAULT_TOKENS, ge=1, le=MAX_TOKENS)
     k: int = Field(CONTEXT_HITS, ge=1, le=MAX_K, description="Hits that it is made of at most.")
@@ -90,4 +90,4 @@ class TenantsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tenants: Tenants
+    tenants: Tenants = None

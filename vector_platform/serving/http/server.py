@@ -27,7 +27,7 @@ _START_SECONDS: Final = 30
 
 
 class NotLoopback(RefusedByPolicy):
-    """A service that knows no callers is asked to listen to other machines."""
+    """A service that speaks no TLS is asked to listen to other machines."""
 
 
 class PortTaken(TerminalError):
@@ -121,7 +121,7 @@ def require_loopback(host: str) -> None:
         here = False
     if not here:
         raise NotLoopback(
-            f"the service knows no callers, so it listens on loopback only, not on {host!r}: "
-            "whoever reached it could name any tenant. Put what knows your callers before it, on "
-            "this machine"
+            f"the service speaks no TLS, so it listens on loopback only, not on {host!r}: without "
+            "keys whoever reached it could name any tenant, and with them keys would be read on "
+            "the way. Put what ends TLS before it, on this machine"
         )

@@ -71,7 +71,9 @@ def routes(searcher: Searcher, access: Access) -> APIRouter:
     @router.get("")
     async def stores(request: Request, asked: Asked) -> Response:
         """The one store there is."""
-        one = await searcher.in_thread(_store, searcher, access.scope_of(request, asked.tenants))
+        one = await searcher.in_thread(
+            _store, searcher, access.scope_of(request, "read", asked.tenants)
+        )
         return as_response(
             {"object": "list", "data": [one], "first_id": one["id"], "last_id": one["id"],
              "has_more": False}
@@ -81,14 +83,14 @@ def routes(searcher: Searcher, access: Access) -> APIRouter:
     async def retrieve(request: Request, store: str, asked: Asked) -> Response:
         """A store."""
         _require(searcher, store)
-        scope = access.scope_of(request, asked.tenants)
+        scope = access.scope_of(request, "read", asked.tenants)
         return as_response(await searcher.in_thread(_store, searcher, scope))
 
     @router.post("/{store}/search")
     async def search(request: Request, store: str, asked: Asked, body: StoreSearch) -> Response:
         """Search a store."""
         _require(searcher, store)
-        scope = access.scope_of(request, asked.tenants)
+        scope = access.scope_of(request, "search", asked.tenants)
         return as_response(await searcher.in_thread(_search, searcher, scope, body))
 
     @router.get("/{store}/files")
@@ -97,7 +99,7 @@ def routes(searcher: Searcher, access: Access) -> APIRouter:
     ) -> Response:
         """Documents by their ids."""
         _require(searcher, store)
-        scope = access.scope_of(request, asked.tenants)
+        scope = access.scope_of(request, "read", asked.tenants)
         rows, more = await searcher.in_thread(
             searcher.documents.page, scope=scope, after=asked.after, most=asked.limit
         )
@@ -127,7 +129,7 @@ def routes(searcher: Searcher, access: Access) -> APIRouter:
         request: Request, store: str, file_id: str, asked: TenantsQuery
     ) -> dict[str, Any]:
         _require(searcher, store)
-        scope = access.scope_of(request, asked.tenants)
+        scope = access.scope_of(request, "read", asked.tenants)
         return await searcher.in_thread(searcher.documents.text, file_id, scope=scope)
 
     @router.api_route("", methods=["POST"], include_in_schema=False)

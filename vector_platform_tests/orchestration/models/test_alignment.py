@@ -81,6 +81,7 @@ def test_the_whole_corpus_is_served_in_the_new_space_with_a_sample_embedded(
         assert platform.live_pointer(backend).live() is None
     promote(platform, NAME)
     texts = [words_text(7)]
+    platform.searcher.live.refresh()
     answer = platform.searcher.search(texts[0], scope=Scope.all_tenants(), backend="milvus", k=1)
     assert answer.source.model_version == NAME
     assert answer.hits[0].doc_id == "guides:7"
