@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo demo-drift serve ui down test lint types unit integration milvus-server test-deep test-slow format lock clean
+.PHONY: help install dev demo demo-drift serve ui down test lint types unit integration milvus-server browser test-deep test-ui test-slow format lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,8 +66,11 @@ test: dev ## Lint, types, contracts and the fast tier of tests: a sample of ever
 	@$(MAKE) -j 3 lint types milvus-server
 	$(PYTEST) -m "not deep"
 
-test-deep: dev milvus-server ## The rest: kills, faults, whole suites; SHARD=1 to 5 for a fifth
+test-deep: dev milvus-server browser ## The rest: kills, faults, whole suites; SHARD=1 to 5 for a fifth
 	$(PYTEST) -m deep --durations 10 $(if $(SHARD),--shard $(SHARD))
+
+test-ui: dev browser ## Of the deep tier, what uses the pages: every job launched, three by clicks
+	$(BIN)/pytest vector_platform_tests/orchestration/ui -n 2 --dist loadfile -m deep
 
 test-slow: dev milvus-server ## The fast tier, and the 30 slowest of its tests
 	$(PYTEST) -m "not deep" --durations 30
@@ -88,6 +91,9 @@ integration: dev milvus-server
 
 milvus-server: dev ## A full Milvus server for tests, in an environment of its own
 	@$(BIN)/python -m vector_platform_tests.milvus_server
+
+browser: dev ## Chromium for tests of the pages, from the packages of the system
+	-@$(BIN)/python -m vector_platform_tests.orchestration.ui.browser
 
 format: dev ## Format the code
 	$(BIN)/ruff check --fix .

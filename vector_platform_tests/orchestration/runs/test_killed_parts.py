@@ -7,17 +7,12 @@ are in `test_daemon.py`.
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
-import socket
 import sqlite3
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import psutil
@@ -28,6 +23,7 @@ from vector_platform_tests.orchestration.runs.daemons import (
     Deployment,
     deployed,
 )
+from vector_platform_tests.orchestration.ui.webserver import WebServer
 
 pytestmark = [pytest.mark.deep, pytest.mark.spread]
 
@@ -120,57 +116,19 @@ def test_a_database_that_is_busy_for_longer_than_it_is_waited_for_loses_no_run(
     assert len(deployment.waits(SUCCESS)) == 2
 
 
-class WebServer:
-    """Dagster's web server as people reach it."""
-
-    def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.launched = ""
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The answer to a query; None when nobody answers, or not well."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return json.load(answer).get("data")
-        except (OSError, urllib.error.URLError):
-            return None
-
-    def launch(self) -> bool:
-        """Launch `waiting`, as the button of the UI does. Whether it was taken."""
-        selector = {
-            "repositoryName": "__repository__",
-            "repositoryLocationName": "vector_platform",
-            "jobName": "waiting",
-        }
-        answer = self.ask(
-            "mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {"
-            " ... on LaunchRunSuccess { run { runId } } } }",
-            params={"selector": selector, "runConfigData": {}},
-        )
-        run = ((answer or {}).get("launchRun") or {}).get("run") or {}
-        self.launched = run.get("runId", "")
-        return bool(self.launched)
-
-    def status(self, run_id: str) -> str | None:
-        answer = self.ask(
-            "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id
-        )
-        return ((answer or {}).get("runOrError") or {}).get("status")
-
-
 def test_a_web_server_and_its_code_server_that_are_killed_come_back_by_themselves(
     deployment: Deployment,
 ) -> None:
     server = WebServer()
+    launched: list[str] = []
+
+    def launch() -> bool:
+        launched.extend(server.launch("waiting").run_ids)
+        return bool(launched)
+
     ui = deployment.start("vector-platform", "ui", "--port", str(server.port))
-    deployment.until(server.launch)
-    first = server.launched
+    deployment.until(launch)
+    first = launched.pop()
     deployment.until(lambda: deployment.waits(STARTED))
     (killed,) = processes(deployment, "dagster-webserver")
     killed.kill()
@@ -185,8 +143,8 @@ def test_a_web_server_and_its_code_server_that_are_killed_come_back_by_themselve
     for code_server in psutil.Process(anew.pid).children():
         with contextlib.suppress(psutil.NoSuchProcess):
             code_server.kill()
-    took = deployment.until(server.launch)
+    took = deployment.until(launch)
     print(f"it launches runs again {took:.0f} s after its code server was killed")
-    deployment.until(lambda: server.status(server.launched) == "SUCCESS")
+    deployment.until(lambda: server.status(launched[-1]) == "SUCCESS")
     ui.send_signal(signal.SIGINT)
     ui.wait(60)
