@@ -85,7 +85,7 @@ def test_every_verb_prints_json_when_it_is_asked_to() -> None:
         (("release", "status"), {"releases", "requests"}),
         (("rejects",), {"held", "rows"}),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 @pytest.mark.usefixtures("home")
 def test_what_a_verb_prints_is_one_document(
