@@ -38,6 +38,8 @@ def check_question(
         )
     if text is not None:
         check_text(text, param="text")
+    if like is not None and (not is_unicode(like) or len(like) > MAX_TEXT):
+        raise BadQuery("no document is called like this", param="like")
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_K:
         raise BadQuery(f"k is {k}; it must be between 1 and {MAX_K}", param="k")
     check_scope(scope)

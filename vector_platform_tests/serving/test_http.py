@@ -12,10 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from vector_platform.cli.exits import Exit, code_of
 from vector_platform.indexes.contract import IndexUnavailable, Scope
 from vector_platform.serving.http.app import create_app
+from vector_platform.serving.http.bodies import BatchBody, SearchBody
 from vector_platform.serving.http.guards import MAX_BODY_BYTES, Guards
 from vector_platform.serving.http.server import NotLoopback, PortTaken, SearchServer
 from vector_platform_tests.releases.deployment import Deployment
@@ -170,6 +172,29 @@ BAD: dict[str, tuple[bytes, int, str, str | None]] = {
     "nothing": (b"", 400, "missing_field", None),
     "no UTF-8": (b'{"text":"\xff"}', 400, "invalid_json", None),
     "brackets": (b"[" * 100_000, 400, "invalid_json", None),
+    "half a character in like": (
+        json.dumps({"tenants": ["acme"], "like": "\ud800"}).encode(), 400, "invalid_value", "like",
+    ),
+    "half a character in a name": (asked(**{"\ud800": 1}), 400, "invalid_json", None),
+    "half a character in a name that is there twice": (
+        b'{"tenants":["acme"],"text":"x","\\ud800":1,"\\ud800":2}', 400, "duplicate_field",
+        "\\ud800",
+    ),
+    "half a character in a filter": (
+        asked(filter={"type": "eq", "key": "severity", "value": "low", "\ud800": 1}), 400,
+        "invalid_value", "filter.\\ud800",
+    ),
+    "filter with a number beyond all": (
+        asked(filter={"type": "gt", "key": "severity", "value": 10**400}), 400, "invalid_value",
+        "filter.value",
+    ),
+    "filter of a megabyte": (
+        asked(filter={"type": "in", "key": "severity", "value": ["x" * 15_000] * 10}), 400,
+        "invalid_value", "filter.value[6]",
+    ),
+    "two thousand fields": (
+        asked(**{f"f{n}": n for n in range(2000)}), 400, "invalid_json", None,
+    ),
 }  # fmt: skip
 
 
@@ -189,6 +214,17 @@ def refusal_is(answer: httpx.Response, status: int, code: str, param: str | None
     assert error["type"] == ("invalid_request_error" if status < 500 else "server_error")
     assert 0 < len(error["message"]) <= 500
     assert not re.search(r"Traceback|File \"|pydantic|site-packages", answer.text)
+
+
+def test_of_many_wrong_values_the_first_alone_is_looked_for() -> None:
+    """A body may hold a million, and all others wait while they are counted."""
+    for wrong in ({"vector": ["x"] * 2000}, {"include": ["x"] * 2000}):
+        with pytest.raises(ValidationError) as found:
+            SearchBody.model_validate(ASKED | wrong)
+        assert len(found.value.errors()) == 1
+    with pytest.raises(ValidationError) as found:
+        BatchBody.model_validate({"queries": [{"vector": ["x"] * 2000}] * 100})
+    assert len(found.value.errors()) == 1
 
 
 def test_of_several_questions_the_wrong_one_is_named(client: httpx.Client) -> None:
@@ -238,6 +274,8 @@ def raw(server: SearchServer, request: bytes) -> tuple[int, dict[str, Any]]:
         ("Content-Type: text/plain\r\n", 400, "duplicate_header"),
         ("Host: other\r\n", 400, "duplicate_header"),
         (f"Content-Length: {MAX_BODY_BYTES + 1}\r\n", 413, "body_too_large"),
+        ("Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n", 400, "upgrade"),
+        ("Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n", 400, "upgrade"),
     ],
 )
 def test_headers_that_two_readers_may_read_differently_are_refused(

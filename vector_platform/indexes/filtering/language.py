@@ -33,9 +33,11 @@ from vector_platform.lake.rules import attribute_problem, is_unicode
 
 # Groups inside groups; what a person or a program means is never deeper.
 MAX_DEPTH: Final = 8
-# Comparisons of one filter, and values of one `in`.
+# Comparisons of one filter, values of one `in`, and characters of all values together: a backend
+# parses them all for every question.
 MAX_TESTS: Final = 100
 MAX_VALUES: Final = 500
+MAX_CHARACTERS: Final = 100_000
 
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("eq", "ne", "in", "nin", *ORDERS), frozenset({"type", "key", "value"})),
@@ -83,6 +85,7 @@ class _Reader:
     def __init__(self, keys: Collection[str]) -> None:
         self._keys = keys
         self._tests = 0
+        self._characters = 0
 
     def condition(self, raw: Any, at: str, depth: int) -> Condition:
         if not isinstance(raw, Mapping):
@@ -126,14 +129,21 @@ class _Reader:
             if len(value) > MAX_VALUES:
                 raise BadFilter(at, f"has {len(value)} values, at most {MAX_VALUES} can be asked")
             found = OneOf(
-                key, tuple(_value(one, f"{at}[{place}]") for place, one in enumerate(value))
+                key, tuple(self._value(one, f"{at}[{place}]") for place, one in enumerate(value))
             )
         elif kind in ("eq", "ne"):
-            found = OneOf(key, (_value(value, at),))
+            found = OneOf(key, (self._value(value, at),))
         else:
             [order] = [order for order in ORDERS if order == kind]
             return Compared(key, order, _number(value, at))
         return Not(found) if kind in ("ne", "nin") else found
+
+    def _value(self, raw: Any, at: str) -> Value:
+        value = _value(raw, at)
+        self._characters += len(str(value))
+        if self._characters > MAX_CHARACTERS:
+            raise BadFilter(at, f"the values of a filter have at most {MAX_CHARACTERS} characters")
+        return value
 
     def _key(self, raw: Any, at: str) -> str:
         if isinstance(raw, str) and raw in self._keys:
@@ -160,7 +170,8 @@ def _number(raw: Any, at: str) -> int | float:
         raise BadFilter(
             at, "is a number: only numbers are compared, so map a date to a number (a year, a day)"
         )
-    if not math.isfinite(raw):
+    # An integer has no end in JSON, and every one is finite.
+    if isinstance(raw, float) and not math.isfinite(raw):
         raise BadFilter(at, f"{raw} is not a finite number")
     if problem := attribute_problem(raw):
         raise BadFilter(at, problem)

@@ -18,6 +18,7 @@ from vector_platform.orchestration.columns import table_metadata
 from vector_platform.orchestration.inputs import INPUTS, golden_inputs, recorded, retrieval_inputs
 from vector_platform.orchestration.partitions import after_all, model_versions
 from vector_platform.orchestration.runs.retries import retry_by_type
+from vector_platform.orchestration.showing import shown_table
 from vector_platform.quality.pictures.plots import as_markdown, metric_bars
 from vector_platform.quality.retrieval.golden_evaluation import evaluate_golden
 from vector_platform.quality.retrieval.golden_proposals import ACCEPTED_SET, GoldenProposals
@@ -145,8 +146,12 @@ def evaluate_model(platform: Platform, model_version: str, run_id: str) -> dict[
         },
         metric=metric,
     )
+    facts = found.facts()
+    bounds = [name.removesuffix("_low") for name in facts if name.endswith("_low")]
+    intervals = [[name, facts.pop(f"{name}_low"), facts.pop(f"{name}_high")] for name in bounds]
     return {
-        **found.facts(),
+        **facts,
+        "intervals": shown_table(["measure", "low", "high"], intervals),
         "picture": dg.MetadataValue.md(as_markdown(picture, f"{metric} of {model_version}")),
         "snapshot": str(found.snapshot),
         "evaluation_id": found.evaluation_id,

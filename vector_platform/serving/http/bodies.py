@@ -39,11 +39,17 @@ class Strict(BaseModel):
 
 
 class Question(Strict):
-    """What is looked for: exactly one of `text`, `vector` and `like`."""
+    """What is looked for: exactly one of `text`, `vector` and `like`.
+
+    Of many wrong numbers the first is told: a body can hold a million, and others wait meanwhile.
+    """
 
     text: str | None = Field(None, description="A text.")
     vector: list[Finite] | None = Field(
-        None, max_length=_MAX_DIMENSION, description="A vector of the live generation's model."
+        None,
+        fail_fast=True,
+        max_length=_MAX_DIMENSION,
+        description="A vector of the live generation's model.",
     )
     like: str | None = Field(None, description="Id of a document: more like this one.")
     k: int = Field(10, ge=1, le=MAX_K, description="Number of hits.")
@@ -60,7 +66,9 @@ class Common(Strict):
     tenants: Tenants = None
     backend: str | None = Field(None, description="Whom to ask; the first configured by default.")
     include: list[Included] = Field(
-        list(INCLUDABLE), description="Fields of hits, beside id, score, tenant and doc_id."
+        fail_fast=True,
+        default=list(INCLUDABLE),
+        description="Fields of hits, beside id, score, tenant and doc_id.",
     )
 
 
@@ -71,7 +79,7 @@ class SearchBody(Question, Common):
 class BatchBody(Common):
     """Several questions to one scope."""
 
-    queries: list[Question] = Field(min_length=1, max_length=MAX_BATCH)
+    queries: list[Question] = Field(fail_fast=True, min_length=1, max_length=MAX_BATCH)
 
 
 class ContextBody(Strict):

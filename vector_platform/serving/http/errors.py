@@ -101,8 +101,10 @@ def envelope(
 ) -> Response:
     """A refusal as a response."""
     kind = INVALID if status < 500 else SERVER
+    # A name in a body may hold half a character, which no answer can.
     said = message.encode(errors="replace").decode()[:_SHOWN]
-    error = {"message": said, "type": kind, "param": param, "code": code}
+    named = param.encode(errors="backslashreplace").decode() if param is not None else None
+    error = {"message": said, "type": kind, "param": named, "code": code}
     return as_response({"error": error}, status, headers)
 
 

@@ -25,6 +25,8 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 # A client on this machine sends a body at once.
 BODY_SECONDS: Final = 10.0
 # Two of these are two requests in one: proxies and servers differ in which they take.
+# Of one object of a body; none that means something has so many.
+_MOST_FIELDS: Final = 1_000
 _ONCE: Final = (
     b"authorization", b"content-length", b"content-type", b"host", b"transfer-encoding"
 )  # fmt: skip
@@ -98,6 +100,8 @@ class Guards:
             raise Refused(
                 403, f"this service is not called {name[:80]!r}", code="wrong_host", param="host"
             )
+        if b"upgrade" in found:
+            raise Refused(400, "no other protocol is spoken here", code="upgrade", param="upgrade")
         length = found.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._most:
             raise self._too_large()
@@ -184,6 +188,8 @@ def _deep(body: bytes) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MOST_FIELDS:
+        raise Refused(400, f"an object has more than {_MOST_FIELDS} fields", code="invalid_json")
     found = dict(pairs)
     if len(found) < len(pairs):
         [(name, _), *_] = Counter(name for name, _ in pairs).most_common(1)

@@ -62,6 +62,7 @@ class SearchServer:
             uvicorn.Config(
                 app,
                 log_level="warning",
+                ws="none",
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,

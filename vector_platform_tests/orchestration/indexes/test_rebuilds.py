@@ -50,10 +50,12 @@ def test_lost_recall_of_the_live_model_ends_in_a_new_proven_live_generation(runs
     assert len(requests) == 1, sensor.skipped
     done = sensor.start(requests[0])
     assert done.success
-    assert done.output_for_node("rebuild") == {
+    built = done.output_for_node("rebuild")
+    assert {name: one["generation"] for name, one in built.items()} == {
         "milvus/words.v1": "g0003",
         "pinecone/words.v1": "g0003",
     }
+    assert all(one["release"]["moved"] for one in built.values())
     assert states(runs, OLD) == {"g0001": "proven", "g0003": "proven"}
     assert live(runs) == "g0003"
     assert memory(runs).pointed == generation_of(runs)
