@@ -67,6 +67,8 @@ def rejects(
             columns = ["place", "key", "reason", *(["payload"] if show else [])]
             cells = [["" if row[name] is None else row[name] for name in columns] for row in rows]
             say_table(f"{len(rows)} of {sum(one.count for one in held):,}", columns, cells)
+    if retry and not as_json:
+        say("landed; `vector-platform run` brings the indexes up to it")
     if retry and held:
         raise typer.Exit(Exit.DIFFERS)
 

@@ -110,3 +110,4 @@ def test_mended_rows_land_with_a_retry_and_leave_the_list(home: Platform) -> Non
     assert home.lake.raw("items").rows() == 2
     file.write_text(GOOD + '{"id": "b", "text": "Mended."}\n')
     assert told("items", "--retry")["held"] == []
+    assert "`vector-platform run` brings the indexes up to it" in said("items", "--retry")

@@ -164,6 +164,7 @@ def _converge(
     from vector_platform.orchestration.converge import converge
     from vector_platform.orchestration.partitions import DayOutOfRange, require_days
 
+    started = time.monotonic()
     settings, failed = _looked_at()
     try:
         require_days(settings, day, since)
@@ -174,7 +175,6 @@ def _converge(
         tell(f"{endpoint.name} is up at {endpoint.uri}")
     runs = open_runs()
     try:
-        started = time.monotonic()
         left_out = set(failed)
         for stage in converge(runs, day, since=since, sources=sources, left_out=left_out):
             seconds = time.monotonic() - started

@@ -33,6 +33,8 @@ COLOURS = 64
 # A difference of 0 has no logarithm. This is below any that float32 leaves.
 LEAST_DIFFERENCE = 1e-9
 LONGEST_NAME = 42
+# In days, as dates on an axis are.
+_SECOND = 1 / 86_400
 
 
 def canary_distances(
@@ -174,10 +176,11 @@ def time_line(
     _threshold(plot, threshold, threshold_name)
     locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
     plot.xaxis.set_major_locator(locator)
-    plot.xaxis.set_major_formatter(
-        ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-    )
+    concise = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    plot.xaxis.set_major_formatter(concise)
     plot.margins(x=0.04, y=0.15)
+    if max(when) - min(when) < _SECOND:  # an axis of no length has no place for a date
+        plot.set_xlim(min(when) - 30 * _SECOND, max(when) + 30 * _SECOND)
     plot.set_ylabel(measured, fontsize=8)
     plot.set_xlabel("time of the evaluation (UTC)", fontsize=8)
     plot.xaxis.get_offset_text().set_fontsize(8)
@@ -267,7 +270,7 @@ def _logarithmic(plot: Axes) -> None:
 
 def _days(time: datetime) -> float:
     """As matplotlib counts time: in days from 1970-01-01."""
-    return time.timestamp() / 86_400
+    return time.timestamp() * _SECOND
 
 
 def _threshold(plot: Axes, value: float, name: str) -> None:

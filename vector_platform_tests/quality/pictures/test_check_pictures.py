@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -133,3 +134,18 @@ def test_a_cell_ends_neither_its_column_nor_its_row() -> None:
         "| --- | --- |",
         "| 1 \\| 2 | 3 4 |",
     ]
+
+
+@pytest.mark.parametrize("apart", [0, 1e-6, 1.0])
+def test_evaluations_of_one_moment_are_drawn_without_a_complaint(apart: float) -> None:
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_pictures.time_line(
+            [first, first + timedelta(seconds=apart)],
+            {"recall": [0.9, 0.8]},
+            threshold=0.7,
+            threshold_name="floor",
+            measured="recall",
+            title="two at once",
+        )
